@@ -1,0 +1,32 @@
+# The commands of this project. Everything they need and the machine lacks goes into .tools, at pinned versions.
+
+.DEFAULT_GOAL := help
+.PHONY: help run flush test check fmt tools clean-data
+
+help: ## Show this list
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
+	@echo
+	@echo "  Ports of the local run: LAMBDA_PORT=9000 REDIS_PORT_1=7070 REDIS_PORT_2=7071"
+	@echo "  RELOAD=1 make run rebuilds on every change (and drops what is not flushed yet)"
+
+run: ## Run the counter here: two Redis servers, the three functions, the schedule
+	@scripts/run
+
+flush: ## Flush a running counter at once and print the summary
+	@scripts/flush
+
+test: ## Run every test
+	@scripts/test
+
+check: ## Run every check that is not a test: format, lints, docs, template
+	@scripts/check
+
+fmt: ## Format the Rust and Python code
+	@cargo fmt --all
+	@scripts/tools check && .tools/check/bin/ruff format --no-cache scripts scripts/transform-template tests
+
+tools: ## Get the tools without running anything
+	@scripts/tools
+
+clean-data: ## Delete the counts of the local run
+	@scripts/clean-data

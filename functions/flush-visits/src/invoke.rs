@@ -1,0 +1,58 @@
+//! Reaching `record-visit`'s environments through Lambda's Invoke API.
+
+use aws_config::BehaviorVersion;
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_sdk_lambda::Client;
+use aws_sdk_lambda::error::DisplayErrorContext;
+use aws_sdk_lambda::primitives::Blob;
+use aws_sdk_lambda::types::InvocationType;
+use futures_util::future::join_all;
+use std::time::Duration;
+use visits_core::flusher::FlushReport;
+use visits_core::sweep::{Environments, FlushEvent, FlushOrder, InvokeError};
+
+/// Longest wait for one invocation: a flush of at most 5 s and a hold of at most 2 s, with a cold start.
+const INVOKE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The function whose environments are swept.
+pub(crate) struct RecordFunction {
+    client: Client,
+    name: String,
+}
+
+impl RecordFunction {
+    /// The function with this name or ARN, in this account. Nothing is sent yet.
+    pub(crate) async fn new(name: &str) -> Self {
+        // No retries: the next round is the retry, and it is given to whichever environment is idle then.
+        let config = aws_config::defaults(BehaviorVersion::latest())
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(TimeoutConfig::builder().operation_timeout(INVOKE_TIMEOUT).build());
+        Self { client: Client::new(&config.load().await), name: name.to_owned() }
+    }
+}
+
+impl Environments for RecordFunction {
+    async fn prepare(&self, count: usize) {
+        // A dry run opens a connection and starts nothing. (The local emulator does not know it: there it
+        // is one more flush.)
+        let event = serde_json::to_vec(&FlushEvent { flush: FlushOrder::default() }).unwrap_or_default();
+        let dry_runs = (0..count).map(|_| {
+            let call = self.client.invoke().function_name(&self.name).invocation_type(InvocationType::DryRun);
+            call.payload(Blob::new(event.clone())).send()
+        });
+        join_all(dry_runs).await;
+    }
+
+    async fn flush(&self, order: FlushOrder) -> Result<FlushReport, InvokeError> {
+        let failed = |reason: String| InvokeError(reason);
+        let event = serde_json::to_vec(&FlushEvent { flush: order }).map_err(|e| failed(e.to_string()))?;
+        let call = self.client.invoke().function_name(&self.name).payload(Blob::new(event));
+        let answer = call.send().await.map_err(|error| failed(DisplayErrorContext(error).to_string()))?;
+        let payload = answer.payload().map(Blob::as_ref).unwrap_or_default();
+        if let Some(kind) = answer.function_error() {
+            return Err(failed(format!("{kind} error: {}", String::from_utf8_lossy(payload))));
+        }
+        serde_json::from_slice(payload).map_err(|error| failed(format!("its answer is not a flush report: {error}")))
+    }
+}

@@ -1,0 +1,49 @@
+//! `POST /visit/{page_id}`: takes a visit into memory, answers, and pushes batches to Redis afterwards.
+
+mod after_response;
+mod budget;
+mod handler;
+
+use after_response::AfterResponse;
+use handler::Handler;
+use std::process::ExitCode;
+use std::sync::Arc;
+use tower::layer::layer_fn;
+use visits_core::clock::Clock;
+use visits_core::config::Config;
+use visits_core::flusher::{Flusher, Limits};
+use visits_core::http;
+use visits_core::process;
+use visits_core::store::redis::RedisStore;
+
+fn main() -> ExitCode {
+    process::run(record_visits)
+}
+
+async fn record_visits(config: Config) -> Result<(), lambda_http::Error> {
+    let (store, clock) = (Arc::new(RedisStore::new(&config)?), Clock::system());
+    let flusher = Arc::new(Flusher::new(store, config.ring(), clock.clone(), Limits::from(&config)));
+
+    let at_sigterm = Arc::clone(&flusher);
+    lambda_runtime::spawn_graceful_shutdown_handler(|| async move {
+        at_sigterm.shutdown().await;
+    })
+    .await;
+    if config.timer_runs() {
+        let flusher = Arc::clone(&flusher);
+        tokio::spawn(async move { flusher.run_timer(budget::LONGEST).await });
+    }
+
+    let handler = Handler::new(Arc::clone(&flusher), config.durability, clock.clone());
+    let runtime = http::runtime(move |request| {
+        let handler = handler.clone();
+        async move { handler.handle(request).await }
+    });
+    let after = Arc::clone(&flusher);
+    let layer = layer_fn(move |inner| AfterResponse::new(inner, Arc::clone(&after), clock.clone()));
+    let outcome = runtime.layer(layer).run_concurrent().await;
+
+    // The run loop ends only when the Runtime API is gone: what is in memory has no other way out.
+    flusher.shutdown().await;
+    outcome
+}

@@ -1,0 +1,38 @@
+# shellcheck shell=bash
+# The tools that the other scripts use, each at its pinned version, in .tools.
+
+# shellcheck source=scripts/lib/common.sh
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+# shellcheck source=scripts/lib/python.sh
+. "$ROOT/scripts/lib/python.sh"
+# shellcheck source=scripts/lib/redis.sh
+. "$ROOT/scripts/lib/redis.sh"
+
+need_rust() { have cargo || die "cargo is missing: install Rust (https://rustup.rs)"; }
+
+get_cargo_lambda() {
+  python_env run --no-deps
+  ln -sf ../run/bin/cargo-lambda "$TOOLS/bin/cargo-lambda"
+}
+
+# Sets and exports what `make run` needs: CARGO_LAMBDA, and REDIS_SERVER, empty where Docker Compose serves instead.
+run_tools() {
+  need_rust
+  locked get_cargo_lambda
+  find_redis >/dev/null || docker_compose_runs || locked install_redis
+  CARGO_LAMBDA=$TOOLS/bin/cargo-lambda
+  REDIS_SERVER=$(find_redis) || REDIS_SERVER=
+  export CARGO_LAMBDA REDIS_SERVER
+}
+
+# The same for `make test`, whose tests start servers of their own on free ports: never with Docker.
+test_tools() {
+  locked install_redis
+  run_tools
+  locked python_env check
+}
+
+check_tools() {
+  need_rust
+  locked python_env check
+}

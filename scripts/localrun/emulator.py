@@ -1,0 +1,93 @@
+"""The functions under `cargo lambda watch`: building, starting, invoking and stopping them."""
+
+import http.client
+import json
+import os
+import subprocess
+
+from . import ports, processes
+from .console import Relay, die, say
+from .processes import MARK
+from .settings import ROOT, Settings
+from .stopping import Stopped, StopRequest, wait_for
+
+START_SECONDS = 30
+# The functions have 0.5 s on Lambda, so they need no more here.
+FUNCTIONS_STOP_SECONDS = 3
+INVOKE_SECONDS = 60
+
+
+def build(stop: StopRequest) -> None:
+    """Builds all functions now, so that no first request waits for a compiler."""
+    process = subprocess.Popen(["cargo", "build", "--workspace", "--bins"], cwd=ROOT)
+    try:
+        while process.poll() is None:
+            stop.pause(0.1)
+    except Stopped:
+        process.terminate()
+        process.wait()
+        raise
+    if process.returncode != 0:
+        die("the functions do not build: see above")
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """The functions' environment. What the person has set wins, but for where things are."""
+    mark, value = MARK.split("=", 1)
+    defaults = {
+        "VISITS_TIMER": "on",  # nothing freezes here
+        "AWS_ACCESS_KEY_ID": "local",
+        "AWS_SECRET_ACCESS_KEY": "local",
+        "AWS_REGION": "us-east-1",
+    }
+    places = {
+        "REDIS_ENDPOINTS": settings.endpoints,
+        "AWS_ENDPOINT_URL_LAMBDA": f"http://127.0.0.1:{settings.lambda_port}",
+        "VISITS_RECORD_FUNCTION": "record-visit",
+        mark: value,
+    }
+    return {**defaults, **os.environ, **places}
+
+
+class Emulator:
+    def __init__(self, settings: Settings) -> None:
+        self.settings, self.process = settings, None
+
+    def start(self, relay: Relay, stop: StopRequest) -> None:
+        port = self.settings.lambda_port
+        command = [self.settings.cargo_lambda, "lambda", "watch", "--invoke-address", "127.0.0.1"]
+        command += ["--invoke-port", str(port)]
+        # A reload kills a function at once, with the visits that it has not flushed.
+        command += [] if self.settings.reload else ["--ignore-changes"]
+        self.process = processes.start(command, relay.output, environment(self.settings))
+        if not stop.until(lambda: self.ended() or ports.answers(port), START_SECONDS) or self.ended():
+            relay.show()
+            die("cargo lambda watch did not start: see above")
+
+    def ended(self) -> bool:
+        return self.process.poll() is not None
+
+    def stop(self) -> bool:
+        """Stops the functions, which flush, then the emulator; true when none had to be killed."""
+        if not self.process:
+            return True
+        killed = processes.stop(FUNCTIONS_STOP_SECONDS, keep=self.process.pid)
+        if killed:
+            say(f"killed what did not stop within {FUNCTIONS_STOP_SECONDS} s: {killed}; visits may be lost")
+        self.process.terminate()
+        if not wait_for(self.ended, FUNCTIONS_STOP_SECONDS):
+            self.process.kill()
+            self.process.wait()
+        return not processes.stop(FUNCTIONS_STOP_SECONDS) and not killed
+
+
+def invoke(port: int, function: str, event: dict) -> tuple[int, str]:
+    """Invokes a function as AWS' API would; the status and the answer."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=INVOKE_SECONDS)
+    try:
+        path = f"/2015-03-31/functions/{function}/invocations"
+        connection.request("POST", path, json.dumps(event), {"Content-Type": "application/json"})
+        response = connection.getresponse()
+        return response.status, response.read().decode(errors="replace")
+    finally:
+        connection.close()

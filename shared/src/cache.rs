@@ -1,0 +1,146 @@
+//! The reading side: counts kept in the warm environment's memory for a few seconds.
+//!
+//! A page is fetched once for all who wait for it. An expired count stays until a newer one replaces it,
+//! so that it can still be shown, marked as stale, while its shard is down.
+
+use crate::clock::{Clock, Moment};
+use crate::config::Config;
+use crate::page::PageId;
+use crate::ring::Ring;
+use crate::shard::ShardName;
+use crate::store::{ShardIndex, Store, StoreError};
+use quick_cache::sync::{Cache, EntryAction, EntryResult};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// How long a shard that failed is left alone: without it, every reader of a mute shard would wait for
+/// its timeout, one after the other.
+pub const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
+
+/// Where a count came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// This environment's memory.
+    Memory,
+    /// The shard that owns the page.
+    Shard(ShardName),
+}
+
+/// A page's count as it can be shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Count {
+    /// Visits.
+    pub count: u64,
+    /// Where it came from.
+    pub source: Source,
+    /// How long it may still be shown without asking again.
+    pub fresh_for: Duration,
+    /// It is older than that, and its shard does not answer.
+    pub stale: bool,
+}
+
+/// The page's shard does not answer and no earlier count is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the page's shard does not answer")]
+pub struct Unavailable {
+    /// When to try again.
+    pub retry_after: Duration,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    count: u64,
+    fetched: Moment,
+}
+
+/// A bounded cache in front of the shards.
+#[derive(Debug)]
+pub struct CountCache<S> {
+    store: Arc<S>,
+    ring: Ring,
+    clock: Clock,
+    ttl: Duration,
+    entries: Cache<PageId, Entry>,
+    /// For each shard: when a call of it last failed.
+    failed: Vec<Mutex<Option<Moment>>>,
+}
+
+impl<S: Store> CountCache<S> {
+    /// An empty cache of `config.cache_pages` pages. The ring's shards are the store's, in the same order.
+    pub fn new(store: Arc<S>, ring: Ring, clock: Clock, config: &Config) -> Self {
+        let failed = (0..ring.len()).map(|_| Mutex::default()).collect();
+        Self { store, ring, clock, ttl: config.cache_ttl, entries: Cache::new(config.cache_pages), failed }
+    }
+
+    /// A page's count: from memory while it is fresh, else from its shard, else an expired one.
+    pub async fn get(&self, page: &PageId) -> Result<Count, Unavailable> {
+        let now = self.clock.now();
+        let shard = self.ring.owner(page.as_str());
+        if let Some(entry) = self.entries.get(page).filter(|entry| self.fresh_for(entry, now).is_some()) {
+            return Ok(self.cached(entry, now));
+        }
+        let pause = self.pause(shard, now);
+        let known = |_: &PageId, entry: &mut Entry| match (self.fresh_for(entry, now), pause) {
+            (None, None) => EntryAction::ReplaceWithGuard,
+            _ => EntryAction::Retain(*entry),
+        };
+        match self.entries.entry_async(page, known).await {
+            EntryResult::Retained(entry) => Ok(self.cached(entry, self.clock.now())),
+            EntryResult::Replaced(guard, old) => {
+                let fetched = self.fetch(shard, page).await;
+                // If this fails the placeholder has been taken by a newer value: nothing to put back.
+                let _ = guard.insert(*fetched.as_ref().unwrap_or(&old));
+                fetched.map_or_else(|_| Ok(self.cached(old, self.clock.now())), |new| Ok(self.fetched_from(shard, new)))
+            }
+            EntryResult::Vacant(guard) => {
+                if let Some(retry_after) = self.pause(shard, now) {
+                    return Err(Unavailable { retry_after });
+                }
+                let entry = self.fetch(shard, page).await?;
+                let _ = guard.insert(entry);
+                Ok(self.fetched_from(shard, entry))
+            }
+            EntryResult::Removed(..) | EntryResult::Timeout => Err(Unavailable { retry_after: PAUSE_AFTER_FAILURE }),
+        }
+    }
+
+    async fn fetch(&self, shard: ShardIndex, page: &PageId) -> Result<Entry, Unavailable> {
+        // Read before the call: the count may be from any time since.
+        let fetched = self.clock.now();
+        match self.store.total(shard, page).await {
+            Ok(count) => Ok(Entry { count, fetched }),
+            Err(error) => {
+                tracing::warn!(%error, "a count could not be read");
+                if !matches!(error, StoreError::Refused { .. }) {
+                    *self.failed[shard].lock().unwrap_or_else(PoisonError::into_inner) = Some(self.clock.now());
+                }
+                Err(Unavailable { retry_after: PAUSE_AFTER_FAILURE })
+            }
+        }
+    }
+
+    /// What is left of a failed shard's pause.
+    fn pause(&self, shard: ShardIndex, now: Moment) -> Option<Duration> {
+        let failed = (*self.failed[shard].lock().unwrap_or_else(PoisonError::into_inner))?;
+        let left = PAUSE_AFTER_FAILURE.saturating_sub(now.since(failed));
+        (!left.is_zero()).then_some(left)
+    }
+
+    fn fresh_for(&self, entry: &Entry, now: Moment) -> Option<Duration> {
+        let left = self.ttl.saturating_sub(now.since(entry.fetched));
+        (!left.is_zero()).then_some(left)
+    }
+
+    fn cached(&self, entry: Entry, now: Moment) -> Count {
+        let left = self.fresh_for(&entry, now);
+        Count { count: entry.count, source: Source::Memory, fresh_for: left.unwrap_or_default(), stale: left.is_none() }
+    }
+
+    fn fetched_from(&self, shard: ShardIndex, entry: Entry) -> Count {
+        let source = Source::Shard(self.ring.name(shard).clone());
+        Count { count: entry.count, source, fresh_for: self.ttl, stale: false }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,150 @@
+use super::*;
+use crate::applied::AppliedSet;
+use crate::batch::{Batch, Sequence, WriterId};
+use crate::clock::ManualClock;
+use crate::store::memory::{Fault, MemoryStore};
+use crate::store::{Apply, Standing};
+
+struct World {
+    cache: CountCache<MemoryStore>,
+    store: MemoryStore,
+    time: ManualClock,
+}
+
+fn world(settings: &[(&str, &str)]) -> World {
+    let setting = |name: &str| settings.iter().find(|(n, _)| *n == name).map(|(_, value)| value.into());
+    let config = Config::from_vars(setting).unwrap();
+    let time = ManualClock::new();
+    let store = MemoryStore::new(2, time.clock());
+    let cache = CountCache::new(Arc::new(store.clone()), config.ring(), time.clock(), &config);
+    World { cache, store, time }
+}
+
+fn page(name: &str) -> PageId {
+    PageId::from_decoded(name).unwrap()
+}
+
+impl World {
+    fn owner(&self, page: &PageId) -> ShardIndex {
+        self.cache.ring.owner(page.as_str())
+    }
+
+    async fn visit(&self, page: &PageId, writer: u128) {
+        let sealed_at = self.time.clock().now();
+        let batch = Arc::new(Batch::seal(Sequence::FIRST, vec![(page.clone(), 1)], sealed_at));
+        let apply = Apply {
+            writer: WriterId::from_u128(writer),
+            base: Sequence::FIRST,
+            batches: vec![(batch, Duration::ZERO)],
+            standing: Standing::Active,
+        };
+        let applied = self.store.apply(self.owner(page), &apply).await.unwrap();
+        assert_eq!(applied.set, AppliedSet { floor: 1, visits: 1, ..AppliedSet::default() });
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_page_has_no_visits() {
+    let world = world(&[]);
+    let count = world.cache.get(&page("nobody")).await.unwrap();
+    assert_eq!((count.count, count.stale, count.fresh_for), (0, false, Duration::from_secs(5)));
+    assert!(matches!(count.source, Source::Shard(_)));
+}
+
+#[tokio::test]
+async fn a_count_is_served_from_memory_until_its_time_is_over() {
+    let world = world(&[]);
+    let home = page("home");
+    world.visit(&home, 1).await;
+    assert_eq!(world.cache.get(&home).await.unwrap().source, Source::Shard("redis_7071".parse().unwrap()));
+    world.visit(&home, 2).await;
+    world.time.advance(Duration::from_millis(4_999));
+    let cached = world.cache.get(&home).await.unwrap();
+    assert_eq!((cached.count, &cached.source), (1, &Source::Memory));
+    assert_eq!((cached.fresh_for, cached.stale), (Duration::from_millis(1), false));
+    world.time.advance(Duration::from_millis(1));
+    assert_eq!(world.cache.get(&home).await.unwrap().count, 2);
+}
+
+#[tokio::test]
+async fn a_thawed_environment_does_not_show_old_counts_as_fresh() {
+    let world = world(&[]);
+    world.cache.get(&page("home")).await.unwrap();
+    world.visit(&page("home"), 1).await;
+    world.time.freeze(Duration::from_mins(10));
+    assert_eq!(world.cache.get(&page("home")).await.unwrap().count, 1);
+}
+
+#[tokio::test]
+async fn a_page_is_fetched_once_for_all_who_wait() {
+    let world = world(&[]);
+    let home = page("home");
+    for calls in 1..=2 {
+        let counts = futures_util::future::join_all((0..50).map(|_| world.cache.get(&home))).await;
+        assert!(counts.iter().all(|count| count.as_ref().unwrap().count == 0));
+        assert_eq!(world.store.calls(world.owner(&home)), calls, "absent, then expired");
+        world.time.advance(Duration::from_secs(5));
+    }
+}
+
+#[tokio::test]
+async fn a_shard_that_is_down_leaves_the_expired_count_marked_stale() {
+    let world = world(&[]);
+    let home = page("home");
+    world.visit(&home, 1).await;
+    world.cache.get(&home).await.unwrap();
+    world.time.advance(Duration::from_mins(10));
+    world.store.set_down(world.owner(&home), Some(Fault::Unreachable));
+    for _ in 0..3 {
+        let count = world.cache.get(&home).await.unwrap();
+        assert_eq!((count.count, count.stale, count.fresh_for), (1, true, Duration::ZERO));
+        assert_eq!(count.source, Source::Memory);
+    }
+    world.store.set_down(world.owner(&home), None);
+    world.time.advance(PAUSE_AFTER_FAILURE);
+    assert!(!world.cache.get(&home).await.unwrap().stale);
+}
+
+#[tokio::test]
+async fn a_shard_that_is_down_never_makes_up_a_zero() {
+    let world = world(&[]);
+    world.store.set_down(0, Some(Fault::Unreachable));
+    world.store.set_down(1, Some(Fault::AnswerLost));
+    for name in ["a", "b", "c", "d", "e"] {
+        assert!(world.cache.get(&page(name)).await.is_err(), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_failed_shard_is_left_alone_for_a_second() {
+    let world = world(&[]);
+    let home = page("home");
+    let shard = world.owner(&home);
+    world.store.fail_next(shard, [Some(Fault::Unreachable)]);
+    for _ in 0..10 {
+        world.cache.get(&home).await.unwrap_err();
+    }
+    assert_eq!(world.store.calls(shard), 1);
+    world.time.advance(PAUSE_AFTER_FAILURE);
+    assert_eq!(world.cache.get(&home).await.unwrap().count, 0);
+}
+
+#[tokio::test]
+async fn the_cache_keeps_its_bound() {
+    let world = world(&[("VISITS_CACHE_PAGES", "100")]);
+    for n in 0..1_000 {
+        world.cache.get(&page(&n.to_string())).await.unwrap();
+    }
+    assert!(world.cache.entries.len() <= 100);
+}
+
+#[tokio::test]
+async fn without_a_ttl_every_read_asks_the_shard() {
+    let world = world(&[("VISITS_CACHE_TTL", "0")]);
+    let home = page("home");
+    for calls in 1..=3 {
+        let count = world.cache.get(&home).await.unwrap();
+        assert!(matches!(count.source, Source::Shard(_)));
+        assert_eq!((world.store.calls(world.owner(&home)), count.fresh_for), (calls, Duration::ZERO));
+    }
+}

@@ -1,0 +1,114 @@
+//! The settings, read once from the environment at the start.
+//!
+//! Each value is checked here and nowhere else. All that is wrong is told in one message, so that nobody
+//! has to start a function once for each mistake.
+
+mod endpoints;
+mod error;
+mod limits;
+mod mask;
+mod modes;
+mod parse;
+#[cfg(test)]
+mod tests;
+mod variables;
+mod vars;
+
+pub use error::ConfigError;
+pub use modes::{Durability, Timer};
+pub use variables::Variable;
+
+use crate::ring::Ring;
+use crate::shard::{Namespace, ShardConfig};
+use std::ffi::OsString;
+use std::time::Duration;
+
+/// All settings of the three functions. Each function uses those that it needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// The shards, with distinct names, at least one of them with a weight above 0. Their order is the ring's.
+    pub shards: Vec<ShardConfig>,
+    /// First part of every key.
+    pub namespace: Namespace,
+    /// How old a count may be that the read cache answers with. Zero: every read asks the shard.
+    pub cache_ttl: Duration,
+    /// Most pages in the read cache.
+    pub cache_pages: usize,
+    /// How long a busy environment gathers visits before it writes them.
+    pub flush_interval: Duration,
+    /// Most pages in the write buffer; what comes on top is answered with 503.
+    pub buffer_pages: usize,
+    /// When a visit is acknowledged.
+    pub durability: Durability,
+    /// Whether a timer flushes; see [`Config::timer_runs`].
+    pub timer: Timer,
+    /// Most `record-visit` environments that one round of the sweep invokes at once.
+    pub sweep_concurrency: usize,
+    /// Name or ARN of the function that the sweep invokes.
+    pub record_function: String,
+    /// Longest wait for a connection to Redis.
+    pub redis_connect_timeout: Duration,
+    /// Longest wait for an answer of Redis.
+    pub redis_timeout: Duration,
+    /// How many requests Lambda hands to one environment at once. Set by Lambda, 1 unless it says more.
+    pub max_concurrency: usize,
+}
+
+impl Config {
+    /// Every variable that a site owner may set, in the order of the README's table.
+    pub const VARIABLES: [&'static Variable; 12] = variables::ALL;
+
+    /// Reads the process environment.
+    pub fn from_env() -> Result<Self, ConfigError> {
+        Self::from_vars(|name| std::env::var_os(name))
+    }
+
+    /// Reads the variables that `lookup` knows; one that is unset or blank has its default.
+    ///
+    /// ```
+    /// # use visits_core::config::Config;
+    /// let config = Config::from_vars(|name| (name == "VISITS_CACHE_TTL").then(|| "1m 30s".into()))?;
+    /// assert_eq!(config.cache_ttl.as_secs(), 90);
+    /// assert_eq!(config.flush_interval.as_secs(), 30);
+    /// # Ok::<(), visits_core::config::ConfigError>(())
+    /// ```
+    pub fn from_vars(lookup: impl Fn(&str) -> Option<OsString>) -> Result<Self, ConfigError> {
+        let mut vars = vars::Vars::new(lookup);
+        let config = Self {
+            shards: vars.read(&variables::REDIS_ENDPOINTS, endpoints::parse),
+            namespace: vars.read(&variables::NAMESPACE, str::parse),
+            cache_ttl: vars.read(&variables::CACHE_TTL, parse::duration(limits::CACHE_TTL)),
+            cache_pages: vars.read(&variables::CACHE_PAGES, parse::number(limits::CACHE_PAGES)),
+            flush_interval: vars.read(&variables::FLUSH_INTERVAL, parse::duration(limits::FLUSH_INTERVAL)),
+            buffer_pages: vars.read(&variables::BUFFER_PAGES, parse::number(limits::BUFFER_PAGES)),
+            durability: vars.read(&variables::DURABILITY, str::parse),
+            timer: vars.read(&variables::TIMER, str::parse),
+            sweep_concurrency: vars.read(&variables::SWEEP_CONCURRENCY, parse::number(limits::SWEEP_CONCURRENCY)),
+            record_function: vars.read(&variables::RECORD_FUNCTION, parse::function_name),
+            redis_connect_timeout: vars.read(&variables::REDIS_CONNECT_TIMEOUT, parse::duration(limits::REDIS_TIMEOUT)),
+            redis_timeout: vars.read(&variables::REDIS_TIMEOUT, parse::duration(limits::REDIS_TIMEOUT)),
+            max_concurrency: vars.max_concurrency(),
+        };
+        vars.finish(config)
+    }
+
+    /// Whether a timer is to flush the buffer. Where Lambda freezes the environment between requests, a timer
+    /// would stop with it, so `auto` wants one only where requests run side by side and nothing freezes.
+    pub fn timer_runs(&self) -> bool {
+        match self.timer {
+            Timer::On => true,
+            Timer::Off => false,
+            Timer::Auto => self.max_concurrency > 1,
+        }
+    }
+
+    /// The ring of the shards, in the same order.
+    ///
+    /// # Panics
+    ///
+    /// Never for a `Config` that was read: distinct names and a weight above 0 are checked there.
+    pub fn ring(&self) -> Ring {
+        let shards = self.shards.iter().map(|shard| (shard.name.clone(), shard.weight));
+        Ring::new(shards).expect("the shards were checked when they were read")
+    }
+}

@@ -1,0 +1,111 @@
+//! `REDIS_ENDPOINTS`: the shards and where they live.
+//!
+//! Reasons name an entry by its number only: where a password holds an unescaped separator, what looks like
+//! a name is a part of it.
+
+use crate::ring::Ring;
+use crate::shard::{Endpoint, EndpointError, NameError, ShardConfig, Weight, WeightError};
+
+#[derive(Debug, thiserror::Error)]
+enum EntryError {
+    #[error("it is empty")]
+    Empty,
+    #[error("it is not name=url")]
+    NoName,
+    #[error(transparent)]
+    Name(#[from] NameError),
+    #[error(transparent)]
+    Endpoint(#[from] EndpointError),
+    #[error(transparent)]
+    Weight(#[from] WeightError),
+    #[error("after the URL only ;weight=N may come, once (write ; as %3B in a password)")]
+    Option,
+}
+
+/// The shards of a comma-separated list, or one text with all that is wrong.
+pub(super) fn parse(list: &str) -> Result<Vec<ShardConfig>, String> {
+    let mut shards = Vec::new();
+    let mut wrong = Vec::new();
+    for (number, text) in (1..).zip(list.split(',')) {
+        match entry(text.trim()) {
+            Ok(shard) => shards.push(shard),
+            Err(error) => wrong.push(format!("entry {number}: {error}")),
+        }
+    }
+    if !wrong.is_empty() {
+        return Err(wrong.join(", "));
+    }
+    // The ring knows which shards can share the pages.
+    let placed = shards.iter().map(|shard| (shard.name.clone(), shard.weight));
+    Ring::new(placed).map_err(|error| error.to_string())?;
+    Ok(shards)
+}
+
+fn entry(text: &str) -> Result<ShardConfig, EntryError> {
+    if text.is_empty() {
+        return Err(EntryError::Empty);
+    }
+    let (name, address) = text.split_once('=').ok_or(EntryError::NoName)?;
+    let (url, options) = match address.split_once(';') {
+        Some((url, options)) => (url, Some(options)),
+        None => (address, None),
+    };
+    let endpoint: Endpoint = url.trim().parse()?;
+    Ok(ShardConfig { name: name.trim().parse()?, endpoint, weight: weight(options)? })
+}
+
+fn weight(options: Option<&str>) -> Result<Weight, EntryError> {
+    let Some(options) = options else { return Ok(Weight::default()) };
+    match options.split_once('=') {
+        Some((key, weight)) if key.trim() == "weight" && !weight.contains(';') => Ok(weight.trim().parse()?),
+        _ => Err(EntryError::Option),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse;
+    use crate::shard::ShardConfig;
+
+    fn shown(shard: &ShardConfig) -> (String, String, u8) {
+        (shard.name.to_string(), shard.endpoint.to_string(), shard.weight.get())
+    }
+
+    #[test]
+    fn a_list_gives_its_shards_in_order() {
+        let shards = parse("b=redis://h1;weight=0, a = redis://:pw@h2:7071/3 ; weight = 16\n,c=redis://h1").unwrap();
+        let expected =
+            [("b", "redis://h1:6379/0", 0), ("a", "redis://:***@h2:7071/3", 16), ("c", "redis://h1:6379/0", 1)];
+        let expected = expected.map(|(name, endpoint, weight)| (name.to_owned(), endpoint.to_owned(), weight));
+        assert_eq!(shards.iter().map(shown).collect::<Vec<_>>(), expected);
+        assert_eq!(shards[0].endpoint, shards[2].endpoint);
+    }
+
+    #[test]
+    fn every_wrong_entry_is_told_by_its_number() {
+        let message = parse("a=redis://h,b=http://h,,c d=redis://h,e,f=redis://h;weight=17").unwrap_err();
+        let told = [
+            "entry 2: the URL's scheme",
+            "entry 3: it is empty",
+            "entry 4: a name",
+            "entry 5: it is not name=url",
+            "entry 6: a weight",
+        ];
+        assert!(told.iter().all(|part| message.contains(part)), "{message}");
+        assert!(!message.contains("entry 1"), "{message}");
+    }
+
+    #[test]
+    fn only_one_weight_may_follow_the_url() {
+        for options in [";", ";weight", ";wait=1", ";weight=1;weight=2", ";weight=1;", ";WEIGHT=1"] {
+            let message = parse(&format!("a=redis://h{options}")).unwrap_err();
+            assert!(message.contains("only ;weight=N"), "{options}: {message}");
+        }
+    }
+
+    #[test]
+    fn shards_that_no_ring_can_place_are_refused() {
+        assert!(parse("a=redis://h,a=redis://g").unwrap_err().contains("name a is given twice"));
+        assert!(parse("a=redis://h;weight=0,b=redis://g;weight=0").unwrap_err().contains("weight 0"));
+    }
+}

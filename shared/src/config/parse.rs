@@ -1,0 +1,36 @@
+//! Values that are a duration, a number or a function's name. Reasons repeat nothing of the value: it is
+//! shown once, masked.
+
+use super::limits::FUNCTION_NAME_BYTES;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+/// Human-readable, such as `500ms` or `1m 30s`; of the bare numbers only `0`.
+pub(super) fn duration(range: RangeInclusive<Duration>) -> impl Fn(&str) -> Result<Duration, &'static str> {
+    move |text| {
+        let duration = humantime::parse_duration(text).map_err(|error| match error {
+            humantime::DurationError::UnknownUnit { unit, .. } if unit.is_empty() => "its unit is missing",
+            _ => "not a duration",
+        })?;
+        if range.contains(&duration) { Ok(duration) } else { Err("out of range") }
+    }
+}
+
+pub(super) fn number(range: RangeInclusive<usize>) -> impl Fn(&str) -> Result<usize, &'static str> {
+    move |text| {
+        if !text.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err("not a whole number");
+        }
+        // Digits that do not parse are too many.
+        text.parse().ok().filter(|number| range.contains(number)).ok_or("out of range")
+    }
+}
+
+/// The characters of a name, a partial ARN or an ARN, with or without a version. Lambda knows the rest.
+pub(super) fn function_name(text: &str) -> Result<String, &'static str> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_:$".contains(&byte);
+    if !FUNCTION_NAME_BYTES.contains(&text.len()) {
+        return Err("too long");
+    }
+    if text.bytes().all(allowed) { Ok(text.to_owned()) } else { Err("a character that no function name has") }
+}

@@ -1,0 +1,166 @@
+//! The settings as a site owner meets them: defaults, mistakes, and the message about those.
+
+use super::{Config, ConfigError, Durability, Timer};
+use std::ffi::OsString;
+use std::time::Duration;
+
+fn read(set: &[(&str, &str)]) -> Result<Config, ConfigError> {
+    Config::from_vars(|name| set.iter().find(|(key, _)| *key == name).map(|(_, value)| OsString::from(value)))
+}
+
+#[test]
+fn without_any_variable_the_defaults_hold() {
+    let config = read(&[]).unwrap();
+    let shards: Vec<String> = config.shards.iter().map(|shard| format!("{}={}", shard.name, shard.endpoint)).collect();
+    assert_eq!(shards, ["redis_7070=redis://127.0.0.1:7070/0", "redis_7071=redis://127.0.0.1:7071/0"]);
+    assert_eq!(config.namespace.as_str(), "visits");
+    assert_eq!((config.cache_ttl, config.cache_pages), (Duration::from_secs(5), 10_000));
+    assert_eq!((config.flush_interval, config.buffer_pages), (Duration::from_secs(30), 10_000));
+    assert_eq!((config.durability, config.timer, config.timer_runs()), (Durability::Buffered, Timer::Auto, false));
+    assert_eq!((config.sweep_concurrency, config.record_function.as_str()), (5, "record-visit"));
+    assert_eq!(config.redis_connect_timeout, Duration::from_millis(500));
+    assert_eq!((config.redis_timeout, config.max_concurrency), (Duration::from_secs(1), 1));
+}
+
+#[test]
+fn a_blank_variable_counts_as_unset() {
+    let blank: Vec<(&str, &str)> = Config::VARIABLES.iter().map(|variable| (variable.name, " \n")).collect();
+    assert_eq!(read(&blank), read(&[]));
+    let empty: Vec<(&str, &str)> = Config::VARIABLES.iter().map(|variable| (variable.name, "")).collect();
+    assert_eq!(read(&empty), read(&[]));
+}
+
+#[test]
+fn each_variable_takes_the_ends_of_its_range() {
+    let table: [(&str, &[&str]); 12] = [
+        ("REDIS_ENDPOINTS", &["a=redis://h", "a=redis://h;weight=16,b=redis://h;weight=0"]),
+        ("VISITS_NAMESPACE", &["a", "My-site_2"]),
+        ("VISITS_CACHE_TTL", &["0", "0s", "1ms", "1m 30s", "1h", " 5s "]),
+        ("VISITS_CACHE_PAGES", &["1", "10000000"]),
+        ("VISITS_FLUSH_INTERVAL", &["100ms", "10m"]),
+        ("VISITS_BUFFER_PAGES", &["1", "1000000"]),
+        ("VISITS_DURABILITY", &["buffered", "direct"]),
+        ("VISITS_TIMER", &["auto", "on", "off"]),
+        ("VISITS_SWEEP_CONCURRENCY", &["1", "100"]),
+        (
+            "VISITS_RECORD_FUNCTION",
+            &["f", "f:$LATEST", "arn:aws:lambda:eu-west-1:123456789012:function:my-record_visit"],
+        ),
+        ("REDIS_CONNECT_TIMEOUT", &["10ms", "10s"]),
+        ("REDIS_TIMEOUT", &["10ms", "10s"]),
+    ];
+    for (name, values) in table {
+        for value in values {
+            assert!(read(&[(name, value)]).is_ok(), "{name}={value}");
+        }
+    }
+}
+
+#[test]
+fn each_variable_refuses_what_is_not_accepted_and_says_what_is() {
+    let long = "f".repeat(171);
+    let table: [(&str, &[&str]); 12] = [
+        (
+            "REDIS_ENDPOINTS",
+            &["a", "redis://h", "a=h", "a=redis://h,", "a=redis://h,a=redis://g", "a=redis://h;weight=0"],
+        ),
+        ("VISITS_NAMESPACE", &["a b", "a:b", "é"]),
+        ("VISITS_CACHE_TTL", &["5", "-1s", "1h 1ns", "5 parsecs", "s", "9999999999999999999999s"]),
+        ("VISITS_CACHE_PAGES", &["0", "-1", "+1", "1e3", "1_000", "10000001", "99999999999999999999999"]),
+        ("VISITS_FLUSH_INTERVAL", &["0", "99ms", "11m", "30"]),
+        ("VISITS_BUFFER_PAGES", &["0", "1000001", "10k"]),
+        ("VISITS_DURABILITY", &["Direct", "none"]),
+        ("VISITS_TIMER", &["true", "1"]),
+        ("VISITS_SWEEP_CONCURRENCY", &["0", "101"]),
+        ("VISITS_RECORD_FUNCTION", &["record visit", "f/g", &long]),
+        ("REDIS_CONNECT_TIMEOUT", &["0", "9ms", "11s"]),
+        ("REDIS_TIMEOUT", &["0", "9ms", "10001ms"]),
+    ];
+    for (variable, (name, values)) in Config::VARIABLES.into_iter().zip(table) {
+        assert_eq!(variable.name, name);
+        for value in values {
+            let error = read(&[(name, value)]).unwrap_err();
+            assert_eq!(error.variables().collect::<Vec<_>>(), [name], "{value}");
+            let message = error.to_string();
+            assert!(message.contains(name) && message.contains(variable.accepted), "{message}");
+        }
+    }
+}
+
+#[test]
+fn one_message_tells_everything_that_is_wrong() {
+    let error = read(&[
+        ("VISITS_CACHE_TTL", "5"),
+        ("VISITS_NAMESPACE", "my site\n"),
+        ("VISITS_TIMER", "on"),
+        ("REDIS_ENDPOINTS", "a=redis://app:s3cret@h:7070,b=rediss://:s3cret@h"),
+    ]);
+    let expected = "\
+the configuration is wrong:
+  REDIS_ENDPOINTS=\"a=redis://app:***@h:7070,b=rediss://:***@h\": entry 2: rediss:// (Redis over TLS) is not \
+supported yet; use redis://; accepted: a comma-separated list of name=redis://[user][:password]@host[:port][/db], \
+each with an optional ;weight=N from 0 to 16 (default \
+redis_7070=redis://127.0.0.1:7070,redis_7071=redis://127.0.0.1:7071)
+  VISITS_NAMESPACE=\"my site\\n\": a name is 1 to 64 of the characters A-Z a-z 0-9 _ -; accepted: 1 to 64 of the \
+characters A-Z a-z 0-9 _ - (default visits)
+  VISITS_CACHE_TTL=\"5\": its unit is missing; accepted: a duration from 0 (no cache) to 1h, such as 5s or 1m 30s \
+(default 5s)";
+    assert_eq!(error.unwrap_err().to_string(), expected);
+}
+
+#[test]
+fn a_password_shows_neither_in_an_error_nor_in_the_settings() {
+    for list in
+        ["a=redis://app:s3cret@h:99999", "a=redis://app:x,s3cret=1@h", "a=redis://app:x;s3cret@h", "a=app:s3cret@h"]
+    {
+        let error = read(&[("REDIS_ENDPOINTS", list)]).unwrap_err();
+        assert!(!format!("{error} {error:?}").contains("s3cret"), "{error}");
+    }
+    let config = read(&[("REDIS_ENDPOINTS", "a=redis://app:s3cret@h")]).unwrap();
+    assert!(!format!("{config:?}").contains("s3cret"));
+    // A value that landed in the wrong variable.
+    let error = read(&[("VISITS_NAMESPACE", "redis://app:s3cret@h")]).unwrap_err();
+    assert!(!error.to_string().contains("s3cret"), "{error}");
+}
+
+#[test]
+fn a_very_long_value_is_shown_in_part() {
+    let message = read(&[("VISITS_NAMESPACE", &"é".repeat(5_000))]).unwrap_err().to_string();
+    assert!(message.chars().count() < 600 && message.contains('…'), "{message}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_value_that_is_not_utf8_is_an_error_of_its_variable() {
+    use std::os::unix::ffi::OsStringExt as _;
+    let latin1 = |name: &str| (name == "VISITS_DURABILITY").then(|| OsString::from_vec(b"caf\xe9".to_vec()));
+    let error = Config::from_vars(latin1).unwrap_err();
+    assert!(error.to_string().contains("VISITS_DURABILITY=\"caf\u{fffd}\": not UTF-8"), "{error}");
+}
+
+#[test]
+fn a_timer_runs_by_itself_exactly_where_requests_run_side_by_side() {
+    let runs = |timer, concurrency| {
+        read(&[("VISITS_TIMER", timer), ("AWS_LAMBDA_MAX_CONCURRENCY", concurrency)]).unwrap().timer_runs()
+    };
+    for (concurrency, by_itself) in
+        [("", false), ("1", false), ("2", true), ("16", true), ("0", false), ("many", false), ("-3", false)]
+    {
+        assert_eq!(runs("auto", concurrency), by_itself, "{concurrency}");
+        assert!(runs("on", concurrency) && !runs("off", concurrency), "{concurrency}");
+    }
+}
+
+#[test]
+fn the_readme_lists_each_variable_with_its_default() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md");
+    let Ok(readme) = std::fs::read_to_string(path) else { return };
+    for variable in Config::VARIABLES {
+        let (name, default) = (format!("`{}`", variable.name), format!("`{}`", variable.default));
+        let mut rows = readme.lines().filter(|line| line.starts_with('|'));
+        assert!(
+            rows.any(|row| row.contains(&name) && row.contains(&default)),
+            "README.md: no row with {name} and {default}"
+        );
+    }
+}

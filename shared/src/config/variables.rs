@@ -1,0 +1,76 @@
+//! The variables: what they are called, their defaults, and what is accepted. The defaults are read by
+//! the same code as what is set, and the README's table is checked against this list.
+
+/// One environment variable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Variable {
+    /// Its name in the environment.
+    pub name: &'static str,
+    /// What it is taken for when it is unset or blank.
+    pub default: &'static str,
+    /// What may be set, in words.
+    pub accepted: &'static str,
+}
+
+pub(super) const ALL: [&Variable; 12] = [
+    &REDIS_ENDPOINTS,
+    &NAMESPACE,
+    &CACHE_TTL,
+    &CACHE_PAGES,
+    &FLUSH_INTERVAL,
+    &BUFFER_PAGES,
+    &DURABILITY,
+    &TIMER,
+    &SWEEP_CONCURRENCY,
+    &RECORD_FUNCTION,
+    &REDIS_CONNECT_TIMEOUT,
+    &REDIS_TIMEOUT,
+];
+
+pub(super) const REDIS_ENDPOINTS: Variable = Variable {
+    name: "REDIS_ENDPOINTS",
+    default: "redis_7070=redis://127.0.0.1:7070,redis_7071=redis://127.0.0.1:7071",
+    accepted: "a comma-separated list of name=redis://[user][:password]@host[:port][/db], \
+               each with an optional ;weight=N from 0 to 16",
+};
+
+pub(super) const NAMESPACE: Variable =
+    Variable { name: "VISITS_NAMESPACE", default: "visits", accepted: "1 to 64 of the characters A-Z a-z 0-9 _ -" };
+
+pub(super) const CACHE_TTL: Variable = Variable {
+    name: "VISITS_CACHE_TTL",
+    default: "5s",
+    accepted: "a duration from 0 (no cache) to 1h, such as 5s or 1m 30s",
+};
+
+pub(super) const CACHE_PAGES: Variable =
+    Variable { name: "VISITS_CACHE_PAGES", default: "10000", accepted: "a whole number from 1 to 10000000" };
+
+pub(super) const FLUSH_INTERVAL: Variable =
+    Variable { name: "VISITS_FLUSH_INTERVAL", default: "30s", accepted: "a duration from 100ms to 10m, such as 30s" };
+
+pub(super) const BUFFER_PAGES: Variable =
+    Variable { name: "VISITS_BUFFER_PAGES", default: "10000", accepted: "a whole number from 1 to 1000000" };
+
+pub(super) const DURABILITY: Variable =
+    Variable { name: "VISITS_DURABILITY", default: "buffered", accepted: "buffered or direct" };
+
+pub(super) const TIMER: Variable = Variable { name: "VISITS_TIMER", default: "auto", accepted: "auto, on or off" };
+
+pub(super) const SWEEP_CONCURRENCY: Variable =
+    Variable { name: "VISITS_SWEEP_CONCURRENCY", default: "5", accepted: "a whole number from 1 to 100" };
+
+pub(super) const RECORD_FUNCTION: Variable = Variable {
+    name: "VISITS_RECORD_FUNCTION",
+    default: "record-visit",
+    accepted: "the name or ARN of a Lambda function, at most 170 characters",
+};
+
+pub(super) const REDIS_CONNECT_TIMEOUT: Variable = Variable {
+    name: "REDIS_CONNECT_TIMEOUT",
+    default: "500ms",
+    accepted: "a duration from 10ms to 10s, such as 500ms",
+};
+
+pub(super) const REDIS_TIMEOUT: Variable =
+    Variable { name: "REDIS_TIMEOUT", default: "1s", accepted: "a duration from 10ms to 10s, such as 1s" };

@@ -1,0 +1,220 @@
+//! The writing side: takes visits into memory and pushes them to their shards, each exactly once.
+//!
+//! [`Flusher`] is the handle that the function and its layers share. Its state lies behind one plain
+//! mutex that is never held across an await; calls to shards run outside of it ([`call`]). Everything that
+//! decides is pure and elsewhere: [`crate::policy`] when, [`lane`] what, [`crate::outbox`] what is known.
+
+mod call;
+mod lane;
+mod report;
+
+use crate::batch::{NoRandomness, Sequence, WriterId};
+use crate::clock::{Clock, Moment};
+use crate::config::Config;
+use crate::page::PageId;
+use crate::policy::{self, Reason};
+use crate::ring::Ring;
+use crate::store::{ShardIndex, Store};
+use call::Patience;
+use lane::{Lane, Place};
+pub use report::FlushReport;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::Notify;
+
+/// Time for everything that is done at SIGTERM. Lambda sends SIGKILL after 500 ms.
+pub const SHUTDOWN_BUDGET: Duration = Duration::from_millis(450);
+
+/// Why a visit was not taken, or not confirmed.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordError {
+    /// The buffer holds as many pages as it may, and their shards do not take them. Not counted.
+    #[error("the buffer is full")]
+    Full {
+        /// When to try again.
+        retry_after: Duration,
+    },
+    /// The environment ends. Not counted.
+    #[error("the environment is shutting down")]
+    Stopping,
+    /// `direct`: the page's shard failed a moment ago. Not counted.
+    #[error("the shard is not available")]
+    Unavailable {
+        /// When to try again.
+        retry_after: Duration,
+    },
+    /// `direct`: the shard's answer is missing. The visit is kept and may still be counted.
+    #[error("the visit is not confirmed")]
+    NotConfirmed,
+    /// No writer can be made. Not counted.
+    #[error(transparent)]
+    NoWriter(#[from] NoRandomness),
+}
+
+/// The settings that a flusher needs.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Time between two flushes of a busy environment.
+    pub interval: Duration,
+    /// Most pages held in memory that are not known to be applied.
+    pub pages: usize,
+}
+
+impl From<&Config> for Limits {
+    fn from(config: &Config) -> Self {
+        Self { interval: config.flush_interval, pages: config.buffer_pages }
+    }
+}
+
+/// Buffer and outboxes of one environment, and the shards that they go to.
+#[derive(Debug)]
+pub struct Flusher<S> {
+    store: Arc<S>,
+    ring: Ring,
+    clock: Clock,
+    limits: Limits,
+    state: Mutex<State>,
+    /// For each shard: a call of it has ended.
+    landed: Vec<Notify>,
+}
+
+#[derive(Debug)]
+struct State {
+    writer: Option<WriterId>,
+    lanes: Vec<Lane>,
+    last_flush: Option<Moment>,
+    stopping: bool,
+}
+
+/// A visit that was taken.
+#[derive(Clone, Copy, Debug)]
+struct Ticket {
+    shard: ShardIndex,
+    sequence: Sequence,
+    /// Calls to the shard begun before it.
+    since: u64,
+}
+
+impl<S: Store> Flusher<S> {
+    /// A flusher with nothing pending. The ring's shards are the store's, in the same order.
+    pub fn new(store: Arc<S>, ring: Ring, clock: Clock, limits: Limits) -> Self {
+        let shards = ring.len();
+        let lanes = (0..shards).map(|_| Lane::new()).collect();
+        let state = Mutex::new(State { writer: None, lanes, last_flush: None, stopping: false });
+        let landed = (0..shards).map(|_| Notify::new()).collect();
+        Self { store, ring, clock, limits, state, landed }
+    }
+
+    /// Takes one visit into memory (`buffered`): it goes out with the next flush of its shard.
+    pub fn record(&self, page: PageId) -> Result<(), RecordError> {
+        self.take(page, false).map(|_| ())
+    }
+
+    /// Takes one visit and returns when its shard has it (`direct`). Visits that come while a call is on
+    /// its way share the next one.
+    pub async fn record_direct(&self, page: PageId) -> Result<(), RecordError> {
+        let ticket = self.take(page, true)?;
+        loop {
+            let landed = self.landed[ticket.shard].notified();
+            tokio::pin!(landed);
+            landed.as_mut().enable();
+            let now = self.clock.now();
+            let place = self.lock().lanes[ticket.shard].place(ticket.sequence, ticket.since, now);
+            match place {
+                Place::Applied => return Ok(()),
+                Place::Failed => return Err(RecordError::NotConfirmed),
+                Place::Wait => landed.await,
+                Place::Begin => {
+                    self.flush_shard(ticket.shard, Reason::Direct, Patience::OneAtATime).await;
+                }
+            }
+        }
+    }
+
+    fn take(&self, page: PageId, direct: bool) -> Result<Ticket, RecordError> {
+        let shard = self.ring.owner(page.as_str());
+        let now = self.clock.now();
+        let mut state = self.lock();
+        if state.stopping {
+            return Err(RecordError::Stopping);
+        }
+        if state.writer.is_none() {
+            state.writer = Some(WriterId::random()?);
+        }
+        let pause = state.lanes[shard].pause(now);
+        if let (true, Some(retry_after)) = (direct, pause) {
+            return Err(RecordError::Unavailable { retry_after });
+        }
+        let room = state.held_pages() < self.limits.pages;
+        let lane = &mut state.lanes[shard];
+        let since = lane.calls_begun();
+        let full = || RecordError::Full { retry_after: pause.unwrap_or_default() };
+        let sequence = lane.add(page, room).ok_or_else(full)?;
+        Ok(Ticket { shard, sequence, since })
+    }
+
+    /// Flushes if it is time to. To be called after every response, and by a timer where nothing freezes.
+    pub async fn flush_if_due(&self, budget: Duration) -> Option<FlushReport> {
+        let now = self.clock.now();
+        let reason = {
+            let state = self.lock();
+            let shards = state.lanes.iter().map(|lane| lane.pending(now));
+            policy::due(shards, state.last_flush, self.limits.interval, now)?
+        };
+        Some(self.flush(reason, budget, Patience::OneAtATime).await)
+    }
+
+    /// Flushes everything because the scheduled sweep asks for it. If then nothing is left to send or to
+    /// confirm, the writer leaves the sweep's list; its next visit flushes at once and lists it again.
+    pub async fn sweep(&self, budget: Duration) -> FlushReport {
+        let mut report = self.flush(Reason::Sweep, budget, Patience::NoPause).await;
+        if self.lock().is_clean() {
+            report.unregistered = self.settle(budget).await;
+        }
+        report
+    }
+
+    /// Flushes everything because the environment ends; from now on visits are refused. What cannot be
+    /// sent within [`SHUTDOWN_BUDGET`] is lost with the environment, and logged as such.
+    pub async fn shutdown(&self) -> FlushReport {
+        let now = self.clock.now();
+        {
+            let mut state = self.lock();
+            state.stopping = true;
+            state.lanes.iter_mut().for_each(|lane| lane.seal_all(now));
+        }
+        let report = self.flush(Reason::Shutdown, SHUTDOWN_BUDGET, Patience::None).await;
+        if report.visits_held > 0 {
+            tracing::error!(visits_lost = report.visits_held, "the environment ends with visits it could not send");
+        }
+        report
+    }
+
+    /// Flushes when due until the task ends. Only for where nothing freezes: see [`Config::timer`].
+    pub async fn run_timer(&self, budget: Duration) {
+        let tick = (self.limits.interval / 10).clamp(Duration::from_millis(50), Duration::from_secs(1));
+        loop {
+            tokio::time::sleep(tick).await;
+            self.flush_if_due(budget).await;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // A panic while the lock was held has left counts that are whole: each change is a few
+        // assignments. Losing the buffer to a poisoned lock would be worse than anything in it.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn held_pages(&self) -> usize {
+        self.lanes.iter().map(Lane::held_pages).sum()
+    }
+
+    fn is_clean(&self) -> bool {
+        self.lanes.iter().all(Lane::is_clean)
+    }
+}
+
+#[cfg(test)]
+mod tests;

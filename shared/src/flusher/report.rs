@@ -1,0 +1,120 @@
+//! What a flush did, for the log and for the sweep's answer.
+
+use super::State;
+use super::lane::{Call, Lane};
+use crate::batch::WriterId;
+use crate::outbox::Learned;
+use crate::policy::Reason;
+use crate::store::Applied;
+use serde::{Deserialize, Serialize};
+use std::iter::Sum;
+use std::time::Duration;
+
+/// What was done with one or more shards.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Tally {
+    calls: u64,
+    pub(super) failed: u64,
+    batches: u64,
+    pages: u64,
+    learned: Learned,
+    rejected: u64,
+}
+
+impl Tally {
+    pub(super) fn begin(&mut self, call: &Call) {
+        self.calls += 1;
+        self.batches += call.apply.batches.len() as u64;
+        self.pages += call.apply.batches.iter().map(|(batch, _)| batch.pages() as u64).sum::<u64>();
+    }
+
+    pub(super) fn learn(&mut self, learned: Learned, applied: &Applied) {
+        self.learned = self.learned.plus(learned);
+        self.rejected += applied.rejected.iter().map(|rejected| rejected.visits).sum::<u64>();
+    }
+}
+
+impl Sum for Tally {
+    fn sum<I: Iterator<Item = Self>>(tallies: I) -> Self {
+        tallies.fold(Self::default(), |a, b| Self {
+            calls: a.calls + b.calls,
+            failed: a.failed + b.failed,
+            batches: a.batches + b.batches,
+            pages: a.pages + b.pages,
+            learned: a.learned.plus(b.learned),
+            rejected: a.rejected + b.rejected,
+        })
+    }
+}
+
+/// The outcome of a flush of all shards. This is also what `record-visit` answers to the sweep.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FlushReport {
+    /// Who flushed; nobody, if this environment has had no visit yet.
+    pub writer: Option<WriterId>,
+    /// Calls made to shards.
+    pub calls: u64,
+    /// Calls among them that brought no answer, or an error.
+    pub failed: u64,
+    /// Batches sent.
+    pub batches: u64,
+    /// Pages in them.
+    pub pages: u64,
+    /// Visits that are now known to be applied and were not before.
+    pub visits: u64,
+    /// Visits skipped because of bad data at their page's key.
+    pub visits_rejected: u64,
+    /// Visits that a shard had lost again and that are sent once more.
+    pub visits_healing: u64,
+    /// Visits given up because their batch was too old to be applied.
+    pub visits_expired: u64,
+    /// Visits forgotten for room before they were confirmed.
+    pub visits_unconfirmed: u64,
+    /// Visits still held in memory.
+    pub visits_held: u64,
+    /// Batches that are applied and wait to be confirmed.
+    pub unconfirmed: usize,
+    /// The writer has left the sweep's list.
+    pub unregistered: bool,
+}
+
+impl FlushReport {
+    pub(super) fn new(state: &State, tally: Tally) -> Self {
+        let Tally { calls, failed, batches, pages, learned, rejected } = tally;
+        Self {
+            writer: state.writer,
+            calls,
+            failed,
+            batches,
+            pages,
+            visits: learned.applied,
+            visits_rejected: rejected,
+            visits_healing: learned.healing,
+            visits_expired: learned.expired,
+            visits_unconfirmed: learned.unconfirmed,
+            visits_held: state.lanes.iter().map(Lane::held_visits).sum(),
+            unconfirmed: state.lanes.iter().map(Lane::unconfirmed).sum(),
+            unregistered: false,
+        }
+    }
+
+    /// One line for a flush; as an error where visits were given up.
+    pub(super) fn log(&self, reason: Reason, took: Duration) {
+        let Self { calls, failed, batches, pages, visits, visits_held, .. } = *self;
+        let millis = took.as_secs_f64() * 1e3;
+        tracing::info!(%reason, calls, failed, batches, pages, visits, visits_held, millis, "flushed");
+        if self.visits_healing > 0 {
+            tracing::warn!(visits_healing = self.visits_healing, "a shard had lost visits; they are sent again");
+        }
+        if self.visits_expired > 0 {
+            tracing::error!(visits_expired = self.visits_expired, "batches were too old to be applied");
+        }
+    }
+
+    /// The same for `direct`, where it would be a line for each visit.
+    pub(super) fn log_debug(&self, reason: Reason, took: Duration) {
+        let Self { calls, failed, batches, pages, visits, .. } = *self;
+        let millis = took.as_secs_f64() * 1e3;
+        tracing::debug!(%reason, calls, failed, batches, pages, visits, millis, "flushed");
+    }
+}

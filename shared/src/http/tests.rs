@@ -1,0 +1,165 @@
+//! Requests made of AWS's own sample events: which page each is about, or which problem it gets.
+
+use super::{Route, page_of};
+use lambda_http::Request;
+use lambda_http::request::from_str;
+use serde_json::{Value, json};
+
+pub(super) const HTTP_API: &str = include_str!("../../tests/fixtures/aws/example-apigw-v2-request-no-authorizer.json");
+pub(super) const FUNCTION_URL: &str = include_str!("../../tests/fixtures/aws/lambda_function_url_request.json");
+const WITH_STAGE: &str = include_str!("../../tests/fixtures/aws/apigw_v2_proxy_request_with_stage_in_path.json");
+const OTHER_HTTP_APIS: [&str; 4] = [
+    include_str!("../../tests/fixtures/aws/example-apigw-v2-request-iam.json"),
+    include_str!("../../tests/fixtures/aws/example-apigw-v2-request-jwt-authorizer.json"),
+    include_str!("../../tests/fixtures/aws/example-apigw-v2-request-lambda-authorizer.json"),
+    include_str!("../../tests/fixtures/aws/example-apigw-v2-request-multi-value-parameters.json"),
+];
+
+/// A sample event for another method and path.
+pub(super) fn event(sample: &str, method: &str, path: &str) -> Value {
+    let mut event: Value = serde_json::from_str(sample).unwrap();
+    event["rawPath"] = json!(path);
+    event["requestContext"]["http"]["method"] = json!(method);
+    event["requestContext"]["http"]["path"] = json!(path);
+    event
+}
+
+fn request(event: &Value) -> Request {
+    from_str(&event.to_string()).unwrap()
+}
+
+/// The page, or the status of the problem.
+fn answer(route: &Route, event: &Value) -> Result<String, u16> {
+    page_of(route, &request(event)).map(|page| page.to_string()).map_err(|problem| problem.status().as_u16())
+}
+
+/// Runs rows of a path and what `POST` on it gives.
+fn check(sample: &str, change: impl Fn(&mut Value), rows: &[(&str, Result<&str, u16>)]) {
+    for (path, expected) in rows {
+        let mut event = event(sample, "POST", path);
+        change(&mut event);
+        assert_eq!(answer(&Route::RECORD, &event), expected.map(str::to_owned), "{path:?}");
+    }
+}
+
+const DECODED: [(&str, Result<&str, u16>); 21] = [
+    ("/visit/home", Ok("home")),
+    ("/visit/a/b", Ok("a/b")),
+    ("/visit/a/", Ok("a/")),
+    ("/visit//", Ok("/")),
+    ("/visit/café", Ok("café")),
+    ("/visit/a b", Ok("a b")),
+    ("/visit/a+b", Ok("a+b")),
+    ("/visit/%", Ok("%")),
+    ("/visit/%25", Ok("%25")),
+    ("/visit/%zz", Ok("%zz")),
+    ("/visit/a?b#c", Ok("a?b#c")),
+    ("/visit/a/../b", Ok("a/../b")),
+    ("/visit/visit/x", Ok("visit/x")),
+    ("/visit/", Err(400)),
+    ("/visit/a\u{0}", Err(400)),
+    ("/visit/a\u{85}", Err(400)),
+    ("/visit", Err(404)),
+    ("/visits/home", Err(404)),
+    ("/", Err(404)),
+    ("", Err(404)),
+    ("//visit/home", Err(404)),
+];
+
+const ENCODED: [(&str, Result<&str, u16>); 16] = [
+    ("/visit/home", Ok("home")),
+    ("/visit/a/b", Ok("a/b")),
+    ("/visit/a%2Fb", Ok("a/b")),
+    ("/visit/caf%C3%A9", Ok("café")),
+    ("/visit/a%20b", Ok("a b")),
+    ("/visit/a+b", Ok("a+b")),
+    ("/visit/%25", Ok("%")),
+    ("/visit/%2525", Ok("%25")),
+    ("/visit/a/%2E%2E/b", Ok("a/../b")),
+    ("/visit/", Err(400)),
+    ("/visit/%", Err(400)),
+    ("/visit/%zz", Err(400)),
+    ("/visit/%E9", Err(400)),
+    ("/visit/%00", Err(400)),
+    ("/visit%2Fhome", Err(404)),
+    ("/%76isit/home", Err(404)),
+];
+
+#[test]
+fn an_http_api_hands_the_path_over_decoded() {
+    check(HTTP_API, |_| {}, &DECODED);
+    for sample in OTHER_HTTP_APIS {
+        check(sample, |_| {}, &DECODED);
+    }
+    let own_domain = |event: &mut Value| event["requestContext"]["domainName"] = json!("visits.example.org");
+    check(HTTP_API, own_domain, &DECODED);
+}
+
+#[test]
+fn function_urls_and_the_emulator_hand_the_path_over_encoded() {
+    check(FUNCTION_URL, |_| {}, &ENCODED);
+    check(HTTP_API, |event| event["requestContext"]["domainName"] = json!("localhost"), &ENCODED);
+}
+
+#[test]
+fn no_header_decides_how_the_path_is_read() {
+    let posing_as = |host: &'static str| {
+        move |event: &mut Value| {
+            event["headers"]["host"] = json!(host);
+            event["headers"]["user-agent"] = json!("cargo-lambda");
+        }
+    };
+    check(HTTP_API, posing_as("abc.lambda-url.eu-west-2.on.aws"), &DECODED);
+    check(HTTP_API, posing_as("localhost"), &DECODED);
+    check(FUNCTION_URL, posing_as("visits.example.org"), &ENCODED);
+}
+
+#[test]
+fn a_stage_in_front_of_the_route_is_left_out() {
+    check(
+        WITH_STAGE,
+        |_| {},
+        &[
+            ("/Prod/visit/home", Ok("home")),
+            ("/Prod/visit/Prod/visit/a%20b", Ok("Prod/visit/a%20b")),
+            ("/visit/home", Ok("home")),
+            ("/visit/Prod/x", Ok("Prod/x")),
+            ("/Prod/visit/", Err(400)),
+            ("/Prod/visit", Err(404)),
+            ("/Prodvisit/home", Err(404)),
+            ("/prod/visit/home", Err(404)),
+            ("/Prod/Prod/visit/home", Err(404)),
+            ("/other/visit/home", Err(404)),
+        ],
+    );
+    let called_like_the_route = |event: &mut Value| event["requestContext"]["stage"] = json!("visit");
+    check(WITH_STAGE, called_like_the_route, &[("/visit/visit/home", Ok("home")), ("/visit/home", Ok("home"))]);
+    let default = |event: &mut Value| event["requestContext"]["stage"] = json!("$default");
+    check(WITH_STAGE, default, &[("/$default/visit/home", Err(404))]);
+}
+
+#[test]
+fn each_route_has_its_method_and_an_unknown_path_is_told_first() {
+    let table = [
+        (Route::RECORD, "POST", "/visit/home", Ok("home")),
+        (Route::READ, "GET", "/visits/home", Ok("home")),
+        (Route::RECORD, "GET", "/visit/home", Err(405)),
+        (Route::RECORD, "PURGE", "/visit/", Err(405)),
+        (Route::READ, "POST", "/visits/home", Err(405)),
+        (Route::READ, "HEAD", "/visits/home", Err(405)),
+        (Route::RECORD, "GET", "/visits/home", Err(404)),
+        (Route::READ, "POST", "/visit/home", Err(404)),
+        (Route::READ, "GET", "/favicon.ico", Err(404)),
+    ];
+    for (route, method, path, expected) in table {
+        let expected = expected.map(str::to_owned);
+        assert_eq!(answer(&route, &event(HTTP_API, method, path)), expected, "{method} {path}");
+    }
+}
+
+#[test]
+fn the_samples_themselves_are_on_no_route() {
+    for sample in OTHER_HTTP_APIS.into_iter().chain([HTTP_API, FUNCTION_URL, WITH_STAGE]) {
+        assert_eq!(answer(&Route::READ, &serde_json::from_str(sample).unwrap()), Err(404));
+    }
+}

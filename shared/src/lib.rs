@@ -1,0 +1,28 @@
+//! The core of the visit counter, shared by its three Lambda functions.
+//!
+//! Dependencies point down only, from what the functions call to plain values; `ARCHITECTURE.md` shows
+//! the map.
+
+pub mod cache;
+pub mod flusher;
+pub mod sweep;
+
+pub mod store;
+
+pub mod buffer;
+pub mod outbox;
+pub mod policy;
+
+pub mod applied;
+pub mod batch;
+pub mod page;
+pub mod ring;
+pub mod shard;
+
+pub mod clock;
+pub mod config;
+pub mod process;
+pub mod telemetry;
+
+#[cfg(feature = "http")]
+pub mod http;

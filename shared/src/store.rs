@@ -1,0 +1,148 @@
+//! What the services ask of a shard, whatever stores it.
+
+pub mod memory;
+pub mod redis;
+
+use crate::applied::AppliedSet;
+use crate::batch::{Batch, MAX_BATCH_PAGES, Sequence, WriterId};
+use crate::page::PageId;
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Age from which a sealed batch is never applied any more, only reported. Applied sets outlive it
+/// ([`SET_KEPT`]), so that a batch can never meet a shard that has forgotten whether it was applied.
+pub const MAX_BATCH_AGE: Duration = Duration::from_hours(7 * 24);
+
+/// How long a shard keeps the applied set of a writer it has not heard of.
+pub const SET_KEPT: Duration = Duration::from_hours(14 * 24);
+
+/// How long it keeps the set of a writer that left nothing to send or to confirm. At 195 bytes a set and
+/// three hours a life, 100,000 environments would otherwise hold 2 GB a shard.
+pub const SETTLED_SET_KEPT: Duration = Duration::from_hours(1);
+
+/// After this time without a flush a writer is taken off the sweep's list: Lambda reaps an idle
+/// environment long before.
+pub const WRITER_LISTED: Duration = Duration::from_hours(3);
+
+/// Index of a shard in the order of `REDIS_ENDPOINTS`.
+pub type ShardIndex = usize;
+
+/// One call of a writer to a shard: apply these batches, each exactly once, and say what is applied.
+#[derive(Clone, Debug)]
+pub struct Apply {
+    /// Who sealed the batches.
+    pub writer: WriterId,
+    /// The lowest sequence that may still be sent for this writer; the shard forgets what is below.
+    pub base: Sequence,
+    /// The batches with their age since sealing. None: only ask.
+    pub batches: Vec<(Arc<Batch>, Duration)>,
+    /// How the shard shall treat the writer from now on.
+    pub standing: Standing,
+}
+
+/// What a writer tells a shard about itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It may have more to send: the sweep visits it.
+    Active,
+    /// It ends: the sweep has nothing to find, but copies of its batches may still arrive.
+    Gone,
+    /// It has nothing to send and nothing to confirm: the sweep leaves it alone until its next visit,
+    /// and its set is kept only for [`SETTLED_SET_KEPT`].
+    Settled,
+}
+
+impl Standing {
+    /// How long the shard keeps the writer's applied set.
+    pub fn set_kept(self) -> Duration {
+        if self == Self::Settled { SETTLED_SET_KEPT } else { SET_KEPT }
+    }
+}
+
+/// The shard's answer to [`Apply`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Applied {
+    /// The writer's applied set after the call.
+    pub set: AppliedSet,
+    /// Increments that were skipped because their key holds something else or would overflow.
+    pub rejected: Vec<Rejected>,
+    /// Batches refused because of their age.
+    pub expired: Vec<Sequence>,
+}
+
+/// An increment that the shard could not add, with the reason it gave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejected {
+    /// The page.
+    pub page: PageId,
+    /// The visits that were not counted.
+    pub visits: u64,
+    /// What the shard said, for the log.
+    pub reason: String,
+}
+
+/// Why a call to a shard brought no answer. Whatever it is, a writer keeps its batches.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// No connection could be made: nothing was sent.
+    #[error("shard {shard} cannot be reached: {reason}")]
+    Unreachable {
+        /// The shard's name.
+        shard: String,
+        /// What went wrong, for the log only.
+        reason: String,
+    },
+    /// The call was sent and no answer came: it may have been applied, or be applied later.
+    #[error("shard {shard} did not answer: {reason}")]
+    Unknown {
+        /// The shard's name.
+        shard: String,
+        /// What went wrong, for the log only.
+        reason: String,
+    },
+    /// The shard answered with an error, so the call was not applied.
+    #[error("shard {shard} refused: {reason}")]
+    Refused {
+        /// The shard's name.
+        shard: String,
+        /// What it said, for the log only.
+        reason: String,
+    },
+    /// The server is not the one that this shard's name stands for.
+    #[error("shard {shard} is at the wrong server: {reason}")]
+    WrongServer {
+        /// The shard's name.
+        shard: String,
+        /// What was found there and what to do.
+        reason: String,
+    },
+}
+
+/// The shards of a deployment. All calls are safe to repeat; none is retried in here, other than over a
+/// connection that turned out to be closed.
+pub trait Store: Send + Sync + 'static {
+    /// Applies batches exactly once and returns the writer's applied set.
+    fn apply(&self, shard: ShardIndex, call: &Apply) -> impl Future<Output = Result<Applied, StoreError>> + Send;
+
+    /// A page's count on this shard; 0 if it has none.
+    fn total(&self, shard: ShardIndex, page: &PageId) -> impl Future<Output = Result<u64, StoreError>> + Send;
+
+    /// The writers on the sweep's list, with the time since their last flush by the shard's own clock:
+    /// the [`WRITERS_AT_ONCE`] that have been silent longest.
+    fn writers(
+        &self,
+        shard: ShardIndex,
+    ) -> impl Future<Output = Result<HashMap<WriterId, Duration>, StoreError>> + Send;
+
+    /// Deletes applied sets that are past their time and takes silent writers off the sweep's list.
+    /// Returns how many sets were deleted, at most [`TIDY_AT_ONCE`]: call again until it is less.
+    fn tidy(&self, shard: ShardIndex) -> impl Future<Output = Result<usize, StoreError>> + Send;
+}
+
+/// Most writers that [`Store::writers`] returns; a sweep does not get through more in a minute.
+pub const WRITERS_AT_ONCE: usize = 10_000;
+
+/// Most sets that one [`Store::tidy`] deletes, to keep the shard free for visits in between.
+pub const TIDY_AT_ONCE: usize = MAX_BATCH_PAGES;

@@ -1,0 +1,192 @@
+//! The shards in memory, with faults on request: for tests of the services above.
+//!
+//! It keeps the same promises as the Redis store; `tests/store_contract.rs` holds both to them.
+
+use super::{Applied, Apply, MAX_BATCH_AGE, Rejected, ShardIndex, Standing, Store, StoreError};
+use super::{TIDY_AT_ONCE, WRITER_LISTED};
+use crate::applied::AppliedSet;
+use crate::batch::WriterId;
+use crate::clock::{Clock, Moment};
+use crate::page::PageId;
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// What goes wrong with a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The shard cannot be reached: the call is not applied.
+    Unreachable,
+    /// The call is applied and its answer lost.
+    AnswerLost,
+    /// No answer ever comes, and the call is not applied.
+    Mute,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Data {
+    totals: HashMap<PageId, u64>,
+    applied: HashMap<WriterId, AppliedSet>,
+    writers: HashMap<WriterId, Moment>,
+    sets: HashMap<WriterId, (Moment, Duration)>,
+}
+
+#[derive(Debug, Default)]
+struct Shard {
+    data: Data,
+    saved: Data,
+    faults: VecDeque<Option<Fault>>,
+    down: Option<Fault>,
+    broken: Vec<PageId>,
+    calls: u64,
+}
+
+/// Shards in memory. Clones share them.
+#[derive(Clone, Debug)]
+pub struct MemoryStore {
+    shards: Arc<Vec<Mutex<Shard>>>,
+    clock: Clock,
+}
+
+impl MemoryStore {
+    /// `shards` empty shards that tell time by `clock`.
+    pub fn new(shards: usize, clock: Clock) -> Self {
+        let shards = (0..shards).map(|_| Mutex::default()).collect();
+        Self { shards: Arc::new(shards), clock }
+    }
+
+    /// The next calls to `shard` go wrong like this, in order; `None` lets one through.
+    pub fn fail_next(&self, shard: ShardIndex, faults: impl IntoIterator<Item = Option<Fault>>) {
+        self.shard(shard).faults.extend(faults);
+    }
+
+    /// Until further notice, every call to `shard` goes wrong like this, or none does.
+    pub fn set_down(&self, shard: ShardIndex, fault: Option<Fault>) {
+        self.shard(shard).down = fault;
+    }
+
+    /// Remembers what `shard` holds now, as a disk would.
+    pub fn save(&self, shard: ShardIndex) {
+        let mut shard = self.shard(shard);
+        shard.saved = shard.data.clone();
+    }
+
+    /// Puts `shard` back to what was saved last, as a crash would.
+    pub fn crash(&self, shard: ShardIndex) {
+        let mut shard = self.shard(shard);
+        shard.data = shard.saved.clone();
+    }
+
+    /// Makes a page's key one that cannot be counted up.
+    pub fn break_page(&self, shard: ShardIndex, page: PageId) {
+        self.shard(shard).broken.push(page);
+    }
+
+    /// Calls made to `shard` so far, failed ones included.
+    pub fn calls(&self, shard: ShardIndex) -> u64 {
+        self.shard(shard).calls
+    }
+
+    /// A page's counts added up over all shards.
+    pub fn sum(&self, page: &PageId) -> u64 {
+        (0..self.shards.len()).filter_map(|shard| self.shard(shard).data.totals.get(page).copied()).sum()
+    }
+
+    fn shard(&self, shard: ShardIndex) -> MutexGuard<'_, Shard> {
+        self.shards[shard].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes one call: `Err` before it, or after it, as the planned fault says.
+    async fn call<T>(&self, index: ShardIndex, act: impl FnOnce(&mut Shard) -> T) -> Result<T, StoreError> {
+        // A real call lets others run while it is on its way.
+        tokio::task::yield_now().await;
+        let (fault, answer) = {
+            let mut shard = self.shard(index);
+            shard.calls += 1;
+            let fault = shard.faults.pop_front().unwrap_or(shard.down);
+            let applied = matches!(fault, None | Some(Fault::AnswerLost));
+            (fault, applied.then(|| act(&mut shard)))
+        };
+        let (shard, reason) = (format!("memory_{index}"), "a planned fault".to_owned());
+        match (fault, answer) {
+            (None, Some(answer)) => Ok(answer),
+            (Some(Fault::Unreachable), _) => Err(StoreError::Unreachable { shard, reason }),
+            (Some(Fault::Mute), _) => std::future::pending().await,
+            _ => Err(StoreError::Unknown { shard, reason }),
+        }
+    }
+}
+
+impl Shard {
+    fn apply(&mut self, call: &Apply, now: Moment) -> Applied {
+        let mut applied = Applied::default();
+        let mut set = self.data.applied.remove(&call.writer).unwrap_or_default();
+        for (batch, age) in &call.batches {
+            if set.contains(batch.sequence()) {
+                continue;
+            }
+            if *age > MAX_BATCH_AGE {
+                applied.expired.push(batch.sequence());
+                continue;
+            }
+            set.insert(batch.sequence());
+            set.visits += batch.visits();
+            for (page, visits) in batch.increments() {
+                if self.broken.contains(page) {
+                    set.rejected += visits;
+                    let reason = "WRONGTYPE".to_owned();
+                    applied.rejected.push(Rejected { page: page.clone(), visits: *visits, reason });
+                } else {
+                    *self.data.totals.entry(page.clone()).or_insert(0) += visits;
+                }
+            }
+        }
+        set.raise(call.base.get() - 1);
+        self.data.applied.insert(call.writer, set.clone());
+        self.list(call, now);
+        Applied { set, ..applied }
+    }
+
+    fn list(&mut self, call: &Apply, now: Moment) {
+        self.data.sets.insert(call.writer, (now, call.standing.set_kept()));
+        if call.standing == Standing::Active {
+            self.data.writers.insert(call.writer, now);
+        } else {
+            self.data.writers.remove(&call.writer);
+        }
+    }
+
+    fn tidy(&mut self, now: Moment) -> usize {
+        let past = self.data.sets.iter().filter(|(_, (from, kept))| now.since(*from) >= *kept);
+        let past: Vec<WriterId> = past.map(|(writer, _)| *writer).take(TIDY_AT_ONCE).collect();
+        for writer in &past {
+            self.data.sets.remove(writer);
+            self.data.applied.remove(writer);
+            self.data.writers.remove(writer);
+        }
+        self.data.writers.retain(|_, last| now.since(*last) <= WRITER_LISTED);
+        past.len()
+    }
+}
+
+impl Store for MemoryStore {
+    async fn apply(&self, shard: ShardIndex, call: &Apply) -> Result<Applied, StoreError> {
+        let now = self.clock.now();
+        self.call(shard, |shard| shard.apply(call, now)).await
+    }
+
+    async fn total(&self, shard: ShardIndex, page: &PageId) -> Result<u64, StoreError> {
+        self.call(shard, |shard| shard.data.totals.get(page).copied().unwrap_or(0)).await
+    }
+
+    async fn writers(&self, shard: ShardIndex) -> Result<HashMap<WriterId, Duration>, StoreError> {
+        let now = self.clock.now();
+        let since = |shard: &mut Shard| shard.data.writers.iter().map(|(w, last)| (*w, now.since(*last))).collect();
+        self.call(shard, since).await
+    }
+
+    async fn tidy(&self, shard: ShardIndex) -> Result<usize, StoreError> {
+        let now = self.clock.now();
+        self.call(shard, |shard| shard.tidy(now)).await
+    }
+}

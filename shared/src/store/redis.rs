@@ -1,0 +1,219 @@
+//! The shards in Redis: the only place that knows its commands, scripts and keys.
+
+mod connection;
+mod contact;
+mod keys;
+mod script;
+
+use super::{Applied, Apply, ShardIndex, Store, StoreError, TIDY_AT_ONCE, WRITER_LISTED, WRITERS_AT_ONCE};
+use crate::batch::WriterId;
+use crate::config::Config;
+use crate::page::PageId;
+use crate::shard::{Endpoint, ShardConfig};
+use connection::{Connected, Link};
+use contact::{Contact, ContactError};
+use keys::Keys;
+use redis::aio::MultiplexedConnection;
+use redis::{AsyncCommands, ErrorKind, RedisError, RedisResult};
+use script::Scripts;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+/// The shards of one deployment. Nothing is connected before the first call.
+#[derive(Debug)]
+pub struct RedisStore {
+    shards: Vec<Shard>,
+    contact: Contact,
+    scripts: Scripts,
+    /// From the call to the answer, connecting and first contact included.
+    answer_timeout: Duration,
+}
+
+#[derive(Debug)]
+struct Shard {
+    config: ShardConfig,
+    keys: Keys,
+    link: Arc<Link>,
+    /// Number of the connection over which this shard was last recognised; 0: none.
+    recognised: AtomicU64,
+    identity: OnceLock<String>,
+}
+
+/// An endpoint's address was not understood by the Redis client.
+#[derive(Debug, thiserror::Error)]
+#[error("the endpoint {endpoint} of shard {shard} is not usable: {reason}")]
+pub struct InvalidEndpoint {
+    shard: String,
+    endpoint: String,
+    reason: String,
+}
+
+impl RedisStore {
+    /// The shards that `config` names. Shards of one endpoint share its connection.
+    pub fn new(config: &Config) -> Result<Self, InvalidEndpoint> {
+        let mut links: HashMap<Endpoint, Arc<Link>> = HashMap::new();
+        let mut shards = Vec::with_capacity(config.shards.len());
+        for shard in &config.shards {
+            let link = match links.get(&shard.endpoint) {
+                Some(link) => Arc::clone(link),
+                None => Arc::new(open_link(config, shard)?),
+            };
+            links.insert(shard.endpoint.clone(), Arc::clone(&link));
+            shards.push(Shard {
+                config: shard.clone(),
+                keys: Keys::new(&config.namespace, &shard.name),
+                link,
+                recognised: AtomicU64::new(0),
+                identity: OnceLock::new(),
+            });
+        }
+        Ok(Self {
+            shards,
+            contact: Contact::new(config.namespace.clone(), config.shards.clone()),
+            scripts: Scripts::new(),
+            answer_timeout: config.redis_timeout,
+        })
+    }
+
+    /// Runs `call` over the shard's connection. A connection that was open before and turns out to be
+    /// closed is replaced and the call made once more: all our calls may be repeated.
+    async fn with_shard<T, F>(
+        &self,
+        shard: &Shard,
+        call: impl Fn(MultiplexedConnection) -> F + Send + Sync,
+    ) -> Result<T, StoreError>
+    where
+        F: Future<Output = RedisResult<T>> + Send,
+    {
+        let mut connected = self.connect(shard).await?;
+        loop {
+            match tokio::time::timeout(self.answer_timeout, call(connected.redis.clone())).await {
+                Ok(Ok(answer)) => return Ok(answer),
+                Ok(Err(error)) if is_server_answer(&error) => return Err(shard.refused(&error)),
+                outcome => {
+                    shard.link.drop_connection(connected.number);
+                    let reason = match outcome {
+                        Ok(Err(error)) if connected.reused && error.is_connection_dropped() => {
+                            connected = self.connect(shard).await?;
+                            continue;
+                        }
+                        Ok(Err(error)) => error.to_string(),
+                        _ => format!("no answer within {:?}", self.answer_timeout),
+                    };
+                    return Err(StoreError::Unknown { shard: shard.config.name.to_string(), reason });
+                }
+            }
+        }
+    }
+
+    /// A connection over which this shard has been recognised.
+    async fn connect(&self, shard: &Shard) -> Result<Connected, StoreError> {
+        let mut connected = shard.link.get().await.map_err(|error| shard.unreachable(&error))?;
+        while shard.recognised.load(Ordering::Relaxed) != connected.number {
+            let check = self.contact.check(&mut connected.redis, &shard.keys, &shard.config);
+            match tokio::time::timeout(self.answer_timeout, check).await {
+                Ok(Ok(identity)) => shard.recognise(&identity, connected.number),
+                Ok(Err(ContactError::WrongServer(reason))) => {
+                    return Err(StoreError::WrongServer { shard: shard.config.name.to_string(), reason });
+                }
+                Ok(Err(ContactError::Redis(error))) if is_server_answer(&error) => {
+                    return Err(shard.refused(&error));
+                }
+                failed => {
+                    shard.link.drop_connection(connected.number);
+                    let dropped = matches!(&failed, Ok(Err(ContactError::Redis(e))) if e.is_connection_dropped());
+                    if !(connected.reused && dropped) {
+                        return Err(shard.unreachable(&"no answer at first contact"));
+                    }
+                    connected = shard.link.get().await.map_err(|error| shard.unreachable(&error))?;
+                }
+            }
+        }
+        Ok(connected)
+    }
+}
+
+fn open_link(config: &Config, shard: &ShardConfig) -> Result<Link, InvalidEndpoint> {
+    Link::new(&shard.endpoint, config.redis_connect_timeout, config.redis_timeout).map_err(|error| InvalidEndpoint {
+        shard: shard.name.to_string(),
+        endpoint: shard.endpoint.to_string(),
+        reason: error.to_string(),
+    })
+}
+
+/// Whether the server itself answered with an error, so that the connection is good and nothing was
+/// applied.
+fn is_server_answer(error: &RedisError) -> bool {
+    matches!(error.kind(), ErrorKind::Server(_) | ErrorKind::Extension)
+}
+
+impl Shard {
+    fn recognise(&self, identity: &str, connection: u64) {
+        if self.identity.get_or_init(|| identity.to_owned()) != identity {
+            let shard = self.config.name.as_str();
+            tracing::error!(shard, "the shard came back with another identity: its data was replaced or lost");
+        }
+        self.recognised.store(connection, Ordering::Relaxed);
+    }
+
+    fn unreachable(&self, reason: &impl ToString) -> StoreError {
+        StoreError::Unreachable { shard: self.config.name.to_string(), reason: reason.to_string() }
+    }
+
+    fn refused(&self, error: &RedisError) -> StoreError {
+        StoreError::Refused { shard: self.config.name.to_string(), reason: error.to_string() }
+    }
+}
+
+impl Store for RedisStore {
+    async fn apply(&self, shard: ShardIndex, call: &Apply) -> Result<Applied, StoreError> {
+        let shard = &self.shards[shard];
+        let apply = |redis| self.scripts.apply(redis, &shard.keys, call);
+        Ok(self.with_shard(shard, apply).await?.into_applied(call))
+    }
+
+    async fn total(&self, shard: ShardIndex, page: &PageId) -> Result<u64, StoreError> {
+        let shard = &self.shards[shard];
+        let key = shard.keys.page(page);
+        let total = |mut redis: MultiplexedConnection| {
+            let key = &key;
+            async move { redis.hget::<_, _, Option<u64>>(key, "total").await }
+        };
+        Ok(self.with_shard(shard, total).await?.unwrap_or(0))
+    }
+
+    async fn writers(&self, shard: ShardIndex) -> Result<HashMap<WriterId, Duration>, StoreError> {
+        let shard = &self.shards[shard];
+        let longest_silent = isize::try_from(WRITERS_AT_ONCE).unwrap_or(isize::MAX);
+        let list = |mut redis: MultiplexedConnection| async move {
+            let now = server_millis(&mut redis).await?;
+            let writers: Vec<(String, u64)> =
+                redis.zrange_withscores(shard.keys.writers(), 0, longest_silent - 1).await?;
+            Ok((now, writers))
+        };
+        let (now, writers) = self.with_shard(shard, list).await?;
+        let silent = |at| Duration::from_millis(now.saturating_sub(at));
+        // A member that is not a writer's id was not put there by us: nothing to sweep.
+        Ok(writers.into_iter().filter_map(|(id, at)| Some((id.parse().ok()?, silent(at)))).collect())
+    }
+
+    async fn tidy(&self, shard: ShardIndex) -> Result<usize, StoreError> {
+        let shard = &self.shards[shard];
+        let tidy = |mut redis: MultiplexedConnection| async move {
+            let now = server_millis(&mut redis).await?;
+            let at_once = isize::try_from(TIDY_AT_ONCE).unwrap_or(isize::MAX);
+            let past: Vec<String> = redis.zrangebyscore_limit(shard.keys.sets(), "-inf", now, 0, at_once).await?;
+            let writers: Vec<WriterId> = past.iter().filter_map(|id| id.parse().ok()).collect();
+            self.scripts.tidy(redis, &shard.keys, &writers, WRITER_LISTED).await
+        };
+        self.with_shard(shard, tidy).await
+    }
+}
+
+/// The server's own clock, in milliseconds since the Unix epoch.
+async fn server_millis(redis: &mut MultiplexedConnection) -> RedisResult<u64> {
+    let (seconds, micros): (u64, u64) = redis::cmd("TIME").query_async(redis).await?;
+    Ok(seconds * 1000 + micros / 1000)
+}

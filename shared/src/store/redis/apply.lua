@@ -1,0 +1,97 @@
+-- Applies a writer's batches to one shard, each exactly once, and returns the writer's applied set.
+--
+-- Lua in Redis does not roll back. So everything is checked before the first write, and the first write
+-- is the applied set itself: what can stop a write (OOM, READONLY, MISCONF) stops that one, and Redis
+-- fails no later write of a script that has written. A page whose key cannot be counted up is skipped.
+--
+-- KEYS  1 applied set (hash)   2 writers (sorted set)   3 sets (sorted set)   4… the page of each increment
+-- ARGV  1 format   2 writer   3 base   4 oldest age that is applied, ms   5 how long to keep the set, ms
+--       6 keep the writer on the sweep's list: 0 or 1   7 number of batches
+--       8… for each batch: sequence, age in ms, number of increments, then the increments
+
+local function whole(text)
+  -- 15 digits: exact in Lua's doubles.
+  return text and #text <= 15 and string.match(text, '^%d+$') and tonumber(text)
+end
+
+local function invalid(what)
+  return redis.error_reply('INVALID ' .. what)
+end
+
+-- 1. Check the arguments.
+if ARGV[1] ~= '1' then return invalid('format: 1 is accepted') end
+local writer, base, max_age, keep = ARGV[2], whole(ARGV[3]), whole(ARGV[4]), whole(ARGV[5])
+local listed, count = ARGV[6] == '1', whole(ARGV[7])
+if not (#writer == 32 and string.match(writer, '^%x+$')) then return invalid('writer') end
+if not base or base < 1 then return invalid('base') end
+if not (max_age and keep and count) then return invalid('age, keep or number of batches') end
+local batches, arg, key = {}, 8, 4
+for _ = 1, count do
+  local batch = { sequence = whole(ARGV[arg]), age = whole(ARGV[arg + 1]), size = whole(ARGV[arg + 2]), visits = 0 }
+  if not (batch.sequence and batch.sequence > 0 and batch.age and batch.size) then return invalid('batch') end
+  batch.arg, batch.key = arg + 3, key
+  for i = 0, batch.size - 1 do
+    local visits = whole(ARGV[batch.arg + i])
+    if not visits or visits < 1 or not KEYS[key + i] then return invalid('increment') end
+    batch.visits = batch.visits + visits
+  end
+  arg, key = batch.arg + batch.size, key + batch.size
+  batches[#batches + 1] = batch
+end
+if ARGV[arg] or KEYS[key] then return invalid('number of arguments') end
+
+-- 2. Read the set and work out the new one.
+local fields, set, above = redis.call('HGETALL', KEYS[1]), { floor = 0, visits = 0, rejected = 0 }, {}
+for i = 1, #fields, 2 do
+  local sequence = whole(fields[i])
+  if sequence then above[sequence] = true else set[fields[i]] = whole(fields[i + 1]) or 0 end
+end
+local floor, new, expired, stored = set.floor, {}, {}, {}
+for sequence in pairs(above) do stored[sequence] = true end
+for _, batch in ipairs(batches) do
+  if batch.sequence > floor and not above[batch.sequence] then
+    if batch.age > max_age then
+      expired[#expired + 1] = batch.sequence
+    else
+      new[#new + 1] = batch
+      above[batch.sequence] = true
+    end
+  end
+end
+if base - 1 > floor then floor = base - 1 end
+while above[floor + 1] do floor = floor + 1 end
+
+-- 3. Write the set (first, see above), then the counts.
+local write, drop, kept = {}, {}, {}
+if floor ~= set.floor then write = { 'floor', string.format('%.0f', floor) } end
+for sequence in pairs(above) do
+  local field = string.format('%.0f', sequence)
+  if sequence > floor then
+    kept[#kept + 1] = sequence
+    if not stored[sequence] then write[#write + 1] = field; write[#write + 1] = 1 end
+  elseif stored[sequence] then
+    drop[#drop + 1] = field
+  end
+end
+if #write > 0 then redis.call('HSET', KEYS[1], unpack(write)) end
+local rejected = {}
+for _, batch in ipairs(new) do
+  for i = 0, batch.size - 1 do
+    local visits = ARGV[batch.arg + i]
+    local answer = redis.pcall('HINCRBY', KEYS[batch.key + i], 'total', visits)
+    if type(answer) == 'table' and answer.err then
+      rejected[#rejected + 1] = { batch.key + i - 4, answer.err }
+      set.rejected = redis.call('HINCRBY', KEYS[1], 'rejected', visits)
+    end
+  end
+  set.visits = redis.call('HINCRBY', KEYS[1], 'visits', string.format('%.0f', batch.visits))
+end
+
+if #drop > 0 then redis.call('HDEL', KEYS[1], unpack(drop)) end
+
+-- 4. List the writer, by this server's clock.
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+if listed then redis.call('ZADD', KEYS[2], now, writer) else redis.call('ZREM', KEYS[2], writer) end
+redis.call('ZADD', KEYS[3], now + keep, writer)
+return { floor, kept, set.visits, set.rejected, rejected, expired }

@@ -1,0 +1,86 @@
+//! One connection for each endpoint, opened at the first call and again after any doubt.
+//!
+//! The client is told never to retry and never to reconnect: a call whose outcome is unknown is the
+//! caller's to repeat. A connection that timed out is dropped, since a late answer may still be in it.
+
+use crate::shard::Endpoint;
+use redis::aio::MultiplexedConnection;
+use redis::io::tcp::TcpSettings;
+use redis::{AsyncConnectionConfig, Client, IntoConnectionInfo, RedisError, RedisResult};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::Semaphore;
+
+/// An open connection, with a number that no other of its endpoint has.
+#[derive(Clone, Debug)]
+pub(super) struct Connected {
+    pub(super) redis: MultiplexedConnection,
+    pub(super) number: u64,
+    /// It was open before this call asked for it, so its peer may be gone.
+    pub(super) reused: bool,
+}
+
+/// The connection slot of one endpoint, shared by the shards that live there.
+#[derive(Debug)]
+pub(super) struct Link {
+    client: Client,
+    connect_timeout: Duration,
+    slot: Mutex<Slot>,
+    /// One attempt at a time: those who wait use the connection that the first one opens.
+    connecting: Semaphore,
+}
+
+#[derive(Debug, Default)]
+struct Slot {
+    open: Option<Connected>,
+    opened: u64,
+}
+
+impl Link {
+    /// A link that connects at its first use. `answer_timeout` bounds how long the kernel keeps sending
+    /// to a peer that does not acknowledge.
+    pub(super) fn new(endpoint: &Endpoint, connect_timeout: Duration, answer_timeout: Duration) -> RedisResult<Self> {
+        let tcp = TcpSettings::default().set_nodelay(true).set_user_timeout(answer_timeout);
+        let info = endpoint.expose().into_connection_info()?;
+        let settings = info.redis_settings().clone().set_skip_set_lib_name();
+        let client = Client::open(info.set_tcp_settings(tcp).set_redis_settings(settings))?;
+        Ok(Self { client, connect_timeout, slot: Mutex::default(), connecting: Semaphore::const_new(1) })
+    }
+
+    /// The open connection, or a new one.
+    pub(super) async fn get(&self) -> Result<Connected, RedisError> {
+        if let Some(open) = self.open() {
+            return Ok(open);
+        }
+        // The semaphore is never closed; should it be, connecting twice is harmless.
+        let _turn = self.connecting.acquire().await;
+        if let Some(open) = self.open() {
+            return Ok(open);
+        }
+        let config =
+            AsyncConnectionConfig::new().set_connection_timeout(Some(self.connect_timeout)).set_response_timeout(None);
+        let redis = self.client.get_multiplexed_async_connection_with_config(&config).await?;
+        let mut slot = self.lock();
+        slot.opened += 1;
+        let connected = Connected { redis, number: slot.opened, reused: false };
+        slot.open = Some(connected.clone());
+        Ok(connected)
+    }
+
+    /// Drops the connection with this number, unless a newer one has taken its place.
+    pub(super) fn drop_connection(&self, number: u64) {
+        let mut slot = self.lock();
+        if slot.open.as_ref().is_some_and(|open| open.number == number) {
+            slot.open = None;
+        }
+    }
+
+    fn open(&self) -> Option<Connected> {
+        let open = self.lock().open.clone()?;
+        Some(Connected { reused: true, ..open })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Slot> {
+        self.slot.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,122 @@
+//! First contact: is the server behind a shard's name the one that holds this shard?
+//!
+//! A shard's record says who it is. A server keeps a roster of the shards that live on it. A shard whose
+//! record is missing is new, unless the roster shows that the server belongs to others: then its name
+//! points at the wrong server, or two deployments share one, and a count read there would be wrong.
+
+use super::keys::{self, Keys};
+use crate::batch::WriterId;
+use crate::shard::{Namespace, ShardConfig};
+use redis::aio::MultiplexedConnection;
+use redis::{AsyncCommands, RedisResult, Script};
+
+/// Version of the layout of a shard's keys.
+const FORMAT: &str = "1";
+
+/// Why a server is not taken for the shard: a sentence for the operator.
+#[derive(Debug)]
+pub(super) enum ContactError {
+    Redis(redis::RedisError),
+    WrongServer(String),
+}
+
+impl From<redis::RedisError> for ContactError {
+    fn from(error: redis::RedisError) -> Self {
+        Self::Redis(error)
+    }
+}
+
+/// What is needed to recognise the shards of a deployment.
+#[derive(Debug)]
+pub(super) struct Contact {
+    script: Script,
+    namespace: Namespace,
+    shards: Vec<ShardConfig>,
+}
+
+impl Contact {
+    pub(super) fn new(namespace: Namespace, shards: Vec<ShardConfig>) -> Self {
+        Self { script: Script::new(include_str!("contact.lua")), namespace, shards }
+    }
+
+    /// Checks that `redis` is the server of this shard, and makes the shard's record if it is new.
+    /// Returns the shard's identity.
+    pub(super) async fn check(
+        &self,
+        redis: &mut MultiplexedConnection,
+        keys: &Keys,
+        shard: &ShardConfig,
+    ) -> Result<String, ContactError> {
+        let mut record = self.record(redis, keys, shard, "").await?;
+        if record.identity.is_empty() {
+            self.check_roster(redis, shard).await?;
+            let identity = WriterId::random().map_err(|error| ContactError::WrongServer(error.to_string()))?;
+            record = self.record(redis, keys, shard, &identity.to_string()).await?;
+        }
+        record.check(&self.namespace, shard)?;
+        Ok(record.identity)
+    }
+
+    async fn record(
+        &self,
+        redis: &mut MultiplexedConnection,
+        keys: &Keys,
+        shard: &ShardConfig,
+        identity: &str,
+    ) -> RedisResult<Record> {
+        let mut call = self.script.key(keys.shard());
+        call.arg(FORMAT).arg(self.namespace.as_str()).arg(shard.name.as_str()).arg(identity);
+        let (format, namespace, name, identity) = call.invoke_async(redis).await?;
+        Ok(Record { format, namespace, name, identity })
+    }
+
+    async fn check_roster(&self, redis: &mut MultiplexedConnection, shard: &ShardConfig) -> Result<(), ContactError> {
+        let roster = keys::roster(&self.namespace);
+        let residents: Vec<String> = redis.smembers(&roster).await?;
+        for resident in residents.iter().filter(|name| **name != shard.name.as_str()) {
+            let configured = self.shards.iter().find(|other| other.name.as_str() == resident);
+            if configured.is_none_or(|other| other.endpoint != shard.endpoint) {
+                return Err(ContactError::WrongServer(wrong_server(resident, configured, &roster)));
+            }
+        }
+        let _: () = redis.sadd(&roster, shard.name.as_str()).await?;
+        Ok(())
+    }
+}
+
+fn wrong_server(resident: &str, configured: Option<&ShardConfig>, roster: &str) -> String {
+    let mend = format!("if {resident} has left that server for good: SREM {roster} {resident}");
+    match configured {
+        Some(_) => format!(
+            "its server holds shard {resident}, which REDIS_ENDPOINTS places elsewhere; are the endpoints swapped? ({mend})"
+        ),
+        None => format!(
+            "its server holds shard {resident}, which REDIS_ENDPOINTS does not name; \
+             give each deployment on one server its own VISITS_NAMESPACE ({mend})"
+        ),
+    }
+}
+
+#[derive(Debug)]
+struct Record {
+    format: String,
+    namespace: String,
+    name: String,
+    identity: String,
+}
+
+impl Record {
+    fn check(&self, namespace: &Namespace, shard: &ShardConfig) -> Result<(), ContactError> {
+        if self.format != FORMAT {
+            let found = &self.format;
+            return Err(ContactError::WrongServer(format!(
+                "its layout is version {found}, this program's is {FORMAT}"
+            )));
+        }
+        if self.namespace != namespace.as_str() || self.name != shard.name.as_str() {
+            let Self { namespace, name, .. } = self;
+            return Err(ContactError::WrongServer(format!("its record says shard {name} of namespace {namespace}")));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,48 @@
+//! The names of a shard's keys. All carry the shard's name as hash tag, so that a script's keys share one
+//! slot of a cluster.
+
+use crate::batch::WriterId;
+use crate::page::PageId;
+use crate::shard::{Namespace, ShardName};
+
+/// Key names of one shard.
+#[derive(Debug)]
+pub(super) struct Keys {
+    prefix: String,
+}
+
+impl Keys {
+    pub(super) fn new(namespace: &Namespace, shard: &ShardName) -> Self {
+        Self { prefix: format!("{namespace}:{{{shard}}}") }
+    }
+
+    /// Hash: `total`, the page's count.
+    pub(super) fn page(&self, page: &PageId) -> String {
+        format!("{}:page:{page}", self.prefix)
+    }
+
+    /// Hash: a writer's applied set.
+    pub(super) fn applied(&self, writer: WriterId) -> String {
+        format!("{}:applied:{writer}", self.prefix)
+    }
+
+    /// Sorted set: writers that the sweep must visit, by their last flush (ms of the server's clock).
+    pub(super) fn writers(&self) -> String {
+        format!("{}:writers", self.prefix)
+    }
+
+    /// Sorted set: writers with an applied set, by the time from which it may be deleted.
+    pub(super) fn sets(&self) -> String {
+        format!("{}:sets", self.prefix)
+    }
+
+    /// Hash: which shard this is.
+    pub(super) fn shard(&self) -> String {
+        format!("{}:shard", self.prefix)
+    }
+}
+
+/// Set of the names of all shards that live on one server: the only key that belongs to no shard.
+pub(super) fn roster(namespace: &Namespace) -> String {
+    format!("{namespace}:shards")
+}

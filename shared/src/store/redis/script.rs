@@ -1,0 +1,89 @@
+//! The Lua scripts and how their arguments and answers are laid out.
+
+use super::keys::Keys;
+use crate::applied::AppliedSet;
+use crate::batch::{Sequence, WriterId};
+use crate::store::{Applied, Apply, MAX_BATCH_AGE, Rejected, Standing};
+use redis::aio::MultiplexedConnection;
+use redis::{FromRedisValue, ParsingError, RedisResult, Script, Value};
+use std::time::Duration;
+
+/// Version of the layout of the `apply` script's arguments.
+const FORMAT: &str = "1";
+
+#[derive(Debug)]
+pub(super) struct Scripts {
+    apply: Script,
+    tidy: Script,
+}
+
+impl Scripts {
+    pub(super) fn new() -> Self {
+        Self { apply: Script::new(include_str!("apply.lua")), tidy: Script::new(include_str!("tidy.lua")) }
+    }
+
+    pub(super) async fn apply(
+        &self,
+        mut redis: MultiplexedConnection,
+        keys: &Keys,
+        call: &Apply,
+    ) -> RedisResult<ApplyReply> {
+        let mut script = self.apply.prepare_invoke();
+        script.key(keys.applied(call.writer)).key(keys.writers()).key(keys.sets());
+        script.arg(FORMAT).arg(call.writer.to_string()).arg(call.base.get());
+        script.arg(millis(MAX_BATCH_AGE)).arg(millis(call.standing.set_kept()));
+        script.arg(u8::from(call.standing == Standing::Active)).arg(call.batches.len());
+        for (batch, age) in &call.batches {
+            script.arg(batch.sequence().get()).arg(millis(*age)).arg(batch.pages());
+            for (page, visits) in batch.increments() {
+                script.key(keys.page(page)).arg(*visits);
+            }
+        }
+        script.invoke_async(&mut redis).await
+    }
+
+    pub(super) async fn tidy(
+        &self,
+        mut redis: MultiplexedConnection,
+        keys: &Keys,
+        writers: &[WriterId],
+        listed: Duration,
+    ) -> RedisResult<usize> {
+        let mut script = self.tidy.prepare_invoke();
+        script.key(keys.sets()).key(keys.writers()).arg(millis(listed));
+        for writer in writers {
+            script.key(keys.applied(*writer)).arg(writer.to_string());
+        }
+        script.invoke_async(&mut redis).await
+    }
+}
+
+/// Milliseconds, at most what the scripts take as a number (15 digits).
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX).min(999_999_999_999_999)
+}
+
+/// The answer of `apply.lua`: floor, sequences above it, visits, rejected visits, rejected increments
+/// (number in the call, reason), sequences too old.
+type Layout = (u64, Vec<u64>, u64, u64, Vec<(usize, String)>, Vec<u64>);
+
+pub(super) struct ApplyReply(Layout);
+
+impl FromRedisValue for ApplyReply {
+    fn from_redis_value(value: Value) -> Result<Self, ParsingError> {
+        Layout::from_redis_value(value).map(Self)
+    }
+}
+
+impl ApplyReply {
+    pub(super) fn into_applied(self, call: &Apply) -> Applied {
+        let (floor, above, visits, rejected_visits, rejected, expired) = self.0;
+        let set = AppliedSet { floor, above: above.into_iter().collect(), visits, rejected: rejected_visits };
+        let increments: Vec<_> = call.batches.iter().flat_map(|(batch, _)| batch.increments()).collect();
+        let rejected = rejected.into_iter().filter_map(|(number, reason)| {
+            let (page, visits) = increments.get(number)?;
+            Some(Rejected { page: page.clone(), visits: *visits, reason })
+        });
+        Applied { set, rejected: rejected.collect(), expired: expired.into_iter().filter_map(Sequence::new).collect() }
+    }
+}

@@ -1,0 +1,216 @@
+//! The scheduled sweep: has every warm environment of `record-visit` flush what it still holds.
+//!
+//! No function can see another's memory, so idle environments must be *invoked* to flush. Lambda gives an
+//! invocation to any idle environment. To reach several different ones, as many invocations as there are
+//! writers are made at once, and each is told to answer no sooner than one common moment: while one is
+//! busy waiting, the next invocation lands elsewhere.
+
+use crate::batch::WriterId;
+use crate::clock::{Clock, Moment};
+use crate::flusher::FlushReport;
+use crate::ring::Ring;
+use crate::store::{Store, StoreError, TIDY_AT_ONCE};
+use futures_util::future::join_all;
+use serde::{Deserialize, Serialize};
+use std::collections::{HashMap, HashSet};
+use std::future::Future;
+use std::time::Duration;
+
+/// Longest time that a flush order may hold an environment. An order is data from outside.
+pub const LONGEST_HOLD: Duration = Duration::from_secs(2);
+
+/// How far ahead the common moment of a round with several invocations lies: longer than the time by
+/// which their starts differ.
+const HOLD: Duration = Duration::from_secs(1);
+
+/// Rounds without a new answer after which a sweep gives up: the writers left are gone.
+const BARREN_ROUNDS: usize = 3;
+
+/// The event that `record-visit` takes for an order to flush: `{"flush":{"hold_until":<epoch ms>}}`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FlushEvent {
+    /// The order.
+    pub flush: FlushOrder,
+}
+
+/// A direct invocation that is no order to flush.
+#[derive(Debug, thiserror::Error)]
+#[error("not a flush event: {0}; {{\"flush\":{{\"hold_until\":<milliseconds since 1970>}}}} is accepted")]
+pub struct InvalidFlushEvent(String);
+
+impl FlushEvent {
+    /// Reads an event that came by direct invocation.
+    pub fn parse(event: serde_json::Value) -> Result<Self, InvalidFlushEvent> {
+        // Serde would take an array for a struct's fields in order.
+        if !event["flush"].is_object() {
+            return Err(InvalidFlushEvent("no object \"flush\"".to_owned()));
+        }
+        serde_json::from_value(event).map_err(|error| InvalidFlushEvent(error.to_string()))
+    }
+}
+
+/// An order to flush.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FlushOrder {
+    /// Answer no sooner than this, in milliseconds since the Unix epoch.
+    #[serde(default)]
+    pub hold_until: u64,
+}
+
+impl FlushOrder {
+    /// How long to wait with the answer, at most [`LONGEST_HOLD`].
+    pub fn hold(&self, now: Moment) -> Duration {
+        now.until_epoch_millis(self.hold_until).min(LONGEST_HOLD)
+    }
+}
+
+/// An invocation failed; the text is for the log.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("record-visit could not be invoked: {0}")]
+pub struct InvokeError(pub String);
+
+/// The environments of `record-visit`, as seen from outside: one call reaches any of them.
+pub trait Environments: Send + Sync {
+    /// Opens what `count` calls at once will need, so that they start at the same time.
+    fn prepare(&self, count: usize) -> impl Future<Output = ()> + Send;
+
+    /// Has one environment flush.
+    fn flush(&self, order: FlushOrder) -> impl Future<Output = Result<FlushReport, InvokeError>> + Send;
+}
+
+/// What a sweep did. `flush-visits` returns and logs it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Summary {
+    /// Writers on the list whose last flush is older than the interval.
+    pub writers_known: usize,
+    /// Those of them that answered.
+    pub writers_answered: usize,
+    /// Visits that the environments pushed for it.
+    pub visits_flushed: u64,
+    /// Rounds of invocations.
+    pub rounds: usize,
+    /// Invocations made.
+    pub invocations: usize,
+    /// Those of them that failed.
+    pub invocations_failed: usize,
+    /// Applied sets deleted because their time was over.
+    pub sets_removed: usize,
+    /// Shards that did not answer; what they list is swept the next time.
+    pub shards_failed: usize,
+}
+
+/// A sweep's settings.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// Writers that flushed within this time are left alone.
+    pub interval: Duration,
+    /// Most invocations at once.
+    pub concurrency: usize,
+    /// The sweep begins no round after this time.
+    pub budget: Duration,
+}
+
+/// Sweeps once: lists the idle writers, has them flush, tidies the shards.
+pub async fn sweep<S: Store, E: Environments>(
+    store: &S,
+    ring: &Ring,
+    environments: &E,
+    clock: &Clock,
+    settings: Settings,
+) -> Summary {
+    let mut summary = Summary::default();
+    let idle = idle_writers(store, ring, settings.interval, &mut summary).await;
+    flush_all(idle, environments, clock, settings, &mut summary).await;
+    tidy(store, ring, &mut summary).await;
+    summary
+}
+
+/// The listed writers whose last flush, on whichever shard it was, is older than the interval.
+async fn idle_writers<S: Store>(
+    store: &S,
+    ring: &Ring,
+    interval: Duration,
+    summary: &mut Summary,
+) -> HashSet<WriterId> {
+    let lists = join_all((0..ring.len()).map(|shard| store.writers(shard))).await;
+    let mut silent: HashMap<WriterId, Duration> = HashMap::new();
+    for (writer, since) in lists.into_iter().filter_map(|list| answered(list, summary)).flatten() {
+        silent.entry(writer).and_modify(|least| *least = since.min(*least)).or_insert(since);
+    }
+    silent.retain(|_, since| *since >= interval);
+    summary.writers_known = silent.len();
+    silent.into_keys().collect()
+}
+
+fn answered<T>(answer: Result<T, StoreError>, summary: &mut Summary) -> Option<T> {
+    answer
+        .inspect_err(|error| {
+            summary.shards_failed += 1;
+            tracing::warn!(%error, "a shard could not be swept");
+        })
+        .ok()
+}
+
+/// Invokes in rounds until every writer has answered, or several rounds brought no new one.
+async fn flush_all<E: Environments>(
+    mut waiting: HashSet<WriterId>,
+    environments: &E,
+    clock: &Clock,
+    settings: Settings,
+    summary: &mut Summary,
+) {
+    let started = clock.now();
+    let mut barren = 0;
+    while !waiting.is_empty() && barren < BARREN_ROUNDS && clock.now().since(started) < settings.budget {
+        let count = waiting.len().min(settings.concurrency);
+        if count > 1 && summary.rounds == 0 {
+            environments.prepare(count).await;
+        }
+        let answers = round(environments, count, clock).await;
+        summary.rounds += 1;
+        summary.invocations += count;
+        let before = waiting.len();
+        for answer in answers {
+            match answer {
+                Ok(report) => {
+                    summary.visits_flushed += report.visits;
+                    report.writer.map(|writer| waiting.remove(&writer));
+                }
+                Err(error) => {
+                    summary.invocations_failed += 1;
+                    tracing::warn!(%error, "an environment could not be swept");
+                }
+            }
+        }
+        summary.writers_answered += before - waiting.len();
+        barren = if waiting.len() < before { 0 } else { barren + 1 };
+    }
+}
+
+async fn round<E: Environments>(
+    environments: &E,
+    count: usize,
+    clock: &Clock,
+) -> Vec<Result<FlushReport, InvokeError>> {
+    // One alone need not keep others away.
+    let hold = if count > 1 { HOLD } else { Duration::ZERO };
+    let hold_until = clock.now().epoch_millis() + u64::try_from(hold.as_millis()).unwrap_or(0);
+    join_all((0..count).map(|_| environments.flush(FlushOrder { hold_until }))).await
+}
+
+async fn tidy<S: Store>(store: &S, ring: &Ring, summary: &mut Summary) {
+    for shard in 0..ring.len() {
+        loop {
+            let Some(removed) = answered(store.tidy(shard).await, summary) else { break };
+            summary.sets_removed += removed;
+            if removed < TIDY_AT_ONCE {
+                break;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,205 @@
+use super::*;
+use crate::clock::ManualClock;
+use crate::flusher::{Flusher, Limits};
+use crate::page::PageId;
+use crate::shard::{ShardName, Weight};
+use crate::store::memory::{Fault, MemoryStore};
+use std::sync::{Arc, Mutex};
+
+const INTERVAL: Duration = Duration::from_secs(30);
+
+/// Environments that Lambda routes to: an order goes to an idle one, and while it holds, to another.
+struct Fleet {
+    environments: Vec<Flusher<MemoryStore>>,
+    idle: Mutex<Vec<usize>>,
+    orders: Mutex<Vec<FlushOrder>>,
+}
+
+struct World {
+    fleet: Fleet,
+    store: MemoryStore,
+    ring: Ring,
+    time: ManualClock,
+}
+
+fn world(environments: usize) -> World {
+    let time = ManualClock::new();
+    let store = MemoryStore::new(2, time.clock());
+    let name = |name: &str| (name.parse::<ShardName>().unwrap(), Weight::default());
+    let ring = Ring::new([name("a"), name("b")]).unwrap();
+    let limits = Limits { interval: INTERVAL, pages: 10_000 };
+    let environment = |_| Flusher::new(Arc::new(store.clone()), ring.clone(), time.clock(), limits);
+    let fleet = Fleet {
+        environments: (0..environments).map(environment).collect(),
+        idle: Mutex::new((0..environments).collect()),
+        orders: Mutex::default(),
+    };
+    World { fleet, store, ring, time }
+}
+
+impl Environments for Fleet {
+    async fn prepare(&self, _: usize) {}
+
+    async fn flush(&self, order: FlushOrder) -> Result<FlushReport, InvokeError> {
+        self.orders.lock().unwrap().push(order);
+        let idle = self.idle.lock().unwrap().pop();
+        // None idle: Lambda starts a new one, which has had no visit.
+        let Some(index) = idle else { return Ok(FlushReport::default()) };
+        let report = self.environments[index].sweep(Duration::from_secs(5)).await;
+        if order.hold_until > 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        self.idle.lock().unwrap().push(index);
+        Ok(report)
+    }
+}
+
+impl World {
+    fn settings(concurrency: usize) -> Settings {
+        Settings { interval: INTERVAL, concurrency, budget: Duration::from_secs(30) }
+    }
+
+    async fn sweep(&self, concurrency: usize) -> Summary {
+        sweep(&self.store, &self.ring, &self.fleet, &self.time.clock(), Self::settings(concurrency)).await
+    }
+
+    /// Every environment takes a visit that goes out at once, and one that it keeps.
+    async fn leave_a_visit_behind(&self) {
+        for environment in &self.fleet.environments {
+            environment.record(PageId::from_decoded("home").unwrap()).unwrap();
+            environment.flush_if_due(Duration::from_secs(5)).await.unwrap();
+            environment.record(PageId::from_decoded("home").unwrap()).unwrap();
+        }
+    }
+
+    fn counted(&self) -> u64 {
+        self.store.sum(&PageId::from_decoded("home").unwrap())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn idle_environments_push_what_they_hold() {
+    let world = world(5);
+    world.leave_a_visit_behind().await;
+    assert_eq!(world.counted(), 5);
+    world.time.advance(INTERVAL);
+    let summary = world.sweep(5).await;
+    assert_eq!((summary.writers_known, summary.writers_answered, summary.rounds), (5, 5, 1));
+    assert_eq!((summary.visits_flushed, world.counted()), (5, 10));
+}
+
+#[tokio::test(start_paused = true)]
+async fn environments_that_flushed_within_the_interval_are_left_alone() {
+    let world = world(3);
+    world.leave_a_visit_behind().await;
+    world.time.advance(INTERVAL - Duration::from_millis(1));
+    assert_eq!(world.sweep(5).await, Summary::default());
+    assert!(world.fleet.orders.lock().unwrap().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_site_is_not_kept_warm() {
+    let world = world(3);
+    world.leave_a_visit_behind().await;
+    let mut invocations = Vec::new();
+    for _ in 0..5 {
+        world.time.advance(Duration::from_mins(1));
+        invocations.push(world.sweep(5).await.invocations);
+    }
+    assert_eq!(invocations, [3, 3, 0, 0, 0], "one to push, one to confirm a minute later");
+}
+
+#[tokio::test(start_paused = true)]
+async fn invocations_of_a_round_share_one_moment_a_second_ahead() {
+    let world = world(3);
+    world.leave_a_visit_behind().await;
+    world.time.advance(INTERVAL);
+    world.sweep(5).await;
+    let moment = world.time.clock().now().epoch_millis() + 1_000;
+    assert_eq!(*world.fleet.orders.lock().unwrap(), [FlushOrder { hold_until: moment }; 3]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn more_writers_than_at_once_are_swept_in_rounds() {
+    let world = world(4);
+    world.leave_a_visit_behind().await;
+    world.time.advance(INTERVAL);
+    // The fleet gives the next order to whoever was idle last: the same two each round, if nothing held them.
+    let summary = world.sweep(3).await;
+    assert!(summary.rounds >= 2, "{summary:?}");
+    assert_eq!(summary.writers_known, 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn writers_that_are_gone_end_the_sweep_after_three_rounds() {
+    let world = world(2);
+    world.leave_a_visit_behind().await;
+    world.fleet.idle.lock().unwrap().clear();
+    world.time.advance(INTERVAL);
+    let summary = world.sweep(5).await;
+    assert_eq!((summary.writers_known, summary.writers_answered, summary.rounds), (2, 0, 3));
+    // Three hours on they are taken off the list: this sweep still tries, then forgets them.
+    world.time.advance(Duration::from_hours(3));
+    assert_eq!(world.sweep(5).await.writers_known, 2);
+    assert_eq!(world.sweep(5).await.writers_known, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shard_that_is_down_is_reported_and_the_others_are_swept() {
+    let world = world(1);
+    let home = world.ring.owner("home");
+    world.leave_a_visit_behind().await;
+    world.time.advance(INTERVAL);
+    world.store.set_down(1 - home, Some(Fault::Unreachable));
+    let summary = world.sweep(5).await;
+    assert_eq!((summary.writers_answered, summary.visits_flushed), (1, 1));
+    assert_eq!(summary.shards_failed, 2, "neither listed nor tidied");
+}
+
+#[tokio::test(start_paused = true)]
+async fn settled_sets_are_removed_after_an_hour() {
+    let world = world(1);
+    world.leave_a_visit_behind().await;
+    for _ in 0..2 {
+        world.time.advance(Duration::from_mins(1));
+        world.sweep(5).await;
+    }
+    world.time.advance(Duration::from_mins(59));
+    assert_eq!(world.sweep(5).await.sets_removed, 0);
+    world.time.advance(Duration::from_mins(1));
+    assert_eq!(world.sweep(5).await.sets_removed, 1);
+}
+
+#[test]
+fn an_order_holds_an_environment_two_seconds_at_most() {
+    let now = Moment::new(Duration::ZERO, Duration::from_secs(1_000));
+    let hold = |hold_until| FlushOrder { hold_until }.hold(now);
+    assert_eq!(hold(1_000_400), Duration::from_millis(400));
+    assert_eq!(hold(0), Duration::ZERO);
+    assert_eq!(hold(u64::MAX), LONGEST_HOLD);
+}
+
+#[test]
+fn only_an_order_to_flush_is_taken_for_one() {
+    let order = |text: &str| FlushEvent::parse(serde_json::from_str(text).unwrap());
+    assert_eq!(order(r#"{"flush":{}}"#).unwrap().flush.hold_until, 0);
+    assert_eq!(order(r#"{"flush":{"hold_until":12}}"#).unwrap().flush.hold_until, 12);
+    let hostile = [
+        "[]",
+        "null",
+        "{}",
+        "7",
+        "\"flush\"",
+        r#"{"flush":null}"#,
+        r#"{"flush":{"hold_until":-1}}"#,
+        r#"{"flush":{"hold_until":1e30}}"#,
+        r#"{"flush":{"hold_until":"1"}}"#,
+        r#"{"flush":{"until":1}}"#,
+        r#"{"flush":{},"httpMethod":"POST"}"#,
+        r#"{"flush":[1]}"#,
+    ];
+    for text in hostile {
+        let error = order(text).unwrap_err().to_string();
+        assert!(error.contains(r#"{"flush":{"hold_until":<milliseconds since 1970>}} is accepted"#), "{text}: {error}");
+    }
+}

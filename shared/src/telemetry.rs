@@ -1,0 +1,58 @@
+//! Logs: JSON lines on Lambda, plain text elsewhere.
+
+use std::env;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Layer, fmt};
+
+/// Starts logging to standard output. The format follows Lambda's `AWS_LAMBDA_LOG_FORMAT` where it is
+/// set, else JSON on Lambda and text elsewhere; the level `AWS_LAMBDA_LOG_LEVEL`, else `RUST_LOG` (also by
+/// target, `info,visits_core=debug`), else info. Times are left to whoever collects the lines.
+pub fn init() {
+    let json = match env::var("AWS_LAMBDA_LOG_FORMAT") {
+        Ok(format) => format.eq_ignore_ascii_case("json"),
+        // Set by Lambda itself, not by the local emulator.
+        Err(_) => env::var_os("AWS_LAMBDA_INITIALIZATION_TYPE").is_some(),
+    };
+    let lines = fmt::layer().with_target(false).without_time();
+    let lines = if json {
+        // `message` and `level` at the top, where CloudWatch looks for them.
+        lines.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed()
+    } else {
+        lines.boxed()
+    };
+    let level = env::var("AWS_LAMBDA_LOG_LEVEL").or_else(|_| env::var("RUST_LOG")).unwrap_or_default();
+    // Twice in one process (tests) is harmless: the first stays.
+    let _ = tracing_subscriber::registry().with(lines.with_filter(filter(&level))).try_init();
+}
+
+fn filter(level: &str) -> Targets {
+    // Lambda says FATAL where tracing's highest level is ERROR.
+    if level.eq_ignore_ascii_case("fatal") {
+        return Targets::new().with_default(LevelFilter::ERROR);
+    }
+    let parsed = level.parse::<Targets>().ok().filter(|_| !level.is_empty());
+    parsed.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tracing::Level;
+
+    #[test]
+    fn the_level_is_info_unless_a_known_one_is_asked_for() {
+        for (asked, info, debug) in [
+            ("", true, false),
+            ("a=b=c", true, false),
+            ("DEBUG", true, true),
+            ("warn", false, false),
+            ("FATAL", false, false),
+        ] {
+            let filter = filter(asked);
+            let enabled = |level| filter.would_enable("visits_core", &level);
+            assert_eq!((enabled(Level::INFO), enabled(Level::DEBUG)), (info, debug), "{asked}");
+        }
+    }
+}

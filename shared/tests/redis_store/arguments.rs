@@ -1,0 +1,243 @@
+//! The scripts' own checks: whatever their arguments, all of a call is applied or nothing.
+
+use crate::helpers::contents;
+use proptest::prelude::{Just, Strategy, any, prop_oneof};
+use proptest::test_runner::{Config, TestRunner};
+use redis::{Commands, Connection};
+use test_support::RedisServer;
+
+const SCRIPT: &str = include_str!("../../src/store/redis/apply.lua");
+const WRITER: &str = "0123456789abcdef0123456789abcdef";
+
+/// Keys and arguments of a script call.
+#[derive(Clone, Debug)]
+struct Call {
+    keys: Vec<String>,
+    arguments: Vec<String>,
+}
+
+/// Two batches: number 1 with two pages, number 2 with one.
+fn valid() -> Call {
+    let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
+    Call {
+        keys: words(&["applied", "writers", "sets", "page a", "page b", "page c"]),
+        arguments: words(&[
+            "1",
+            WRITER,
+            "1",
+            "604800000",
+            "1209600000",
+            "1",
+            "2", // the head, with the number of batches
+            "1",
+            "0",
+            "2",
+            "10",
+            "20", // the first batch
+            "2",
+            "0",
+            "1",
+            "30", // the second
+        ]),
+    }
+}
+
+fn evaluate(redis: &mut Connection, call: &Call) -> Result<redis::Value, redis::RedisError> {
+    redis::cmd("EVAL").arg(SCRIPT).arg(call.keys.len()).arg(&call.keys).arg(&call.arguments).query(redis)
+}
+
+/// That the call is refused for its arguments and leaves nothing behind.
+fn refused(redis: &mut Connection, call: &Call) {
+    let answer = evaluate(redis, call);
+    let left = contents(redis);
+    assert!(left.is_empty(), "{call:?} was answered with {answer:?} and left {:?}", left.keys());
+    assert!(answer.as_ref().is_err_and(|error| error.code() == Some("INVALID")), "{call:?}: {answer:?}");
+}
+
+fn with(position: usize, text: &str) -> Call {
+    let mut call = valid();
+    text.clone_into(&mut call.arguments[position]);
+    call
+}
+
+#[test]
+fn the_unchanged_call_is_applied() {
+    let server = RedisServer::start();
+    evaluate(&mut server.connect(), &valid()).unwrap();
+    assert_eq!(server.connect().hget("applied", "visits"), Ok(60));
+}
+
+#[test]
+fn no_argument_takes_garbage() {
+    let server = RedisServer::start();
+    let mut redis = server.connect();
+    let garbage = ["", " ", "x", "-1", "+1", "1.5", "1e3", "0x1", "nan", "inf", "1 ", " 1", "1\n", "1\0", "١"];
+    let huge = ["1000000000000000", "9223372036854775807", "18446744073709551616", &"9".repeat(400)];
+    // All but the flag for the sweep's list, of which every other text means no.
+    for position in (0..valid().arguments.len()).filter(|position| *position != 5) {
+        for text in garbage.into_iter().chain(huge) {
+            refused(&mut redis, &with(position, text));
+        }
+    }
+}
+
+#[test]
+fn neither_a_sequence_nor_a_base_nor_an_increment_is_0() {
+    let server = RedisServer::start();
+    for position in [2, 7, 10, 12, 15] {
+        refused(&mut server.connect(), &with(position, "0"));
+    }
+}
+
+#[test]
+fn a_number_of_batches_or_increments_that_does_not_fit_is_refused() {
+    let server = RedisServer::start();
+    for (position, numbers) in [(6, ["0", "1", "3", "999999999999999"]), (9, ["0", "1", "3", "999999999999999"])] {
+        for number in numbers {
+            refused(&mut server.connect(), &with(position, number));
+        }
+    }
+}
+
+#[test]
+fn a_call_cut_short_is_refused() {
+    let server = RedisServer::start();
+    let mut redis = server.connect();
+    for length in 0..valid().arguments.len() {
+        let mut call = valid();
+        call.arguments.truncate(length);
+        refused(&mut redis, &call);
+    }
+}
+
+#[test]
+fn a_call_with_too_few_or_too_many_keys_is_refused() {
+    let server = RedisServer::start();
+    let mut redis = server.connect();
+    for length in 0..valid().keys.len() {
+        let mut call = valid();
+        call.keys.truncate(length);
+        refused(&mut redis, &call);
+    }
+    let mut call = valid();
+    call.keys.push("page d".to_owned());
+    refused(&mut redis, &call);
+}
+
+/// Also where there is no batch, and so no page whose key could be missing.
+#[test]
+fn a_question_with_too_few_keys_is_refused() {
+    let server = RedisServer::start();
+    let mut redis = server.connect();
+    for length in 0..3 {
+        let mut call = with(2, "5");
+        "0".clone_into(&mut call.arguments[6]);
+        call.arguments.truncate(7);
+        call.keys.truncate(length);
+        refused(&mut redis, &call);
+    }
+}
+
+/// One change of an argument list.
+#[derive(Clone, Debug)]
+enum Mutation {
+    Replace(usize, String),
+    Remove(usize),
+    Insert(usize, String),
+    Swap(usize, usize),
+    RemoveKey(usize),
+    InsertKey(usize, String),
+    Truncate(usize),
+}
+
+fn word() -> impl Strategy<Value = String> {
+    prop_oneof![
+        "[0-9]{1,3}",
+        any::<u64>().prop_map(|number| number.to_string()),
+        any::<i32>().prop_map(|number| number.to_string()),
+        Just(WRITER.to_owned()),
+        Just("999999999999999".to_owned()),
+        "\\PC{0,5}",
+    ]
+}
+
+fn mutation() -> impl Strategy<Value = Mutation> {
+    prop_oneof![
+        (0..16_usize, word()).prop_map(|(at, word)| Mutation::Replace(at, word)),
+        (0..16_usize).prop_map(Mutation::Remove),
+        (0..17_usize, word()).prop_map(|(at, word)| Mutation::Insert(at, word)),
+        (0..16_usize, 0..16_usize).prop_map(|(one, two)| Mutation::Swap(one, two)),
+        (0..6_usize).prop_map(Mutation::RemoveKey),
+        (0..7_usize, "page [a-e]").prop_map(|(at, key)| Mutation::InsertKey(at, key)),
+        (0..16_usize).prop_map(Mutation::Truncate),
+    ]
+}
+
+fn mutate(mut call: Call, mutation: &Mutation) -> Call {
+    let (arguments, keys) = (&mut call.arguments, &mut call.keys);
+    match mutation {
+        Mutation::Replace(at, word) if *at < arguments.len() => word.clone_into(&mut arguments[*at]),
+        Mutation::Remove(at) if *at < arguments.len() => drop(arguments.remove(*at)),
+        Mutation::Insert(at, word) if *at <= arguments.len() => arguments.insert(*at, word.clone()),
+        Mutation::Swap(one, two) if (*one).max(*two) < arguments.len() => arguments.swap(*one, *two),
+        Mutation::RemoveKey(at) if *at < keys.len() => drop(keys.remove(*at)),
+        Mutation::InsertKey(at, key) if *at <= keys.len() => keys.insert(*at, key.clone()),
+        Mutation::Truncate(length) => arguments.truncate(*length),
+        _ => {}
+    }
+    call
+}
+
+/// Whether counts and the applied set say the same, in whatever keys the call named.
+fn is_consistent(redis: &mut Connection) -> bool {
+    let keys: Vec<String> = redis.keys("*").unwrap();
+    let mut sums = [0_i64; 3];
+    for key in keys {
+        for (sum, field) in sums.iter_mut().zip(["total", "visits", "rejected"]) {
+            // The two sorted sets have no fields.
+            *sum += redis.hget::<_, _, Option<i64>>(&key, field).unwrap_or_default().unwrap_or_default();
+        }
+    }
+    let [counted, visits, rejected] = sums;
+    counted == visits - rejected
+}
+
+#[test]
+fn any_mutated_call_is_applied_in_full_or_not_at_all() {
+    let server = RedisServer::start();
+    let redis = std::cell::RefCell::new(server.connect());
+    let mutations = proptest::collection::vec(mutation(), 1..4);
+    let config = Config { cases: 2_000, failure_persistence: None, ..Config::default() };
+    let applied = std::cell::Cell::new(0);
+    TestRunner::new(config)
+        .run(&mutations, |mutations| {
+            let call = mutations.iter().fold(valid(), mutate);
+            let redis = &mut *redis.borrow_mut();
+            let _: () = redis.flushall().unwrap();
+            match evaluate(redis, &call) {
+                Ok(_) => {
+                    applied.set(applied.get() + 1);
+                    assert!(is_consistent(redis), "{call:?}: {:?}", contents(redis).keys());
+                }
+                Err(_) => assert!(contents(redis).is_empty(), "{call:?}: {:?}", contents(redis).keys()),
+            }
+            Ok(())
+        })
+        .unwrap();
+    assert!((50..1_950).contains(&applied.get()), "both outcomes were met: {} applied", applied.get());
+}
+
+/// The set of a writer with very many gaps can still be cleaned up: Lua passes at most some 8,000 values at once.
+#[test]
+fn a_set_with_ten_thousand_gaps_is_dropped_by_the_base() {
+    let server = RedisServer::start();
+    let mut redis = server.connect();
+    for sequence in 1..=10_000 {
+        let _: i64 = redis.hset("applied", 2 * sequence, 1).unwrap();
+    }
+    let mut call = with(2, "30001");
+    call.arguments[7] = "30001".to_owned();
+    call.arguments[12] = "30002".to_owned();
+    evaluate(&mut redis, &call).unwrap();
+    assert_eq!((redis.hget("applied", "floor"), redis.hlen("applied")), (Ok(30_002), Ok(2)));
+}

@@ -1,0 +1,88 @@
+//! Stores on given servers, calls, and looks inside.
+
+use redis::{Commands, Connection};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use test_support::RedisServer;
+use visits_core::batch::{Batch, Sequence, WriterId};
+use visits_core::clock::Clock;
+use visits_core::config::Config;
+use visits_core::page::PageId;
+use visits_core::store::redis::RedisStore;
+use visits_core::store::{Applied, Apply, Standing, Store, StoreError};
+
+/// The writer of most tests.
+pub(crate) const WRITER: WriterId = WriterId::from_u128(1);
+
+/// A store with these settings.
+pub(crate) fn store_with(settings: &[(&str, &str)]) -> RedisStore {
+    let value = |name: &str| settings.iter().find(|(set, _)| *set == name).map(|(_, value)| value.into());
+    RedisStore::new(&Config::from_vars(value).unwrap()).unwrap()
+}
+
+/// A store with the shards that `endpoints` names.
+pub(crate) fn store(endpoints: &str) -> RedisStore {
+    store_with(&[("REDIS_ENDPOINTS", endpoints)])
+}
+
+/// A store whose only shard, `redis_7070`, is `server`.
+pub(crate) fn store_on(server: &RedisServer) -> RedisStore {
+    store(&endpoint(server))
+}
+
+/// The same, which gives up after `timeout`.
+pub(crate) fn impatient_store_on(server: &RedisServer, timeout: Duration) -> RedisStore {
+    let timeout = format!("{}ms", timeout.as_millis());
+    store_with(&[("REDIS_ENDPOINTS", &endpoint(server)), ("REDIS_TIMEOUT", &timeout)])
+}
+
+pub(crate) fn endpoint(server: &RedisServer) -> String {
+    format!("redis_7070={}", server.url())
+}
+
+pub(crate) fn page(id: &str) -> PageId {
+    PageId::from_decoded(id).unwrap()
+}
+
+/// A batch sealed just now.
+pub(crate) fn batch(number: u64, increments: &[(&str, u64)]) -> (Arc<Batch>, Duration) {
+    let increments = increments.iter().map(|(id, visits)| (page(id), *visits)).collect();
+    (Arc::new(Batch::seal(Sequence::new(number).unwrap(), increments, Clock::system().now())), Duration::ZERO)
+}
+
+/// A call of [`WRITER`] with base 1.
+pub(crate) fn call(batches: &[(Arc<Batch>, Duration)]) -> Apply {
+    Apply { writer: WRITER, base: Sequence::FIRST, batches: batches.to_vec(), standing: Standing::Active }
+}
+
+/// A call with batch 1: one visit of the page `home`.
+pub(crate) fn visit() -> Apply {
+    call(&[batch(1, &[("home", 1)])])
+}
+
+/// Applies on the first shard.
+pub(crate) async fn apply(store: &RedisStore, call: &Apply) -> Result<Applied, StoreError> {
+    store.apply(0, call).await
+}
+
+/// The count on the first shard.
+pub(crate) async fn total(store: &RedisStore, id: &str) -> u64 {
+    store.total(0, &page(id)).await.unwrap()
+}
+
+/// All that a server holds, as text that differs when any of it does.
+pub(crate) fn contents(redis: &mut Connection) -> BTreeMap<String, Vec<u8>> {
+    let keys: Vec<String> = redis.keys("*").unwrap();
+    keys.into_iter().map(|key| (key.clone(), redis::cmd("DUMP").arg(key).query(redis).unwrap())).collect()
+}
+
+/// How many clients are connected, besides `redis`.
+pub(crate) fn clients(redis: &mut Connection) -> usize {
+    let list: String = redis::cmd("CLIENT").arg("LIST").query(redis).unwrap();
+    list.lines().count() - 1
+}
+
+pub(crate) fn configure(redis: &mut Connection, setting: &str, value: &str) {
+    let _: () = redis::cmd("CONFIG").arg("SET").arg(setting).arg(value).query(redis).unwrap();
+}

@@ -1,0 +1,162 @@
+//! A server that answers with an error has applied nothing; a key that cannot be counted up spoils only
+//! its own page.
+
+use crate::helpers::{apply, batch, call, configure, contents, page, store_on, total, visit};
+use redis::Commands;
+use std::time::Duration;
+use test_support::{RedisServer, ReservedPort, wait_for};
+use visits_core::store::{Store, StoreError};
+
+/// The largest number that Redis counts to.
+const MOST: &str = "9223372036854775807";
+
+fn is_refused<T>(answer: &Result<T, StoreError>, word: &str) -> bool {
+    matches!(answer, Err(StoreError::Refused { reason, .. }) if reason.contains(word))
+}
+
+#[tokio::test]
+async fn keys_that_cannot_be_counted_up_are_reported_and_the_rest_applies_once() {
+    let server = RedisServer::start();
+    let mut redis = server.connect();
+    let key = |id: &str| format!("visits:{{redis_7070}}:page:{id}");
+    let _: () = redis.set(key("text"), "not a hash").unwrap();
+    let _: () = redis.hset(key("word"), "total", "many").unwrap();
+    let _: () = redis.hset(key("full"), "total", MOST).unwrap();
+    let store = store_on(&server);
+    let call = call(&[batch(1, &[("text", 1), ("a", 20), ("word", 300), ("full", 4_000), ("b", 50_000)])]);
+
+    let applied = apply(&store, &call).await.unwrap();
+    let told: Vec<_> = applied.rejected.iter().map(|r| (r.page.as_str(), r.visits, r.reason.as_str())).collect();
+    assert!(
+        matches!(told[..], [("text", 1, wrong), ("word", 300, word), ("full", 4_000, full)]
+            if wrong.contains("WRONGTYPE") && word.contains("not an integer") && full.contains("overflow")),
+        "{told:?}"
+    );
+    assert_eq!((applied.set.visits, applied.set.rejected), (54_321, 4_301));
+
+    let before = contents(&mut redis);
+    let again = apply(&store, &call).await.unwrap();
+    assert_eq!((again.set, again.rejected.len()), (applied.set, 0));
+    let changed: Vec<_> = contents(&mut redis).into_iter().filter(|(key, value)| before[key] != *value).collect();
+    assert!(changed.iter().all(|(key, _)| key.ends_with(":writers") || key.ends_with(":sets")), "{changed:?}");
+    assert_eq!((total(&store, "a").await, total(&store, "b").await), (20, 50_000));
+    assert_eq!(redis.hget(key("full"), "total"), Ok(MOST.to_owned()));
+}
+
+#[tokio::test]
+async fn a_page_that_cannot_be_read_is_refused_and_the_connection_kept() {
+    let server = RedisServer::start();
+    let mut redis = server.connect();
+    let _: () = redis.set("visits:{redis_7070}:page:text", "not a hash").unwrap();
+    let _: () = redis.hset("visits:{redis_7070}:page:word", "total", "many").unwrap();
+    let store = store_on(&server);
+    for id in ["text", "word"] {
+        let answer = store.total(0, &page(id)).await;
+        assert!(is_refused(&answer, ""), "{id}: {answer:?}");
+    }
+    let info: String = redis::cmd("INFO").arg("stats").query(&mut redis).unwrap();
+    let opened = info.lines().find_map(|line| line.strip_prefix("total_connections_received:")).unwrap();
+    // The server's start-up check, ours, the store's.
+    let before: u64 = 2;
+    assert!(opened.parse::<u64>().unwrap() <= before + 1, "connections opened: {opened}");
+}
+
+#[tokio::test]
+async fn a_server_without_memory_applies_nothing_and_later_all_of_it_once() {
+    let server = RedisServer::builder().option("maxmemory-policy", "noeviction").start();
+    let mut redis = server.connect();
+    let store = store_on(&server);
+    apply(&store, &visit()).await.unwrap();
+    let before = contents(&mut redis);
+
+    let _: () = redis.set("filler", "x".repeat(4 << 20)).unwrap();
+    configure(&mut redis, "maxmemory", "1mb");
+    let call = call(&[batch(2, &[("home", 10), ("new", 100)]), batch(4, &[("home", 1_000)])]);
+    for _ in 0..2 {
+        let answer = apply(&store, &call).await;
+        assert!(is_refused(&answer, "OOM"), "{answer:?}");
+    }
+    assert_eq!(total(&store, "home").await, 1, "reading goes on");
+    let _: () = redis.del("filler").unwrap();
+    assert_eq!(contents(&mut redis), before);
+
+    configure(&mut redis, "maxmemory", "0");
+    for _ in 0..2 {
+        let applied = apply(&store, &call).await.unwrap();
+        assert_eq!((applied.set.floor, applied.set.visits), (2, 1_111));
+    }
+    assert_eq!((total(&store, "home").await, total(&store, "new").await), (1_011, 100));
+}
+
+#[tokio::test]
+async fn a_new_shard_on_a_server_without_memory_is_refused_and_leaves_nothing() {
+    let server = RedisServer::builder().option("maxmemory", "1").option("maxmemory-policy", "noeviction").start();
+    let answer = apply(&store_on(&server), &visit()).await;
+    assert!(is_refused(&answer, "OOM"), "{answer:?}");
+    assert_eq!(contents(&mut server.connect()).len(), 0);
+}
+
+#[tokio::test]
+async fn a_read_only_replica_applies_nothing_and_once_promoted_all_of_it_once() {
+    let server = RedisServer::start();
+    let mut redis = server.connect();
+    let store = store_on(&server);
+    apply(&store, &visit()).await.unwrap();
+    let before = contents(&mut redis);
+
+    let nobody = ReservedPort::new();
+    let follow = |host: &str, port: &str| redis::cmd("REPLICAOF").arg(host).arg(port).clone();
+    let _: () = follow("127.0.0.1", &nobody.number().to_string()).query(&mut redis).unwrap();
+    let call = call(&[batch(2, &[("home", 10)])]);
+    let answer = apply(&store, &call).await;
+    assert!(is_refused(&answer, "READONLY"), "{answer:?}");
+    assert_eq!(contents(&mut redis), before);
+
+    let _: () = follow("NO", "ONE").query(&mut redis).unwrap();
+    assert_eq!(apply(&store, &call).await.unwrap().set.floor, 2);
+    assert_eq!(total(&store, "home").await, 11);
+}
+
+#[tokio::test]
+async fn a_server_that_cannot_save_applies_nothing() {
+    let mut server = RedisServer::builder().option("save", "3600 1").start();
+    let mut redis = server.connect();
+    let store = store_on(&server);
+    apply(&store, &visit()).await.unwrap();
+    let before = contents(&mut redis);
+    // A folder where the dump belongs: it cannot be renamed there.
+    std::fs::create_dir(server.data().join("dump.rdb")).unwrap();
+    let _: String = redis::cmd("BGSAVE").query(&mut redis).unwrap();
+    let failed = |redis: &mut redis::Connection| {
+        redis::cmd("INFO").arg("persistence").query::<String>(redis).unwrap().contains("rdb_last_bgsave_status:err")
+    };
+    assert!(wait_for(Duration::from_secs(20), || failed(&mut redis)));
+    let answer = apply(&store, &call(&[batch(2, &[("home", 10)])])).await;
+    assert!(is_refused(&answer, "MISCONF"), "{answer:?}");
+    assert_eq!(contents(&mut redis), before);
+    server.kill();
+}
+
+#[tokio::test]
+async fn an_applied_set_of_the_wrong_type_refuses_its_writer_and_counts_nothing() {
+    let server = RedisServer::start();
+    let mut redis = server.connect();
+    let store = store_on(&server);
+    let _: () = redis.set(format!("visits:{{redis_7070}}:applied:{}", crate::helpers::WRITER), "text").unwrap();
+    let answer = apply(&store, &visit()).await;
+    assert!(is_refused(&answer, "WRONGTYPE"), "{answer:?}");
+    assert_eq!(total(&store, "home").await, 0);
+}
+
+/// "The shard answered with an error, so the call was not applied": also where a list of writers is not one.
+#[tokio::test]
+async fn a_list_of_writers_of_the_wrong_type_never_makes_an_error_of_an_applied_call() {
+    for list in ["writers", "sets"] {
+        let server = RedisServer::start();
+        let store = store_on(&server);
+        assert_eq!(total(&store, "home").await, 0);
+        let _: () = server.connect().set(format!("visits:{{redis_7070}}:{list}"), "text").unwrap();
+        let answer = apply(&store, &visit()).await;
+        assert_eq!(total(&store, "home").await, u64::from(answer.is_ok()), "{list}: {answer:?}");
+    }
+}

@@ -1,0 +1,7 @@
+//! The claims, by topic.
+
+pub(crate) mod bad_data;
+pub(crate) mod base;
+pub(crate) mod exactly_once;
+pub(crate) mod reading;
+pub(crate) mod writers;

@@ -1,0 +1,44 @@
+//! What a shard says when it is asked.
+
+use crate::subject::{Subject, apply, batch, call, sequence, total};
+use visits_core::applied::AppliedSet;
+use visits_core::batch::WriterId;
+use visits_core::store::{Applied, Apply};
+
+pub(crate) async fn an_unknown_page_has_count_0(subject: &impl Subject) {
+    assert_eq!(total(subject, "nobody was here").await, 0);
+}
+
+pub(crate) async fn page_ids_are_kept_apart_byte_by_byte(subject: &impl Subject) {
+    let long = "é".repeat(256);
+    let ids = ["a", "A", "a/", "a ", " ", "a:b", ":", "{}", "{two}", "}{", "%25", "café", "cafe\u{301}", "🦀", &long];
+    let increments: Vec<(&str, u64)> = ids.into_iter().zip(1..).collect();
+    apply(subject, &call(&[batch(1, &increments)])).await;
+    for (id, visits) in increments {
+        assert_eq!(total(subject, id).await, visits, "{id:?}");
+    }
+}
+
+pub(crate) async fn asking_without_batches_tells_the_set(subject: &impl Subject) {
+    let applied = apply(subject, &call(&[batch(1, &[("a", 1)]), batch(3, &[("a", 2)])])).await;
+    let asked = apply(subject, &call(&[])).await;
+    assert_eq!((&asked, asked.set.contains(sequence(2))), (&applied, false));
+    assert_eq!(apply(subject, &call(&[])).await, asked);
+    assert_eq!(total(subject, "a").await, 3);
+}
+
+pub(crate) async fn asking_for_an_unknown_writer_tells_an_empty_set(subject: &impl Subject) {
+    apply(subject, &call(&[batch(1, &[("a", 1)])])).await;
+    let stranger = Apply { writer: WriterId::from_u128(2), ..call(&[]) };
+    assert_eq!(apply(subject, &stranger).await, Applied { set: AppliedSet::default(), ..Applied::default() });
+}
+
+pub(crate) async fn the_sets_visits_are_the_sum_of_its_batches(subject: &impl Subject) {
+    let mut visits = 0;
+    for number in [1, 2, 4, 8] {
+        visits += 11 * number;
+        let applied = apply(subject, &call(&[batch(number, &[("a", number), ("b", 10 * number)])])).await;
+        assert_eq!(applied.set.visits, visits);
+    }
+    assert_eq!(total(subject, "a").await + total(subject, "b").await, visits);
+}

@@ -1,0 +1,66 @@
+//! What every store promises, held against the store in memory and against real Redis servers.
+
+mod claims;
+mod subject;
+
+/// Runs each claim against both stores. A `Redis` has a server of its own.
+macro_rules! hold {
+    ($($topic:ident: $($claim:ident)*;)*) => {
+        mod memory {
+            $($(
+                #[tokio::test]
+                async fn $claim() {
+                    crate::claims::$topic::$claim(&crate::subject::Memory::new()).await;
+                }
+            )*)*
+        }
+        mod redis {
+            $($(
+                #[tokio::test]
+                async fn $claim() {
+                    crate::claims::$topic::$claim(&crate::subject::Redis::new()).await;
+                }
+            )*)*
+        }
+    };
+}
+
+hold! {
+    exactly_once:
+        a_batch_is_applied_once_however_often_it_is_sent
+        a_batch_sent_twice_in_one_call_is_applied_once
+        batches_are_applied_in_any_order
+        a_batch_overtaken_by_a_later_one_is_still_applied
+        copies_that_arrive_at_the_same_time_count_once
+        writers_do_not_know_of_each_others_batches
+        shards_do_not_know_of_each_others_batches
+        a_full_batch_is_applied
+        any_run_of_sends_gives_the_model_s_set;
+    base:
+        the_base_moves_the_floor_and_drops_what_is_below
+        a_batch_below_the_floor_changes_nothing
+        a_batch_below_the_base_it_comes_with_is_applied
+        a_base_moved_back_changes_nothing
+        the_floor_rises_over_what_follows_the_base;
+    bad_data:
+        a_batch_too_old_is_refused_and_the_others_apply
+        a_batch_of_the_greatest_age_is_applied
+        a_duplicate_is_never_too_old
+        a_page_that_cannot_be_counted_is_reported_and_the_rest_applies
+        a_resend_does_not_report_a_rejected_page_again;
+    reading:
+        an_unknown_page_has_count_0
+        page_ids_are_kept_apart_byte_by_byte
+        asking_without_batches_tells_the_set
+        asking_for_an_unknown_writer_tells_an_empty_set
+        the_sets_visits_are_the_sum_of_its_batches;
+    writers:
+        an_active_writer_is_listed_with_the_time_since_its_last_flush
+        a_writer_that_is_gone_or_settled_is_not_listed
+        a_writer_is_listed_again_with_its_next_visit
+        a_silent_writer_is_taken_off_the_list_and_keeps_its_set
+        a_set_lives_14_days_after_the_last_flush
+        the_set_of_a_writer_that_is_gone_lives_as_long
+        the_set_of_a_settled_writer_lives_an_hour
+        tidying_takes_many_sets_in_several_calls;
+}
