@@ -4,7 +4,7 @@ import http.client
 
 from . import ports, settings
 from .console import die, say
-from .schedule import flush
+from .emulator import invoke
 
 
 def main() -> None:
@@ -12,7 +12,8 @@ def main() -> None:
     if not ports.answers(port):
         die(f"nothing answers on port {port}: start it with `make run` (on another port, set LAMBDA_PORT here too)")
     try:
-        status, answer = flush(port)
+        # Empty: all writers, not only those that have been idle for an interval.
+        status, answer = invoke(port, "flush-visits", {})
     except (OSError, http.client.HTTPException) as error:
         die(f"no answer from flush-visits on port {port}: {error}")
     if status != 200:

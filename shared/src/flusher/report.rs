@@ -101,8 +101,8 @@ impl FlushReport {
     /// One line for a flush; as an error where visits were given up.
     pub(super) fn log(&self, reason: Reason, took: Duration) {
         let Self { calls, failed, batches, pages, visits, visits_held, .. } = *self;
-        let millis = took.as_secs_f64() * 1e3;
-        tracing::info!(%reason, calls, failed, batches, pages, visits, visits_held, millis, "flushed");
+        let micros = took.as_micros();
+        tracing::info!(%reason, calls, failed, batches, pages, visits, visits_held, micros, "flushed");
         if self.visits_healing > 0 {
             tracing::warn!(visits_healing = self.visits_healing, "a shard had lost visits; they are sent again");
         }
@@ -114,7 +114,7 @@ impl FlushReport {
     /// The same for `direct`, where it would be a line for each visit.
     pub(super) fn log_debug(&self, reason: Reason, took: Duration) {
         let Self { calls, failed, batches, pages, visits, .. } = *self;
-        let millis = took.as_secs_f64() * 1e3;
-        tracing::debug!(%reason, calls, failed, batches, pages, visits, millis, "flushed");
+        let micros = took.as_micros();
+        tracing::debug!(%reason, calls, failed, batches, pages, visits, micros, "flushed");
     }
 }

@@ -21,6 +21,8 @@ pub enum Fault {
     AnswerLost,
     /// No answer ever comes, and the call is not applied.
     Mute,
+    /// No answer ever comes; the call is applied at the next [`MemoryStore::deliver_late`].
+    Late,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -37,6 +39,7 @@ struct Shard {
     saved: Data,
     faults: VecDeque<Option<Fault>>,
     down: Option<Fault>,
+    late: Vec<Apply>,
     broken: Vec<PageId>,
     calls: u64,
 }
@@ -63,6 +66,15 @@ impl MemoryStore {
     /// Until further notice, every call to `shard` goes wrong like this, or none does.
     pub fn set_down(&self, shard: ShardIndex, fault: Option<Fault>) {
         self.shard(shard).down = fault;
+    }
+
+    /// Applies the calls that were late, the newest first: the order in which a network delivers is any.
+    pub fn deliver_late(&self, shard: ShardIndex) {
+        let now = self.clock.now();
+        let mut shard = self.shard(shard);
+        while let Some(call) = shard.late.pop() {
+            shard.apply(&call, now);
+        }
     }
 
     /// Remembers what `shard` holds now, as a disk would.
@@ -98,26 +110,31 @@ impl MemoryStore {
 
     /// Makes one call: `Err` before it, or after it, as the planned fault says.
     async fn call<T>(&self, index: ShardIndex, act: impl FnOnce(&mut Shard) -> T) -> Result<T, StoreError> {
-        // A real call lets others run while it is on its way.
-        tokio::task::yield_now().await;
         let (fault, answer) = {
             let mut shard = self.shard(index);
             shard.calls += 1;
-            let fault = shard.faults.pop_front().unwrap_or(shard.down);
+            let fault = shard.next_fault();
+            shard.faults.pop_front();
             let applied = matches!(fault, None | Some(Fault::AnswerLost));
             (fault, applied.then(|| act(&mut shard)))
         };
+        // A real call lets others run while its answer is on its way.
+        tokio::task::yield_now().await;
         let (shard, reason) = (format!("memory_{index}"), "a planned fault".to_owned());
         match (fault, answer) {
             (None, Some(answer)) => Ok(answer),
             (Some(Fault::Unreachable), _) => Err(StoreError::Unreachable { shard, reason }),
-            (Some(Fault::Mute), _) => std::future::pending().await,
+            (Some(Fault::Mute | Fault::Late), _) => std::future::pending().await,
             _ => Err(StoreError::Unknown { shard, reason }),
         }
     }
 }
 
 impl Shard {
+    fn next_fault(&self) -> Option<Fault> {
+        self.faults.front().copied().unwrap_or(self.down)
+    }
+
     fn apply(&mut self, call: &Apply, now: Moment) -> Applied {
         let mut applied = Applied::default();
         let mut set = self.data.applied.remove(&call.writer).unwrap_or_default();
@@ -172,6 +189,12 @@ impl Shard {
 impl Store for MemoryStore {
     async fn apply(&self, shard: ShardIndex, call: &Apply) -> Result<Applied, StoreError> {
         let now = self.clock.now();
+        {
+            let mut shard = self.shard(shard);
+            if shard.next_fault() == Some(Fault::Late) {
+                shard.late.push(call.clone());
+            }
+        }
         self.call(shard, |shard| shard.apply(call, now)).await
     }
 

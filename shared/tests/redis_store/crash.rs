@@ -5,7 +5,7 @@ use redis::{Commands, Connection};
 use std::collections::HashMap;
 use std::fs::{self, OpenOptions};
 use std::time::Duration;
-use test_support::RedisServer;
+use test_support::{RedisServer, wait_for};
 use tokio::task::JoinSet;
 use visits_core::batch::WriterId;
 use visits_core::store::redis::RedisStore;
@@ -63,7 +63,7 @@ async fn killed_in_the_midst_of_writers_it_keeps_counts_and_sets_consistent() {
     }
     // Once all have written a little: they never stop by themselves.
     let counted = || sum(&mut server.connect(), "page", "total") > 2_000;
-    assert!(test_support::wait_for(Duration::from_secs(20), counted));
+    assert!(wait_for(Duration::from_secs(20), counted));
     server.kill();
     let applied: HashMap<u64, u64> = writers.join_all().await.into_iter().collect();
     server.restart();

@@ -77,10 +77,17 @@ pub(crate) fn contents(redis: &mut Connection) -> BTreeMap<String, Vec<u8>> {
     keys.into_iter().map(|key| (key.clone(), redis::cmd("DUMP").arg(key).query(redis).unwrap())).collect()
 }
 
+/// The server's numbers of the clients that are connected, besides `redis`.
+pub(crate) fn client_ids(redis: &mut Connection) -> Vec<u64> {
+    let ours: u64 = redis::cmd("CLIENT").arg("ID").query(redis).unwrap();
+    let list: String = redis::cmd("CLIENT").arg("LIST").query(redis).unwrap();
+    let ids = list.lines().filter_map(|line| line.strip_prefix("id=")?.split(' ').next()?.parse().ok());
+    ids.filter(|id| *id != ours).collect()
+}
+
 /// How many clients are connected, besides `redis`.
 pub(crate) fn clients(redis: &mut Connection) -> usize {
-    let list: String = redis::cmd("CLIENT").arg("LIST").query(redis).unwrap();
-    list.lines().count() - 1
+    client_ids(redis).len()
 }
 
 pub(crate) fn configure(redis: &mut Connection, setting: &str, value: &str) {

@@ -7,6 +7,7 @@ mod crash;
 mod helpers;
 mod identity;
 mod layout;
+mod mutated_arguments;
 mod refusals;
 mod silence;
 mod tidying;

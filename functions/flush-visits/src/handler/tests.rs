@@ -1,1 +1,83 @@
+use super::*;
+use serde_json::json;
+use std::sync::{Arc, Mutex};
+use visits_core::clock::ManualClock;
+use visits_core::flusher::{FlushReport, Flusher, Limits};
+use visits_core::page::PageId;
+use visits_core::store::memory::MemoryStore;
+use visits_core::sweep::{FlushOrder, InvokeError};
 
+const SCHEDULE: &str = include_str!("../../../../shared/tests/fixtures/aws/example-eventbridge-schedule.json");
+
+/// One environment of `record-visit`, always reached.
+#[derive(Clone)]
+struct One {
+    flusher: Arc<Flusher<MemoryStore>>,
+    orders: Arc<Mutex<Vec<FlushOrder>>>,
+}
+
+impl Environments for One {
+    async fn prepare(&self, _: usize) {}
+
+    async fn flush(&self, order: FlushOrder) -> Result<FlushReport, InvokeError> {
+        self.orders.lock().unwrap().push(order);
+        Ok(self.flusher.sweep(Duration::from_secs(5)).await)
+    }
+}
+
+struct World {
+    handler: Handler<MemoryStore, One>,
+    one: One,
+    time: ManualClock,
+}
+
+/// An environment that has flushed once and holds one more visit.
+async fn world() -> World {
+    let config = Config::from_vars(|_| None).unwrap();
+    let time = ManualClock::new();
+    let store = MemoryStore::new(2, time.clock());
+    let flusher = Flusher::new(Arc::new(store.clone()), config.ring(), time.clock(), Limits::from(&config));
+    for _ in 0..2 {
+        flusher.record(PageId::from_decoded("home").unwrap()).unwrap();
+        flusher.flush_if_due(Duration::from_secs(5)).await;
+    }
+    let one = One { flusher: Arc::new(flusher), orders: Arc::default() };
+    let handler = Handler::new(store, one.clone(), &config, time.clock());
+    World { handler, one, time }
+}
+
+#[tokio::test]
+async fn a_schedules_event_sweeps_who_has_been_idle_for_an_interval() {
+    let world = world().await;
+    let schedule = serde_json::from_str(SCHEDULE).unwrap();
+    assert_eq!(world.handler.handle(&schedule, 0).await.unwrap(), Summary::default());
+    world.time.advance(Duration::from_secs(30));
+    let summary = world.handler.handle(&schedule, 0).await.unwrap();
+    let expected =
+        Summary { writers_known: 1, writers_answered: 1, visits_flushed: 1, rounds: 1, invocations: 1, ..summary };
+    assert_eq!(summary, expected);
+}
+
+#[tokio::test]
+async fn an_empty_event_sweeps_everybody_at_once() {
+    let world = world().await;
+    assert_eq!(world.handler.handle(&json!({}), 0).await.unwrap().visits_flushed, 1);
+}
+
+#[tokio::test]
+async fn no_round_is_begun_close_to_the_deadline() {
+    let world = world().await;
+    let soon = world.time.clock().now().epoch_millis() + 14_000;
+    let summary = world.handler.handle(&json!({}), soon).await.unwrap();
+    assert_eq!((summary.writers_known, summary.rounds), (1, 0));
+}
+
+#[tokio::test]
+async fn other_events_are_refused_with_what_is_accepted() {
+    let world = world().await;
+    for event in [json!(null), json!([]), json!(7), json!("{}"), json!({"flush": {}}), json!({"httpMethod": "GET"})] {
+        let error = world.handler.handle(&event, 0).await.unwrap_err().to_string();
+        assert!(error.contains("takes the event of an EventBridge schedule, or {}"), "{event}: {error}");
+    }
+    assert!(world.one.orders.lock().unwrap().is_empty());
+}

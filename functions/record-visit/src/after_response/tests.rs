@@ -1,1 +1,105 @@
+use super::*;
+use lambda_http::Context as LambdaContext;
+use lambda_http::http::Response;
+use lambda_http::service_fn;
+use std::sync::Mutex;
+use visits_core::clock::ManualClock;
+use visits_core::config::Config;
+use visits_core::flusher::Limits;
+use visits_core::page::PageId;
+use visits_core::store::memory::{Fault, MemoryStore};
 
+struct World {
+    flusher: Arc<Flusher<MemoryStore>>,
+    store: MemoryStore,
+    time: ManualClock,
+    home: PageId,
+}
+
+fn world() -> World {
+    let config = Config::from_vars(|_| None).unwrap();
+    let time = ManualClock::new();
+    let store = MemoryStore::new(2, time.clock());
+    let flusher = Flusher::new(Arc::new(store.clone()), config.ring(), time.clock(), Limits::from(&config));
+    let home = PageId::from_decoded("home").unwrap();
+    flusher.record(home.clone()).unwrap();
+    World { flusher: Arc::new(flusher), store, time, home }
+}
+
+fn invocation(deadline: u64) -> LambdaInvocation {
+    let mut context = LambdaContext::default();
+    context.deadline = deadline;
+    LambdaInvocation { parts: Response::new(()).into_parts().0, body: Default::default(), context }
+}
+
+impl World {
+    fn around<I>(&self, inner: I) -> AfterResponse<I, MemoryStore> {
+        AfterResponse::new(inner, Arc::clone(&self.flusher), self.time.clock())
+    }
+
+    fn counted(&self) -> u64 {
+        self.store.sum(&self.home)
+    }
+}
+
+#[tokio::test]
+async fn the_flush_comes_after_the_response() {
+    let world = world();
+    let seen = Arc::new(Mutex::new(None));
+    let (store, home, noted) = (world.store.clone(), world.home.clone(), Arc::clone(&seen));
+    let mut service = world.around(service_fn(move |_: LambdaInvocation| {
+        let counted = store.sum(&home);
+        let noted = Arc::clone(&noted);
+        async move {
+            *noted.lock().unwrap() = Some(counted);
+            Ok::<(), Error>(())
+        }
+    }));
+    service.call(invocation(0)).await.unwrap();
+    assert_eq!((*seen.lock().unwrap(), world.counted()), (Some(0), 1));
+}
+
+#[tokio::test]
+async fn an_error_round_the_handler_ends_nothing_and_costs_no_visit() {
+    let world = world();
+    let mut service = world.around(service_fn(|_: LambdaInvocation| async { Err("no Runtime API".into()) }));
+    service.call(invocation(0)).await.unwrap();
+    assert_eq!(world.counted(), 1);
+}
+
+#[tokio::test]
+async fn a_panic_round_the_handler_ends_nothing_and_costs_no_visit() {
+    let world = world();
+    let mut in_the_future = world.around(service_fn(|_: LambdaInvocation| async {
+        assert!(std::env::vars().count() == usize::MAX, "a panic on purpose");
+        Ok(())
+    }));
+    in_the_future.call(invocation(0)).await.unwrap();
+    assert_eq!(world.counted(), 1);
+
+    world.flusher.record(world.home.clone()).unwrap();
+    world.time.advance(std::time::Duration::from_secs(30));
+    let mut in_the_call = world.around(service_fn(|invocation: LambdaInvocation| {
+        assert!(invocation.context.deadline > 0, "a panic on purpose");
+        async { Ok(()) }
+    }));
+    in_the_call.call(invocation(0)).await.unwrap();
+    assert_eq!(world.counted(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flush_is_given_up_half_a_second_before_the_deadline() {
+    let world = world();
+    world.store.set_down(0, Some(Fault::Mute));
+    world.store.set_down(1, Some(Fault::Mute));
+    let deadline = world.time.clock().now().epoch_millis() + 1_500;
+    let started = tokio::time::Instant::now();
+    let mut service = world.around(service_fn(|_: LambdaInvocation| async { Ok(()) }));
+    service.call(invocation(deadline)).await.unwrap();
+    assert_eq!(started.elapsed().as_millis() / 10, 100);
+    world.store.set_down(0, None);
+    world.store.set_down(1, None);
+    world.time.advance(std::time::Duration::from_secs(1));
+    service.call(invocation(0)).await.unwrap();
+    assert_eq!(world.counted(), 1, "what was given up is kept");
+}

@@ -1,1 +1,208 @@
+use super::*;
+use lambda_http::request::from_str;
+use serde_json::{Value, json};
+use visits_core::clock::ManualClock;
+use visits_core::config::Config;
+use visits_core::flusher::Limits;
+use visits_core::store::memory::{Fault, MemoryStore};
 
+const HTTP_API: &str =
+    include_str!("../../../../shared/tests/fixtures/aws/example-apigw-v2-request-no-authorizer.json");
+const FUNCTION_URL: &str = include_str!("../../../../shared/tests/fixtures/aws/lambda_function_url_request.json");
+const REST_API: &str = include_str!("../../../../shared/tests/fixtures/aws/example-apigw-request.json");
+const LOAD_BALANCER: &str =
+    include_str!("../../../../shared/tests/fixtures/aws/example-alb-lambda-target-request-headers-only.json");
+const SCHEDULE: &str = include_str!("../../../../shared/tests/fixtures/aws/example-eventbridge-schedule.json");
+
+struct World {
+    handler: Handler<MemoryStore>,
+    store: MemoryStore,
+    time: ManualClock,
+}
+
+fn world_with(durability: Durability, pages: usize) -> World {
+    let config = Config::from_vars(|_| None).unwrap();
+    let time = ManualClock::new();
+    let store = MemoryStore::new(2, time.clock());
+    let limits = Limits { pages, ..Limits::from(&config) };
+    let flusher = Arc::new(Flusher::new(Arc::new(store.clone()), config.ring(), time.clock(), limits));
+    World { handler: Handler::new(flusher, durability, time.clock()), store, time }
+}
+
+fn world() -> World {
+    world_with(Durability::Buffered, 10_000)
+}
+
+fn request(sample: &str, method: &str, path: &str) -> Request {
+    let mut event: Value = serde_json::from_str(sample).unwrap();
+    event["rawPath"] = json!(path);
+    event["requestContext"]["http"]["method"] = json!(method);
+    event["requestContext"]["http"]["path"] = json!(path);
+    from_str(&event.to_string()).unwrap()
+}
+
+fn body(response: &Response<Body>) -> Value {
+    serde_json::from_slice(response.body()).unwrap()
+}
+
+fn header<'a>(response: &'a Response<Body>, name: &str) -> &'a str {
+    response.headers()[name].to_str().unwrap()
+}
+
+impl World {
+    async fn post(&self, path: &str) -> Response<Body> {
+        self.handler.handle(request(HTTP_API, "POST", path)).await.unwrap()
+    }
+
+    async fn send(&self, event: &str) -> Result<Response<Body>, Error> {
+        self.handler.handle(from_str(event).unwrap()).await
+    }
+
+    fn counted(&self, page: &str) -> u64 {
+        self.store.sum(&PageId::from_decoded(page).unwrap())
+    }
+}
+
+#[tokio::test]
+async fn a_visit_is_acknowledged_from_memory() {
+    let world = world();
+    let answer = world.post("/visit/home").await;
+    assert_eq!((answer.status().as_u16(), header(&answer, "content-type")), (200, "application/json"));
+    let exact = r#"{"status":"success","message":"Visit recorded for page home"}"#;
+    assert_eq!(std::str::from_utf8(answer.body()).unwrap(), exact);
+    assert_eq!(world.store.calls(0) + world.store.calls(1), 0);
+}
+
+#[tokio::test]
+async fn http_apis_and_function_urls_name_the_same_page() {
+    let world = world();
+    for (sample, path) in [(HTTP_API, "/visit/a/café %"), (FUNCTION_URL, "/visit/a/caf%C3%A9%20%25")] {
+        let answer = world.handler.handle(request(sample, "POST", path)).await.unwrap();
+        assert_eq!(body(&answer)["message"], "Visit recorded for page a/café %");
+    }
+    world.handler.flusher.shutdown().await;
+    assert_eq!(world.counted("a/café %"), 2);
+}
+
+#[tokio::test]
+async fn wrong_requests_get_a_problem_and_count_nothing() {
+    let world = world();
+    for (method, path, status) in [
+        ("GET", "/visit/home", 405),
+        ("POST", "/visits/home", 404),
+        ("POST", "/visit/", 400),
+        ("POST", "/visit/a\u{7}", 400),
+    ] {
+        let answer = world.handler.handle(request(HTTP_API, method, path)).await.unwrap();
+        assert_eq!(answer.status(), status, "{method} {path}");
+        assert_eq!(
+            (header(&answer, "content-type"), &body(&answer)["status"]),
+            ("application/problem+json", &json!(status))
+        );
+    }
+    assert_eq!(world.handler.flusher.shutdown().await.visits, 0);
+}
+
+#[tokio::test]
+async fn a_full_buffer_is_a_503_that_says_when_to_try_again() {
+    let world = world_with(Durability::Buffered, 1);
+    world.post("/visit/home").await;
+    let answer = world.post("/visit/other").await;
+    assert_eq!((answer.status().as_u16(), &body(&answer)["type"]), (503, &json!("urn:visits:problem:buffer-full")));
+    assert_eq!(header(&answer, "retry-after"), "1");
+    assert_eq!(world.post("/visit/home").await.status(), 200, "a known page has its place");
+}
+
+#[tokio::test]
+async fn an_ending_environment_refuses_visits() {
+    let world = world();
+    world.handler.flusher.shutdown().await;
+    let answer = world.post("/visit/home").await;
+    assert_eq!((answer.status().as_u16(), &body(&answer)["type"]), (503, &json!("urn:visits:problem:shutting-down")));
+}
+
+#[tokio::test]
+async fn a_direct_visit_is_counted_when_it_is_acknowledged() {
+    let world = world_with(Durability::Direct, 10_000);
+    assert_eq!(world.post("/visit/home").await.status(), 200);
+    assert_eq!(world.counted("home"), 1);
+}
+
+#[tokio::test]
+async fn a_direct_visit_without_an_answer_may_still_be_counted_and_says_so() {
+    let world = world_with(Durability::Direct, 10_000);
+    world.store.fail_next(1, [Some(Fault::AnswerLost)]);
+    let answer = world.post("/visit/home").await;
+    assert_eq!((answer.status().as_u16(), &body(&answer)["type"]), (503, &json!("urn:visits:problem:not-confirmed")));
+    assert!(body(&answer)["detail"].as_str().unwrap().contains("may still be counted"));
+    let refused = world.post("/visit/home").await;
+    assert_eq!(body(&refused)["type"], "urn:visits:problem:shard-unavailable", "while the shard pauses");
+    world.time.advance(Duration::from_secs(1));
+    world.handler.flusher.shutdown().await;
+    assert_eq!(world.counted("home"), 1);
+}
+
+#[tokio::test]
+async fn no_answer_shows_an_internal_error() {
+    let world = world_with(Durability::Direct, 10_000);
+    world.store.set_down(1, Some(Fault::Unreachable));
+    let answer = world.post("/visit/home").await;
+    let text = std::str::from_utf8(answer.body()).unwrap();
+    assert!(!text.contains("memory_1") && !text.contains("planned"), "{text}");
+}
+
+#[tokio::test]
+async fn an_order_to_flush_is_obeyed_and_reported() {
+    let world = world();
+    world.post("/visit/home").await;
+    let report = body(&world.send(r#"{"flush":{"hold_until":0}}"#).await.unwrap());
+    assert_eq!((&report["visits"], &report["visits_held"]), (&json!(1), &json!(0)));
+    assert_eq!(report["writer"].as_str().unwrap().len(), 32);
+    assert_eq!(world.counted("home"), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_order_to_flush_holds_its_answer() {
+    let world = world();
+    let started = tokio::time::Instant::now();
+    let hold_until = world.time.clock().now().epoch_millis() + 700;
+    world.send(&json!({"flush": {"hold_until": hold_until}}).to_string()).await.unwrap();
+    assert_eq!(started.elapsed().as_millis() / 10, 70);
+    world.send(&json!({"flush": {"hold_until": u64::MAX}}).to_string()).await.unwrap();
+    assert!(started.elapsed() < Duration::from_millis(2_750), "at most two seconds, whatever it says");
+}
+
+#[tokio::test]
+async fn no_http_request_can_order_a_flush() {
+    let world = world();
+    world.post("/visit/home").await;
+    for sample in [HTTP_API, FUNCTION_URL] {
+        let mut event: Value = serde_json::from_str(sample).unwrap();
+        event["rawPath"] = json!("/events");
+        event["body"] = json!(r#"{"flush":{"hold_until":0}}"#);
+        assert_eq!(world.send(&event.to_string()).await.unwrap().status(), 404);
+        event["flush"] = json!({"hold_until": 0});
+        event["requestContext"]["http"]["method"] = json!("G ET");
+        let answer = world.send(&event.to_string()).await.unwrap();
+        assert_eq!(body(&answer)["statusCode"], 501);
+    }
+    assert_eq!(world.counted("home"), 0);
+}
+
+#[tokio::test]
+async fn events_of_other_shapes_get_a_clear_error_and_cost_nothing() {
+    let world = world();
+    world.post("/visit/home").await;
+    for event in ["[]", "null", "{}", "7", "\"POST\"", SCHEDULE, r#"{"flush":[]}"#] {
+        let error = world.send(event).await.unwrap_err().to_string();
+        assert!(error.starts_with("not a flush event") && error.ends_with("is accepted"), "{event}: {error}");
+    }
+    for event in [REST_API, LOAD_BALANCER] {
+        let answer = body(&world.send(event).await.unwrap());
+        assert_eq!(
+            (&answer["statusCode"], answer["body"].as_str().unwrap().contains("payload version 2.0")),
+            (&json!(501), true)
+        );
+    }
+    assert_eq!(world.handler.flusher.shutdown().await.visits, 1);
+}

@@ -63,7 +63,7 @@ pub(crate) async fn a_writer_is_listed_again_with_its_next_visit(subject: &impl 
 
 pub(crate) async fn a_silent_writer_is_taken_off_the_list_and_keeps_its_set(subject: &impl Subject) {
     apply(subject, &visit(WRITER, Standing::Active)).await;
-    subject.pass(WRITER_LISTED - TOLERANCE);
+    subject.pass(WRITER_LISTED.saturating_sub(TOLERANCE));
     assert_eq!((tidy(subject).await, listed(subject).await.len()), (0, 1));
     subject.pass(2 * TOLERANCE);
     assert_eq!((tidy(subject).await, listed(subject).await.len()), (0, 0));
@@ -72,7 +72,7 @@ pub(crate) async fn a_silent_writer_is_taken_off_the_list_and_keeps_its_set(subj
 
 async fn is_kept(subject: &impl Subject, standing: Standing, kept: Duration) {
     apply(subject, &visit(WRITER, standing)).await;
-    subject.pass(kept - TOLERANCE);
+    subject.pass(kept.saturating_sub(TOLERANCE));
     assert_eq!(tidy(subject).await, 0);
     subject.pass(2 * TOLERANCE);
     assert_eq!((tidy(subject).await, tidy(subject).await), (1, 0));

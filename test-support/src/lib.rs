@@ -1,0 +1,16 @@
+//! What the tests share: Redis servers of their own, free ports, and waiting with a bound.
+//!
+//! Everything is safe to use from any number of tests at once, in any number of processes. What is started
+//! here is stopped when its handle is dropped, also by a test that fails.
+
+mod port;
+mod process;
+mod program;
+mod redis_server;
+mod wait;
+
+pub use port::ReservedPort;
+pub use process::{Process, Signal};
+pub use program::{need_program, redis_program};
+pub use redis_server::{RedisServer, RedisServerBuilder};
+pub use wait::wait_for;

@@ -1,0 +1,163 @@
+//! A real Redis (or Valkey) server for one test.
+
+mod builder;
+#[cfg(test)]
+mod tests;
+
+pub use builder::RedisServerBuilder;
+
+use crate::{Process, ReservedPort, Signal, redis_program, wait_for};
+use redis::{Client, Connection, RedisResult};
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// Longest start and longest graceful end; both take some 20 ms.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Longest wait for an answer to a question of a test.
+const ANSWER: Duration = Duration::from_secs(10);
+
+/// A server on a free loopback port with its data in a folder of its own. Stopped when dropped.
+///
+/// ```
+/// use test_support::RedisServer;
+///
+/// let server = RedisServer::start();
+/// let mut redis = server.connect();
+/// let answer: String = redis::cmd("PING").query(&mut redis)?;
+/// assert_eq!(answer, "PONG");
+/// # Ok::<(), redis::RedisError>(())
+/// ```
+#[derive(Debug)]
+pub struct RedisServer {
+    port: ReservedPort,
+    data: TempDir,
+    options: Vec<String>,
+    process: Option<Process>,
+}
+
+impl RedisServer {
+    /// A server that keeps nothing on disk.
+    pub fn start() -> Self {
+        Self::builder().start()
+    }
+
+    /// A server with options.
+    pub fn builder() -> RedisServerBuilder {
+        RedisServerBuilder::default()
+    }
+
+    /// Its URL.
+    pub fn url(&self) -> String {
+        format!("redis://{}", self.port.address())
+    }
+
+    /// Its port on 127.0.0.1. It is this server's also while it is stopped.
+    pub fn port(&self) -> u16 {
+        self.port.number()
+    }
+
+    /// The folder of its data.
+    pub fn data(&self) -> &Path {
+        self.data.path()
+    }
+
+    /// The file to which it appends every write, the newest where it keeps several.
+    ///
+    /// # Panics
+    /// If it keeps none.
+    pub fn append_only_file(&self) -> PathBuf {
+        let folders = [self.data().join("appendonlydir"), self.data().to_owned()];
+        let files = folders.iter().filter_map(|folder| fs::read_dir(folder).ok()).flatten().flatten();
+        let is_log = |name: &str| name.ends_with(".incr.aof") || name == "appendonly.aof";
+        let logs = files
+            .map(|file| file.path())
+            .filter(|path| path.file_name().is_some_and(|n| n.to_str().is_some_and(is_log)));
+        logs.max().expect("the server was started with append_only(true)")
+    }
+
+    /// A connection of the test's own, to look inside.
+    ///
+    /// # Panics
+    /// If the server does not answer.
+    pub fn connect(&self) -> Connection {
+        self.try_connect().unwrap_or_else(|error| panic!("{}: {error}", self.url()))
+    }
+
+    /// Ends it gracefully: everything is written to disk.
+    ///
+    /// # Panics
+    /// If it does not end.
+    pub fn stop(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            process.signal(Signal::Terminate);
+            assert!(process.wait(PATIENCE).is_some(), "{} does not stop", self.url());
+        }
+    }
+
+    /// Kills it (SIGKILL), as a crash would.
+    pub fn kill(&mut self) {
+        self.process = None;
+    }
+
+    /// Starts it again on the same port and data, after stopping it if it runs.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub fn restart(&mut self) {
+        self.stop();
+        self.try_start().unwrap_or_else(|reason| panic!("{reason}"));
+    }
+
+    /// Makes it stand still: connections are accepted and calls taken by the system, and nothing answers.
+    /// What has come until [`RedisServer::thaw`] is done then.
+    pub fn freeze(&mut self) {
+        self.signal(Signal::Stop);
+    }
+
+    /// Lets a frozen server go on.
+    pub fn thaw(&mut self) {
+        self.signal(Signal::Continue);
+    }
+
+    fn signal(&mut self, signal: Signal) {
+        self.process.as_mut().expect("the server runs").signal(signal);
+    }
+
+    fn try_connect(&self) -> RedisResult<Connection> {
+        let redis = Client::open(self.url())?.get_connection_with_timeout(ANSWER)?;
+        redis.set_read_timeout(Some(ANSWER))?;
+        redis.set_write_timeout(Some(ANSWER))?;
+        Ok(redis)
+    }
+
+    pub(super) fn try_start(&mut self) -> Result<(), String> {
+        let log = self.data().join("redis.log");
+        let output = File::create(&log).map_err(|error| format!("{}: {error}", log.display()))?;
+        let program = redis_program();
+        let mut command = Command::new(&program);
+        command.current_dir(self.data()).arg("--port").arg(self.port().to_string()).args(&self.options);
+        command.stdin(Stdio::null()).stderr(Stdio::null()).stdout(output);
+        let mut process = Process::start(&mut command).map_err(|error| format!("{}: {error}", program.display()))?;
+        let ready = wait_for(PATIENCE, || process.ended().is_some() || self.is_ready(process.id()));
+        if ready && process.ended().is_none() {
+            self.process = Some(process);
+            return Ok(());
+        }
+        process.kill();
+        Err(format!("{} did not start: {}", program.display(), fs::read_to_string(log).unwrap_or_default()))
+    }
+
+    /// Whether the process `id`, and no other that has the port, answers and has loaded its data.
+    fn is_ready(&self, id: u32) -> bool {
+        let info = || -> RedisResult<String> {
+            let mut redis = self.try_connect()?;
+            let _: String = redis::cmd("PING").query(&mut redis)?;
+            redis::cmd("INFO").arg("server").query(&mut redis)
+        };
+        info().is_ok_and(|info| info.lines().any(|line| line == format!("process_id:{id}")))
+    }
+}
