@@ -60,8 +60,9 @@ pub fn due(
 ) -> Option<Reason> {
     let interval_over = last_flush.is_none_or(|last| now.since(last) >= interval);
     let reasons = shards.into_iter().filter_map(|shard| match shard {
-        Pending { in_flight: true, .. } | Pending { pausing: true, .. } => None,
-        Pending { pages: 0, unresolved: 0, unconfirmed: 0, .. } => None,
+        Pending { in_flight: true, .. }
+        | Pending { pausing: true, .. }
+        | Pending { pages: 0, unresolved: 0, unconfirmed: 0, .. } => None,
         _ if interval_over => Some(Reason::Interval),
         Pending { unresolved: 1.., .. } => Some(Reason::Retry),
         Pending { pages: MAX_BATCH_PAGES.., .. } => Some(Reason::Full),

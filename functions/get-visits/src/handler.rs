@@ -35,7 +35,7 @@ impl<S: Store> Handler<S> {
 
     async fn read(&self, request: &Request) -> Result<Response<Body>, Problem> {
         let page = http::page_of(&Route::READ, request)?;
-        let count = self.cache.get(&page).await.map_err(|down| Problem::shard_unavailable(down.retry_after))?;
+        let count = self.cache.get(&page).await.map_err(|down| Problem::count_unavailable(down.retry_after))?;
         Ok(respond(&count))
     }
 }

@@ -86,11 +86,11 @@ fn problem(error: RecordError) -> Problem {
     match error {
         RecordError::Full { retry_after } => Problem::buffer_full(retry_after),
         RecordError::Stopping => Problem::shutting_down(),
-        RecordError::Unavailable { retry_after } => Problem::shard_unavailable(retry_after),
+        RecordError::Unavailable { retry_after } => Problem::store_unavailable(retry_after),
         RecordError::NotConfirmed => Problem::not_confirmed(RETRY_UNCONFIRMED),
         RecordError::NoWriter(error) => {
             tracing::error!(%error, "no visit can be recorded");
-            Problem::shard_unavailable(RETRY_UNCONFIRMED)
+            Problem::store_unavailable(RETRY_UNCONFIRMED)
         }
     }
 }

@@ -55,7 +55,9 @@ async fn a_busy_environment_makes_one_call_a_shard_and_interval() {
     let world = world();
     let pages = [world.page_of(0, 0), world.page_of(1, 0)];
     for second in 0..90 {
-        pages.iter().for_each(|page| world.visit(page));
+        for page in &pages {
+            world.visit(page);
+        }
         world.flusher.flush_if_due(BUDGET).await;
         assert_eq!(world.store.calls(0), 1 + second / 30);
         world.time.advance(Duration::from_secs(1));

@@ -89,10 +89,16 @@ impl Problem {
         Self::unavailable("urn:visits:problem:not-confirmed", "Visit not confirmed", detail, retry_after)
     }
 
+    /// 503: with `VISITS_DURABILITY=direct` the page's shard does not answer. The visit is not counted.
+    pub fn store_unavailable(retry_after: Duration) -> Self {
+        let detail = "the visit cannot be stored at the moment; it is not counted";
+        Self::unavailable("urn:visits:problem:store-unavailable", "Store unavailable", detail, retry_after)
+    }
+
     /// 503: the count cannot be read now.
-    pub fn shard_unavailable(retry_after: Duration) -> Self {
+    pub fn count_unavailable(retry_after: Duration) -> Self {
         let detail = "the count cannot be read at the moment";
-        Self::unavailable("urn:visits:problem:shard-unavailable", "Count unavailable", detail, retry_after)
+        Self::unavailable("urn:visits:problem:count-unavailable", "Count unavailable", detail, retry_after)
     }
 
     /// 501: an HTTP event of a kind that carries the path differently.
@@ -172,7 +178,7 @@ mod tests {
             (Problem::buffer_full(wait), 503, "buffer-full", Some("2")),
             (Problem::shutting_down(), 503, "shutting-down", Some("1")),
             (Problem::not_confirmed(Duration::ZERO), 503, "not-confirmed", Some("1")),
-            (Problem::shard_unavailable(Duration::from_secs(5)), 503, "shard-unavailable", Some("5")),
+            (Problem::count_unavailable(Duration::from_secs(5)), 503, "count-unavailable", Some("5")),
         ];
         for (problem, status, kind, retry_after) in table {
             assert_eq!(problem.kind(), format!("urn:visits:problem:{kind}"));

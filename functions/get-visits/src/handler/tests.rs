@@ -82,7 +82,7 @@ async fn a_shard_that_is_down_without_an_old_count_is_a_503() {
     let answer = world.handler.handle(&request(HTTP_API, "GET", "/visits/home")).await.unwrap();
     assert_eq!(
         (answer.status().as_u16(), body(&answer)["type"].as_str()),
-        (503, Some("urn:visits:problem:shard-unavailable"))
+        (503, Some("urn:visits:problem:count-unavailable"))
     );
     assert_eq!(header(&answer, "retry-after"), "1");
 }

@@ -29,7 +29,7 @@ fn world() -> World {
 fn invocation(deadline: u64) -> LambdaInvocation {
     let mut context = LambdaContext::default();
     context.deadline = deadline;
-    LambdaInvocation { parts: Response::new(()).into_parts().0, body: Default::default(), context }
+    LambdaInvocation { parts: Response::new(()).into_parts().0, body: Vec::new().into(), context }
 }
 
 impl World {

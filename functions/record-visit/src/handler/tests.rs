@@ -136,7 +136,7 @@ async fn a_direct_visit_without_an_answer_may_still_be_counted_and_says_so() {
     assert_eq!((answer.status().as_u16(), &body(&answer)["type"]), (503, &json!("urn:visits:problem:not-confirmed")));
     assert!(body(&answer)["detail"].as_str().unwrap().contains("may still be counted"));
     let refused = world.post("/visit/home").await;
-    assert_eq!(body(&refused)["type"], "urn:visits:problem:shard-unavailable", "while the shard pauses");
+    assert_eq!(body(&refused)["type"], "urn:visits:problem:store-unavailable", "while the shard pauses");
     world.time.advance(Duration::from_secs(1));
     world.handler.flusher.shutdown().await;
     assert_eq!(world.counted("home"), 1);

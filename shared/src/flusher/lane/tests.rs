@@ -84,13 +84,16 @@ fn a_waiting_visit_knows_where_it_stands() {
     assert_eq!(lane.place(sequence, 0, at(0)), Place::Begin);
     let call = begin(&mut lane, at(0), false).unwrap();
     assert_eq!(lane.place(sequence, 0, at(0)), Place::Wait);
-    let late = lane.add(PageId::from_decoded("late").unwrap(), true).unwrap();
+    let newcomer = lane.add(PageId::from_decoded("late").unwrap(), true).unwrap();
     lane.failed(&call, at(0));
     assert_eq!(lane.place(sequence, 0, at(0)), Place::Failed);
-    assert_eq!(lane.place(late, 0, at(199)), Place::Failed, "not in that call, but the shard pauses");
-    assert_eq!(lane.place(late, 0, at(200)), Place::Begin);
+    assert_eq!(lane.place(newcomer, 0, at(199)), Place::Failed, "not in that call, but the shard pauses");
+    assert_eq!(lane.place(newcomer, 0, at(200)), Place::Begin);
     assert_eq!(lane.place(sequence, 1, at(200)), Place::Begin, "that call was over before it came");
     let call = begin(&mut lane, at(1_000), false).unwrap();
     lane.answered(&call, &applied(1), at(1_000));
-    assert_eq!((lane.place(sequence, 0, at(1_000)), lane.place(late, 0, at(1_000))), (Place::Applied, Place::Begin));
+    assert_eq!(
+        (lane.place(sequence, 0, at(1_000)), lane.place(newcomer, 0, at(1_000))),
+        (Place::Applied, Place::Begin)
+    );
 }
