@@ -162,7 +162,7 @@ impl Shard {
         StoreError::Unreachable { shard: self.config.name.to_string(), reason: reason.to_string() }
     }
 
-    fn refused(&self, error: &RedisError) -> StoreError {
+    fn refused(&self, error: &impl ToString) -> StoreError {
         StoreError::Refused { shard: self.config.name.to_string(), reason: error.to_string() }
     }
 }
@@ -179,9 +179,11 @@ impl Store for RedisStore {
         let key = shard.keys.page(page);
         let total = |mut redis: MultiplexedConnection| {
             let key = &key;
-            async move { redis.hget::<_, _, Option<u64>>(key, "total").await }
+            async move { redis.hget::<_, _, Option<String>>(key, "total").await }
         };
-        Ok(self.with_shard(shard, total).await?.unwrap_or(0))
+        let Some(total) = self.with_shard(shard, total).await? else { return Ok(0) };
+        // The connection is good, and so are the other pages.
+        total.parse().map_err(|_| shard.refused(&format!("{key} holds a total that is no count")))
     }
 
     async fn writers(&self, shard: ShardIndex) -> Result<HashMap<WriterId, Duration>, StoreError> {
@@ -205,8 +207,7 @@ impl Store for RedisStore {
             let now = server_millis(&mut redis).await?;
             let at_once = isize::try_from(TIDY_AT_ONCE).unwrap_or(isize::MAX);
             let past: Vec<String> = redis.zrangebyscore_limit(shard.keys.sets(), "-inf", now, 0, at_once).await?;
-            let writers: Vec<WriterId> = past.iter().filter_map(|id| id.parse().ok()).collect();
-            self.scripts.tidy(redis, &shard.keys, &writers, WRITER_LISTED).await
+            self.scripts.tidy(redis, &shard.keys, &past, WRITER_LISTED).await
         };
         self.with_shard(shard, tidy).await
     }

@@ -10,8 +10,8 @@
 --       8… for each batch: sequence, age in ms, number of increments, then the increments
 
 local function whole(text)
-  -- 15 digits: exact in Lua's doubles.
-  return text and #text <= 15 and string.match(text, '^%d+$') and tonumber(text)
+  -- 15 digits: exact in Lua's doubles. No leading zero: HINCRBY does not take one.
+  return text and #text <= 15 and (text == '0' or string.match(text, '^[1-9]%d*$')) and tonumber(text)
 end
 
 local function invalid(what)
@@ -22,7 +22,8 @@ end
 if ARGV[1] ~= '1' then return invalid('format: 1 is accepted') end
 local writer, base, max_age, keep = ARGV[2], whole(ARGV[3]), whole(ARGV[4]), whole(ARGV[5])
 local listed, count = ARGV[6] == '1', whole(ARGV[7])
-if not (#writer == 32 and string.match(writer, '^%x+$')) then return invalid('writer') end
+if #KEYS < 3 then return invalid('number of keys') end
+if not (writer and #writer == 32 and string.match(writer, '^%x+$')) then return invalid('writer') end
 if not base or base < 1 then return invalid('base') end
 if not (max_age and keep and count) then return invalid('age, keep or number of batches') end
 local batches, arg, key = {}, 8, 4
@@ -39,6 +40,11 @@ for _ = 1, count do
   batches[#batches + 1] = batch
 end
 if ARGV[arg] or KEYS[key] then return invalid('number of arguments') end
+
+for i = 2, 3 do
+  local kind = redis.call('TYPE', KEYS[i]).ok
+  if kind ~= 'none' and kind ~= 'zset' then return redis.error_reply('WRONGTYPE ' .. KEYS[i] .. ' is no sorted set') end
+end
 
 -- 2. Read the set and work out the new one.
 local fields, set, above = redis.call('HGETALL', KEYS[1]), { floor = 0, visits = 0, rejected = 0 }, {}
@@ -87,7 +93,8 @@ for _, batch in ipairs(new) do
   set.visits = redis.call('HINCRBY', KEYS[1], 'visits', string.format('%.0f', batch.visits))
 end
 
-if #drop > 0 then redis.call('HDEL', KEYS[1], unpack(drop)) end
+-- Lua passes at most some 8,000 values at once.
+for i = 1, #drop, 1000 do redis.call('HDEL', KEYS[1], unpack(drop, i, math.min(i + 999, #drop))) end
 
 -- 4. List the writer, by this server's clock.
 local time = redis.call('TIME')

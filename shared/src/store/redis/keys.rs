@@ -1,7 +1,6 @@
 //! The names of a shard's keys. All carry the shard's name as hash tag, so that a script's keys share one
 //! slot of a cluster.
 
-use crate::batch::WriterId;
 use crate::page::PageId;
 use crate::shard::{Namespace, ShardName};
 
@@ -22,7 +21,7 @@ impl Keys {
     }
 
     /// Hash: a writer's applied set.
-    pub(super) fn applied(&self, writer: WriterId) -> String {
+    pub(super) fn applied(&self, writer: &impl std::fmt::Display) -> String {
         format!("{}:applied:{writer}", self.prefix)
     }
 

@@ -2,7 +2,7 @@
 
 use super::keys::Keys;
 use crate::applied::AppliedSet;
-use crate::batch::{Sequence, WriterId};
+use crate::batch::Sequence;
 use crate::store::{Applied, Apply, MAX_BATCH_AGE, Rejected, Standing};
 use redis::aio::MultiplexedConnection;
 use redis::{FromRedisValue, ParsingError, RedisResult, Script, Value};
@@ -29,7 +29,7 @@ impl Scripts {
         call: &Apply,
     ) -> RedisResult<ApplyReply> {
         let mut script = self.apply.prepare_invoke();
-        script.key(keys.applied(call.writer)).key(keys.writers()).key(keys.sets());
+        script.key(keys.applied(&call.writer)).key(keys.writers()).key(keys.sets());
         script.arg(FORMAT).arg(call.writer.to_string()).arg(call.base.get());
         script.arg(millis(MAX_BATCH_AGE)).arg(millis(call.standing.set_kept()));
         script.arg(u8::from(call.standing == Standing::Active)).arg(call.batches.len());
@@ -46,13 +46,13 @@ impl Scripts {
         &self,
         mut redis: MultiplexedConnection,
         keys: &Keys,
-        writers: &[WriterId],
+        writers: &[String],
         listed: Duration,
     ) -> RedisResult<usize> {
         let mut script = self.tidy.prepare_invoke();
         script.key(keys.sets()).key(keys.writers()).arg(millis(listed));
         for writer in writers {
-            script.key(keys.applied(*writer)).arg(writer.to_string());
+            script.key(keys.applied(writer)).arg(writer);
         }
         script.invoke_async(&mut redis).await
     }
