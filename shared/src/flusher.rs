@@ -1,8 +1,8 @@
 //! The writing side: takes visits into memory and pushes them to their shards, each exactly once.
 //!
 //! [`Flusher`] is the handle that the function and its layers share. Its state lies behind one plain
-//! mutex that is never held across an await; calls to shards run outside of it ([`call`]). Everything that
-//! decides is pure and elsewhere: [`crate::policy`] when, [`lane`] what, [`crate::outbox`] what is known.
+//! mutex that is never held across an await; calls to shards run outside of it (`call`). Everything that
+//! decides is pure and elsewhere: [`crate::policy`] when, `lane` what, [`crate::outbox`] what is known.
 
 mod call;
 mod lane;

@@ -6,7 +6,7 @@ use lambda_http::tower::util::MapRequest;
 use lambda_http::{Adapter, Body, Error, Request, Response, Service, service_fn};
 use std::future::Future;
 
-/// The runtime that `lambda_http::runtime_concurrent` makes, with [`sanitized`] in front of the conversion
+/// The runtime that `lambda_http::runtime_concurrent` makes, with `sanitized` in front of the conversion
 /// from event to request. Layers added to it run round the sending of the response.
 ///
 /// # Panics
