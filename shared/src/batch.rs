@@ -1,5 +1,7 @@
 //! What is sent to a shard: a sealed, immutable batch of increments, numbered by its writer.
 
+pub mod encoding;
+
 use crate::clock::Moment;
 use crate::page::PageId;
 use std::fmt;
@@ -107,6 +109,37 @@ impl fmt::Display for Sequence {
     }
 }
 
+/// Which batch: unique among all that are addressed to one shard. Shown as `<writer>:<sequence>`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct BatchId {
+    /// Who sealed it.
+    pub writer: WriterId,
+    /// Its number among that writer's for the shard.
+    pub sequence: Sequence,
+}
+
+/// A text that is not `<writer>:<sequence>`.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("not the id of a batch: a writer of 32 lower-case hex digits, a colon and a number from 1 are accepted")]
+pub struct InvalidBatchId;
+
+impl fmt::Display for BatchId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.writer, self.sequence)
+    }
+}
+
+impl FromStr for BatchId {
+    type Err = InvalidBatchId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidBatchId> {
+        let (writer, number) = text.split_once(':').ok_or(InvalidBatchId)?;
+        let sequence = number.parse().ok().filter(|_| !number.starts_with(['0', '+'])).and_then(Sequence::new);
+        let writer = writer.parse().map_err(|_| InvalidBatchId)?;
+        sequence.map(|sequence| Self { writer, sequence }).ok_or(InvalidBatchId)
+    }
+}
+
 /// A sealed batch: which visits its sequence stands for. It never changes again and belongs to one shard
 /// for ever; that is what makes sending it twice harmless.
 #[derive(Debug, PartialEq, Eq)]
@@ -172,6 +205,18 @@ mod tests {
         let writer = WriterId::from_u128(0xab);
         assert_eq!(writer.to_string(), "000000000000000000000000000000ab");
         assert_eq!(writer.to_string().parse(), Ok(writer));
+    }
+
+    #[test]
+    fn a_batch_id_reads_back_as_it_is_shown_and_nothing_else_is_one() {
+        let id = BatchId { writer: WriterId::from_u128(0xab), sequence: Sequence::new(12).unwrap() };
+        assert_eq!(id.to_string().parse(), Ok(id));
+        let writer = id.writer;
+        let bad = ["", ":1", &format!("{writer}"), &format!("{writer}:"), "ab:1"].map(str::to_owned);
+        let numbers = ["0", "01", "+1", "-1", "1 ", "99999999999999999999"].map(|n| format!("{writer}:{n}"));
+        for text in bad.iter().chain(&numbers) {
+            assert_eq!(text.parse::<BatchId>(), Err(InvalidBatchId), "{text}");
+        }
     }
 
     #[test]

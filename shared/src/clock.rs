@@ -4,6 +4,7 @@
 //! time is therefore the larger of what the two say: too long at worst, which makes us flush or refresh
 //! early, never too short, which would keep visits or show old counts.
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -26,6 +27,12 @@ impl Moment {
     pub fn since(self, earlier: Self) -> Duration {
         let monotonic = self.monotonic.saturating_sub(earlier.monotonic);
         monotonic.max(self.wall.saturating_sub(earlier.wall))
+    }
+
+    /// The moment `by` before this one.
+    #[must_use]
+    pub fn before(self, by: Duration) -> Self {
+        Self { monotonic: self.monotonic.saturating_sub(by), wall: self.wall.saturating_sub(by) }
     }
 
     /// Wall time in milliseconds since the Unix epoch, as Lambda's deadlines and `hold_until` are given.
@@ -51,6 +58,17 @@ impl Clock {
             // A wall clock before 1970 reads as 1970: the monotonic difference then counts.
             let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
             Moment::new(start.elapsed(), wall)
+        }))
+    }
+
+    /// The same for a test in which this process is stopped and continued to stand for an environment that
+    /// Lambda freezes: the monotonic clock is less by what `file` says in decimal nanoseconds, if it can be read.
+    pub(crate) fn system_but_frozen(file: PathBuf) -> Self {
+        let system = Self::system();
+        Self(Arc::new(move || {
+            let frozen = std::fs::read_to_string(&file).ok().and_then(|nanos| nanos.trim().parse().ok()).unwrap_or(0);
+            let now = system.now();
+            Moment { monotonic: now.monotonic.saturating_sub(Duration::from_nanos(frozen)), ..now }
         }))
     }
 
@@ -134,6 +152,20 @@ mod tests {
     fn a_past_deadline_is_no_time_away() {
         assert_eq!(moment(0, 10).until_epoch_millis(9_000), Duration::ZERO);
         assert_eq!(moment(0, 10).until_epoch_millis(10_250), Duration::from_millis(250));
+    }
+
+    #[test]
+    fn a_frozen_clock_stands_still_for_as_long_as_the_file_says() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "00000000000000000000\n").unwrap();
+        let clock = Clock::system_but_frozen(file.path().to_owned());
+        std::thread::sleep(Duration::from_millis(2));
+        let before = clock.now();
+        assert!(before.monotonic >= Duration::from_millis(2));
+        std::fs::write(file.path(), "3600000000000").unwrap();
+        let after = clock.now();
+        assert_eq!(after.monotonic, Duration::ZERO);
+        assert!(after.wall >= before.wall);
     }
 
     #[test]

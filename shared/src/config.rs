@@ -9,6 +9,7 @@ mod limits;
 mod mask;
 mod modes;
 mod parse;
+mod testing;
 #[cfg(test)]
 mod tests;
 mod variables;
@@ -16,8 +17,10 @@ mod vars;
 
 pub use error::ConfigError;
 pub use modes::{Durability, Timer};
+pub use testing::Testing;
 pub use variables::Variable;
 
+use crate::clock::Clock;
 use crate::ring::Ring;
 use crate::shard::{Namespace, ShardConfig};
 use std::ffi::OsString;
@@ -52,6 +55,8 @@ pub struct Config {
     pub redis_timeout: Duration,
     /// How many requests Lambda hands to one environment at once. Set by Lambda, 1 unless it says more.
     pub max_concurrency: usize,
+    /// For tests of the real binaries only.
+    pub testing: Testing,
 }
 
 impl Config {
@@ -88,6 +93,7 @@ impl Config {
             redis_connect_timeout: vars.read(&variables::REDIS_CONNECT_TIMEOUT, parse::duration(limits::REDIS_TIMEOUT)),
             redis_timeout: vars.read(&variables::REDIS_TIMEOUT, parse::duration(limits::REDIS_TIMEOUT)),
             max_concurrency: vars.max_concurrency(),
+            testing: vars.read(&testing::TEST, testing::parse),
         };
         vars.finish(config)
     }
@@ -100,6 +106,11 @@ impl Config {
             Timer::Off => false,
             Timer::Auto => self.max_concurrency > 1,
         }
+    }
+
+    /// The clock that everything in this environment reads.
+    pub fn clock(&self) -> Clock {
+        self.testing.frozen.as_ref().map_or_else(Clock::system, |file| Clock::system_but_frozen(file.clone()))
     }
 
     /// The ring of the shards, in the same order.

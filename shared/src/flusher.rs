@@ -4,8 +4,10 @@
 //! mutex that is never held across an await; calls to shards run outside of it (`call`). Everything that
 //! decides is pure and elsewhere: [`crate::policy`] when, `lane` what, [`crate::outbox`] what is known.
 
+mod backoff;
 mod call;
 mod lane;
+mod park;
 mod report;
 
 use crate::batch::{NoRandomness, Sequence, WriterId};
@@ -14,7 +16,9 @@ use crate::config::Config;
 use crate::page::PageId;
 use crate::policy::{self, Reason};
 use crate::ring::Ring;
-use crate::store::{ShardIndex, Store};
+use crate::store::ShardIndex;
+use crate::store::parking::Parking;
+use crate::timing::Timing;
 use call::Patience;
 use lane::{Lane, Place};
 pub use report::FlushReport;
@@ -37,7 +41,7 @@ pub enum RecordError {
     /// The environment ends. Not counted.
     #[error("the environment is shutting down")]
     Stopping,
-    /// `direct`: the page's shard failed a moment ago. Not counted.
+    /// `direct`: the page's shard failed a moment ago, and so did parking. Not counted.
     #[error("the shard is not available")]
     Unavailable {
         /// When to try again.
@@ -58,11 +62,13 @@ pub struct Limits {
     pub interval: Duration,
     /// Most pages held in memory that are not known to be applied.
     pub pages: usize,
+    /// The protocol's durations.
+    pub timing: Timing,
 }
 
 impl From<&Config> for Limits {
     fn from(config: &Config) -> Self {
-        Self { interval: config.flush_interval, pages: config.buffer_pages }
+        Self { interval: config.flush_interval, pages: config.buffer_pages, timing: config.testing.timing }
     }
 }
 
@@ -95,11 +101,12 @@ struct Ticket {
     since: u64,
 }
 
-impl<S: Store> Flusher<S> {
+impl<S: Parking> Flusher<S> {
     /// A flusher with nothing pending. The ring's shards are the store's, in the same order.
     pub fn new(store: Arc<S>, ring: Ring, clock: Clock, limits: Limits) -> Self {
         let shards = ring.len();
-        let lanes = (0..shards).map(|_| Lane::new()).collect();
+        let others = |owner| ring.preference("").into_iter().any(|shard| shard != owner);
+        let lanes = (0..shards).map(|owner| Lane::new(limits.timing, others(owner))).collect();
         let state = Mutex::new(State { writer: None, lanes, last_flush: None, stopping: false });
         let landed = (0..shards).map(|_| Notify::new()).collect();
         Self { store, ring, clock, limits, state, landed }
@@ -110,8 +117,8 @@ impl<S: Store> Flusher<S> {
         self.take(page, false).map(|_| ())
     }
 
-    /// Takes one visit and returns when its shard has it (`direct`). Visits that come while a call is on
-    /// its way share the next one.
+    /// Takes one visit and returns when its shard has it, or a copy is parked (`direct`). Visits that come while
+    /// a call is on its way share the next one.
     pub async fn record_direct(&self, page: PageId) -> Result<(), RecordError> {
         let ticket = self.take(page, true)?;
         loop {
@@ -121,7 +128,7 @@ impl<S: Store> Flusher<S> {
             let now = self.clock.now();
             let place = self.lock().lanes[ticket.shard].place(ticket.sequence, ticket.since, now);
             match place {
-                Place::Applied => return Ok(()),
+                Place::Safe => return Ok(()),
                 Place::Failed => return Err(RecordError::NotConfirmed),
                 Place::Wait => landed.await,
                 Place::Begin => {
@@ -142,10 +149,10 @@ impl<S: Store> Flusher<S> {
             state.writer = Some(WriterId::random()?);
         }
         let pause = state.lanes[shard].pause(now);
-        if let (true, Some(retry_after)) = (direct, pause) {
+        if let (true, Some(retry_after)) = (direct && !state.lanes[shard].can_park(now), pause) {
             return Err(RecordError::Unavailable { retry_after });
         }
-        let room = state.held_pages() < self.limits.pages;
+        let room = state.held_pages() < self.limits.pages || state.lanes.iter_mut().any(Lane::shed);
         let lane = &mut state.lanes[shard];
         let since = lane.calls_begun();
         let full = || RecordError::Full { retry_after: pause.unwrap_or_default() };
@@ -174,19 +181,23 @@ impl<S: Store> Flusher<S> {
         report
     }
 
-    /// Flushes everything because the environment ends; from now on visits are refused. What cannot be
-    /// sent within [`SHUTDOWN_BUDGET`] is lost with the environment, and logged as such.
+    /// Flushes everything because the environment ends; from now on visits are refused. What can be neither
+    /// sent nor parked within [`SHUTDOWN_BUDGET`] is lost with the environment, and logged as such.
     pub async fn shutdown(&self) -> FlushReport {
         let now = self.clock.now();
         {
             let mut state = self.lock();
             state.stopping = true;
-            state.lanes.iter_mut().for_each(|lane| lane.seal_all(now));
+            for lane in &mut state.lanes {
+                lane.seal_up_to(lane.last_open(), now);
+            }
         }
-        let report = self.flush(Reason::Shutdown, SHUTDOWN_BUDGET, Patience::None).await;
-        if report.visits_held > 0 {
-            tracing::error!(visits_lost = report.visits_held, "the environment ends with visits it could not send");
+        let mut report = self.flush(Reason::Shutdown, SHUTDOWN_BUDGET, Patience::None).await;
+        let visits_lost = report.visits_held - report.visits_parked;
+        if visits_lost > 0 {
+            tracing::error!(visits_lost, "the environment ends with visits that it could neither send nor park");
         }
+        report.visits_lost += visits_lost;
         report
     }
 

@@ -5,6 +5,7 @@
 
 pub mod cache;
 pub mod flusher;
+pub mod parking;
 pub mod sweep;
 
 pub mod store;
@@ -18,6 +19,7 @@ pub mod batch;
 pub mod page;
 pub mod ring;
 pub mod shard;
+pub mod timing;
 
 pub mod clock;
 pub mod config;

@@ -12,12 +12,16 @@ pub struct Pending {
     pub pages: usize,
     /// Batches whose outcome is not known.
     pub unresolved: usize,
-    /// Batches that are applied and wait to be confirmed.
+    /// Those of them of which no copy is parked.
+    pub unparked: usize,
+    /// Batches of which the shard must be asked: applied and to be confirmed, or to be delivered by others.
     pub unconfirmed: usize,
     /// A call is on its way: whoever made it will see to the rest.
     pub in_flight: bool,
     /// The last call failed and its pause is not over.
     pub pausing: bool,
+    /// The last call failed, and copies may be stored on another shard now.
+    pub can_park: bool,
 }
 
 /// Why a flush is due; it is logged with the flush.
@@ -59,16 +63,23 @@ pub fn due(
     now: Moment,
 ) -> Option<Reason> {
     let interval_over = last_flush.is_none_or(|last| now.since(last) >= interval);
-    let reasons = shards.into_iter().filter_map(|shard| match shard {
-        Pending { in_flight: true, .. }
-        | Pending { pausing: true, .. }
-        | Pending { pages: 0, unresolved: 0, unconfirmed: 0, .. } => None,
-        _ if interval_over => Some(Reason::Interval),
-        Pending { unresolved: 1.., .. } => Some(Reason::Retry),
-        Pending { pages: MAX_BATCH_PAGES.., .. } => Some(Reason::Full),
-        _ => None,
-    });
+    let reasons = shards.into_iter().filter_map(|shard| reason(shard, interval_over));
     reasons.min_by_key(|reason| *reason != Reason::Interval)
+}
+
+fn reason(shard: Pending, interval_over: bool) -> Option<Reason> {
+    let Pending { pages, unresolved, unparked, unconfirmed, in_flight, pausing, can_park } = shard;
+    // While the shard pauses, all that can be done is to park what is not parked yet.
+    let (retry, confirm) = if pausing { (unparked, 0) } else { (unresolved, unconfirmed) };
+    if in_flight || (pausing && !can_park) || pages + retry + confirm == 0 {
+        None
+    } else if interval_over {
+        Some(Reason::Interval)
+    } else if retry > 0 {
+        Some(Reason::Retry)
+    } else {
+        (pages >= MAX_BATCH_PAGES).then_some(Reason::Full)
+    }
 }
 
 /// Whether a shard takes part in a flush for this reason. Only those with a full batch or one to retry do
@@ -95,7 +106,15 @@ mod tests {
         due([Pending::default(), shard], last_flush.map(at), INTERVAL, at(now))
     }
 
-    const SOME: Pending = Pending { pages: 1, unresolved: 0, unconfirmed: 0, in_flight: false, pausing: false };
+    const SOME: Pending = Pending {
+        pages: 1,
+        unresolved: 0,
+        unparked: 0,
+        unconfirmed: 0,
+        in_flight: false,
+        pausing: false,
+        can_park: false,
+    };
 
     #[test]
     fn nothing_pending_is_never_due() {
@@ -127,6 +146,17 @@ mod tests {
         assert_eq!(decide(failed, Some(100), 100), Some(Reason::Retry));
         assert!(takes_part(failed, Reason::Retry) && !takes_part(SOME, Reason::Retry));
         assert_eq!(decide(Pending { pausing: true, ..failed }, Some(100), 100), None);
+    }
+
+    #[test]
+    fn while_a_shard_pauses_what_can_be_parked_is() {
+        let down = Pending { pausing: true, can_park: true, pages: 0, unresolved: 2, ..SOME };
+        assert_eq!(decide(Pending { unparked: 1, ..down }, Some(100), 100), Some(Reason::Retry));
+        assert_eq!(decide(down, Some(100), 1_000), None, "all is parked");
+        assert_eq!(decide(Pending { pages: 1, ..down }, Some(100), 129), None);
+        assert_eq!(decide(Pending { pages: 1, ..down }, Some(100), 130), Some(Reason::Interval));
+        assert_eq!(decide(Pending { pages: MAX_BATCH_PAGES, ..down }, Some(100), 100), Some(Reason::Full));
+        assert_eq!(decide(Pending { pages: 1, unparked: 1, can_park: false, ..down }, None, 1_000), None);
     }
 
     #[test]

@@ -1,30 +1,17 @@
 //! What the services ask of a shard, whatever stores it.
 
 pub mod memory;
+pub mod parking;
 pub mod redis;
 
 use crate::applied::AppliedSet;
 use crate::batch::{Batch, MAX_BATCH_PAGES, Sequence, WriterId};
 use crate::page::PageId;
+use crate::timing::Timing;
 use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
-
-/// Age from which a sealed batch is never applied any more, only reported. Applied sets outlive it
-/// ([`SET_KEPT`]), so that a batch can never meet a shard that has forgotten whether it was applied.
-pub const MAX_BATCH_AGE: Duration = Duration::from_hours(7 * 24);
-
-/// How long a shard keeps the applied set of a writer it has not heard of.
-pub const SET_KEPT: Duration = Duration::from_hours(14 * 24);
-
-/// How long it keeps the set of a writer that left nothing to send or to confirm. At 195 bytes a set and
-/// three hours a life, 100,000 environments would otherwise hold 2 GB a shard.
-pub const SETTLED_SET_KEPT: Duration = Duration::from_hours(1);
-
-/// After this time without a flush a writer is taken off the sweep's list: Lambda reaps an idle
-/// environment long before.
-pub const WRITER_LISTED: Duration = Duration::from_hours(3);
 
 /// Index of a shard in the order of `REDIS_ENDPOINTS`.
 pub type ShardIndex = usize;
@@ -34,7 +21,8 @@ pub type ShardIndex = usize;
 pub struct Apply {
     /// Who sealed the batches.
     pub writer: WriterId,
-    /// The lowest sequence that may still be sent for this writer; the shard forgets what is below.
+    /// The lowest sequence that may still be sent for this writer; the shard forgets what is below. A
+    /// deliverer knows of none: it says [`Sequence::FIRST`].
     pub base: Sequence,
     /// The batches with their age since sealing. None: only ask.
     pub batches: Vec<(Arc<Batch>, Duration)>,
@@ -50,14 +38,17 @@ pub enum Standing {
     /// It ends: the sweep has nothing to find, but copies of its batches may still arrive.
     Gone,
     /// It has nothing to send and nothing to confirm: the sweep leaves it alone until its next visit,
-    /// and its set is kept only for [`SETTLED_SET_KEPT`].
+    /// and its set is kept only for [`Timing::settled_set_kept`].
     Settled,
+    /// It is not the writer that calls, but who delivers a parked copy: nothing is known of the writer. The
+    /// sweep's list stays as it is, and the set is kept no shorter than it was to be.
+    Delivered,
 }
 
 impl Standing {
     /// How long the shard keeps the writer's applied set.
-    pub fn set_kept(self) -> Duration {
-        if self == Self::Settled { SETTLED_SET_KEPT } else { SET_KEPT }
+    pub fn set_kept(self, timing: &Timing) -> Duration {
+        if self == Self::Settled { timing.settled_set_kept } else { timing.set_kept }
     }
 }
 
@@ -66,6 +57,8 @@ impl Standing {
 pub struct Applied {
     /// The writer's applied set after the call.
     pub set: AppliedSet,
+    /// The batches among those sent that this call has applied; the others were there before, or expired.
+    pub fresh: Vec<Sequence>,
     /// Increments that were skipped because their key holds something else or would overflow.
     pub rejected: Vec<Rejected>,
     /// Batches refused because of their age.

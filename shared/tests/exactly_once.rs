@@ -14,6 +14,7 @@ use visits_core::page::PageId;
 use visits_core::ring::Ring;
 use visits_core::shard::{ShardName, Weight};
 use visits_core::store::memory::{Fault, MemoryStore};
+use visits_core::timing::Timing;
 
 const WRITERS: usize = 3;
 const SHARDS: usize = 2;
@@ -136,7 +137,7 @@ impl World {
     }
 
     fn new_writer(&self) -> Flusher<MemoryStore> {
-        let limits = Limits { interval: INTERVAL, pages: 10_000 };
+        let limits = Limits { interval: INTERVAL, pages: 10_000, timing: Timing::REAL };
         Flusher::new(Arc::new(self.store.clone()), self.ring.clone(), self.time.clock(), limits)
     }
 

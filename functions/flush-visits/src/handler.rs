@@ -1,19 +1,34 @@
-//! Maps a schedule's event to a sweep and the sweep's summary to the answer.
+//! Maps a schedule's event to a delivery and a sweep, and what they did to the answer.
 
 use lambda_runtime::Error;
+use serde::Serialize;
 use serde_json::Value;
 use std::time::Duration;
-use visits_core::clock::Clock;
+use visits_core::clock::{Clock, Moment};
 use visits_core::config::Config;
+use visits_core::parking::{self, Delivery};
 use visits_core::ring::Ring;
-use visits_core::store::Store;
+use visits_core::store::parking::Parking;
 use visits_core::sweep::{self, Environments, Settings, Summary};
+use visits_core::timing::Timing;
 
 /// Left free before the invocation's deadline: the last round and the tidying end within it.
 const MARGIN: Duration = Duration::from_secs(15);
 
 /// Longest time in which rounds are begun: the next sweep comes in a minute.
 const LONGEST: Duration = Duration::from_secs(30);
+
+/// Longest time in which deliveries are begun, so that a backlog leaves the sweep its share.
+const LONGEST_DELIVERY: Duration = Duration::from_secs(10);
+
+/// What a run did: the answer, and a line in the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Report {
+    #[serde(flatten)]
+    sweep: Summary,
+    #[serde(flatten)]
+    delivery: Delivery,
+}
 
 pub(crate) struct Handler<S, E> {
     store: S,
@@ -22,9 +37,10 @@ pub(crate) struct Handler<S, E> {
     clock: Clock,
     interval: Duration,
     concurrency: usize,
+    timing: Timing,
 }
 
-impl<S: Store, E: Environments> Handler<S, E> {
+impl<S: Parking, E: Environments> Handler<S, E> {
     pub(crate) fn new(store: S, environments: E, config: &Config, clock: Clock) -> Self {
         Self {
             store,
@@ -33,24 +49,32 @@ impl<S: Store, E: Environments> Handler<S, E> {
             clock,
             interval: config.flush_interval,
             concurrency: config.sweep_concurrency,
+            timing: config.testing.timing,
         }
     }
 
-    /// Sweeps: for a schedule's event the writers that have been idle for an interval, for an empty one,
-    /// which somebody sends by hand, all. `deadline`: milliseconds since the Unix epoch; one that is long
-    /// past is the local emulator's, and means none.
-    pub(crate) async fn handle(&self, event: &Value, deadline: u64) -> Result<Summary, Error> {
+    /// Delivers parked batches, then sweeps: for a schedule's event the writers that have been idle for an
+    /// interval, for an empty one, which somebody sends by hand, all. `deadline`: milliseconds since the Unix
+    /// epoch; one that is long past is the local emulator's, and means none.
+    pub(crate) async fn handle(&self, event: &Value, deadline: u64) -> Result<Report, Error> {
         let interval = if is_scheduled(event)? { self.interval } else { Duration::ZERO };
-        let left = match self.clock.now() {
-            now if deadline < now.epoch_millis() => LONGEST,
-            now => now.until_epoch_millis(deadline).saturating_sub(MARGIN).min(LONGEST),
-        };
-        let settings = Settings { interval, concurrency: self.concurrency, budget: left };
         let started = self.clock.now();
-        let summary = sweep::sweep(&self.store, &self.ring, &self.environments, &self.clock, settings).await;
-        log(&summary, self.clock.now().since(started));
-        Ok(summary)
+        let budget = time_left(started, deadline).min(LONGEST_DELIVERY);
+        let delivery = parking::deliver(&self.store, &self.ring, &self.clock, self.timing, budget).await;
+        let settings =
+            Settings { interval, concurrency: self.concurrency, budget: time_left(self.clock.now(), deadline) };
+        let sweep = sweep::sweep(&self.store, &self.ring, &self.environments, &self.clock, settings).await;
+        let report = Report { sweep, delivery };
+        log(&report, self.clock.now().since(started));
+        Ok(report)
     }
+}
+
+fn time_left(now: Moment, deadline: u64) -> Duration {
+    if deadline < now.epoch_millis() {
+        return LONGEST;
+    }
+    now.until_epoch_millis(deadline).saturating_sub(MARGIN).min(LONGEST)
 }
 
 /// Whether a schedule sent this event. What is neither that nor empty is refused: somebody has wired the
@@ -65,9 +89,11 @@ fn is_scheduled(event: &Value) -> Result<bool, String> {
     }
 }
 
-fn log(summary: &Summary, took: Duration) {
-    let Summary { writers_known, writers_answered, visits_flushed, rounds, .. } = *summary;
-    let Summary { invocations, invocations_failed, sets_removed, shards_failed, .. } = *summary;
+fn log(report: &Report, took: Duration) {
+    let Summary { writers_known, writers_answered, visits_flushed, rounds, .. } = report.sweep;
+    let Summary { invocations, invocations_failed, sets_removed, shards_failed, .. } = report.sweep;
+    let Delivery { copies_tried, visits_delivered, copies_removed, copies_set_aside, .. } = report.delivery;
+    let Delivery { owners_waiting, calls_failed, .. } = report.delivery;
     tracing::info!(
         writers_known,
         writers_answered,
@@ -77,8 +103,14 @@ fn log(summary: &Summary, took: Duration) {
         invocations_failed,
         sets_removed,
         shards_failed,
+        copies_tried,
+        visits_delivered,
+        copies_removed,
+        copies_set_aside,
+        owners_waiting,
+        calls_failed,
         micros = took.as_micros(),
-        "swept"
+        "delivered and swept"
     );
 }
 

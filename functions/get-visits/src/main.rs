@@ -6,7 +6,6 @@ use handler::Handler;
 use std::process::ExitCode;
 use std::sync::Arc;
 use visits_core::cache::CountCache;
-use visits_core::clock::Clock;
 use visits_core::config::Config;
 use visits_core::http;
 use visits_core::process;
@@ -18,7 +17,7 @@ fn main() -> ExitCode {
 
 async fn get_visits(config: Config) -> Result<(), lambda_http::Error> {
     let store = Arc::new(RedisStore::new(&config)?);
-    let cache = CountCache::new(store, config.ring(), Clock::system(), &config);
+    let cache = CountCache::new(store, config.ring(), config.clock(), &config);
     let handler = Arc::new(Handler::new(cache));
     let runtime = http::runtime(move |request| {
         let handler = Arc::clone(&handler);

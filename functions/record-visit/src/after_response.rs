@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use visits_core::clock::Clock;
 use visits_core::flusher::Flusher;
-use visits_core::store::Store;
+use visits_core::store::parking::Parking;
 
 /// The runtime's service, which answers an event, with a flush behind it.
 pub(crate) struct AfterResponse<I, S> {
@@ -36,7 +36,7 @@ impl<I, S> Service<LambdaInvocation> for AfterResponse<I, S>
 where
     I: Service<LambdaInvocation, Response = (), Error = Error>,
     I::Future: Send + 'static,
-    S: Store,
+    S: Parking,
 {
     type Response = ();
     type Error = Error;

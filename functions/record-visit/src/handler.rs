@@ -11,7 +11,7 @@ use visits_core::config::Durability;
 use visits_core::flusher::{Flusher, RecordError};
 use visits_core::http::{self, Problem, Route, json_response};
 use visits_core::page::PageId;
-use visits_core::store::Store;
+use visits_core::store::parking::Parking;
 use visits_core::sweep::FlushEvent;
 
 /// `direct`: when a client may try again whose visit was not confirmed.
@@ -36,7 +36,7 @@ struct Recorded {
     message: String,
 }
 
-impl<S: Store> Handler<S> {
+impl<S: Parking> Handler<S> {
     pub(crate) fn new(flusher: Arc<Flusher<S>>, durability: Durability, clock: Clock) -> Self {
         Self { flusher, durability, clock }
     }

@@ -9,7 +9,6 @@ use handler::Handler;
 use std::process::ExitCode;
 use std::sync::Arc;
 use tower::layer::layer_fn;
-use visits_core::clock::Clock;
 use visits_core::config::Config;
 use visits_core::flusher::{Flusher, Limits};
 use visits_core::http;
@@ -21,7 +20,7 @@ fn main() -> ExitCode {
 }
 
 async fn record_visits(config: Config) -> Result<(), lambda_http::Error> {
-    let (store, clock) = (Arc::new(RedisStore::new(&config)?), Clock::system());
+    let (store, clock) = (Arc::new(RedisStore::new(&config)?), config.clock());
     let flusher = Arc::new(Flusher::new(store, config.ring(), clock.clone(), Limits::from(&config)));
 
     let at_sigterm = Arc::clone(&flusher);

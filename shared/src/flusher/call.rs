@@ -1,12 +1,19 @@
 //! Running the calls of a flush.
 
 use super::lane::{Call, Want};
+use super::park::Urgency;
 use super::report::{FlushReport, Tally};
 use super::{Flusher, State};
 use crate::policy::{self, Reason};
-use crate::store::{Applied, ShardIndex, Standing, Store, StoreError};
-use futures_util::future::join_all;
+use crate::store::parking::Parking;
+use crate::store::{Applied, ShardIndex, Standing, StoreError};
+use futures_util::future::{join, join_all};
+use std::pin::pin;
 use std::time::Duration;
+
+/// At SIGTERM: a shard that is silent for this long has its batches parked, and one that is to take copies is
+/// given no longer. So an owner and two further shards may be mute within [`super::SHUTDOWN_BUDGET`].
+const SILENCE: Duration = Duration::from_millis(120);
 
 /// What a flush lets keep it from calling a shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,7 +26,7 @@ pub(super) enum Patience {
     None,
 }
 
-impl<S: Store> Flusher<S> {
+impl<S: Parking> Flusher<S> {
     /// Sends what the shards have pending, all that take part at once, within `budget`.
     pub(super) async fn flush(&self, reason: Reason, budget: Duration, patience: Patience) -> FlushReport {
         let started = self.clock.now();
@@ -34,7 +41,7 @@ impl<S: Store> Flusher<S> {
         };
         let shards = shards.into_iter().map(|shard| async move {
             let mut tally = Tally::default();
-            let sent = self.send(shard, reason, patience, &mut tally);
+            let sent = self.send_or_park(shard, reason, patience, &mut tally);
             if tokio::time::timeout(budget, sent).await.is_err() {
                 tally.failed += 1;
                 tracing::warn!(shard = self.ring.name(shard).as_str(), ?budget, "the flush ran out of time");
@@ -51,9 +58,30 @@ impl<S: Store> Flusher<S> {
     pub(super) async fn flush_shard(&self, shard: ShardIndex, reason: Reason, patience: Patience) {
         let started = self.clock.now();
         let mut tally = Tally::default();
-        self.send(shard, reason, patience, &mut tally).await;
+        self.send_or_park(shard, reason, patience, &mut tally).await;
         let report = FlushReport::new(&self.lock(), tally);
         report.log_debug(reason, self.clock.now().since(started));
+    }
+
+    /// Sends what one shard has pending, and parks copies of what it does not take.
+    async fn send_or_park(&self, shard: ShardIndex, reason: Reason, patience: Patience, tally: &mut Tally) {
+        let last = self.lock().lanes[shard].last_open();
+        let seal_up_to = (reason != Reason::Retry).then_some(last);
+        if reason != Reason::Shutdown {
+            self.send(shard, reason, patience, tally).await;
+            let urgency = Urgency { seal_up_to, impatient: false, patience: Duration::MAX };
+            return self.park(shard, urgency, tally).await;
+        }
+        let urgency = Urgency { seal_up_to, impatient: true, patience: SILENCE };
+        let mut parking = Tally::default();
+        {
+            let mut sending = pin!(self.send(shard, reason, patience, tally));
+            if tokio::time::timeout(SILENCE, &mut sending).await.is_err() {
+                join(sending, self.park(shard, urgency, &mut parking)).await;
+            }
+        }
+        self.park(shard, urgency, &mut parking).await;
+        *tally = [*tally, parking].into_iter().sum();
     }
 
     /// Takes the writer off the sweep's list on every shard that has it there. Returns whether it is off
@@ -70,7 +98,10 @@ impl<S: Store> Flusher<S> {
                 seal_up_to: crate::batch::Sequence::FIRST,
                 confirm: true,
                 impatient: false,
-                standing: if state.lanes[shard].is_clean() { Standing::Settled } else { Standing::Active },
+                standing: match &state.lanes[shard] {
+                    lane if lane.is_clean() => lane.farewell(),
+                    _ => Standing::Active,
+                },
             };
             let mut tally = Tally::default();
             let settled = self.call(shard, want, &mut tally);
@@ -92,7 +123,11 @@ impl<S: Store> Flusher<S> {
                 seal_up_to,
                 confirm: confirm && ask,
                 impatient: patience == Patience::None || skip_pause,
-                standing: if reason == Reason::Shutdown { Standing::Gone } else { Standing::Active },
+                standing: match reason {
+                    Reason::Shutdown if lane.is_clean() => lane.farewell(),
+                    Reason::Shutdown => Standing::Gone,
+                    _ => Standing::Active,
+                },
             }
         };
         while self.call(shard, |state| want(state, confirm), tally).await {
@@ -127,14 +162,14 @@ impl<S: Store> Flusher<S> {
 
 /// A call on its way. Dropped before it landed (the flush ran out of time, or panicked) it counts as
 /// failed, so that nobody waits for it for ever.
-struct Flight<'a, S: Store> {
+struct Flight<'a, S: Parking> {
     flusher: &'a Flusher<S>,
     shard: ShardIndex,
     call: &'a Call,
     landed: bool,
 }
 
-impl<S: Store> Flight<'_, S> {
+impl<S: Parking> Flight<'_, S> {
     fn answered(&mut self, applied: &Applied, tally: &mut Tally) {
         let now = self.flusher.clock.now();
         let learned = self.flusher.lock().lanes[self.shard].answered(self.call, applied, now);
@@ -170,7 +205,7 @@ impl<S: Store> Flight<'_, S> {
     }
 }
 
-impl<S: Store> Drop for Flight<'_, S> {
+impl<S: Parking> Drop for Flight<'_, S> {
     fn drop(&mut self) {
         if !self.landed {
             self.fail();

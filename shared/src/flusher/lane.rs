@@ -1,6 +1,7 @@
 //! One shard's way from the buffer to the shard and back: what is pending, what is on its way, and when
 //! to try again. Pure: no I/O, and time is an argument.
 
+use super::backoff::Backoff;
 use crate::batch::{Batch, MAX_BATCH_PAGES, Sequence, WriterId};
 use crate::buffer::Buffer;
 use crate::clock::Moment;
@@ -8,13 +9,12 @@ use crate::outbox::{Learned, Outbox};
 use crate::page::PageId;
 use crate::policy::Pending;
 use crate::store::{Applied, Apply, Standing};
+use crate::timing::Timing;
+use std::sync::Arc;
 use std::time::Duration;
 
-/// Pause after a shard's first failed call; it doubles with each further one.
-const FIRST_PAUSE: Duration = Duration::from_millis(200);
-
-/// Longest pause: a shard that is back is noticed within half a minute.
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// Batches that are parked in one call, in bytes of memory: what a shard takes in a few milliseconds.
+const PARK_BYTES: usize = 1024 * 1024;
 
 /// How a call is to be chosen.
 #[derive(Clone, Copy, Debug)]
@@ -46,9 +46,10 @@ impl Call {
 /// Where a visit that waits for its batch stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
-    /// Its batch is applied.
-    Applied,
-    /// A call that carried its batch failed, or the shard pauses after one that did not.
+    /// Its batch is applied, or parked.
+    Safe,
+    /// A call that carried its batch failed, or the shard pauses after one that did not, and no copy could
+    /// be parked.
     Failed,
     /// A call is on its way; another one may be begun after it.
     Wait,
@@ -61,40 +62,51 @@ pub(super) enum Place {
 pub(super) struct Lane {
     buffer: Buffer,
     outbox: Outbox,
+    timing: Timing,
     /// The sequence that the oldest open batch will get.
     next: Sequence,
     begun: u64,
     answered: u64,
     in_flight: Option<u64>,
     failed: Option<Failure>,
+    backoff: Backoff,
+    parking: Parking,
     /// The shard has the writer on the sweep's list.
     listed: bool,
 }
 
+/// A call that brought no answer.
 #[derive(Clone, Copy, Debug)]
 struct Failure {
     call: u64,
     covered: Option<Sequence>,
-    at: Moment,
-    in_a_row: u32,
 }
 
-impl Failure {
-    fn pause(&self) -> Duration {
-        FIRST_PAUSE.saturating_mul(1 << (self.in_a_row - 1).min(16)).min(LONGEST_PAUSE)
-    }
+/// How copies for this shard can be stored elsewhere.
+#[derive(Clone, Copy, Debug)]
+struct Parking {
+    /// There is another shard.
+    possible: bool,
+    under_way: bool,
+    /// A copy may be, or have been, stored.
+    ever: bool,
+    backoff: Backoff,
 }
 
 impl Lane {
-    pub(super) fn new() -> Self {
+    /// A shard with nothing pending. `can_park`: there is another one for copies.
+    pub(super) fn new(timing: Timing, can_park: bool) -> Self {
         Self {
             buffer: Buffer::default(),
             outbox: Outbox::default(),
+            timing,
             next: Sequence::FIRST,
             begun: 0,
             answered: 0,
             in_flight: None,
             failed: None,
+            backoff: Backoff::default(),
+            parking: Parking { possible: can_park, under_way: false, ever: false, backoff: Backoff::default() },
             listed: false,
         }
     }
@@ -109,19 +121,36 @@ impl Lane {
         self.buffer.pages() + self.outbox.unresolved_pages()
     }
 
-    /// Visits held in memory because they are not known to be applied.
+    /// Visits not known to be applied.
     pub(super) fn held_visits(&self) -> u64 {
         self.buffer.visits() + self.outbox.unresolved_visits()
     }
 
-    /// Applied batches that wait to be confirmed.
+    /// Those of them of which a copy is parked.
+    pub(super) fn parked_visits(&self) -> u64 {
+        self.outbox.parked_visits()
+    }
+
+    /// Batches of which the shard must still be asked.
     pub(super) fn unconfirmed(&self) -> usize {
         self.outbox.unconfirmed()
     }
 
+    /// Lets a page's worth of parked content go; whether there was one.
+    pub(super) fn shed(&mut self) -> bool {
+        self.outbox.shed(1)
+    }
+
     /// Nothing to send and nothing to confirm.
     pub(super) fn is_clean(&self) -> bool {
-        self.held_pages() == 0 && self.unconfirmed() == 0
+        self.buffer.pages() == 0 && self.outbox.is_empty()
+    }
+
+    /// What the writer says to the shard when it leaves with nothing to send or to confirm. A copy that was
+    /// parked may still be found, on a shard that was out of reach, long after the batch was applied: then the
+    /// applied set must be there to tell, so it is to be kept for as long as any.
+    pub(super) fn farewell(&self) -> Standing {
+        if self.parking.ever { Standing::Gone } else { Standing::Settled }
     }
 
     /// The shard has this writer on the sweep's list.
@@ -133,17 +162,23 @@ impl Lane {
         Pending {
             pages: self.buffer.pages(),
             unresolved: self.outbox.unresolved(),
+            unparked: self.outbox.unparked(),
             unconfirmed: self.outbox.unconfirmed(),
             in_flight: self.in_flight.is_some(),
             pausing: self.pause(now).is_some(),
+            can_park: self.can_park(now),
         }
     }
 
     /// What is left of the pause after a failed call; `None` if calls may be made.
     pub(super) fn pause(&self, now: Moment) -> Option<Duration> {
-        let failure = self.failed.as_ref()?;
-        let left = failure.pause().saturating_sub(now.since(failure.at));
-        (!left.is_zero()).then_some(left)
+        self.backoff.left(now, &self.timing)
+    }
+
+    /// The shard does not answer, and a copy may be tried elsewhere.
+    pub(super) fn can_park(&self, now: Moment) -> bool {
+        let Parking { possible, under_way, backoff, .. } = self.parking;
+        self.backoff.is_failing() && possible && !under_way && backoff.left(now, &self.timing).is_none()
     }
 
     /// Number of the last call begun.
@@ -159,21 +194,22 @@ impl Lane {
     /// Where the visit stands that will be or was sealed as `sequence`; of failed calls, only one begun
     /// after call number `since` counts.
     pub(super) fn place(&self, sequence: Sequence, since: u64, now: Moment) -> Place {
-        if sequence < self.next && !self.outbox.is_unresolved(sequence) {
-            return Place::Applied;
+        if sequence < self.next && self.outbox.is_safe(sequence) {
+            return Place::Safe;
         }
         let failed = self.failed.is_some_and(|f| f.call > since && f.covered >= Some(sequence));
         match self.in_flight {
+            _ if self.parking.under_way => Place::Wait,
             _ if failed => Place::Failed,
             Some(_) => Place::Wait,
-            None if self.pause(now).is_some() => Place::Failed,
+            None if self.pause(now).is_some() && !self.can_park(now) => Place::Failed,
             None => Place::Begin,
         }
     }
 
-    /// Seals everything that is open.
-    pub(super) fn seal_all(&mut self, now: Moment) {
-        while self.seal_next(now) {}
+    /// Seals what is open up to batch `last`.
+    pub(super) fn seal_up_to(&mut self, last: Sequence, now: Moment) {
+        while self.next <= last && self.seal_next(now) {}
     }
 
     fn seal_next(&mut self, now: Moment) -> bool {
@@ -184,7 +220,7 @@ impl Lane {
     }
 
     /// Chooses the next call, seals what it needs, and counts it as on its way. What failed before goes
-    /// first, unchanged; new visits are sealed only when nothing is unresolved.
+    /// first, unchanged; new visits are sealed only when nothing older is to be sent.
     pub(super) fn begin(&mut self, writer: WriterId, want: Want, now: Moment) -> Option<Call> {
         if !want.impatient && (self.in_flight.is_some() || self.pause(now).is_some()) {
             return None;
@@ -198,9 +234,8 @@ impl Lane {
         }
         self.begun += 1;
         self.in_flight = Some(self.begun);
-        let batches = batches.into_iter().map(|batch| (batch.clone(), now.since(batch.sealed_at())));
         let base = self.outbox.base(self.next);
-        let apply = Apply { writer, base, batches: batches.collect(), standing: want.standing };
+        let apply = Apply { writer, base, batches: aged(batches, now), standing: want.standing };
         Some(Call { number: self.begun, asked: now, apply })
     }
 
@@ -213,15 +248,20 @@ impl Lane {
         }
         self.answered = call.number;
         self.failed = None;
+        self.backoff.succeeded();
         self.listed = call.apply.standing == Standing::Active;
-        self.outbox.learn(&applied.set, &applied.expired, call.asked, now)
+        let learned = self.outbox.learn(applied, call.asked, now, &self.timing);
+        if call.apply.standing == Standing::Settled {
+            self.outbox.settle();
+        }
+        learned
     }
 
     /// Takes note that a call failed, or was given up: its batches stay unresolved.
     pub(super) fn failed(&mut self, call: &Call, now: Moment) {
         self.landed(call.number);
-        let in_a_row = self.failed.map_or(0, |failure| failure.in_a_row).saturating_add(1);
-        self.failed = Some(Failure { call: call.number, covered: call.covers(), at: now, in_a_row });
+        self.failed = Some(Failure { call: call.number, covered: call.covers() });
+        self.backoff.failed(now);
     }
 
     fn landed(&mut self, call: u64) {
@@ -229,6 +269,54 @@ impl Lane {
             self.in_flight = None;
         }
     }
+
+    /// Chooses the batches to park next, and counts this as under way until [`Lane::end_parking`]. What is
+    /// open up to `seal_up_to` is sealed for it. `impatient`: also before the shard is known to fail.
+    pub(super) fn begin_parking(
+        &mut self,
+        seal_up_to: Option<Sequence>,
+        impatient: bool,
+        now: Moment,
+    ) -> Option<Vec<(Arc<Batch>, Duration)>> {
+        if !self.parking.possible || (!impatient && !self.can_park(now)) {
+            return None;
+        }
+        if let Some(last) = seal_up_to {
+            self.seal_up_to(last, now);
+        }
+        let batches = self.outbox.next_to_park(PARK_BYTES);
+        if batches.is_empty() {
+            return None;
+        }
+        self.parking.under_way = true;
+        Some(aged(batches, now))
+    }
+
+    /// Copies of these batches were sent to another shard; `certain` if it has answered that it has them.
+    pub(super) fn parked(&mut self, batches: &[Arc<Batch>], certain: bool) {
+        self.parking.ever = true;
+        self.outbox.parked(batches, certain);
+    }
+
+    /// Takes note whether any shard took the copies.
+    pub(super) fn end_parking(&mut self, taken: bool, now: Moment) {
+        self.parking.under_way = false;
+        if taken {
+            self.parking.backoff.succeeded();
+        } else {
+            self.parking.backoff.failed(now);
+        }
+    }
+}
+
+fn aged(batches: Vec<Arc<Batch>>, now: Moment) -> Vec<(Arc<Batch>, Duration)> {
+    batches
+        .into_iter()
+        .map(|batch| {
+            let age = now.since(batch.sealed_at());
+            (batch, age)
+        })
+        .collect()
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ pub(super) struct Tally {
     pub(super) failed: u64,
     batches: u64,
     pages: u64,
+    pub(super) parked: u64,
     learned: Learned,
     rejected: u64,
 }
@@ -41,6 +42,7 @@ impl Sum for Tally {
             failed: a.failed + b.failed,
             batches: a.batches + b.batches,
             pages: a.pages + b.pages,
+            parked: a.parked + b.parked,
             learned: a.learned.plus(b.learned),
             rejected: a.rejected + b.rejected,
         })
@@ -60,6 +62,8 @@ pub struct FlushReport {
     pub batches: u64,
     /// Pages in them.
     pub pages: u64,
+    /// Batches of which copies were parked on another shard.
+    pub parked: u64,
     /// Visits that are now known to be applied and were not before.
     pub visits: u64,
     /// Visits skipped because of bad data at their page's key.
@@ -70,9 +74,13 @@ pub struct FlushReport {
     pub visits_expired: u64,
     /// Visits forgotten for room before they were confirmed.
     pub visits_unconfirmed: u64,
-    /// Visits still held in memory.
+    /// Visits that a shard had applied and lost again, and that nobody remembers.
+    pub visits_lost: u64,
+    /// Visits not known to be applied yet.
     pub visits_held: u64,
-    /// Batches that are applied and wait to be confirmed.
+    /// Those of them of which a copy is parked.
+    pub visits_parked: u64,
+    /// Batches of which the shard must be asked: applied and to be confirmed, or to be delivered by others.
     pub unconfirmed: usize,
     /// The writer has left the sweep's list.
     pub unregistered: bool,
@@ -80,19 +88,22 @@ pub struct FlushReport {
 
 impl FlushReport {
     pub(super) fn new(state: &State, tally: Tally) -> Self {
-        let Tally { calls, failed, batches, pages, learned, rejected } = tally;
+        let Tally { calls, failed, batches, pages, parked, learned, rejected } = tally;
         Self {
             writer: state.writer,
             calls,
             failed,
             batches,
             pages,
+            parked,
             visits: learned.applied,
             visits_rejected: rejected,
             visits_healing: learned.healing,
             visits_expired: learned.expired,
             visits_unconfirmed: learned.unconfirmed,
+            visits_lost: learned.lost,
             visits_held: state.lanes.iter().map(Lane::held_visits).sum(),
+            visits_parked: state.lanes.iter().map(Lane::parked_visits).sum(),
             unconfirmed: state.lanes.iter().map(Lane::unconfirmed).sum(),
             unregistered: false,
         }
@@ -100,14 +111,27 @@ impl FlushReport {
 
     /// One line for a flush; as an error where visits were given up.
     pub(super) fn log(&self, reason: Reason, took: Duration) {
-        let Self { calls, failed, batches, pages, visits, visits_held, .. } = *self;
+        let Self { calls, failed, batches, pages, parked, visits, visits_held, visits_parked, .. } = *self;
         let micros = took.as_micros();
-        tracing::info!(%reason, calls, failed, batches, pages, visits, visits_held, micros, "flushed");
+        tracing::info!(
+            %reason, calls, failed, batches, pages, parked, visits, visits_held, visits_parked, micros, "flushed"
+        );
+        self.log_losses();
+    }
+
+    /// What went wrong with data, each kind on a line of its own.
+    fn log_losses(&self) {
         if self.visits_healing > 0 {
             tracing::warn!(visits_healing = self.visits_healing, "a shard had lost visits; they are sent again");
         }
         if self.visits_expired > 0 {
             tracing::error!(visits_expired = self.visits_expired, "batches were too old to be applied");
+        }
+        if self.visits_unconfirmed > 0 {
+            tracing::info!(visits_unconfirmed = self.visits_unconfirmed, "applied batches were forgotten for room");
+        }
+        if self.visits_lost > 0 {
+            tracing::error!(visits_lost = self.visits_lost, "a shard had lost visits that nobody remembers");
         }
     }
 
@@ -116,5 +140,6 @@ impl FlushReport {
         let Self { calls, failed, batches, pages, visits, .. } = *self;
         let micros = took.as_micros();
         tracing::debug!(%reason, calls, failed, batches, pages, visits, micros, "flushed");
+        self.log_losses();
     }
 }

@@ -1,6 +1,7 @@
 use super::*;
 use crate::clock::ManualClock;
 use crate::shard::{ShardName, Weight};
+use crate::store::Store;
 use crate::store::memory::{Fault, MemoryStore};
 
 const BUDGET: Duration = Duration::from_secs(5);
@@ -14,11 +15,15 @@ struct World {
 }
 
 fn world_with(pages: usize) -> World {
+    world_of(&["a", "b"], pages)
+}
+
+fn world_of(shards: &[&str], pages: usize) -> World {
     let time = ManualClock::new();
-    let store = MemoryStore::new(2, time.clock());
-    let name = |name: &str| (name.parse::<ShardName>().unwrap(), Weight::default());
-    let ring = Ring::new([name("a"), name("b")]).unwrap();
-    let limits = Limits { interval: INTERVAL, pages };
+    let store = MemoryStore::new(shards.len(), time.clock());
+    let name = |name: &&str| (name.parse::<ShardName>().unwrap(), Weight::default());
+    let ring = Ring::new(shards.iter().map(name)).unwrap();
+    let limits = Limits { interval: INTERVAL, pages, timing: Timing::REAL };
     let flusher = Arc::new(Flusher::new(Arc::new(store.clone()), ring.clone(), time.clock(), limits));
     World { flusher, store, time, ring }
 }
@@ -117,7 +122,7 @@ async fn a_shard_that_fails_is_given_growing_pauses_and_the_other_goes_on() {
         world.time.advance(Duration::from_millis(100));
     }
     assert!((7..=10).contains(&world.store.calls(0)), "in a minute: {}", world.store.calls(0));
-    assert_eq!(world.store.calls(1), 2);
+    assert_eq!(world.store.calls(1), 4, "its own twice, and copies for the other twice: one call an interval");
     world.store.set_down(0, None);
     world.time.advance(Duration::from_secs(30));
     world.flusher.flush_if_due(BUDGET).await;
@@ -164,6 +169,7 @@ async fn one_call_at_a_time_is_on_its_way_to_a_shard() {
 async fn a_full_buffer_refuses_new_pages_and_keeps_what_it_took() {
     let world = world_with(2);
     world.store.set_down(0, Some(Fault::Unreachable));
+    world.store.set_down(1, Some(Fault::Unreachable));
     world.visit(&world.page_of(0, 0));
     world.flusher.flush_if_due(BUDGET).await;
     world.visit(&world.page_of(0, 1));
@@ -290,6 +296,7 @@ async fn direct_visits_that_wait_share_the_next_call() {
 async fn a_direct_visit_that_is_not_confirmed_is_kept_and_counts_once() {
     let world = world();
     let page = world.page_of(0, 0);
+    world.store.set_down(1, Some(Fault::Unreachable));
     for fault in [Fault::AnswerLost, Fault::Unreachable] {
         world.store.fail_next(0, [Some(fault)]);
         let outcome = world.flusher.record_direct(page.clone()).await;
@@ -305,6 +312,7 @@ async fn a_direct_visit_that_is_not_confirmed_is_kept_and_counts_once() {
 async fn a_direct_visit_is_refused_and_not_counted_while_its_shard_pauses() {
     let world = world();
     let page = world.page_of(0, 0);
+    world.store.set_down(1, Some(Fault::Unreachable));
     world.store.fail_next(0, [Some(Fault::Unreachable)]);
     world.flusher.record_direct(page.clone()).await.unwrap_err();
     let refused = world.flusher.record_direct(page.clone()).await;
@@ -318,6 +326,7 @@ async fn a_direct_visit_is_refused_and_not_counted_while_its_shard_pauses() {
 async fn the_followers_of_a_failed_call_are_told_so() {
     let world = world();
     let page = world.page_of(0, 0);
+    world.store.set_down(1, Some(Fault::Unreachable));
     world.store.fail_next(0, [None, Some(Fault::AnswerLost)]);
     let visits = (0..10).map(|_| world.flusher.record_direct(page.clone()));
     let outcomes = futures_util::future::join_all(visits).await;
@@ -365,3 +374,5 @@ async fn the_timer_flushes_without_a_further_visit() {
     }
     timer.abort();
 }
+
+mod parking;

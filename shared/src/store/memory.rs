@@ -2,12 +2,17 @@
 //!
 //! It keeps the same promises as the Redis store; `tests/store_contract.rs` holds both to them.
 
-use super::{Applied, Apply, MAX_BATCH_AGE, Rejected, ShardIndex, Standing, Store, StoreError};
-use super::{TIDY_AT_ONCE, WRITER_LISTED};
+mod parked;
+
+use super::parking::{Mark, Park, Parked, ParkedPage, Parking, Unreadable};
+use super::{Applied, Apply, Rejected, ShardIndex, Standing, Store, StoreError, TIDY_AT_ONCE};
 use crate::applied::AppliedSet;
-use crate::batch::WriterId;
+use crate::batch::{BatchId, WriterId};
 use crate::clock::{Clock, Moment};
 use crate::page::PageId;
+use crate::shard::ShardName;
+use crate::timing::Timing;
+use parked::ParkedCopies;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -31,6 +36,14 @@ struct Data {
     applied: HashMap<WriterId, AppliedSet>,
     writers: HashMap<WriterId, Moment>,
     sets: HashMap<WriterId, (Moment, Duration)>,
+    parked: ParkedCopies,
+}
+
+/// A call whose answer nobody waits for any more.
+#[derive(Clone, Debug)]
+enum LateCall {
+    Apply(Apply),
+    Park(Park),
 }
 
 #[derive(Debug, Default)]
@@ -39,7 +52,7 @@ struct Shard {
     saved: Data,
     faults: VecDeque<Option<Fault>>,
     down: Option<Fault>,
-    late: Vec<Apply>,
+    late: Vec<LateCall>,
     broken: Vec<PageId>,
     calls: u64,
 }
@@ -73,7 +86,10 @@ impl MemoryStore {
         let now = self.clock.now();
         let mut shard = self.shard(shard);
         while let Some(call) = shard.late.pop() {
-            shard.apply(&call, now);
+            match call {
+                LateCall::Apply(call) => drop(shard.apply(&call, now)),
+                LateCall::Park(park) => drop(shard.data.parked.park(&park, now)),
+            }
         }
     }
 
@@ -97,6 +113,26 @@ impl MemoryStore {
     /// Calls made to `shard` so far, failed ones included.
     pub fn calls(&self, shard: ShardIndex) -> u64 {
         self.shard(shard).calls
+    }
+
+    /// Takes `bytes` of the room that `shard` has for copies.
+    pub fn take_parking_room(&self, shard: ShardIndex, bytes: u64) {
+        self.shard(shard).data.parked.claimed = bytes;
+    }
+
+    /// Copies parked on all shards.
+    pub fn copies(&self) -> usize {
+        (0..self.shards.len()).map(|shard| self.shard(shard).data.parked.len()).sum()
+    }
+
+    /// Visits in parked copies that are not marked as delivered.
+    pub fn undelivered(&self) -> u64 {
+        (0..self.shards.len()).map(|shard| self.shard(shard).data.parked.undelivered()).sum()
+    }
+
+    /// Copies set aside on all shards.
+    pub fn aside(&self) -> usize {
+        (0..self.shards.len()).map(|shard| self.shard(shard).data.parked.aside()).sum()
     }
 
     /// A page's counts added up over all shards.
@@ -142,11 +178,12 @@ impl Shard {
             if set.contains(batch.sequence()) {
                 continue;
             }
-            if *age > MAX_BATCH_AGE {
+            if *age > Timing::REAL.max_batch_age {
                 applied.expired.push(batch.sequence());
                 continue;
             }
             set.insert(batch.sequence());
+            applied.fresh.push(batch.sequence());
             set.visits += batch.visits();
             for (page, visits) in batch.increments() {
                 if self.broken.contains(page) {
@@ -165,11 +202,13 @@ impl Shard {
     }
 
     fn list(&mut self, call: &Apply, now: Moment) {
-        self.data.sets.insert(call.writer, (now, call.standing.set_kept()));
-        if call.standing == Standing::Active {
-            self.data.writers.insert(call.writer, now);
-        } else {
-            self.data.writers.remove(&call.writer);
+        let until = (now, call.standing.set_kept(&Timing::REAL));
+        // A delivery's is the longest time there is, so that it shortens none.
+        self.data.sets.insert(call.writer, until);
+        match call.standing {
+            Standing::Active => drop(self.data.writers.insert(call.writer, now)),
+            Standing::Gone | Standing::Settled => drop(self.data.writers.remove(&call.writer)),
+            Standing::Delivered => {}
         }
     }
 
@@ -181,7 +220,7 @@ impl Shard {
             self.data.applied.remove(writer);
             self.data.writers.remove(writer);
         }
-        self.data.writers.retain(|_, last| now.since(*last) <= WRITER_LISTED);
+        self.data.writers.retain(|_, last| now.since(*last) <= Timing::REAL.writer_listed);
         past.len()
     }
 }
@@ -192,7 +231,7 @@ impl Store for MemoryStore {
         {
             let mut shard = self.shard(shard);
             if shard.next_fault() == Some(Fault::Late) {
-                shard.late.push(call.clone());
+                shard.late.push(LateCall::Apply(call.clone()));
             }
         }
         self.call(shard, |shard| shard.apply(call, now)).await
@@ -211,5 +250,54 @@ impl Store for MemoryStore {
     async fn tidy(&self, shard: ShardIndex) -> Result<usize, StoreError> {
         let now = self.clock.now();
         self.call(shard, |shard| shard.tidy(now)).await
+    }
+}
+
+impl Parking for MemoryStore {
+    async fn park(&self, shard: ShardIndex, park: &Park) -> Result<Parked, StoreError> {
+        let now = self.clock.now();
+        {
+            let mut shard = self.shard(shard);
+            if shard.next_fault() == Some(Fault::Late) {
+                shard.late.push(LateCall::Park(park.clone()));
+            }
+        }
+        self.call(shard, |shard| shard.data.parked.park(park, now)).await
+    }
+
+    async fn parked_owners(&self, shard: ShardIndex) -> Result<Vec<(String, u64)>, StoreError> {
+        self.call(shard, |shard| shard.data.parked.owners()).await
+    }
+
+    async fn parked(&self, shard: ShardIndex, owner: &ShardName, cursor: u64) -> Result<ParkedPage, StoreError> {
+        let now = self.clock.now();
+        self.call(shard, |shard| shard.data.parked.page(owner, cursor, now)).await
+    }
+
+    async fn mark_delivered(&self, shard: ShardIndex, owner: &ShardName, ids: &[BatchId]) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        self.call(shard, |shard| shard.data.parked.mark(owner, ids, now)).await
+    }
+
+    async fn remove_delivered(
+        &self,
+        shard: ShardIndex,
+        owner: &ShardName,
+        copies: &[(BatchId, Mark)],
+    ) -> Result<usize, StoreError> {
+        self.call(shard, |shard| shard.data.parked.remove(owner, copies)).await
+    }
+
+    async fn set_aside(
+        &self,
+        shard: ShardIndex,
+        owner: &ShardName,
+        copies: &[Unreadable],
+    ) -> Result<usize, StoreError> {
+        self.call(shard, |shard| shard.data.parked.set_aside(owner, copies)).await
+    }
+
+    fn share_endpoint(&self, _: ShardIndex, _: ShardIndex) -> bool {
+        false
     }
 }

@@ -3,9 +3,11 @@
 mod connection;
 mod contact;
 mod keys;
+mod park_script;
+mod parking;
 mod script;
 
-use super::{Applied, Apply, ShardIndex, Store, StoreError, TIDY_AT_ONCE, WRITER_LISTED, WRITERS_AT_ONCE};
+use super::{Applied, Apply, ShardIndex, Store, StoreError, TIDY_AT_ONCE, WRITERS_AT_ONCE};
 use crate::batch::WriterId;
 use crate::config::Config;
 use crate::page::PageId;
@@ -13,6 +15,7 @@ use crate::shard::{Endpoint, ShardConfig};
 use connection::{Connected, Link};
 use contact::{Contact, ContactError};
 use keys::Keys;
+use parking::ParkingScripts;
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncCommands, ErrorKind, RedisError, RedisResult};
 use script::Scripts;
@@ -27,6 +30,7 @@ pub struct RedisStore {
     shards: Vec<Shard>,
     contact: Contact,
     scripts: Scripts,
+    parking: ParkingScripts,
     /// From the call to the answer, connecting and first contact included.
     answer_timeout: Duration,
 }
@@ -72,7 +76,8 @@ impl RedisStore {
         Ok(Self {
             shards,
             contact: Contact::new(config.namespace.clone(), config.shards.clone()),
-            scripts: Scripts::new(),
+            scripts: Scripts::new(config.testing.timing),
+            parking: ParkingScripts::new(),
             answer_timeout: config.redis_timeout,
         })
     }
@@ -207,7 +212,7 @@ impl Store for RedisStore {
             let now = server_millis(&mut redis).await?;
             let at_once = isize::try_from(TIDY_AT_ONCE).unwrap_or(isize::MAX);
             let past: Vec<String> = redis.zrangebyscore_limit(shard.keys.sets(), "-inf", now, 0, at_once).await?;
-            self.scripts.tidy(redis, &shard.keys, &past, WRITER_LISTED).await
+            self.scripts.tidy(redis, &shard.keys, &past).await
         };
         self.with_shard(shard, tidy).await
     }

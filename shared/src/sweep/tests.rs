@@ -4,6 +4,7 @@ use crate::flusher::{Flusher, Limits};
 use crate::page::PageId;
 use crate::shard::{ShardName, Weight};
 use crate::store::memory::{Fault, MemoryStore};
+use crate::timing::Timing;
 use std::sync::{Arc, Mutex};
 
 const INTERVAL: Duration = Duration::from_secs(30);
@@ -27,7 +28,7 @@ fn world(environments: usize) -> World {
     let store = MemoryStore::new(2, time.clock());
     let name = |name: &str| (name.parse::<ShardName>().unwrap(), Weight::default());
     let ring = Ring::new([name("a"), name("b")]).unwrap();
-    let limits = Limits { interval: INTERVAL, pages: 10_000 };
+    let limits = Limits { interval: INTERVAL, pages: 10_000, timing: Timing::REAL };
     let environment = |_| Flusher::new(Arc::new(store.clone()), ring.clone(), time.clock(), limits);
     let fleet = Fleet {
         environments: (0..environments).map(environment).collect(),

@@ -9,7 +9,7 @@ fn at(milliseconds: u64) -> Moment {
 }
 
 fn lane(visits: usize) -> Lane {
-    let mut lane = Lane::new();
+    let mut lane = Lane::new(Timing::REAL, true);
     for n in 0..visits {
         lane.add(PageId::from_decoded(&format!("page-{n}")).unwrap(), true).unwrap();
     }
@@ -22,7 +22,7 @@ fn begin(lane: &mut Lane, now: Moment, impatient: bool) -> Option<Call> {
 }
 
 fn applied(floor: u64) -> Applied {
-    Applied { set: AppliedSet { floor, ..AppliedSet::default() }, ..Applied::default() }
+    Applied { set: AppliedSet { floor, visits: floor, ..AppliedSet::default() }, ..Applied::default() }
 }
 
 #[test]
@@ -49,37 +49,8 @@ fn new_visits_do_not_join_a_sealed_batch() {
 }
 
 #[test]
-fn pauses_double_from_a_fifth_of_a_second_to_half_a_minute() {
-    let mut lane = lane(1);
-    let pauses: Vec<u64> = (0..10)
-        .map(|_| {
-            let call = begin(&mut lane, at(0), true).unwrap();
-            lane.failed(&call, at(0));
-            u64::try_from(lane.pause(at(0)).unwrap().as_millis()).unwrap()
-        })
-        .collect();
-    assert_eq!(pauses, [200, 400, 800, 1_600, 3_200, 6_400, 12_800, 25_600, 30_000, 30_000]);
-    assert_eq!(lane.pause(at(29_999)), Some(Duration::from_millis(1)));
-    assert_eq!(lane.pause(at(30_000)), None);
-}
-
-#[test]
-fn after_an_answer_the_pauses_begin_anew() {
-    let mut lane = lane(1);
-    for _ in 0..5 {
-        let call = begin(&mut lane, at(0), true).unwrap();
-        lane.failed(&call, at(0));
-    }
-    let call = begin(&mut lane, at(0), true).unwrap();
-    lane.answered(&call, &applied(1), at(0));
-    let call = begin(&mut lane, at(0), true).unwrap();
-    lane.failed(&call, at(0));
-    assert_eq!(lane.pause(at(0)), Some(FIRST_PAUSE));
-}
-
-#[test]
 fn a_waiting_visit_knows_where_it_stands() {
-    let mut lane = Lane::new();
+    let mut lane = Lane::new(Timing::REAL, false);
     let sequence = lane.add(PageId::from_decoded("home").unwrap(), true).unwrap();
     assert_eq!(lane.place(sequence, 0, at(0)), Place::Begin);
     let call = begin(&mut lane, at(0), false).unwrap();
@@ -94,6 +65,52 @@ fn a_waiting_visit_knows_where_it_stands() {
     lane.answered(&call, &applied(1), at(1_000));
     assert_eq!(
         (lane.place(sequence, 0, at(1_000)), lane.place(newcomer, 0, at(1_000))),
-        (Place::Applied, Place::Begin)
+        (Place::Safe, Place::Begin)
     );
+}
+
+#[test]
+fn a_visit_waits_for_copies_under_way_and_is_safe_with_them() {
+    let mut lane = lane(1);
+    let call = begin(&mut lane, at(0), false).unwrap();
+    let sequence = call.apply.batches[0].0.sequence();
+    lane.failed(&call, at(0));
+    let copies = lane.begin_parking(None, false, at(0)).unwrap();
+    assert_eq!(lane.place(sequence, 0, at(0)), Place::Wait);
+    assert!(lane.begin_parking(None, false, at(0)).is_none(), "one at a time");
+    lane.parked(&[Arc::clone(&copies[0].0)], true);
+    lane.end_parking(true, at(0));
+    assert_eq!(lane.place(sequence, 0, at(0)), Place::Safe);
+    assert!(lane.begin_parking(None, false, at(0)).is_none(), "all is parked");
+}
+
+#[test]
+fn copies_that_nobody_takes_are_tried_again_after_a_pause() {
+    let mut lane = lane(1);
+    let call = begin(&mut lane, at(0), false).unwrap();
+    let sequence = call.apply.batches[0].0.sequence();
+    lane.failed(&call, at(0));
+    lane.begin_parking(None, false, at(0)).unwrap();
+    lane.end_parking(false, at(0));
+    assert_eq!((lane.place(sequence, 0, at(0)), lane.can_park(at(199))), (Place::Failed, false));
+    assert!(lane.can_park(at(200)));
+}
+
+#[test]
+fn nothing_is_parked_while_the_shard_answers() {
+    let mut lane = lane(2);
+    assert!(lane.begin_parking(Some(lane.last_open()), false, at(0)).is_none());
+    let at_shutdown = lane.begin_parking(Some(lane.last_open()), true, at(0)).unwrap();
+    assert_eq!(at_shutdown.len(), 1);
+}
+
+#[test]
+fn a_writer_that_has_parked_leaves_its_applied_set_to_its_copies() {
+    let mut lane = lane(1);
+    assert_eq!(lane.farewell(), Standing::Settled);
+    let call = begin(&mut lane, at(0), false).unwrap();
+    lane.failed(&call, at(0));
+    let copies = lane.begin_parking(None, false, at(0)).unwrap();
+    lane.parked(&[Arc::clone(&copies[0].0)], false);
+    assert_eq!(lane.farewell(), Standing::Gone);
 }

@@ -6,7 +6,8 @@
 --
 -- KEYS  1 applied set (hash)   2 writers (sorted set)   3 sets (sorted set)   4… the page of each increment
 -- ARGV  1 format   2 writer   3 base   4 oldest age that is applied, ms   5 how long to keep the set, ms
---       6 keep the writer on the sweep's list: 0 or 1   7 number of batches
+--       6 the writer on the sweep's list: 0 take it off, 1 list it, 2 leave it as it is (a delivery, which also
+--         never shortens the time for which the set is kept)   7 number of batches
 --       8… for each batch: sequence, age in ms, number of increments, then the increments
 
 local function whole(text)
@@ -21,10 +22,11 @@ end
 -- 1. Check the arguments.
 if ARGV[1] ~= '1' then return invalid('format: 1 is accepted') end
 local writer, base, max_age, keep = ARGV[2], whole(ARGV[3]), whole(ARGV[4]), whole(ARGV[5])
-local listed, count = ARGV[6] == '1', whole(ARGV[7])
+local listing, count = ARGV[6], whole(ARGV[7])
 if #KEYS < 3 then return invalid('number of keys') end
 if not (writer and #writer == 32 and string.match(writer, '^%x+$')) then return invalid('writer') end
 if not base or base < 1 then return invalid('base') end
+if listing ~= '0' and listing ~= '1' and listing ~= '2' then return invalid('listing') end
 if not (max_age and keep and count) then return invalid('age, keep or number of batches') end
 local batches, arg, key = {}, 8, 4
 for _ = 1, count do
@@ -99,6 +101,10 @@ for i = 1, #drop, 1000 do redis.call('HDEL', KEYS[1], unpack(drop, i, math.min(i
 -- 4. List the writer, by this server's clock.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-if listed then redis.call('ZADD', KEYS[2], now, writer) else redis.call('ZREM', KEYS[2], writer) end
-redis.call('ZADD', KEYS[3], now + keep, writer)
-return { floor, kept, set.visits, set.rejected, rejected, expired }
+if listing == '1' then redis.call('ZADD', KEYS[2], now, writer) end
+if listing == '0' then redis.call('ZREM', KEYS[2], writer) end
+local kept_until = tonumber(listing == '2' and redis.call('ZSCORE', KEYS[3], writer) or 0)
+redis.call('ZADD', KEYS[3], math.max(now + keep, kept_until), writer)
+local fresh = {}
+for i, batch in ipairs(new) do fresh[i] = batch.sequence end
+return { floor, kept, set.visits, set.rejected, rejected, expired, fresh }

@@ -35,6 +35,26 @@ impl Keys {
         format!("{}:sets", self.prefix)
     }
 
+    /// Hash: copies that wait here for another shard, by batch id.
+    pub(super) fn parked(&self, owner: &ShardName) -> String {
+        format!("{}:parked:{owner}", self.prefix)
+    }
+
+    /// Hash: when each of these copies was first found in its owner's applied set (ms of this server's clock).
+    pub(super) fn delivered(&self, owner: &ShardName) -> String {
+        format!("{}:delivered:{owner}", self.prefix)
+    }
+
+    /// Hash: the bytes of the copies for each owner.
+    pub(super) fn parking(&self) -> String {
+        format!("{}:parking", self.prefix)
+    }
+
+    /// Hash: copies that can never be delivered, for the operator.
+    pub(super) fn aside(&self) -> String {
+        format!("{}:aside", self.prefix)
+    }
+
     /// Hash: which shard this is.
     pub(super) fn shard(&self) -> String {
         format!("{}:shard", self.prefix)

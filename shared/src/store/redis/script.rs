@@ -3,7 +3,8 @@
 use super::keys::Keys;
 use crate::applied::AppliedSet;
 use crate::batch::Sequence;
-use crate::store::{Applied, Apply, MAX_BATCH_AGE, Rejected, Standing};
+use crate::store::{Applied, Apply, Rejected, Standing};
+use crate::timing::Timing;
 use redis::aio::MultiplexedConnection;
 use redis::{FromRedisValue, ParsingError, RedisResult, Script, Value};
 use std::time::Duration;
@@ -15,11 +16,13 @@ const FORMAT: &str = "1";
 pub(super) struct Scripts {
     apply: Script,
     tidy: Script,
+    timing: Timing,
 }
 
 impl Scripts {
-    pub(super) fn new() -> Self {
-        Self { apply: Script::new(include_str!("apply.lua")), tidy: Script::new(include_str!("tidy.lua")) }
+    pub(super) fn new(timing: Timing) -> Self {
+        let (apply, tidy) = (Script::new(include_str!("apply.lua")), Script::new(include_str!("tidy.lua")));
+        Self { apply, tidy, timing }
     }
 
     pub(super) async fn apply(
@@ -31,8 +34,8 @@ impl Scripts {
         let mut script = self.apply.prepare_invoke();
         script.key(keys.applied(&call.writer)).key(keys.writers()).key(keys.sets());
         script.arg(FORMAT).arg(call.writer.to_string()).arg(call.base.get());
-        script.arg(millis(MAX_BATCH_AGE)).arg(millis(call.standing.set_kept()));
-        script.arg(u8::from(call.standing == Standing::Active)).arg(call.batches.len());
+        script.arg(millis(self.timing.max_batch_age)).arg(millis(call.standing.set_kept(&self.timing)));
+        script.arg(listing(call.standing)).arg(call.batches.len());
         for (batch, age) in &call.batches {
             script.arg(batch.sequence().get()).arg(millis(*age)).arg(batch.pages());
             for (page, visits) in batch.increments() {
@@ -47,10 +50,9 @@ impl Scripts {
         mut redis: MultiplexedConnection,
         keys: &Keys,
         writers: &[String],
-        listed: Duration,
     ) -> RedisResult<usize> {
         let mut script = self.tidy.prepare_invoke();
-        script.key(keys.sets()).key(keys.writers()).arg(millis(listed));
+        script.key(keys.sets()).key(keys.writers()).arg(millis(self.timing.writer_listed));
         for writer in writers {
             script.key(keys.applied(writer)).arg(writer);
         }
@@ -58,14 +60,23 @@ impl Scripts {
     }
 }
 
+/// What becomes of the writer on the sweep's list.
+fn listing(standing: Standing) -> &'static str {
+    match standing {
+        Standing::Active => "1",
+        Standing::Gone | Standing::Settled => "0",
+        Standing::Delivered => "2",
+    }
+}
+
 /// Milliseconds, at most what the scripts take as a number (15 digits).
-fn millis(time: Duration) -> u64 {
+pub(super) fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX).min(999_999_999_999_999)
 }
 
 /// The answer of `apply.lua`: floor, sequences above it, visits, rejected visits, rejected increments
-/// (number in the call, reason), sequences too old.
-type Layout = (u64, Vec<u64>, u64, u64, Vec<(usize, String)>, Vec<u64>);
+/// (number in the call, reason), sequences too old, sequences applied by this call.
+type Layout = (u64, Vec<u64>, u64, u64, Vec<(usize, String)>, Vec<u64>, Vec<u64>);
 
 pub(super) struct ApplyReply(Layout);
 
@@ -77,13 +88,14 @@ impl FromRedisValue for ApplyReply {
 
 impl ApplyReply {
     pub(super) fn into_applied(self, call: &Apply) -> Applied {
-        let (floor, above, visits, rejected_visits, rejected, expired) = self.0;
+        let (floor, above, visits, rejected_visits, rejected, expired, fresh) = self.0;
         let set = AppliedSet { floor, above: above.into_iter().collect(), visits, rejected: rejected_visits };
         let increments: Vec<_> = call.batches.iter().flat_map(|(batch, _)| batch.increments()).collect();
         let rejected = rejected.into_iter().filter_map(|(number, reason)| {
             let (page, visits) = increments.get(number)?;
             Some(Rejected { page: page.clone(), visits: *visits, reason })
         });
-        Applied { set, rejected: rejected.collect(), expired: expired.into_iter().filter_map(Sequence::new).collect() }
+        let sequences = |numbers: Vec<u64>| numbers.into_iter().filter_map(Sequence::new).collect();
+        Applied { set, fresh: sequences(fresh), rejected: rejected.collect(), expired: sequences(expired) }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::subject::{Subject, apply, batch, call, page, sequence, total};
 use std::time::Duration;
-use visits_core::store::MAX_BATCH_AGE;
+use visits_core::timing::MAX_BATCH_AGE;
 
 pub(crate) async fn a_batch_too_old_is_refused_and_the_others_apply(subject: &impl Subject) {
     let (old, _) = batch(2, &[("a", 10)]);

@@ -1,0 +1,200 @@
+//! What becomes of visits whose shard is down: copies of their batches wait elsewhere.
+
+use super::*;
+use crate::parking::{Delivery, deliver};
+use crate::store::parking::PARKED_BYTES;
+
+impl World {
+    async fn deliver(&self) -> Delivery {
+        deliver(&self.store, &self.ring, &self.time.clock(), Timing::REAL, Duration::from_secs(10)).await
+    }
+
+    /// The environment is gone, with all that it had in memory.
+    fn lose_environment(&mut self) {
+        let limits = Limits { interval: INTERVAL, pages: 10_000, timing: Timing::REAL };
+        let store = Arc::new(self.store.clone());
+        self.flusher = Arc::new(Flusher::new(store, self.ring.clone(), self.time.clock(), limits));
+    }
+}
+
+#[tokio::test]
+async fn what_a_shard_does_not_take_is_parked_at_once_and_survives_the_environment() {
+    let mut world = world();
+    let page = world.page_of(0, 0);
+    world.store.set_down(0, Some(Fault::Unreachable));
+    world.visit(&page);
+    let report = world.flusher.flush_if_due(BUDGET).await.unwrap();
+    assert_eq!((report.parked, report.visits_held, report.visits_parked), (1, 1, 1));
+    world.lose_environment();
+    world.store.set_down(0, None);
+    assert_eq!(world.deliver().await.visits_delivered, 1);
+    assert_eq!(world.store.sum(&page), 1);
+}
+
+#[tokio::test]
+async fn the_writer_and_the_deliverer_bring_the_same_batch_once() {
+    let world = world();
+    let page = world.page_of(0, 0);
+    for writer_first in [true, false] {
+        world.store.set_down(0, Some(Fault::AnswerLost));
+        world.visit(&page);
+        world.time.advance(INTERVAL);
+        world.flusher.flush_if_due(BUDGET).await;
+        world.store.set_down(0, None);
+        world.time.advance(INTERVAL);
+        if writer_first {
+            world.flusher.flush_if_due(BUDGET).await;
+        }
+        assert_eq!(world.deliver().await.visits_delivered, 0, "the lost answer's call was applied");
+        world.flusher.flush_if_due(BUDGET).await;
+    }
+    assert_eq!(world.store.sum(&page), 2);
+}
+
+#[tokio::test]
+async fn while_a_shard_is_down_each_intervals_visits_are_parked_and_none_is_refused() {
+    let mut world = world();
+    let page = world.page_of(0, 0);
+    world.store.set_down(0, Some(Fault::Unreachable));
+    for _ in 0..300 {
+        world.visit(&page);
+        world.flusher.flush_if_due(BUDGET).await;
+        world.time.advance(Duration::from_secs(1));
+    }
+    let at_risk = world.flusher.shutdown().await;
+    assert_eq!((at_risk.visits_held, at_risk.visits_lost), (300, 0));
+    world.lose_environment();
+    world.store.set_down(0, None);
+    assert_eq!(world.deliver().await.visits_delivered, 300);
+    assert!(world.store.copies() <= 12, "one batch an interval and one for each end: {}", world.store.copies());
+}
+
+#[tokio::test]
+async fn a_full_buffer_lets_go_of_what_is_parked() {
+    let world = world_with(2);
+    world.store.set_down(0, Some(Fault::Unreachable));
+    for n in 0..20 {
+        world.visit(&world.page_of(0, n));
+        world.time.advance(INTERVAL);
+        world.flusher.flush_if_due(BUDGET).await;
+    }
+    world.store.set_down(0, None);
+    world.deliver().await;
+    world.time.advance(INTERVAL);
+    let report = world.flusher.sweep(BUDGET).await;
+    assert_eq!((report.visits_held, report.visits_lost), (0, 0));
+    for n in 0..20 {
+        assert_eq!(world.store.sum(&world.page_of(0, n)), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_direct_visit_is_acknowledged_when_a_copy_is_parked() {
+    let mut world = world();
+    let page = world.page_of(0, 0);
+    world.store.set_down(0, Some(Fault::Unreachable));
+    for _ in 0..3 {
+        world.flusher.record_direct(page.clone()).await.unwrap();
+    }
+    world.lose_environment();
+    world.store.set_down(0, None);
+    assert_eq!(world.deliver().await.visits_delivered, 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn shutdown_parks_in_time_what_a_shard_mute_or_refused_does_not_take() {
+    for fault in [Fault::Mute, Fault::Unreachable, Fault::Late] {
+        let mut world = world();
+        world.store.set_down(0, Some(fault));
+        for n in 0..40 {
+            world.visit(&world.page_of(n % 2, n));
+        }
+        let started = tokio::time::Instant::now();
+        let report = world.flusher.shutdown().await;
+        assert!(started.elapsed() <= SHUTDOWN_BUDGET + Duration::from_millis(2), "{fault:?}");
+        assert_eq!((report.visits, report.visits_parked, report.visits_lost), (20, 20, 0), "{fault:?}");
+        world.lose_environment();
+        world.store.set_down(0, None);
+        world.store.deliver_late(0);
+        world.deliver().await;
+        let counted: u64 = (0..40).map(|n| world.store.sum(&world.page_of(n % 2, n))).sum();
+        assert_eq!(counted, 40, "{fault:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn shutdown_finds_the_shard_that_takes_copies_behind_one_that_is_mute() {
+    let world = world_of(&["a", "b", "c"], 10_000);
+    for mute in [1, 2] {
+        world.store.set_down(mute, Some(Fault::Mute));
+    }
+    world.visit(&world.page_of(1, 0));
+    world.visit(&world.page_of(2, 0));
+    let report = world.flusher.shutdown().await;
+    assert_eq!((report.visits_parked, report.visits_lost), (2, 0));
+}
+
+#[tokio::test]
+async fn a_shard_without_room_takes_no_copies_and_the_next_one_does() {
+    let world = world_of(&["a", "b", "c"], 10_000);
+    world.store.set_down(0, Some(Fault::Unreachable));
+    world.visit(&world.page_of(0, 0));
+    for full in [1, 2] {
+        world.store.take_parking_room(full, PARKED_BYTES);
+    }
+    let report = world.flusher.sweep(BUDGET).await;
+    assert_eq!((report.parked, report.visits_held, report.visits_parked), (0, 1, 0));
+    world.store.take_parking_room(2, 0);
+    world.time.advance(Duration::from_secs(1));
+    let report = world.flusher.sweep(BUDGET).await;
+    assert_eq!((report.parked, report.visits_held, report.visits_parked), (1, 1, 1));
+}
+
+#[tokio::test]
+async fn copies_whose_answer_was_lost_are_parked_again_elsewhere_and_count_once() {
+    let mut world = world_of(&["a", "b", "c"], 10_000);
+    let page = world.page_of(0, 0);
+    world.store.set_down(0, Some(Fault::Unreachable));
+    world.store.fail_next(1, [Some(Fault::AnswerLost)]);
+    world.store.fail_next(2, [Some(Fault::AnswerLost)]);
+    world.visit(&page);
+    let report = world.flusher.sweep(BUDGET).await;
+    assert_eq!((report.visits_parked, world.store.copies()), (0, 2), "both may have them, none is known to");
+    world.time.advance(Duration::from_secs(1));
+    assert_eq!(world.flusher.sweep(BUDGET).await.visits_parked, 1);
+    world.lose_environment();
+    world.store.set_down(0, None);
+    assert_eq!(world.deliver().await.visits_delivered, 1);
+    assert_eq!(world.store.sum(&page), 1);
+}
+
+#[tokio::test]
+async fn the_set_of_a_writer_that_has_parked_outlives_its_copies() {
+    let world = world();
+    let page = world.page_of(0, 0);
+    world.store.set_down(0, Some(Fault::Unreachable));
+    world.visit(&page);
+    world.flusher.sweep(BUDGET).await;
+    world.store.set_down(0, None);
+    for _ in 0..2 {
+        world.flusher.sweep(BUDGET).await;
+        world.time.advance(Duration::from_mins(1));
+    }
+    assert!(world.flusher.sweep(BUDGET).await.unregistered);
+    // The copy was out of reach all the while, and for an hour more.
+    world.time.advance(Timing::REAL.settled_set_kept * 2);
+    for shard in 0..2 {
+        world.store.tidy(shard).await.unwrap();
+    }
+    assert_eq!(world.deliver().await.visits_delivered, 0);
+    assert_eq!(world.store.sum(&page), 1);
+}
+
+#[tokio::test]
+async fn a_writer_alone_on_its_shard_has_nowhere_to_park() {
+    let world = world_of(&["a"], 10_000);
+    world.store.set_down(0, Some(Fault::Unreachable));
+    world.visit(&world.page_of(0, 0));
+    let report = world.flusher.shutdown().await;
+    assert_eq!((report.parked, report.visits_lost), (0, 1));
+}

@@ -1,0 +1,133 @@
+//! One batch of an outbox, and what its writer knows of it.
+
+use crate::batch::{Batch, Sequence};
+use crate::clock::Moment;
+use crate::store::Applied;
+use crate::timing::Timing;
+use std::sync::Arc;
+
+/// Whether a copy of a batch waits on another shard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Copy {
+    /// None was ever sent there.
+    No,
+    /// One was sent, and no answer came.
+    Maybe,
+    /// One is there.
+    Parked,
+}
+
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) sequence: Sequence,
+    pub(super) visits: u64,
+    /// `None` once it left memory for room: then only its parked copy can bring it to its shard.
+    pub(super) batch: Option<Arc<Batch>>,
+    /// When the batch was first seen in the applied set; `None` while its outcome is not known.
+    pub(super) seen: Option<Moment>,
+    pub(super) copy: Copy,
+    sealed_at: Moment,
+}
+
+/// What becomes of an entry after an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    Stays,
+    /// It is applied for good.
+    Confirmed,
+    /// It is too old and never applied any more.
+    Expired,
+}
+
+/// What an answer of the shard taught.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Learned {
+    /// Visits now known to be applied.
+    pub applied: u64,
+    /// Visits that were applied and are lost again, to be sent once more.
+    pub healing: u64,
+    /// Visits whose batch was forgotten for room before it was confirmed.
+    pub unconfirmed: u64,
+    /// Visits in batches that are too old to be applied, now given up.
+    pub expired: u64,
+    /// Visits that the shard had applied, has lost again, and that nobody remembers.
+    pub lost: u64,
+}
+
+impl Learned {
+    /// Both taken together.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            applied: self.applied + other.applied,
+            healing: self.healing + other.healing,
+            unconfirmed: self.unconfirmed + other.unconfirmed,
+            expired: self.expired + other.expired,
+            lost: self.lost + other.lost,
+        }
+    }
+}
+
+impl Entry {
+    pub(super) fn new(batch: Batch) -> Self {
+        Self {
+            sequence: batch.sequence(),
+            visits: batch.visits(),
+            sealed_at: batch.sealed_at(),
+            batch: Some(Arc::new(batch)),
+            seen: None,
+            copy: Copy::No,
+        }
+    }
+
+    /// The batch, if its outcome is not known and it is here to be sent.
+    pub(super) fn sendable(&self) -> Option<&Arc<Batch>> {
+        if self.seen.is_none() { self.batch.as_ref() } else { None }
+    }
+
+    /// The batch, if it must be sent and no copy of it is known to wait elsewhere.
+    pub(super) fn unparked(&self) -> Option<&Arc<Batch>> {
+        if self.copy == Copy::Parked { None } else { self.sendable() }
+    }
+
+    /// Memory that the batch takes here, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        self.batch.as_ref().map_or(0, |batch| batch.bytes())
+    }
+
+    /// Takes an answer to a call that was begun at `asked`.
+    pub(super) fn learn(
+        &mut self,
+        answer: &Applied,
+        asked: Moment,
+        now: Moment,
+        timing: &Timing,
+        learned: &mut Learned,
+    ) -> Fate {
+        match (self.seen, answer.set.contains(self.sequence)) {
+            (None, true) => {
+                learned.applied += self.visits;
+                self.seen = Some(now);
+                // Switched off by a test: not even a first answer is waited out.
+                if timing.confirm_after.is_zero() { Fate::Confirmed } else { Fate::Stays }
+            }
+            (Some(seen), true) if asked.since(seen) >= timing.confirm_after => Fate::Confirmed,
+            (Some(_), false) => {
+                learned.healing += self.visits;
+                self.seen = None;
+                Fate::Stays
+            }
+            (None, false) if self.is_too_old(answer, now, timing) => {
+                learned.expired += self.visits;
+                Fate::Expired
+            }
+            _ => Fate::Stays,
+        }
+    }
+
+    /// What is not here any more is not sent either, so that no shard would ever say so.
+    fn is_too_old(&self, answer: &Applied, now: Moment, timing: &Timing) -> bool {
+        let given_up = self.batch.is_none() && now.since(self.sealed_at) > timing.max_batch_age;
+        given_up || answer.expired.contains(&self.sequence)
+    }
+}

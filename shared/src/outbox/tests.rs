@@ -1,0 +1,220 @@
+use super::*;
+use crate::applied::AppliedSet;
+use crate::page::PageId;
+use std::time::Duration;
+
+fn at(seconds: u64) -> Moment {
+    let time = Duration::from_secs(seconds);
+    Moment::new(time, time)
+}
+
+fn sequence(number: u64) -> Sequence {
+    Sequence::new(number).unwrap()
+}
+
+fn batch(number: u64, pages: usize) -> Batch {
+    let page = |n: usize| (PageId::from_decoded(&format!("page-{n}")).unwrap(), 1);
+    Batch::seal(sequence(number), (0..pages).map(page).collect(), at(0))
+}
+
+fn outbox(batches: impl IntoIterator<Item = u64>) -> Outbox {
+    let mut outbox = Outbox::default();
+    batches.into_iter().for_each(|number| outbox.push(batch(number, 2)));
+    outbox
+}
+
+/// The answer of a shard that has applied the batches 1 to `floor`, of 2 visits each.
+fn has(floor: u64) -> Applied {
+    has_visits(floor, 2 * floor)
+}
+
+fn has_visits(floor: u64, visits: u64) -> Applied {
+    Applied { set: AppliedSet { floor, visits, ..AppliedSet::default() }, ..Applied::default() }
+}
+
+fn learn(outbox: &mut Outbox, answer: &Applied, asked: u64, now: u64) -> Learned {
+    outbox.learn(answer, at(asked), at(now), &Timing::REAL)
+}
+
+/// Notes that copies of the batches with these numbers are parked.
+fn park(outbox: &mut Outbox, numbers: &[u64], certain: bool) {
+    let batches: Vec<Arc<Batch>> = numbers.iter().map(|&number| Arc::new(batch(number, 2))).collect();
+    outbox.parked(&batches, certain);
+}
+
+fn to_send(outbox: &Outbox) -> Vec<u64> {
+    outbox.next_to_send(500).iter().map(|batch| batch.sequence().get()).collect()
+}
+
+#[test]
+fn what_the_set_holds_is_not_sent_again() {
+    let mut outbox = outbox(1..=3);
+    let set = AppliedSet { floor: 1, above: [3].into(), visits: 4, ..AppliedSet::default() };
+    let learned = learn(&mut outbox, &Applied { set, ..Applied::default() }, 0, 1);
+    assert_eq!(learned, Learned { applied: 4, ..Learned::default() });
+    assert_eq!(to_send(&outbox), [2]);
+    assert_eq!((outbox.unresolved(), outbox.unconfirmed()), (1, 2));
+}
+
+#[test]
+fn a_batch_is_forgotten_on_an_answer_asked_a_minute_after_its_first_sight() {
+    let mut outbox = outbox([1]);
+    learn(&mut outbox, &has(1), 0, 10);
+    learn(&mut outbox, &has(1), 69, 99);
+    assert_eq!(outbox.unconfirmed(), 1, "asked only 59 s after it was seen");
+    learn(&mut outbox, &has(1), 70, 99);
+    assert_eq!(outbox.unconfirmed(), 0);
+}
+
+#[test]
+fn a_batch_that_redis_lost_is_sent_again() {
+    let mut outbox = outbox([1, 2]);
+    learn(&mut outbox, &has(2), 0, 1);
+    let learned = learn(&mut outbox, &has(1), 5, 6);
+    assert_eq!(learned, Learned { healing: 2, ..Learned::default() });
+    assert_eq!(to_send(&outbox), [2]);
+}
+
+#[test]
+fn a_batch_lost_and_healed_waits_a_full_minute_again() {
+    let mut outbox = outbox([1]);
+    learn(&mut outbox, &has(1), 0, 0);
+    learn(&mut outbox, &has(0), 50, 50);
+    learn(&mut outbox, &has(1), 51, 51);
+    learn(&mut outbox, &has(1), 70, 70);
+    assert_eq!(outbox.unconfirmed(), 1);
+}
+
+#[test]
+fn the_base_never_passes_a_batch_that_may_be_sent_again() {
+    let mut outbox = outbox([4, 5]);
+    assert_eq!(outbox.base(sequence(6)), sequence(4));
+    learn(&mut outbox, &has_visits(5, 4), 0, 0);
+    assert_eq!(outbox.base(sequence(6)), sequence(4), "applied, but not confirmed");
+    learn(&mut outbox, &has_visits(5, 4), 60, 60);
+    assert_eq!(outbox.base(sequence(6)), sequence(6));
+}
+
+#[test]
+fn for_room_the_oldest_applied_go_and_are_counted() {
+    let mut outbox = Outbox::default();
+    let one = batch(1, 500).bytes();
+    let count = (UNCONFIRMED_BYTES / one + 2) as u64;
+    (1..=count).for_each(|number| outbox.push(batch(number, 500)));
+    let learned = learn(&mut outbox, &has_visits(count, 500 * count), 0, 0);
+    assert_eq!(learned.unconfirmed, 1000, "two batches of 500 visits too many");
+    assert_eq!(outbox.base(sequence(count + 1)), sequence(3));
+}
+
+#[test]
+fn room_is_never_made_from_what_is_unresolved() {
+    let mut outbox = Outbox::default();
+    (1..=40).for_each(|number| outbox.push(batch(number, 500)));
+    assert_eq!(learn(&mut outbox, &has(0), 0, 0), Learned::default());
+    assert_eq!(outbox.unresolved(), 40);
+}
+
+#[test]
+fn a_batch_too_old_is_given_up_and_reported() {
+    let mut outbox = outbox([1, 2]);
+    let expired = Applied { expired: vec![sequence(1)], ..has(0) };
+    let learned = learn(&mut outbox, &expired, 0, 0);
+    assert_eq!(learned, Learned { expired: 2, ..Learned::default() });
+    assert_eq!(to_send(&outbox), [2]);
+}
+
+#[test]
+fn a_call_takes_whole_batches_up_to_its_pages_and_at_least_one() {
+    let mut outbox = Outbox::default();
+    [300, 200, 1].into_iter().zip(1..).for_each(|(pages, n)| outbox.push(batch(n, pages)));
+    assert_eq!(to_send(&outbox), [1, 2]);
+    assert_eq!(outbox.next_to_send(10).len(), 1);
+}
+
+#[test]
+fn a_parked_batch_is_still_sent_and_is_not_parked_again() {
+    let mut outbox = outbox([1, 2]);
+    park(&mut outbox, &[1], true);
+    park(&mut outbox, &[2], false);
+    assert_eq!(to_send(&outbox), [1, 2]);
+    let to_park: Vec<u64> = outbox.next_to_park(1 << 20).iter().map(|batch| batch.sequence().get()).collect();
+    assert_eq!((to_park, outbox.unparked()), (vec![2], 1), "whether 2 is there is not known");
+    assert_eq!((outbox.is_safe(sequence(1)), outbox.is_safe(sequence(2))), (true, false));
+    assert_eq!((outbox.unresolved_visits(), outbox.parked_visits()), (4, 2));
+}
+
+#[test]
+fn for_room_a_parked_batch_loses_its_content_and_keeps_its_place() {
+    let mut outbox = outbox([1, 2, 3]);
+    park(&mut outbox, &[1, 3], true);
+    assert!(outbox.shed(3), "two batches of two pages");
+    assert_eq!(to_send(&outbox), [2]);
+    assert_eq!((outbox.unresolved_pages(), outbox.unresolved_visits()), (2, 6));
+    assert_eq!((outbox.base(sequence(4)), outbox.unconfirmed()), (sequence(1), 2), "the shard is asked for them");
+    assert!(!outbox.shed(1), "what is not parked stays");
+    // A deliverer has brought them.
+    assert_eq!(learn(&mut outbox, &has(3), 1, 1).applied, 6);
+    learn(&mut outbox, &has(3), 61, 61);
+    assert!(outbox.is_empty());
+}
+
+#[test]
+fn an_applied_batch_that_may_be_parked_is_never_forgotten_for_room() {
+    let mut outbox = Outbox::default();
+    let count = (UNCONFIRMED_BYTES / batch(1, 500).bytes() + 3) as u64;
+    (1..=count).for_each(|number| outbox.push(batch(number, 500)));
+    park(&mut outbox, &[1], true);
+    park(&mut outbox, &[2], false);
+    let learned = learn(&mut outbox, &has_visits(count, 500 * count), 0, 0);
+    assert_eq!(learned.unconfirmed, 500, "of the first three only the third is forgotten");
+    assert_eq!(outbox.base(sequence(count + 1)), sequence(1));
+    // Lost again and not here any more, they are left to the deliverer.
+    let learned = learn(&mut outbox, &has_visits(0, 0), 1, 1);
+    assert_eq!(learned.healing, 500 * (count - 1));
+    assert_eq!(to_send(&outbox), [3 + 1]);
+}
+
+#[test]
+fn what_a_shard_lost_and_nobody_remembers_is_counted_once() {
+    let mut outbox = outbox([1, 2]);
+    learn(&mut outbox, &has(2), 0, 0);
+    learn(&mut outbox, &has(2), 60, 60);
+    assert!(outbox.is_empty());
+    let lost = |visits| Learned { lost: visits, ..Learned::default() };
+    assert_eq!(learn(&mut outbox, &has_visits(2, 1), 70, 70), lost(3));
+    assert_eq!(learn(&mut outbox, &has_visits(2, 1), 80, 80), lost(0));
+    outbox.push(batch(3, 2));
+    let learned = learn(&mut outbox, &has_visits(3, 3), 90, 90);
+    assert_eq!((learned.applied, learned.lost), (2, 0));
+}
+
+#[test]
+fn a_set_that_was_deleted_with_consent_is_no_loss() {
+    let mut outbox = outbox([1]);
+    learn(&mut outbox, &has(1), 0, 0);
+    learn(&mut outbox, &has(1), 60, 60);
+    outbox.settle();
+    outbox.push(batch(2, 2));
+    assert_eq!(learn(&mut outbox, &has_visits(2, 2), 9_000, 9_000).lost, 0);
+    assert_eq!(learn(&mut outbox, &has_visits(2, 1), 9_001, 9_001).lost, 1, "from there on it is");
+}
+
+#[test]
+fn with_healing_off_an_applied_batch_is_forgotten_at_its_first_sight() {
+    let timing = Timing { confirm_after: Duration::ZERO, ..Timing::REAL };
+    let mut outbox = outbox([1]);
+    assert_eq!(outbox.learn(&has(1), at(0), at(0), &timing).applied, 2);
+    assert!(outbox.is_empty());
+    assert_eq!(outbox.learn(&has_visits(1, 0), at(1), at(1), &timing).lost, 2);
+}
+
+#[test]
+fn what_left_memory_is_given_up_when_no_deliverer_may_bring_it_any_more() {
+    let mut outbox = outbox([1]);
+    park(&mut outbox, &[1], true);
+    outbox.shed(1);
+    let week = Timing::REAL.max_batch_age.as_secs();
+    assert_eq!(learn(&mut outbox, &has(0), week, week), Learned::default());
+    assert_eq!(learn(&mut outbox, &has(0), week + 1, week + 1), Learned { expired: 2, ..Learned::default() });
+    assert!(outbox.is_empty());
+}

@@ -1,0 +1,111 @@
+//! Delivering some copies that one shard holds for one owner.
+
+use super::Run;
+use crate::batch::{BatchId, MAX_BATCH_PAGES, Sequence, WriterId};
+use crate::store::parking::{Mark, ParkedCopy, ParkedPage, Parking, Unreadable};
+use crate::store::{Applied, Apply, ShardIndex, Standing};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// What the owner's answers say about the copies.
+#[derive(Default)]
+struct Findings {
+    /// They are applied, and bear no mark that would still hold.
+    to_mark: Vec<BatchId>,
+    /// They have been applied for long enough.
+    to_remove: Vec<(BatchId, Mark)>,
+    /// They can never be applied.
+    to_set_aside: Vec<Unreadable>,
+}
+
+pub(super) async fn deliver_page<S: Parking>(
+    run: &mut Run<'_, S>,
+    shard: ShardIndex,
+    owner: ShardIndex,
+    page: ParkedPage,
+) {
+    let mut findings = Findings { to_set_aside: page.unreadable, ..Findings::default() };
+    for (writer, copies) in calls(page.copies) {
+        if run.down.contains(&owner) {
+            break;
+        }
+        run.done.copies_tried += copies.len();
+        let batches = copies.iter().map(|copy| (Arc::clone(&copy.batch), copy.age)).collect();
+        let call = Apply { writer, base: Sequence::FIRST, batches, standing: Standing::Delivered };
+        let answer = run.store.apply(owner, &call).await;
+        match run.answer(answer) {
+            Some(applied) => {
+                run.done.visits_delivered += fresh_visits(&applied, &copies);
+                findings.learn(&applied, &copies, run);
+            }
+            None => drop(run.down.insert(owner)),
+        }
+    }
+    note(run, shard, owner, findings).await;
+}
+
+/// The copies in calls of one writer each and of at most [`MAX_BATCH_PAGES`] pages, or a single batch.
+fn calls(copies: Vec<ParkedCopy>) -> Vec<(WriterId, Vec<ParkedCopy>)> {
+    // A cursor may show a copy twice.
+    let distinct: BTreeMap<BatchId, ParkedCopy> = copies.into_iter().map(|copy| (copy.id, copy)).collect();
+    let mut calls: Vec<(WriterId, Vec<ParkedCopy>)> = Vec::new();
+    for (id, copy) in distinct {
+        match calls.last_mut() {
+            Some((writer, call)) if *writer == id.writer && pages(call) + copy.batch.pages() <= MAX_BATCH_PAGES => {
+                call.push(copy);
+            }
+            _ => calls.push((id.writer, vec![copy])),
+        }
+    }
+    calls
+}
+
+fn pages(copies: &[ParkedCopy]) -> usize {
+    copies.iter().map(|copy| copy.batch.pages()).sum()
+}
+
+fn fresh_visits(applied: &Applied, copies: &[ParkedCopy]) -> u64 {
+    let fresh = copies.iter().filter(|copy| applied.fresh.contains(&copy.id.sequence));
+    fresh.map(|copy| copy.batch.visits()).sum()
+}
+
+impl Findings {
+    fn learn<S>(&mut self, applied: &Applied, copies: &[ParkedCopy], run: &Run<'_, S>) {
+        for copy in copies {
+            let (id, sequence) = (copy.id, copy.id.sequence);
+            match copy.delivered {
+                _ if applied.expired.contains(&sequence) => {
+                    let reason = format!("older than {:?}", run.timing.max_batch_age);
+                    self.to_set_aside.push(Unreadable { field: id.to_string().into_bytes(), reason });
+                }
+                // Applied only now, whatever a mark says: its owner had lost it.
+                _ if applied.fresh.contains(&sequence) => self.to_mark.push(id),
+                None => self.to_mark.push(id),
+                Some(mark) if mark.age >= run.timing.delivered_kept => self.to_remove.push((id, mark)),
+                Some(_) => {}
+            }
+        }
+    }
+}
+
+/// Writes down at the copies what was found.
+async fn note<S: Parking>(run: &mut Run<'_, S>, shard: ShardIndex, owner: ShardIndex, findings: Findings) {
+    let (store, owner) = (run.store, run.ring.name(owner));
+    let Findings { to_mark, to_remove, to_set_aside } = findings;
+    if !to_mark.is_empty() {
+        let marked = store.mark_delivered(shard, owner, &to_mark).await;
+        run.answer(marked);
+    }
+    if !to_remove.is_empty() {
+        let removed = store.remove_delivered(shard, owner, &to_remove).await;
+        run.done.copies_removed += run.answer(removed).unwrap_or(0);
+    }
+    if !to_set_aside.is_empty() {
+        for one in &to_set_aside {
+            let (shard, copy) = (run.ring.name(shard).as_str(), String::from_utf8_lossy(&one.field));
+            tracing::error!(shard, owner = owner.as_str(), %copy, reason = one.reason, "a parked copy cannot be delivered");
+        }
+        let aside = store.set_aside(shard, owner, &to_set_aside).await;
+        run.done.copies_set_aside += run.answer(aside).unwrap_or(0);
+    }
+}

@@ -1,0 +1,113 @@
+//! Copies parked on a shard in memory.
+
+use crate::batch::encoding::encode;
+use crate::batch::{Batch, BatchId};
+use crate::clock::Moment;
+use crate::shard::ShardName;
+use crate::store::parking::{Mark, PARKED_BYTES, Park, Parked, ParkedCopy, ParkedPage, Unreadable};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+/// Copies on a page: few, so that tests meet several pages.
+const PAGE: usize = 3;
+
+#[derive(Clone, Debug)]
+struct Stored {
+    batch: Arc<Batch>,
+    sealed: Moment,
+    delivered: Option<(u64, Moment)>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct ParkedCopies {
+    owners: HashMap<ShardName, BTreeMap<BatchId, Stored>>,
+    /// Bytes that a test has claimed to be taken.
+    pub(super) claimed: u64,
+    aside: Vec<Unreadable>,
+    marks: u64,
+}
+
+impl ParkedCopies {
+    pub(super) fn park(&mut self, park: &Park, now: Moment) -> Parked {
+        let size = |batch: &Batch| encode(batch.increments()).len() as u64;
+        let copies = self.owners.entry(park.owner.clone()).or_default();
+        let taken: u64 = copies.values().map(|stored| size(&stored.batch)).sum();
+        let id = |batch: &Batch| BatchId { writer: park.writer, sequence: batch.sequence() };
+        let new = park.batches.iter().filter(|(batch, _)| !copies.contains_key(&id(batch)));
+        let more: u64 = new.map(|(batch, _)| size(batch)).sum();
+        if self.claimed + taken + more > PARKED_BYTES {
+            return Parked::Full;
+        }
+        for (batch, age) in &park.batches {
+            let stored = Stored { batch: Arc::clone(batch), sealed: now.before(*age), delivered: None };
+            copies.entry(id(batch)).or_insert(stored);
+        }
+        Parked::Taken
+    }
+
+    pub(super) fn owners(&self) -> Vec<(String, u64)> {
+        let held = self.owners.iter().filter(|(_, copies)| !copies.is_empty());
+        held.map(|(owner, copies)| (owner.to_string(), copies.len() as u64)).collect()
+    }
+
+    pub(super) fn page(&self, owner: &ShardName, cursor: u64, now: Moment) -> ParkedPage {
+        let Some(copies) = self.owners.get(owner) else { return ParkedPage::default() };
+        let from = usize::try_from(cursor).unwrap_or(usize::MAX);
+        let page = copies.iter().skip(from).take(PAGE).map(|(id, stored)| ParkedCopy {
+            id: *id,
+            batch: Arc::clone(&stored.batch),
+            age: now.since(stored.sealed),
+            delivered: stored.delivered.map(|(at, time)| Mark { at, age: now.since(time) }),
+        });
+        let copies_read: Vec<ParkedCopy> = page.collect();
+        let next = from + copies_read.len();
+        let next = if next < copies.len() { next as u64 } else { 0 };
+        ParkedPage { copies: copies_read, unreadable: Vec::new(), next }
+    }
+
+    pub(super) fn mark(&mut self, owner: &ShardName, ids: &[BatchId], now: Moment) {
+        self.marks += 1;
+        for id in ids {
+            if let Some(stored) = self.owners.get_mut(owner).and_then(|copies| copies.get_mut(id)) {
+                stored.delivered = Some((self.marks, now));
+            }
+        }
+    }
+
+    pub(super) fn remove(&mut self, owner: &ShardName, marked: &[(BatchId, Mark)]) -> usize {
+        let Some(copies) = self.owners.get_mut(owner) else { return 0 };
+        let before = copies.len();
+        for (id, mark) in marked {
+            if copies.get(id).is_some_and(|stored| stored.delivered.is_some_and(|(at, _)| at == mark.at)) {
+                copies.remove(id);
+            }
+        }
+        before - copies.len()
+    }
+
+    pub(super) fn set_aside(&mut self, owner: &ShardName, unreadable: &[Unreadable]) -> usize {
+        let Some(copies) = self.owners.get_mut(owner) else { return 0 };
+        let before = copies.len();
+        for one in unreadable {
+            let id = std::str::from_utf8(&one.field).ok().and_then(|field| field.parse().ok());
+            if id.is_some_and(|id: BatchId| copies.remove(&id).is_some()) {
+                self.aside.push(one.clone());
+            }
+        }
+        before - copies.len()
+    }
+
+    /// Visits in copies, whoever's they are, that no owner is known to have.
+    pub(super) fn undelivered(&self) -> u64 {
+        let copies = self.owners.values().flat_map(BTreeMap::values);
+        copies.filter(|stored| stored.delivered.is_none()).map(|stored| stored.batch.visits()).sum()
+    }
+
+    pub(super) fn aside(&self) -> usize {
+        self.aside.len()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.owners.values().map(BTreeMap::len).sum()
+    }
+}

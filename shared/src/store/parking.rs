@@ -1,0 +1,122 @@
+//! Copies of batches that wait on one shard for another, their owner (hinted handoff, as in Amazon's Dynamo,
+//! SOSP 2007).
+
+use super::{ShardIndex, Store, StoreError};
+use crate::batch::{Batch, BatchId, WriterId};
+use crate::shard::ShardName;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Most bytes of copies that one shard takes for one owner: some 300,000 pages, minutes of a busy site.
+pub const PARKED_BYTES: u64 = 64 * 1024 * 1024;
+
+/// A call to park copies.
+#[derive(Clone, Debug)]
+pub struct Park {
+    /// The shard that the batches are addressed to.
+    pub owner: ShardName,
+    /// Who sealed them.
+    pub writer: WriterId,
+    /// The batches with their age since sealing.
+    pub batches: Vec<(Arc<Batch>, Duration)>,
+}
+
+/// The answer to [`Park`]: all of it or nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Parked {
+    /// The shard has the copies.
+    Taken,
+    /// It has [`PARKED_BYTES`] of this owner's already, and took none.
+    Full,
+}
+
+/// A parked copy as a deliverer reads it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParkedCopy {
+    /// Which batch it is.
+    pub id: BatchId,
+    /// Its content.
+    pub batch: Arc<Batch>,
+    /// Time since it was sealed, by the parking shard's clock.
+    pub age: Duration,
+    /// When a deliverer first found it in its owner's applied set, if one has.
+    pub delivered: Option<Mark>,
+}
+
+/// A note at a copy that its owner has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// When it was made, in milliseconds of the parking shard's clock.
+    pub at: u64,
+    /// How long ago that was when the copy was read.
+    pub age: Duration,
+}
+
+/// Something among the copies that is none: damaged, or of an unknown version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unreadable {
+    /// Its name there, as it is.
+    pub field: Vec<u8>,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+/// Some of the copies that one shard holds for one owner.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ParkedPage {
+    /// The copies.
+    pub copies: Vec<ParkedCopy>,
+    /// What else was found.
+    pub unreadable: Vec<Unreadable>,
+    /// Where to read on; 0: this was the last page.
+    pub next: u64,
+}
+
+/// The shards as places to park. Calls are safe to repeat, like those of [`Store`].
+pub trait Parking: Store {
+    /// Stores copies. One that is there already stays as it is: a batch never changes.
+    fn park(&self, shard: ShardIndex, park: &Park) -> impl Future<Output = Result<Parked, StoreError>> + Send;
+
+    /// The owners of the copies on this shard, with the bytes that they take.
+    fn parked_owners(
+        &self,
+        shard: ShardIndex,
+    ) -> impl Future<Output = Result<Vec<(String, u64)>, StoreError>> + Send;
+
+    /// A page of the copies for `owner`, from `cursor` on (0: the beginning). A copy may come twice.
+    fn parked(
+        &self,
+        shard: ShardIndex,
+        owner: &ShardName,
+        cursor: u64,
+    ) -> impl Future<Output = Result<ParkedPage, StoreError>> + Send;
+
+    /// Marks copies, if they are still there, as found in their owner's applied set just now.
+    fn mark_delivered(
+        &self,
+        shard: ShardIndex,
+        owner: &ShardName,
+        copies: &[BatchId],
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Deletes delivered copies whose mark is still the one given. Returns how many.
+    fn remove_delivered(
+        &self,
+        shard: ShardIndex,
+        owner: &ShardName,
+        copies: &[(BatchId, Mark)],
+    ) -> impl Future<Output = Result<usize, StoreError>> + Send;
+
+    /// Puts aside, with the reason, what cannot be delivered: it is kept for the operator and read no more.
+    /// Returns how many were still there.
+    fn set_aside(
+        &self,
+        shard: ShardIndex,
+        owner: &ShardName,
+        copies: &[Unreadable],
+    ) -> impl Future<Output = Result<usize, StoreError>> + Send;
+
+    /// Whether two shards live at one address, and so are likely to be down together.
+    fn share_endpoint(&self, one: ShardIndex, other: ShardIndex) -> bool;
+}

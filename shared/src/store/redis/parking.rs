@@ -1,0 +1,198 @@
+//! Parked copies in Redis.
+
+use super::keys::Keys;
+use super::park_script::{copy, park_arguments};
+use super::{RedisStore, Shard, server_millis};
+use crate::batch::BatchId;
+use crate::shard::ShardName;
+use crate::store::parking::{Mark, PARKED_BYTES, Park, Parked, ParkedPage, Parking, Unreadable};
+use crate::store::{ShardIndex, StoreError};
+use futures_util::future::join_all;
+use redis::aio::MultiplexedConnection;
+use redis::{AsyncCommands, RedisResult, Script};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Copies that one read asks for, so that it stays below a few megabytes; Redis may return some more.
+const PAGE: usize = 10;
+
+#[derive(Debug)]
+pub(super) struct ParkingScripts {
+    park: Script,
+    mark: Script,
+    remove: Script,
+    set_aside: Script,
+}
+
+impl ParkingScripts {
+    pub(super) fn new() -> Self {
+        Self {
+            park: Script::new(include_str!("park.lua")),
+            mark: Script::new(include_str!("mark.lua")),
+            remove: Script::new(include_str!("remove.lua")),
+            set_aside: Script::new(include_str!("set_aside.lua")),
+        }
+    }
+}
+
+/// A name that no key has yet, to move a key to that is in the way.
+fn aside_key(keys: &Keys, owner: &ShardName) -> String {
+    static MOVED: AtomicU64 = AtomicU64::new(0);
+    let nanos = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+    format!("{}:{owner}:{nanos}.{}", keys.aside(), MOVED.fetch_add(1, Ordering::Relaxed))
+}
+
+impl RedisStore {
+    /// A key of another type where copies should be: it is moved out of the way, so that it stops nothing.
+    async fn set_key_aside(&self, shard: &Shard, owner: &ShardName) -> Result<(), StoreError> {
+        let (from, to) = (shard.keys.parked(owner), aside_key(&shard.keys, owner));
+        let call = |mut redis: MultiplexedConnection| {
+            let mut script = self.parking.set_aside.prepare_invoke();
+            script.key(&from).key(&to).key(shard.keys.parking()).arg(owner.as_str());
+            async move { script.invoke_async::<u64>(&mut redis).await }
+        };
+        if self.with_shard(shard, call).await? == 1 {
+            tracing::error!(key = from, moved_to = to, "a key of another type was where parked copies belong");
+        }
+        Ok(())
+    }
+}
+
+impl Parking for RedisStore {
+    async fn park(&self, shard: ShardIndex, park: &Park) -> Result<Parked, StoreError> {
+        let shard = &self.shards[shard];
+        let aside = aside_key(&shard.keys, &park.owner);
+        let call = |mut redis: MultiplexedConnection| {
+            let mut script = self.parking.park.prepare_invoke();
+            script.key(shard.keys.parked(&park.owner)).key(shard.keys.parking()).key(&aside);
+            park_arguments(&mut script, park, PARKED_BYTES);
+            async move { script.invoke_async::<u64>(&mut redis).await }
+        };
+        Ok(if self.with_shard(shard, call).await? == 1 { Parked::Taken } else { Parked::Full })
+    }
+
+    async fn parked_owners(&self, shard: ShardIndex) -> Result<Vec<(String, u64)>, StoreError> {
+        let (shard, all) = (&self.shards[shard], &self.shards);
+        let call = |mut redis: MultiplexedConnection| async move {
+            // The list of owners may itself be damaged: those that are configured are looked at all the same.
+            let listed: RedisResult<HashMap<String, u64>> = redis.hgetall(shard.keys.parking()).await;
+            let has_copies = all.iter().map(|other| {
+                let (mut redis, key) = (redis.clone(), shard.keys.parked(&other.config.name));
+                async move { redis.exists::<_, bool>(key).await }
+            });
+            Ok((listed, join_all(has_copies).await.into_iter().collect::<RedisResult<Vec<bool>>>()?))
+        };
+        let (listed, has_copies) = self.with_shard(shard, call).await?;
+        let listed = listed.unwrap_or_else(|error| {
+            tracing::error!(%error, key = shard.keys.parking(), "the list of parked copies' owners is unreadable");
+            HashMap::new()
+        });
+        let configured = all.iter().zip(has_copies).filter(|(_, has_copies)| *has_copies);
+        let configured = configured.map(|(other, _)| other.config.name.to_string());
+        let names: BTreeSet<String> = listed.keys().cloned().chain(configured).collect();
+        Ok(names.into_iter().map(|name| (name.clone(), listed.get(&name).copied().unwrap_or(0))).collect())
+    }
+
+    async fn parked(&self, shard: ShardIndex, owner: &ShardName, cursor: u64) -> Result<ParkedPage, StoreError> {
+        let shard = &self.shards[shard];
+        let (parked, delivered) = (shard.keys.parked(owner), shard.keys.delivered(owner));
+        let read = |mut redis: MultiplexedConnection| {
+            let (parked, delivered) = (&parked, &delivered);
+            async move {
+                let now = server_millis(&mut redis).await?;
+                let (next, found): (u64, Vec<(Vec<u8>, Vec<u8>)>) = redis::cmd("HSCAN")
+                    .arg(parked)
+                    .arg(cursor)
+                    .arg("COUNT")
+                    .arg(PAGE)
+                    .query_async(&mut redis)
+                    .await?;
+                let fields: Vec<&[u8]> = found.iter().map(|(field, _)| field.as_slice()).collect();
+                let marks: Vec<Option<u64>> = if fields.is_empty() {
+                    Vec::new()
+                } else {
+                    // Damaged marks count as none: then the copies are only delivered once more.
+                    redis.hmget(delivered, fields.as_slice()).await.unwrap_or_else(|_| vec![None; found.len()])
+                };
+                Ok((now, next, found, marks))
+            }
+        };
+        let (now, next, found, marks) = match self.with_shard(shard, read).await {
+            Err(StoreError::Refused { reason, .. }) if reason.contains("WRONGTYPE") => {
+                self.set_key_aside(shard, owner).await?;
+                return Ok(ParkedPage::default());
+            }
+            answer => answer?,
+        };
+        let mut page = ParkedPage { next, ..ParkedPage::default() };
+        for ((field, value), mark) in found.into_iter().zip(marks) {
+            match copy(&field, &value, mark, now) {
+                Ok(copy) => page.copies.push(copy),
+                Err(reason) => page.unreadable.push(Unreadable { field, reason }),
+            }
+        }
+        Ok(page)
+    }
+
+    async fn mark_delivered(&self, shard: ShardIndex, owner: &ShardName, copies: &[BatchId]) -> Result<(), StoreError> {
+        let shard = &self.shards[shard];
+        let aside = aside_key(&shard.keys, owner);
+        let call = |mut redis: MultiplexedConnection| {
+            let mut script = self.parking.mark.prepare_invoke();
+            script.key(shard.keys.parked(owner)).key(shard.keys.delivered(owner)).key(&aside);
+            for id in copies {
+                script.arg(id.to_string());
+            }
+            async move { script.invoke_async::<()>(&mut redis).await }
+        };
+        self.with_shard(shard, call).await
+    }
+
+    async fn remove_delivered(
+        &self,
+        shard: ShardIndex,
+        owner: &ShardName,
+        copies: &[(BatchId, Mark)],
+    ) -> Result<usize, StoreError> {
+        let copies = copies.iter().map(|(id, mark)| (id.to_string().into_bytes(), mark.at.to_string(), String::new()));
+        self.remove(shard, owner, &copies.collect::<Vec<_>>()).await
+    }
+
+    async fn set_aside(
+        &self,
+        shard: ShardIndex,
+        owner: &ShardName,
+        copies: &[Unreadable],
+    ) -> Result<usize, StoreError> {
+        let copies = copies.iter().map(|copy| (copy.field.clone(), String::new(), copy.reason.clone()));
+        self.remove(shard, owner, &copies.collect::<Vec<_>>()).await
+    }
+
+    fn share_endpoint(&self, one: ShardIndex, other: ShardIndex) -> bool {
+        Arc::ptr_eq(&self.shards[one].link, &self.shards[other].link)
+    }
+}
+
+impl RedisStore {
+    /// Takes copies out: batch id, mark that it must have or empty, reason to put it aside or empty.
+    async fn remove(
+        &self,
+        shard: ShardIndex,
+        owner: &ShardName,
+        copies: &[(Vec<u8>, String, String)],
+    ) -> Result<usize, StoreError> {
+        let shard = &self.shards[shard];
+        let call = |mut redis: MultiplexedConnection| {
+            let mut script = self.parking.remove.prepare_invoke();
+            script.key(shard.keys.parked(owner)).key(shard.keys.delivered(owner));
+            script.key(shard.keys.parking()).key(shard.keys.aside()).arg(owner.as_str());
+            for (id, mark, reason) in copies {
+                script.arg(id).arg(mark).arg(reason);
+            }
+            async move { script.invoke_async(&mut redis).await }
+        };
+        self.with_shard(shard, call).await
+    }
+}
