@@ -45,7 +45,7 @@ pub(super) async fn deliver_page<S: Parking>(
 }
 
 /// The copies in calls of one writer each and of at most [`MAX_BATCH_PAGES`] pages, or a single batch.
-fn calls(copies: Vec<ParkedCopy>) -> Vec<(WriterId, Vec<ParkedCopy>)> {
+pub(super) fn calls(copies: Vec<ParkedCopy>) -> Vec<(WriterId, Vec<ParkedCopy>)> {
     // A cursor may show a copy twice.
     let distinct: BTreeMap<BatchId, ParkedCopy> = copies.into_iter().map(|copy| (copy.id, copy)).collect();
     let mut calls: Vec<(WriterId, Vec<ParkedCopy>)> = Vec::new();

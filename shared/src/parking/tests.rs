@@ -1,1 +1,208 @@
+use super::*;
+use crate::batch::{Batch, BatchId, Sequence, WriterId};
+use crate::clock::ManualClock;
+use crate::page::PageId;
+use crate::shard::{ShardName, Weight};
+use crate::store::memory::{Fault, MemoryStore};
+use crate::store::parking::{Park, Parked};
+use crate::store::{Apply, Standing, Store};
+use std::sync::Arc;
 
+const BUDGET: Duration = Duration::from_secs(10);
+const OWNER: ShardIndex = 0;
+const REFUGE: ShardIndex = 1;
+const MINUTE: Duration = Duration::from_mins(1);
+
+struct World {
+    store: MemoryStore,
+    ring: Ring,
+    time: ManualClock,
+}
+
+fn world() -> World {
+    let time = ManualClock::new();
+    let store = MemoryStore::new(3, time.clock());
+    let name = |name: &str| (name.parse::<ShardName>().unwrap(), Weight::default());
+    let ring = Ring::new(["a", "b", "c"].map(name)).unwrap();
+    World { store, ring, time }
+}
+
+fn home() -> PageId {
+    PageId::from_decoded("home").unwrap()
+}
+
+/// Batch `number` of a writer: one visit of each of `pages` pages, the first of them `home`.
+fn batch(number: u64, pages: usize, world: &World) -> (Arc<Batch>, Duration) {
+    let others = (1..pages).map(|n| (PageId::from_decoded(&format!("page-{n}")).unwrap(), 1));
+    let increments = std::iter::once((home(), 1)).chain(others).collect();
+    (Arc::new(Batch::seal(Sequence::new(number).unwrap(), increments, world.time.clock().now())), Duration::ZERO)
+}
+
+impl World {
+    async fn park(&self, writer: u128, batches: &[(Arc<Batch>, Duration)]) {
+        let owner = self.ring.name(OWNER).clone();
+        let park = Park { owner, writer: WriterId::from_u128(writer), batches: batches.to_vec() };
+        assert_eq!(self.store.park(REFUGE, &park).await, Ok(Parked::Taken));
+    }
+
+    async fn deliver(&self) -> Delivery {
+        deliver(&self.store, &self.ring, &self.time.clock(), Timing::REAL, BUDGET).await
+    }
+
+    fn counted(&self) -> u64 {
+        self.store.sum(&home())
+    }
+}
+
+#[tokio::test]
+async fn a_copy_is_delivered_and_deleted_only_by_a_run_a_minute_on() {
+    let world = world();
+    world.park(1, &[batch(1, 1, &world), batch(2, 1, &world)]).await;
+    let first = world.deliver().await;
+    assert_eq!(first, Delivery { copies_tried: 2, visits_delivered: 2, ..Delivery::default() });
+    world.time.advance(MINUTE - Duration::from_millis(1));
+    assert_eq!(world.deliver().await, Delivery { copies_tried: 2, ..Delivery::default() });
+    world.time.advance(Duration::from_millis(1));
+    assert_eq!(world.deliver().await, Delivery { copies_tried: 2, copies_removed: 2, ..Delivery::default() });
+    assert_eq!(world.deliver().await, Delivery::default());
+    assert_eq!(world.counted(), 2);
+}
+
+#[tokio::test]
+async fn a_copy_that_its_owner_lost_again_is_delivered_again() {
+    let world = world();
+    world.store.save(OWNER);
+    world.park(1, &[batch(1, 1, &world)]).await;
+    assert_eq!(world.deliver().await.visits_delivered, 1);
+    world.time.advance(MINUTE);
+    world.store.crash(OWNER);
+    assert_eq!(world.counted(), 0);
+    let again = world.deliver().await;
+    assert_eq!((again.visits_delivered, again.copies_removed), (1, 0));
+    world.time.advance(MINUTE / 2);
+    assert_eq!(world.deliver().await.copies_removed, 0, "the minute began anew");
+    world.time.advance(MINUTE / 2);
+    assert_eq!(world.deliver().await.copies_removed, 1);
+    assert_eq!(world.counted(), 1);
+}
+
+#[tokio::test]
+async fn copies_wait_for_an_owner_that_is_down_and_hold_up_no_other() {
+    let world = world();
+    world.park(1, &[batch(1, 1, &world)]).await;
+    let other = Park {
+        owner: world.ring.name(2).clone(),
+        writer: WriterId::from_u128(2),
+        batches: vec![batch(1, 1, &world)],
+    };
+    world.store.park(REFUGE, &other).await.unwrap();
+    world.store.set_down(OWNER, Some(Fault::Unreachable));
+    let first = world.deliver().await;
+    assert_eq!((first.owners_waiting, first.visits_delivered), (1, 1));
+    world.store.set_down(OWNER, None);
+    assert_eq!(world.deliver().await.visits_delivered, 1);
+}
+
+#[tokio::test]
+async fn an_owner_that_is_down_is_tried_once_a_run() {
+    let world = world();
+    for writer in 0..20 {
+        world.park(writer, &[batch(1, 1, &world)]).await;
+    }
+    world.store.set_down(OWNER, Some(Fault::Unreachable));
+    let before = world.store.calls(OWNER);
+    world.deliver().await;
+    assert_eq!(world.store.calls(OWNER) - before, 2, "asked for its own copies, and one call to deliver");
+}
+
+#[tokio::test]
+async fn two_deliverers_and_the_writer_bring_a_batch_once() {
+    let world = world();
+    for writer in 0..30 {
+        world.park(writer, &[batch(1, 1, &world)]).await;
+    }
+    let writers = (0..30).map(|writer| {
+        let batches = vec![batch(1, 1, &world)];
+        let call = Apply {
+            writer: WriterId::from_u128(writer),
+            base: Sequence::FIRST,
+            batches,
+            standing: Standing::Active,
+        };
+        let store = &world.store;
+        async move { store.apply(OWNER, &call).await }
+    });
+    let (one, two, _) = tokio::join!(world.deliver(), world.deliver(), join_all(writers));
+    assert_eq!(world.counted(), 30);
+    assert!(one.visits_delivered + two.visits_delivered <= 30);
+    world.time.advance(MINUTE);
+    let (one, two) = tokio::join!(world.deliver(), world.deliver());
+    assert_eq!((one.copies_removed + two.copies_removed, world.store.copies()), (30, 0));
+    assert_eq!(world.counted(), 30);
+}
+
+#[tokio::test]
+async fn a_copy_too_old_is_set_aside_and_never_applied() {
+    let world = world();
+    world.park(1, &[batch(1, 1, &world)]).await;
+    world.time.advance(Timing::REAL.max_batch_age + Duration::from_millis(1));
+    world.park(1, &[batch(2, 1, &world)]).await;
+    let delivery = world.deliver().await;
+    assert_eq!((delivery.visits_delivered, delivery.copies_set_aside, world.store.aside()), (1, 1, 1));
+    assert_eq!((world.counted(), world.store.copies()), (1, 1));
+}
+
+#[tokio::test]
+async fn copies_for_a_shard_that_is_not_configured_are_left_alone() {
+    let world = world();
+    let park = Park {
+        owner: "gone".parse().unwrap(),
+        writer: WriterId::from_u128(1),
+        batches: vec![batch(1, 1, &world)],
+    };
+    world.store.park(REFUGE, &park).await.unwrap();
+    assert_eq!(world.deliver().await, Delivery::default());
+    assert_eq!(world.store.copies(), 1);
+}
+
+#[tokio::test]
+async fn a_call_carries_no_more_pages_than_a_writers() {
+    let world = world();
+    let batches: Vec<_> = (1..=6).map(|number| batch(number, 200, &world)).collect();
+    world.park(1, &batches).await;
+    let before = world.store.calls(OWNER);
+    assert_eq!(world.deliver().await.visits_delivered, 1_200);
+    // Pages of three copies, of which two fit a call.
+    assert_eq!(world.store.calls(OWNER) - before, 1 + 4);
+}
+
+#[tokio::test]
+async fn nothing_is_begun_after_the_budget() {
+    let world = world();
+    world.park(1, &[batch(1, 1, &world)]).await;
+    let delivery = deliver(&world.store, &world.ring, &world.time.clock(), Timing::REAL, Duration::ZERO).await;
+    assert_eq!(delivery, Delivery { owners_waiting: 1, ..Delivery::default() });
+}
+
+#[tokio::test]
+async fn a_note_that_is_lost_is_made_by_the_next_run() {
+    let world = world();
+    world.park(1, &[batch(1, 1, &world)]).await;
+    // The list, the page, then the mark.
+    world.store.fail_next(REFUGE, [None, None, Some(Fault::Unreachable)]);
+    assert_eq!(world.deliver().await.calls_failed, 1);
+    world.time.advance(MINUTE);
+    let second = world.deliver().await;
+    assert_eq!((second.visits_delivered, second.copies_removed), (0, 0), "not marked until now");
+    world.time.advance(MINUTE);
+    assert_eq!(world.deliver().await.copies_removed, 1);
+    assert_eq!(world.counted(), 1);
+}
+
+#[test]
+fn a_copy_read_twice_is_sent_once() {
+    let id = BatchId { writer: WriterId::from_u128(1), sequence: Sequence::FIRST };
+    let (batch, _) = batch(1, 1, &world());
+    let copy = crate::store::parking::ParkedCopy { id, batch, age: Duration::ZERO, delivered: None };
+    assert_eq!(copies::calls(vec![copy.clone(), copy]).len(), 1);
+}

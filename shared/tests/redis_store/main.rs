@@ -8,6 +8,7 @@ mod helpers;
 mod identity;
 mod layout;
 mod mutated_arguments;
+mod parked;
 mod refusals;
 mod silence;
 mod tidying;

@@ -48,6 +48,20 @@ hold! {
         a_duplicate_is_never_too_old
         a_page_that_cannot_be_counted_is_reported_and_the_rest_applies
         a_resend_does_not_report_a_rejected_page_again;
+    parking:
+        a_parked_copy_reads_back
+        parking_again_changes_nothing
+        a_copy_ages_from_its_sealing_by_the_shards_clock
+        a_shard_takes_all_copies_of_a_call_or_none
+        owners_and_writers_are_kept_apart
+        an_owner_is_listed_while_it_has_copies
+        many_copies_come_in_pages
+        a_copy_is_removed_only_with_the_mark_that_it_bears
+        a_mark_for_a_copy_that_is_gone_leaves_nothing
+        what_is_set_aside_is_read_no_more
+        a_delivery_leaves_the_sweeps_list_as_it_is
+        a_delivery_never_shortens_the_time_a_set_is_kept
+        an_answer_tells_what_this_call_applied;
     reading:
         an_unknown_page_has_count_0
         page_ids_are_kept_apart_byte_by_byte

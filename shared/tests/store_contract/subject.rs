@@ -11,6 +11,8 @@ use visits_core::config::Config;
 use visits_core::page::PageId;
 use visits_core::store::memory::MemoryStore;
 use visits_core::store::redis::RedisStore;
+use visits_core::shard::ShardName;
+use visits_core::store::parking::Parking;
 use visits_core::store::{Applied, Apply, ShardIndex, Standing, Store};
 
 /// The writer of most claims.
@@ -19,13 +21,23 @@ pub(crate) const WRITER: WriterId = WriterId::from_u128(1);
 /// The shard of most claims. There is a second one.
 pub(crate) const SHARD: ShardIndex = 0;
 
+/// The owner of the copies that are parked on [`SHARD`].
+pub(crate) const OWNER: &str = "two";
+
+pub(crate) fn owner() -> ShardName {
+    OWNER.parse().unwrap()
+}
+
 /// A store of two shards under test.
 pub(crate) trait Subject: Sync {
     /// The store.
-    fn store(&self) -> &impl Store;
+    fn store(&self) -> &impl Parking;
 
     /// Lets time run on for all shards.
     fn pass(&self, time: Duration);
+
+    /// Takes `bytes` of the room that [`SHARD`] has for copies for [`OWNER`].
+    fn take_parking_room(&self, bytes: u64);
 
     /// Makes the page's key on [`SHARD`] one that cannot be counted up.
     fn spoil(&self, page: &PageId);
@@ -44,12 +56,16 @@ impl Memory {
 }
 
 impl Subject for Memory {
-    fn store(&self) -> &impl Store {
+    fn store(&self) -> &impl Parking {
         &self.store
     }
 
     fn pass(&self, time: Duration) {
         self.clock.advance(time);
+    }
+
+    fn take_parking_room(&self, bytes: u64) {
+        self.store.take_parking_room(SHARD, bytes);
     }
 
     fn spoil(&self, page: &PageId) {
@@ -72,7 +88,7 @@ impl Redis {
 }
 
 impl Subject for Redis {
-    fn store(&self) -> &impl Store {
+    fn store(&self) -> &impl Parking {
         &self.store
     }
 
@@ -85,6 +101,21 @@ impl Subject for Redis {
                 let _: f64 = redis.zincr(key, writer, -(time.as_secs_f64() * 1e3)).unwrap();
             }
         }
+        let before = |millis: &str| millis.parse::<u128>().unwrap().saturating_sub(time.as_millis());
+        let copies: HashMap<String, String> = redis.hgetall("visits:{one}:parked:two").unwrap();
+        for (id, copy) in copies {
+            let parts: Vec<&str> = copy.splitn(3, ' ').collect();
+            let copy = format!("{} {} {}", parts[0], before(parts[1]), parts[2]);
+            let _: i64 = redis.hset("visits:{one}:parked:two", id, copy).unwrap();
+        }
+        let marks: HashMap<String, String> = redis.hgetall("visits:{one}:delivered:two").unwrap();
+        for (id, mark) in marks {
+            let _: i64 = redis.hset("visits:{one}:delivered:two", id, before(&mark).to_string()).unwrap();
+        }
+    }
+
+    fn take_parking_room(&self, bytes: u64) {
+        let _: i64 = self.server.connect().hset("visits:{one}:parking", OWNER, bytes).unwrap();
     }
 
     fn spoil(&self, page: &PageId) {

@@ -13,6 +13,8 @@ const PAGE: usize = 3;
 
 #[derive(Clone, Debug)]
 struct Stored {
+    /// From 1 in the order of their coming: a cursor that copies deleted meanwhile do not move.
+    number: u64,
     batch: Arc<Batch>,
     sealed: Moment,
     delivered: Option<(u64, Moment)>,
@@ -25,6 +27,7 @@ pub(super) struct ParkedCopies {
     pub(super) claimed: u64,
     aside: Vec<Unreadable>,
     marks: u64,
+    parked: u64,
 }
 
 impl ParkedCopies {
@@ -39,7 +42,9 @@ impl ParkedCopies {
             return Parked::Full;
         }
         for (batch, age) in &park.batches {
-            let stored = Stored { batch: Arc::clone(batch), sealed: now.before(*age), delivered: None };
+            self.parked += 1;
+            let (number, sealed) = (self.parked, now.before(*age));
+            let stored = Stored { number, batch: Arc::clone(batch), sealed, delivered: None };
             copies.entry(id(batch)).or_insert(stored);
         }
         Parked::Taken
@@ -52,17 +57,16 @@ impl ParkedCopies {
 
     pub(super) fn page(&self, owner: &ShardName, cursor: u64, now: Moment) -> ParkedPage {
         let Some(copies) = self.owners.get(owner) else { return ParkedPage::default() };
-        let from = usize::try_from(cursor).unwrap_or(usize::MAX);
-        let page = copies.iter().skip(from).take(PAGE).map(|(id, stored)| ParkedCopy {
+        let mut rest: Vec<_> = copies.iter().filter(|(_, stored)| stored.number > cursor).collect();
+        rest.sort_by_key(|(_, stored)| stored.number);
+        let next = rest.get(PAGE).map_or(0, |_| rest[PAGE - 1].1.number);
+        let copies = rest.into_iter().take(PAGE).map(|(id, stored)| ParkedCopy {
             id: *id,
             batch: Arc::clone(&stored.batch),
             age: now.since(stored.sealed),
             delivered: stored.delivered.map(|(at, time)| Mark { at, age: now.since(time) }),
         });
-        let copies_read: Vec<ParkedCopy> = page.collect();
-        let next = from + copies_read.len();
-        let next = if next < copies.len() { next as u64 } else { 0 };
-        ParkedPage { copies: copies_read, unreadable: Vec::new(), next }
+        ParkedPage { copies: copies.collect(), unreadable: Vec::new(), next }
     }
 
     pub(super) fn mark(&mut self, owner: &ShardName, ids: &[BatchId], now: Moment) {

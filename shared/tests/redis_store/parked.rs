@@ -1,0 +1,167 @@
+//! Parked copies in Redis: what else may be found at their keys stops nothing and is put aside.
+
+use crate::helpers::{WRITER, batch, configure, page, store};
+use redis::{Commands, Connection};
+use std::time::Duration;
+use test_support::RedisServer;
+use visits_core::clock::Clock;
+use visits_core::parking::{Delivery, deliver};
+use visits_core::ring::Ring;
+use visits_core::shard::Weight;
+use visits_core::store::parking::{Park, Parked, Parking};
+use visits_core::store::redis::RedisStore;
+use visits_core::store::{Store, StoreError};
+use visits_core::timing::Timing;
+
+const COPIES: &str = "visits:{two}:parked:one";
+const MARKS: &str = "visits:{two}:delivered:one";
+const OWNERS: &str = "visits:{two}:parking";
+const ASIDE: &str = "visits:{two}:aside";
+
+/// Shards `one`, the owner, and `two`, where copies are parked, each on a server of its own.
+struct World {
+    store: RedisStore,
+    _owner: RedisServer,
+    refuge: RedisServer,
+}
+
+fn world() -> World {
+    let (owner, refuge) = (RedisServer::start(), RedisServer::start());
+    let store = store(&format!("one={},two={}", owner.url(), refuge.url()));
+    World { store, _owner: owner, refuge }
+}
+
+fn id(number: u64) -> String {
+    format!("{WRITER}:{number}")
+}
+
+impl World {
+    fn redis(&self) -> Connection {
+        self.refuge.connect()
+    }
+
+    async fn park(&self, number: u64) -> Result<Parked, StoreError> {
+        let batches = vec![batch(number, &[("home", 1)])];
+        self.store.park(1, &Park { owner: "one".parse().unwrap(), writer: WRITER, batches }).await
+    }
+
+    async fn deliver(&self) -> Delivery {
+        let shards = ["one", "two"].map(|name| (name.parse().unwrap(), Weight::default()));
+        let (ring, clock) = (Ring::new(shards).unwrap(), Clock::system());
+        deliver(&self.store, &ring, &clock, Timing::REAL, Duration::from_secs(10)).await
+    }
+
+    async fn counted(&self) -> u64 {
+        self.store.total(0, &page("home")).await.unwrap()
+    }
+}
+
+#[tokio::test]
+async fn copies_go_from_one_server_to_the_other_and_leave_nothing_behind() {
+    let world = world();
+    for number in 1..=30 {
+        assert_eq!(world.park(number).await, Ok(Parked::Taken));
+    }
+    assert_eq!(world.deliver().await.visits_delivered, 30);
+    let mut redis = world.redis();
+    let marks: Vec<String> = redis.hkeys(MARKS).unwrap();
+    assert_eq!(marks.len(), 30);
+    for mark in marks {
+        let _: i64 = redis.hincr(MARKS, mark, -61_000).unwrap();
+    }
+    let second = world.deliver().await;
+    assert_eq!((second.copies_removed, second.visits_delivered, second.calls_failed), (30, 0, 0));
+    assert_eq!((redis.exists(&[COPIES, MARKS, OWNERS, ASIDE]), world.counted().await), (Ok(0), 30));
+}
+
+#[tokio::test]
+async fn a_copy_is_kept_as_text_that_an_operator_can_read() {
+    let world = world();
+    world.park(1).await.unwrap();
+    let mut redis = world.redis();
+    let copy: String = redis.hget(COPIES, id(1)).unwrap();
+    let parts: Vec<&str> = copy.splitn(3, ' ').collect();
+    assert_eq!((parts[0], parts[2], parts[1].len()), ("1", r#"[["home",1]]"#, 13), "{copy}");
+    let bytes: u64 = redis.hget(OWNERS, "one").unwrap();
+    assert_eq!(bytes, (id(1).len() + copy.len()) as u64);
+}
+
+#[tokio::test]
+async fn damaged_copies_are_set_aside_with_the_reason_and_the_others_are_delivered() {
+    let world = world();
+    world.park(1).await.unwrap();
+    let mut redis = world.redis();
+    let now = "1700000000000";
+    let damaged = [
+        (id(2), format!(r#"2 {now} [["home",1]]"#), "its format is 2"),
+        (id(3), format!(r#"1 {now} [["home",1"#), "not a JSON list"),
+        (id(4), "1".to_owned(), "cut off"),
+        (id(5), format!(r#"1 {now} [["a\u0007b",1]]"#), "control character"),
+        (id(6), format!(r#"1 {now} [["home",1],["home",1]]"#), "twice"),
+        (id(7), format!(r#"1 {now} [["home",-1]]"#), "not a JSON list"),
+        ("nonsense".to_owned(), format!(r#"1 {now} [["home",1]]"#), "its name"),
+        (id(8), format!(r#"1 {now} [["home",1]]"#), "older than"),
+    ];
+    for (field, value, _) in &damaged {
+        let _: i64 = redis.hset(COPIES, field, value).unwrap();
+    }
+    let delivery = world.deliver().await;
+    assert_eq!((delivery.visits_delivered, delivery.copies_set_aside), (1, damaged.len()));
+    for (field, value, reason) in &damaged {
+        let aside: String = redis.hget(ASIDE, format!("one:{field}")).unwrap();
+        let (why, kept) = aside.split_once('\n').unwrap();
+        assert!(why.contains(reason) && kept == value, "{field}: {aside}");
+    }
+    assert_eq!((redis.hlen(COPIES), world.counted().await), (Ok(1), 1));
+    assert_eq!(world.deliver().await.copies_set_aside, 0);
+}
+
+#[tokio::test]
+async fn a_key_of_another_type_is_moved_out_of_the_way() {
+    let world = world();
+    let mut redis = world.redis();
+    let _: () = redis.set(COPIES, "not a hash").unwrap();
+    assert_eq!(world.deliver().await, Delivery::default());
+    let moved: Vec<String> = redis.keys(format!("{ASIDE}:one:*")).unwrap();
+    assert_eq!(redis.get::<_, String>(&moved[0]).unwrap(), "not a hash");
+    let _: () = redis.set(COPIES, "again").unwrap();
+    assert_eq!(world.park(1).await, Ok(Parked::Taken));
+    let _: () = redis.set(MARKS, "no marks").unwrap();
+    assert_eq!(world.deliver().await, Delivery { copies_tried: 1, visits_delivered: 1, ..Delivery::default() });
+    assert_eq!((redis.keys::<_, Vec<String>>(format!("{ASIDE}:one:*")).unwrap().len(), redis.hlen(MARKS)), (3, Ok(1)));
+}
+
+#[tokio::test]
+async fn a_damaged_list_of_owners_hides_no_copies() {
+    let world = world();
+    world.park(1).await.unwrap();
+    let mut redis = world.redis();
+    let _: () = redis.set(OWNERS, "not a hash").unwrap();
+    assert_eq!(world.deliver().await.visits_delivered, 1);
+    assert!(matches!(world.park(2).await, Err(StoreError::Refused { .. })), "no room can be told: another shard may");
+    let _: i64 = redis.del(OWNERS).unwrap();
+    assert_eq!(world.park(2).await, Ok(Parked::Taken));
+}
+
+#[tokio::test]
+async fn a_shard_out_of_memory_takes_no_part_of_the_copies() {
+    let world = world();
+    world.park(1).await.unwrap();
+    let mut redis = world.redis();
+    let before: Vec<String> = redis.hkeys(COPIES).unwrap();
+    configure(&mut redis, "maxmemory", "1");
+    assert!(matches!(world.park(2).await, Err(StoreError::Refused { .. })));
+    assert_eq!(redis.hkeys::<_, Vec<String>>(COPIES).unwrap(), before);
+    configure(&mut redis, "maxmemory", "0");
+    assert_eq!(world.deliver().await.visits_delivered, 1);
+}
+
+#[tokio::test]
+async fn two_deliverers_at_once_bring_each_batch_once() {
+    let world = world();
+    for number in 1..=200 {
+        world.park(number).await.unwrap();
+    }
+    let (one, two) = tokio::join!(world.deliver(), world.deliver());
+    assert_eq!((one.visits_delivered + two.visits_delivered, world.counted().await), (200, 200));
+}
