@@ -1,12 +1,12 @@
 //! What a proxy and its connections share: the faults to come and the counters.
 
-use crate::end::{End, Lift};
+use crate::end::{self, End, Lift};
 use crate::plan::Plan;
 use crate::{Counters, Fault};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
-use tokio::time::{self, Instant};
+use tokio::time;
 
 /// Shared between a proxy's handle and its thread.
 #[derive(Debug)]
@@ -131,6 +131,6 @@ impl Watch {
 
     /// The lift of a silence that begins now.
     pub(crate) fn lift(&self, stall: Option<Duration>) -> Lift {
-        Lift { set: self.seen, until: stall.map(|stall| Instant::now() + stall) }
+        Lift { set: self.seen, until: stall.map(end::after) }
     }
 }

@@ -28,7 +28,8 @@ impl Counters {
         self.delivered_late.load(Ordering::SeqCst)
     }
 
-    /// Faults that struck, of all kinds: one for each command or connection.
+    /// Faults that struck, of all kinds: one for each command or connection, counted when it was chosen. A
+    /// `CutAfterApply` whose answer never comes is counted too.
     pub fn faults(&self) -> u64 {
         self.faults.iter().map(|count| count.load(Ordering::SeqCst)).sum()
     }

@@ -1,6 +1,15 @@
 //! How the relaying on a connection ends.
 
+use std::time::Duration;
 use tokio::time::Instant;
+
+/// Longer than any test: 30 years.
+const FOREVER: Duration = Duration::from_hours(30 * 365 * 24);
+
+/// `delay` from now, for any delay.
+pub(crate) fn after(delay: Duration) -> Instant {
+    Instant::now() + delay.min(FOREVER)
+}
 
 /// Why nothing more is relayed on a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

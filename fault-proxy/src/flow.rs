@@ -2,7 +2,7 @@
 
 use crate::Fault;
 use crate::control::{Control, Watch};
-use crate::end::End;
+use crate::end::{self, End};
 use crate::replies::{Mark, Replies};
 use crate::requests::{self, Piece, Requests};
 use bytes::BytesMut;
@@ -80,7 +80,7 @@ impl Flow {
         let muted = |late| Mark::Stop(End::Muted { late, lift: watch.lift(strike.stall) });
         let (due, mark) = match strike.fault {
             Fault::None => (now, Mark::Pass),
-            Fault::Delay(delay) => (now + delay, Mark::Pass),
+            Fault::Delay(delay) => (end::after(delay), Mark::Pass),
             Fault::CutAfterApply => (now, Mark::Withhold),
             Fault::CutBeforeApply => (now, Mark::Stop(End::Cut)),
             Fault::Refuse => (now, Mark::Stop(End::Reset)),

@@ -31,6 +31,7 @@ mod control;
 mod counters;
 mod end;
 mod fault;
+mod finish;
 mod flow;
 mod listener;
 mod plan;

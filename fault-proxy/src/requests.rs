@@ -71,6 +71,8 @@ pub(crate) fn name(command: &[u8]) -> Option<&[u8]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
 
     fn pieces(chunks: &[&str]) -> Vec<Piece> {
         let mut requests = Requests::new();
@@ -113,5 +115,24 @@ mod tests {
         assert_eq!(name(b"*1\r\n$\n"), None);
         assert_eq!(name(b"*1\r\n$9\r\nGET\r\n"), None);
         assert_eq!(name(b"*1\r\n*0\r\n"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_come_through_unchanged(
+            chunks in vec(r"[*$0-3\r\nA-]{0,6}|\*1\r\n\$1\r\nA\r\n|\*[12]\r\n\$[0-3]\r\n", 0..12),
+        ) {
+            let chunks: Vec<&str> = chunks.iter().map(String::as_str).collect();
+            let mut requests = Requests::new();
+            let mut passed = BytesMut::new();
+            for chunk in &chunks {
+                requests.buffer().extend_from_slice(chunk.as_bytes());
+                while let Some(Piece::Command(bytes) | Piece::Raw(bytes)) = requests.next() {
+                    passed.unsplit(bytes);
+                }
+            }
+            passed.unsplit(requests.buffer().split());
+            prop_assert_eq!(passed, BytesMut::from(chunks.concat().as_bytes()));
+        }
     }
 }
