@@ -39,6 +39,11 @@ struct Data {
     parked: ParkedCopies,
 }
 
+/// Longest way of a call that is late. A connection that gets no acknowledgement is given up after some 15
+/// minutes (Linux' `tcp_retries2`), and a server reads what has come as soon as it does anything. Settled sets
+/// ([`Timing::settled_set_kept`]) are kept for longer, since a call later than that could count once more.
+const LATEST: Duration = Duration::from_mins(30);
+
 /// A call whose answer nobody waits for any more.
 #[derive(Clone, Debug)]
 enum LateCall {
@@ -52,7 +57,7 @@ struct Shard {
     saved: Data,
     faults: VecDeque<Option<Fault>>,
     down: Option<Fault>,
-    late: Vec<LateCall>,
+    late: Vec<(Moment, LateCall)>,
     broken: Vec<PageId>,
     calls: u64,
 }
@@ -85,8 +90,9 @@ impl MemoryStore {
     pub fn deliver_late(&self, shard: ShardIndex) {
         let now = self.clock.now();
         let mut shard = self.shard(shard);
-        while let Some(call) = shard.late.pop() {
+        while let Some((sent, call)) = shard.late.pop() {
             match call {
+                _ if now.since(sent) > LATEST => {}
                 LateCall::Apply(call) => drop(shard.apply(&call, now)),
                 LateCall::Park(park) => drop(shard.data.parked.park(&park, now)),
             }
@@ -122,12 +128,12 @@ impl MemoryStore {
 
     /// Copies parked on all shards.
     pub fn copies(&self) -> usize {
-        (0..self.shards.len()).map(|shard| self.shard(shard).data.parked.len()).sum()
+        (0..self.shards.len()).map(|shard| self.copies_on(shard)).sum()
     }
 
-    /// Visits in parked copies that are not marked as delivered.
-    pub fn undelivered(&self) -> u64 {
-        (0..self.shards.len()).map(|shard| self.shard(shard).data.parked.undelivered()).sum()
+    /// Copies parked on `shard`.
+    pub fn copies_on(&self, shard: ShardIndex) -> usize {
+        self.shard(shard).data.parked.len()
     }
 
     /// Copies set aside on all shards.
@@ -231,7 +237,7 @@ impl Store for MemoryStore {
         {
             let mut shard = self.shard(shard);
             if shard.next_fault() == Some(Fault::Late) {
-                shard.late.push(LateCall::Apply(call.clone()));
+                shard.late.push((now, LateCall::Apply(call.clone())));
             }
         }
         self.call(shard, |shard| shard.apply(call, now)).await
@@ -259,7 +265,7 @@ impl Parking for MemoryStore {
         {
             let mut shard = self.shard(shard);
             if shard.next_fault() == Some(Fault::Late) {
-                shard.late.push(LateCall::Park(park.clone()));
+                shard.late.push((now, LateCall::Park(park.clone())));
             }
         }
         self.call(shard, |shard| shard.data.parked.park(park, now)).await

@@ -101,12 +101,6 @@ impl ParkedCopies {
         before - copies.len()
     }
 
-    /// Visits in copies, whoever's they are, that no owner is known to have.
-    pub(super) fn undelivered(&self) -> u64 {
-        let copies = self.owners.values().flat_map(BTreeMap::values);
-        copies.filter(|stored| stored.delivered.is_none()).map(|stored| stored.batch.visits()).sum()
-    }
-
     pub(super) fn aside(&self) -> usize {
         self.aside.len()
     }

@@ -1,0 +1,65 @@
+//! Random schedules of visits, flushes, sweeps, deliveries, faults, freezes and crashes against a plain sum.
+//!
+//! The reference is a map from page to visits taken. Whatever happens, no page may ever show more; and
+//! once every shard answers again, a page shows exactly that, as long as its writers live. A failure found
+//! is kept below as a named regression with its steps. `PROPTEST_CASES=40000` runs more of them.
+
+mod steps;
+mod world;
+
+use proptest::prelude::*;
+use steps::{Step, peaceful, with_crashes, with_deaths, with_everything};
+use world::{World, run, run_on_careful_disks};
+
+fn assert_exact(steps: &[Step]) {
+    let world = run(steps);
+    for (page, taken) in &world.taken {
+        assert_eq!(world.counted(page), *taken, "{page}");
+    }
+}
+
+fn assert_only_the_dead_lose(world: &World) {
+    let taken: u64 = world.taken.values().sum();
+    let counted: u64 = world.taken.keys().map(|page| world.counted(page)).sum();
+    assert!(taken - counted <= world.died, "{taken} taken, {counted} counted, {} died", world.died);
+}
+
+/// `PROPTEST_CASES`, or some that take a second or two.
+fn config() -> ProptestConfig {
+    let default = ProptestConfig::default();
+    let cases = if std::env::var_os("PROPTEST_CASES").is_some() { default.cases } else { 512 };
+    ProptestConfig { cases, ..default }
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn every_visit_of_a_living_writer_counts_exactly_once(steps in prop::collection::vec(peaceful(), 1..80)) {
+        assert_exact(&steps);
+    }
+
+    #[test]
+    fn writers_heal_shards_that_lose_what_they_had_acknowledged(steps in prop::collection::vec(with_crashes(), 1..80)) {
+        assert_exact(&steps);
+    }
+
+    #[test]
+    fn a_dead_environment_loses_at_most_what_it_held_and_had_not_parked(
+        steps in prop::collection::vec(with_deaths(), 1..80),
+    ) {
+        assert_only_the_dead_lose(&run(&steps));
+    }
+
+    #[test]
+    fn no_crash_takes_what_a_living_writer_or_a_parked_copy_answers_for(
+        steps in prop::collection::vec(with_everything(), 1..120),
+    ) {
+        assert_only_the_dead_lose(&run_on_careful_disks(&steps));
+    }
+
+    #[test]
+    fn whatever_happens_nothing_is_counted_twice(steps in prop::collection::vec(with_everything(), 1..120)) {
+        run(&steps);
+    }
+}
