@@ -47,12 +47,12 @@ impl Outbox {
 
     /// The unresolved batches to send in one call: the oldest, as many as fit `max_pages`, at least one.
     pub fn next_to_send(&self, max_pages: usize) -> Vec<Arc<Batch>> {
-        fitting(self.entries.iter().filter_map(Entry::sendable), max_pages, |batch| batch.pages())
+        fitting(self.entries.iter().filter_map(Entry::sendable), max_pages, Batch::pages)
     }
 
     /// The unresolved batches of which no copy is parked, the oldest, as many as fit `max_bytes`, at least one.
     pub fn next_to_park(&self, max_bytes: usize) -> Vec<Arc<Batch>> {
-        fitting(self.entries.iter().filter_map(Entry::unparked), max_bytes, |batch| batch.bytes())
+        fitting(self.entries.iter().filter_map(Entry::unparked), max_bytes, Batch::bytes)
     }
 
     /// Copies of these batches were sent to another shard; `certain` if it answered that it has them.

@@ -54,7 +54,11 @@ pub async fn deliver<S: Parking>(store: &S, ring: &Ring, clock: &Clock, timing: 
         for (name, _) in run.answer(owners).unwrap_or_default() {
             let owner = ring.shards().iter().position(|shard| shard.as_str() == name);
             let Some(owner) = owner else {
-                tracing::error!(shard = ring.name(shard).as_str(), owner = name, "copies for a shard that is not configured");
+                tracing::error!(
+                    shard = ring.name(shard).as_str(),
+                    owner = name,
+                    "copies for a shard that is not configured"
+                );
                 continue;
             };
             if !run.deliver_for(shard, owner, || over(started, clock.now(), budget)).await {
@@ -90,12 +94,12 @@ impl<S: Parking> Run<'_, S> {
 
     /// The answer, or nothing for an error, which is counted and logged.
     fn answer<T>(&mut self, answer: Result<T, StoreError>) -> Option<T> {
-        answer
-            .inspect_err(|error| {
-                self.done.calls_failed += 1;
-                tracing::warn!(%error, "a delivery failed");
-            })
-            .ok()
+        answer.inspect_err(|error| self.failed(error)).ok()
+    }
+
+    fn failed(&mut self, error: &StoreError) {
+        self.done.calls_failed += 1;
+        tracing::warn!(%error, "a delivery failed");
     }
 }
 

@@ -103,9 +103,9 @@ pub enum StoreError {
         /// What it said, for the log only.
         reason: String,
     },
-    /// The server is not the one that this shard's name stands for.
-    #[error("shard {shard} is at the wrong server: {reason}")]
-    WrongServer {
+    /// The server is not the one that this shard's name stands for, or would not keep what it is given.
+    #[error("the server of shard {shard} cannot be used: {reason}")]
+    UnfitServer {
         /// The shard's name.
         shard: String,
         /// What was found there and what to do.

@@ -3,7 +3,7 @@
 use super::Run;
 use crate::batch::{BatchId, MAX_BATCH_PAGES, Sequence, WriterId};
 use crate::store::parking::{Mark, ParkedCopy, ParkedPage, Parking, Unreadable};
-use crate::store::{Applied, Apply, ShardIndex, Standing};
+use crate::store::{Applied, Apply, ShardIndex, Standing, StoreError};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -11,11 +11,11 @@ use std::sync::Arc;
 #[derive(Default)]
 struct Findings {
     /// They are applied, and bear no mark that would still hold.
-    to_mark: Vec<BatchId>,
+    mark: Vec<BatchId>,
     /// They have been applied for long enough.
-    to_remove: Vec<(BatchId, Mark)>,
+    remove: Vec<(BatchId, Mark)>,
     /// They can never be applied.
-    to_set_aside: Vec<Unreadable>,
+    aside: Vec<Unreadable>,
 }
 
 pub(super) async fn deliver_page<S: Parking>(
@@ -24,7 +24,7 @@ pub(super) async fn deliver_page<S: Parking>(
     owner: ShardIndex,
     page: ParkedPage,
 ) {
-    let mut findings = Findings { to_set_aside: page.unreadable, ..Findings::default() };
+    let mut findings = Findings { aside: page.unreadable, ..Findings::default() };
     for (writer, copies) in calls(page.copies) {
         if run.down.contains(&owner) {
             break;
@@ -32,13 +32,20 @@ pub(super) async fn deliver_page<S: Parking>(
         run.done.copies_tried += copies.len();
         let batches = copies.iter().map(|copy| (Arc::clone(&copy.batch), copy.age)).collect();
         let call = Apply { writer, base: Sequence::FIRST, batches, standing: Standing::Delivered };
-        let answer = run.store.apply(owner, &call).await;
-        match run.answer(answer) {
-            Some(applied) => {
+        match run.store.apply(owner, &call).await {
+            Ok(applied) => {
                 run.done.visits_delivered += fresh_visits(&applied, &copies);
                 findings.learn(&applied, &copies, run);
             }
-            None => drop(run.down.insert(owner)),
+            Err(error) => {
+                // An owner that refuses one writer's batches may take the next one's.
+                if let StoreError::Refused { reason, .. } = &error {
+                    findings.learn_of_refusal(reason, &copies);
+                } else {
+                    run.down.insert(owner);
+                }
+                run.failed(&error);
+            }
         }
     }
     note(run, shard, owner, findings).await;
@@ -70,18 +77,29 @@ fn fresh_visits(applied: &Applied, copies: &[ParkedCopy]) -> u64 {
 }
 
 impl Findings {
+    /// A key of another type where the writer's applied set belongs never changes by itself.
+    fn learn_of_refusal(&mut self, reason: &str, copies: &[ParkedCopy]) {
+        if reason.contains("WRONGTYPE") {
+            let aside = |copy: &ParkedCopy| Unreadable {
+                field: copy.id.to_string().into_bytes(),
+                reason: format!("its owner refuses it: {reason}"),
+            };
+            self.aside.extend(copies.iter().map(aside));
+        }
+    }
+
     fn learn<S>(&mut self, applied: &Applied, copies: &[ParkedCopy], run: &Run<'_, S>) {
         for copy in copies {
             let (id, sequence) = (copy.id, copy.id.sequence);
             match copy.delivered {
                 _ if applied.expired.contains(&sequence) => {
                     let reason = format!("older than {:?}", run.timing.max_batch_age);
-                    self.to_set_aside.push(Unreadable { field: id.to_string().into_bytes(), reason });
+                    self.aside.push(Unreadable { field: id.to_string().into_bytes(), reason });
                 }
                 // Applied only now, whatever a mark says: its owner had lost it.
-                _ if applied.fresh.contains(&sequence) => self.to_mark.push(id),
-                None => self.to_mark.push(id),
-                Some(mark) if mark.age >= run.timing.delivered_kept => self.to_remove.push((id, mark)),
+                _ if applied.fresh.contains(&sequence) => self.mark.push(id),
+                None => self.mark.push(id),
+                Some(mark) if mark.age >= run.timing.delivered_kept => self.remove.push((id, mark)),
                 Some(_) => {}
             }
         }
@@ -91,21 +109,21 @@ impl Findings {
 /// Writes down at the copies what was found.
 async fn note<S: Parking>(run: &mut Run<'_, S>, shard: ShardIndex, owner: ShardIndex, findings: Findings) {
     let (store, owner) = (run.store, run.ring.name(owner));
-    let Findings { to_mark, to_remove, to_set_aside } = findings;
-    if !to_mark.is_empty() {
-        let marked = store.mark_delivered(shard, owner, &to_mark).await;
+    let Findings { mark, remove, aside } = findings;
+    if !mark.is_empty() {
+        let marked = store.mark_delivered(shard, owner, &mark).await;
         run.answer(marked);
     }
-    if !to_remove.is_empty() {
-        let removed = store.remove_delivered(shard, owner, &to_remove).await;
+    if !remove.is_empty() {
+        let removed = store.remove_delivered(shard, owner, &remove).await;
         run.done.copies_removed += run.answer(removed).unwrap_or(0);
     }
-    if !to_set_aside.is_empty() {
-        for one in &to_set_aside {
+    if !aside.is_empty() {
+        for one in &aside {
             let (shard, copy) = (run.ring.name(shard).as_str(), String::from_utf8_lossy(&one.field));
             tracing::error!(shard, owner = owner.as_str(), %copy, reason = one.reason, "a parked copy cannot be delivered");
         }
-        let aside = store.set_aside(shard, owner, &to_set_aside).await;
+        let aside = store.set_aside(shard, owner, &aside).await;
         run.done.copies_set_aside += run.answer(aside).unwrap_or(0);
     }
 }

@@ -79,10 +79,7 @@ pub trait Parking: Store {
     fn park(&self, shard: ShardIndex, park: &Park) -> impl Future<Output = Result<Parked, StoreError>> + Send;
 
     /// The owners of the copies on this shard, with the bytes that they take.
-    fn parked_owners(
-        &self,
-        shard: ShardIndex,
-    ) -> impl Future<Output = Result<Vec<(String, u64)>, StoreError>> + Send;
+    fn parked_owners(&self, shard: ShardIndex) -> impl Future<Output = Result<Vec<(String, u64)>, StoreError>> + Send;
 
     /// A page of the copies for `owner`, from `cursor` on (0: the beginning). A copy may come twice.
     fn parked(

@@ -120,8 +120,8 @@ impl RedisStore {
             let check = self.contact.check(&mut connected.redis, &shard.keys, &shard.config);
             match tokio::time::timeout(self.answer_timeout, check).await {
                 Ok(Ok(identity)) => shard.recognise(&identity, connected.number),
-                Ok(Err(ContactError::WrongServer(reason))) => {
-                    return Err(StoreError::WrongServer { shard: shard.config.name.to_string(), reason });
+                Ok(Err(ContactError::UnfitServer(reason))) => {
+                    return Err(StoreError::UnfitServer { shard: shard.config.name.to_string(), reason });
                 }
                 Ok(Err(ContactError::Redis(error))) if is_server_answer(&error) => {
                     return Err(shard.refused(&error));

@@ -9,24 +9,57 @@ pub(crate) const PAGES: u8 = 6;
 
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
-    Visit { writer: usize, page: u8 },
-    FlushIfDue { writer: usize },
-    Sweep { writer: usize },
+    Visit {
+        writer: usize,
+        page: u8,
+    },
+    FlushIfDue {
+        writer: usize,
+    },
+    Sweep {
+        writer: usize,
+    },
     /// The environment is killed, with nothing said. A new one takes its place.
-    Kill { writer: usize },
+    Kill {
+        writer: usize,
+    },
     /// SIGTERM: the environment has 450 ms. A new one takes its place.
-    Shutdown { writer: usize },
+    Shutdown {
+        writer: usize,
+    },
     /// So many runs of flush-visits' delivery at the same time.
-    Deliver { deliverers: usize },
-    Tidy { shard: usize },
-    Fail { shard: usize, fault: Fault },
-    Down { shard: usize, fault: Fault },
-    Up { shard: usize },
-    DeliverLate { shard: usize },
-    Save { shard: usize },
-    Crash { shard: usize },
-    Pass { seconds: u64 },
-    Freeze { seconds: u64 },
+    Deliver {
+        deliverers: usize,
+    },
+    Tidy {
+        shard: usize,
+    },
+    Fail {
+        shard: usize,
+        fault: Fault,
+    },
+    Down {
+        shard: usize,
+        fault: Fault,
+    },
+    Up {
+        shard: usize,
+    },
+    DeliverLate {
+        shard: usize,
+    },
+    Save {
+        shard: usize,
+    },
+    Crash {
+        shard: usize,
+    },
+    Pass {
+        seconds: u64,
+    },
+    Freeze {
+        seconds: u64,
+    },
 }
 
 fn fault() -> impl Strategy<Value = Fault> {

@@ -48,8 +48,18 @@ impl World {
         let shard = |name: &str| (name.parse::<ShardName>().unwrap(), Weight::default());
         let ring = Ring::new(["a", "b", "c"].map(shard)).unwrap();
         let (saved, now) = ([Duration::ZERO; SHARDS], Duration::ZERO);
-        let mut world =
-            Self { store, ring, time, saved, now, writers: Vec::new(), taken: BTreeMap::new(), died: 0, careful_disks, must_heal: [false; WRITERS] };
+        let mut world = Self {
+            store,
+            ring,
+            time,
+            saved,
+            now,
+            writers: Vec::new(),
+            taken: BTreeMap::new(),
+            died: 0,
+            careful_disks,
+            must_heal: [false; WRITERS],
+        };
         world.writers = (0..WRITERS).map(|_| world.new_writer()).collect();
         world
     }

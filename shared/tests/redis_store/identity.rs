@@ -14,7 +14,7 @@ async fn visit_all(store: &RedisStore, shards: usize) -> Vec<Result<(), StoreErr
 
 fn told(answer: &Result<(), StoreError>) -> &str {
     match answer {
-        Err(StoreError::WrongServer { reason, .. }) => reason,
+        Err(StoreError::UnfitServer { reason, .. }) => reason,
         other => panic!("{other:?}"),
     }
 }
@@ -47,9 +47,9 @@ async fn reading_from_the_wrong_server_is_refused_too() {
     assert_eq!(visit_all(&store(&format!("theirs={}", server.url())), 1).await, [Ok(())]);
     let ours = store(&format!("ours={}", server.url()));
     let home = page("home");
-    assert!(matches!(ours.total(0, &home).await, Err(StoreError::WrongServer { .. })));
-    assert!(matches!(ours.writers(0).await, Err(StoreError::WrongServer { .. })));
-    assert!(matches!(ours.tidy(0).await, Err(StoreError::WrongServer { .. })));
+    assert!(matches!(ours.total(0, &home).await, Err(StoreError::UnfitServer { .. })));
+    assert!(matches!(ours.writers(0).await, Err(StoreError::UnfitServer { .. })));
+    assert!(matches!(ours.tidy(0).await, Err(StoreError::UnfitServer { .. })));
 }
 
 #[tokio::test]

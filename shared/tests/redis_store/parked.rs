@@ -4,6 +4,7 @@ use crate::helpers::{WRITER, batch, configure, page, store};
 use redis::{Commands, Connection};
 use std::time::Duration;
 use test_support::RedisServer;
+use visits_core::batch::WriterId;
 use visits_core::clock::Clock;
 use visits_core::parking::{Delivery, deliver};
 use visits_core::ring::Ring;
@@ -21,14 +22,14 @@ const ASIDE: &str = "visits:{two}:aside";
 /// Shards `one`, the owner, and `two`, where copies are parked, each on a server of its own.
 struct World {
     store: RedisStore,
-    _owner: RedisServer,
+    owner: RedisServer,
     refuge: RedisServer,
 }
 
 fn world() -> World {
     let (owner, refuge) = (RedisServer::start(), RedisServer::start());
     let store = store(&format!("one={},two={}", owner.url(), refuge.url()));
-    World { store, _owner: owner, refuge }
+    World { store, owner, refuge }
 }
 
 fn id(number: u64) -> String {
@@ -129,6 +130,20 @@ async fn a_key_of_another_type_is_moved_out_of_the_way() {
     let _: () = redis.set(MARKS, "no marks").unwrap();
     assert_eq!(world.deliver().await, Delivery { copies_tried: 1, visits_delivered: 1, ..Delivery::default() });
     assert_eq!((redis.keys::<_, Vec<String>>(format!("{ASIDE}:one:*")).unwrap().len(), redis.hlen(MARKS)), (3, Ok(1)));
+}
+
+#[tokio::test]
+async fn an_applied_set_of_another_type_sets_aside_its_writers_copies_and_stops_no_other() {
+    let world = world();
+    world.park(1).await.unwrap();
+    let other = WriterId::from_u128(u128::MAX);
+    let park = Park { owner: "one".parse().unwrap(), writer: other, batches: vec![batch(1, &[("home", 1)])] };
+    world.store.park(1, &park).await.unwrap();
+    let _: () = world.owner.connect().set(format!("visits:{{one}}:applied:{WRITER}"), "not a hash").unwrap();
+    let delivery = world.deliver().await;
+    assert_eq!((delivery.visits_delivered, delivery.copies_set_aside, delivery.owners_waiting), (1, 1, 0));
+    let aside: String = world.redis().hget(ASIDE, format!("one:{}", id(1))).unwrap();
+    assert!(aside.contains("WRONGTYPE"), "{aside}");
 }
 
 #[tokio::test]

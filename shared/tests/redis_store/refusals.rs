@@ -1,7 +1,9 @@
 //! A server that answers with an error has applied nothing; a key that cannot be counted up spoils only
 //! its own page.
 
-use crate::helpers::{WRITER, apply, batch, call, client_ids, configure, contents, page, store_on, total, visit};
+use crate::helpers::{
+    WRITER, apply, batch, call, client_ids, configure, contents, page, store, store_on, total, visit,
+};
 use redis::{Commands, Connection};
 use std::time::Duration;
 use test_support::{RedisServer, ReservedPort, wait_for};
@@ -41,6 +43,35 @@ async fn keys_that_cannot_be_counted_up_are_reported_and_the_rest_applies_once()
     assert!(changed.iter().all(|(key, _)| key.ends_with(":writers") || key.ends_with(":sets")), "{changed:?}");
     assert_eq!((total(&store, "a").await, total(&store, "b").await), (20, 50_000));
     assert_eq!(redis.hget(key("full"), "total"), Ok(MOST.to_owned()));
+}
+
+#[tokio::test]
+async fn a_server_that_may_evict_any_key_is_refused_and_nothing_is_written() {
+    for policy in ["allkeys-lru", "allkeys-lfu", "allkeys-random"] {
+        let server = RedisServer::builder().option("maxmemory-policy", policy).start();
+        let answer = apply(&store_on(&server), &visit()).await;
+        assert!(
+            matches!(&answer, Err(StoreError::UnfitServer { reason, .. }) if reason.contains(policy)
+                && reason.contains("noeviction or volatile-* are accepted")),
+            "{answer:?}"
+        );
+        assert!(contents(&mut server.connect()).is_empty());
+    }
+    for policy in ["noeviction", "volatile-lru", "volatile-ttl"] {
+        let server = RedisServer::builder().option("maxmemory-policy", policy).start();
+        assert!(apply(&store_on(&server), &visit()).await.is_ok(), "{policy}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_forbids_info_is_asked_by_config_and_one_that_forbids_both_is_trusted() {
+    let user = |commands: &str| format!("app on nopass ~* +@all {commands}");
+    for (forbidden, taken) in [("-info", false), ("-info -config", true)] {
+        let server =
+            RedisServer::builder().option("maxmemory-policy", "allkeys-lru").option("user", &user(forbidden)).start();
+        let endpoint = format!("redis_7070={}", server.url().replace("redis://", "redis://app:any@"));
+        assert_eq!(apply(&store(&endpoint), &visit()).await.is_ok(), taken, "{forbidden}");
+    }
 }
 
 #[tokio::test]

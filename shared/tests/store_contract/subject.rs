@@ -9,10 +9,10 @@ use visits_core::batch::{Batch, Sequence, WriterId};
 use visits_core::clock::{Clock, ManualClock};
 use visits_core::config::Config;
 use visits_core::page::PageId;
-use visits_core::store::memory::MemoryStore;
-use visits_core::store::redis::RedisStore;
 use visits_core::shard::ShardName;
+use visits_core::store::memory::MemoryStore;
 use visits_core::store::parking::Parking;
+use visits_core::store::redis::RedisStore;
 use visits_core::store::{Applied, Apply, ShardIndex, Standing, Store};
 
 /// The writer of most claims.

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use visits_core::clock::ManualClock;
 use visits_core::flusher::{FlushReport, Flusher, Limits};
 use visits_core::page::PageId;
-use visits_core::store::memory::MemoryStore;
+use visits_core::store::memory::{Fault, MemoryStore};
 use visits_core::sweep::{FlushOrder, InvokeError};
 
 const SCHEDULE: &str = include_str!("../../../../shared/tests/fixtures/aws/example-eventbridge-schedule.json");
@@ -28,6 +28,7 @@ impl Environments for One {
 struct World {
     handler: Handler<MemoryStore, One>,
     one: One,
+    store: MemoryStore,
     time: ManualClock,
 }
 
@@ -42,17 +43,17 @@ async fn world() -> World {
         flusher.flush_if_due(Duration::from_secs(5)).await;
     }
     let one = One { flusher: Arc::new(flusher), orders: Arc::default() };
-    let handler = Handler::new(store, one.clone(), &config, time.clock());
-    World { handler, one, time }
+    let handler = Handler::new(store.clone(), one.clone(), &config, time.clock());
+    World { handler, one, store, time }
 }
 
 #[tokio::test]
 async fn a_schedules_event_sweeps_who_has_been_idle_for_an_interval() {
     let world = world().await;
     let schedule = serde_json::from_str(SCHEDULE).unwrap();
-    assert_eq!(world.handler.handle(&schedule, 0).await.unwrap(), Summary::default());
+    assert_eq!(world.handler.handle(&schedule, 0).await.unwrap().sweep, Summary::default());
     world.time.advance(Duration::from_secs(30));
-    let summary = world.handler.handle(&schedule, 0).await.unwrap();
+    let summary = world.handler.handle(&schedule, 0).await.unwrap().sweep;
     let expected =
         Summary { writers_known: 1, writers_answered: 1, visits_flushed: 1, rounds: 1, invocations: 1, ..summary };
     assert_eq!(summary, expected);
@@ -61,14 +62,32 @@ async fn a_schedules_event_sweeps_who_has_been_idle_for_an_interval() {
 #[tokio::test]
 async fn an_empty_event_sweeps_everybody_at_once() {
     let world = world().await;
-    assert_eq!(world.handler.handle(&json!({}), 0).await.unwrap().visits_flushed, 1);
+    assert_eq!(world.handler.handle(&json!({}), 0).await.unwrap().sweep.visits_flushed, 1);
+}
+
+#[tokio::test]
+async fn what_is_parked_is_delivered_and_both_summaries_are_one_answer() {
+    let world = world().await;
+    let page = PageId::from_decoded("home").unwrap();
+    let owner = world.handler.ring.owner(page.as_str());
+    world.store.set_down(owner, Some(Fault::Unreachable));
+    world.one.flusher.sweep(Duration::from_secs(5)).await;
+    world.store.set_down(owner, None);
+    let report = world.handler.handle(&json!({}), 0).await.unwrap();
+    assert_eq!((report.delivery.visits_delivered, report.delivery.copies_tried), (1, 1));
+    let answer = serde_json::to_value(report).unwrap();
+    let figures = ["writers_known", "writers_answered", "visits_flushed", "rounds", "sets_removed"];
+    let deliveries = ["copies_tried", "visits_delivered", "copies_removed", "copies_set_aside", "owners_waiting"];
+    for figure in figures.iter().chain(&deliveries) {
+        assert!(answer[figure].is_u64(), "{figure} of {answer}");
+    }
 }
 
 #[tokio::test]
 async fn no_round_is_begun_close_to_the_deadline() {
     let world = world().await;
     let soon = world.time.clock().now().epoch_millis() + 14_000;
-    let summary = world.handler.handle(&json!({}), soon).await.unwrap();
+    let summary = world.handler.handle(&json!({}), soon).await.unwrap().sweep;
     assert_eq!((summary.writers_known, summary.rounds), (1, 0));
 }
 

@@ -63,10 +63,7 @@ fn a_waiting_visit_knows_where_it_stands() {
     assert_eq!(lane.place(sequence, 1, at(200)), Place::Begin, "that call was over before it came");
     let call = begin(&mut lane, at(1_000), false).unwrap();
     lane.answered(&call, &applied(1), at(1_000));
-    assert_eq!(
-        (lane.place(sequence, 0, at(1_000)), lane.place(newcomer, 0, at(1_000))),
-        (Place::Safe, Place::Begin)
-    );
+    assert_eq!((lane.place(sequence, 0, at(1_000)), lane.place(newcomer, 0, at(1_000))), (Place::Safe, Place::Begin));
 }
 
 #[test]

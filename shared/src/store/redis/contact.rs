@@ -3,10 +3,14 @@
 //! A shard's record says who it is. A server keeps a roster of the shards that live on it. A shard whose
 //! record is missing is new, unless the roster shows that the server belongs to others: then its name
 //! points at the wrong server, or two deployments share one, and a count read there would be wrong.
+//!
+//! A server that may evict any key is refused, too: counts and applied sets would vanish. No key of ours has a
+//! TTL, so the `volatile-*` policies evict none.
 
 use super::keys::{self, Keys};
 use crate::batch::WriterId;
 use crate::shard::{Namespace, ShardConfig};
+use futures_util::future::join;
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncCommands, RedisResult, Script};
 
@@ -17,7 +21,7 @@ const FORMAT: &str = "1";
 #[derive(Debug)]
 pub(super) enum ContactError {
     Redis(redis::RedisError),
-    WrongServer(String),
+    UnfitServer(String),
 }
 
 impl From<redis::RedisError> for ContactError {
@@ -47,10 +51,18 @@ impl Contact {
         keys: &Keys,
         shard: &ShardConfig,
     ) -> Result<String, ContactError> {
-        let mut record = self.record(redis, keys, shard, "").await?;
+        // At the same time, so that it costs a cold start no further round trip.
+        let mut beside = redis.clone();
+        let (record, policy) = join(self.record(redis, keys, shard, ""), eviction_policy(&mut beside)).await;
+        if let Some(policy) = policy.filter(|policy| policy.starts_with("allkeys-")) {
+            return Err(ContactError::UnfitServer(format!(
+                "its maxmemory-policy is {policy}, so that it may evict counts; noeviction or volatile-* are accepted"
+            )));
+        }
+        let mut record = record?;
         if record.identity.is_empty() {
             self.check_roster(redis, shard).await?;
-            let identity = WriterId::random().map_err(|error| ContactError::WrongServer(error.to_string()))?;
+            let identity = WriterId::random().map_err(|error| ContactError::UnfitServer(error.to_string()))?;
             record = self.record(redis, keys, shard, &identity.to_string()).await?;
         }
         record.check(&self.namespace, shard)?;
@@ -76,12 +88,27 @@ impl Contact {
         for resident in residents.iter().filter(|name| **name != shard.name.as_str()) {
             let configured = self.shards.iter().find(|other| other.name.as_str() == resident);
             if configured.is_none_or(|other| other.endpoint != shard.endpoint) {
-                return Err(ContactError::WrongServer(wrong_server(resident, configured, &roster)));
+                return Err(ContactError::UnfitServer(wrong_server(resident, configured, &roster)));
             }
         }
         let _: () = redis.sadd(&roster, shard.name.as_str()).await?;
         Ok(())
     }
+}
+
+/// The server's `maxmemory-policy`, from whichever command it allows; `None` where it tells by neither.
+async fn eviction_policy(redis: &mut MultiplexedConnection) -> Option<String> {
+    let info: RedisResult<String> = redis::cmd("INFO").arg("memory").query_async(redis).await;
+    let told = info.ok().and_then(|info| {
+        let line = info.lines().find_map(|line| line.strip_prefix("maxmemory_policy:"))?;
+        Some(line.trim().to_owned())
+    });
+    if told.is_some() {
+        return told;
+    }
+    let config: RedisResult<Vec<String>> =
+        redis::cmd("CONFIG").arg("GET").arg("maxmemory-policy").query_async(redis).await;
+    config.ok()?.into_iter().nth(1)
 }
 
 fn wrong_server(resident: &str, configured: Option<&ShardConfig>, roster: &str) -> String {
@@ -109,13 +136,13 @@ impl Record {
     fn check(&self, namespace: &Namespace, shard: &ShardConfig) -> Result<(), ContactError> {
         if self.format != FORMAT {
             let found = &self.format;
-            return Err(ContactError::WrongServer(format!(
+            return Err(ContactError::UnfitServer(format!(
                 "its layout is version {found}, this program's is {FORMAT}"
             )));
         }
         if self.namespace != namespace.as_str() || self.name != shard.name.as_str() {
             let Self { namespace, name, .. } = self;
-            return Err(ContactError::WrongServer(format!("its record says shard {name} of namespace {namespace}")));
+            return Err(ContactError::UnfitServer(format!("its record says shard {name} of namespace {namespace}")));
         }
         Ok(())
     }

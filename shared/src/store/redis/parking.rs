@@ -37,6 +37,9 @@ impl ParkingScripts {
     }
 }
 
+/// An `HSCAN`'s answer: the cursor to read on from, and fields with their values.
+type Scanned = (u64, Vec<(Vec<u8>, Vec<u8>)>);
+
 /// A name that no key has yet, to move a key to that is in the way.
 fn aside_key(keys: &Keys, owner: &ShardName) -> String {
     static MOVED: AtomicU64 = AtomicU64::new(0);
@@ -102,13 +105,8 @@ impl Parking for RedisStore {
             let (parked, delivered) = (&parked, &delivered);
             async move {
                 let now = server_millis(&mut redis).await?;
-                let (next, found): (u64, Vec<(Vec<u8>, Vec<u8>)>) = redis::cmd("HSCAN")
-                    .arg(parked)
-                    .arg(cursor)
-                    .arg("COUNT")
-                    .arg(PAGE)
-                    .query_async(&mut redis)
-                    .await?;
+                let (next, found): Scanned =
+                    redis::cmd("HSCAN").arg(parked).arg(cursor).arg("COUNT").arg(PAGE).query_async(&mut redis).await?;
                 let fields: Vec<&[u8]> = found.iter().map(|(field, _)| field.as_slice()).collect();
                 let marks: Vec<Option<u64>> = if fields.is_empty() {
                     Vec::new()
