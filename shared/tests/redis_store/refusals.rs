@@ -65,10 +65,10 @@ async fn a_server_that_may_evict_any_key_is_refused_and_nothing_is_written() {
 
 #[tokio::test]
 async fn a_server_that_forbids_info_is_asked_by_config_and_one_that_forbids_both_is_trusted() {
-    let user = |commands: &str| format!("app on nopass ~* +@all {commands}");
     for (forbidden, taken) in [("-info", false), ("-info -config", true)] {
-        let server =
-            RedisServer::builder().option("maxmemory-policy", "allkeys-lru").option("user", &user(forbidden)).start();
+        let server = RedisServer::builder().option("maxmemory-policy", "allkeys-lru").start();
+        let rules = format!("SETUSER app on nopass ~* +@all {forbidden}");
+        let _: () = redis::cmd("ACL").arg(rules.split(' ').collect::<Vec<_>>()).query(&mut server.connect()).unwrap();
         let endpoint = format!("redis_7070={}", server.url().replace("redis://", "redis://app:any@"));
         assert_eq!(apply(&store(&endpoint), &visit()).await.is_ok(), taken, "{forbidden}");
     }

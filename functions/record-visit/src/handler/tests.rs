@@ -131,6 +131,7 @@ async fn a_direct_visit_is_counted_when_it_is_acknowledged() {
 #[tokio::test]
 async fn a_direct_visit_without_an_answer_may_still_be_counted_and_says_so() {
     let world = world_with(Durability::Direct, 10_000);
+    world.store.set_down(0, Some(Fault::Unreachable));
     world.store.fail_next(1, [Some(Fault::AnswerLost)]);
     let answer = world.post("/visit/home").await;
     assert_eq!((answer.status().as_u16(), &body(&answer)["type"]), (503, &json!("urn:visits:problem:not-confirmed")));
@@ -145,8 +146,11 @@ async fn a_direct_visit_without_an_answer_may_still_be_counted_and_says_so() {
 #[tokio::test]
 async fn no_answer_shows_an_internal_error() {
     let world = world_with(Durability::Direct, 10_000);
-    world.store.set_down(1, Some(Fault::Unreachable));
+    for shard in 0..2 {
+        world.store.set_down(shard, Some(Fault::Unreachable));
+    }
     let answer = world.post("/visit/home").await;
+    assert_eq!(answer.status(), 503);
     let text = std::str::from_utf8(answer.body()).unwrap();
     assert!(!text.contains("memory_1") && !text.contains("planned"), "{text}");
 }
