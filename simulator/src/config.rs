@@ -1,0 +1,123 @@
+//! What is deployed: a function's program and its settings.
+
+use std::ops::Range;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// A function to deploy. Start from [`FunctionConfig::new`] and set what differs:
+///
+/// ```
+/// use lambda_simulator::{FunctionConfig, Mode};
+/// use std::time::Duration;
+///
+/// let config = FunctionConfig {
+///     timeout: Duration::from_secs(10),
+///     mode: Mode::ManagedInstances { max_concurrency: 16 },
+///     ..FunctionConfig::new("record-visit", "target/release/record-visit")
+/// };
+/// assert_eq!(config.concurrency_limit, None);
+/// ```
+#[derive(Clone, Debug)]
+pub struct FunctionConfig {
+    /// Its name, unique in a simulator.
+    pub name: String,
+    /// The program that serves it: the `bootstrap` of a deployment.
+    pub program: PathBuf,
+    /// Environment variables of the function. They win over those that the simulator sets.
+    pub env: Vec<(String, String)>,
+    /// Longest invocation, from the event to the runtime's next `/next`. Default: 3 s, as Lambda's.
+    pub timeout: Duration,
+    /// How events reach an environment. Default: [`Mode::OnDemand`].
+    pub mode: Mode,
+    /// Which idle environment serves an event. Default: [`Choice::MostRecentlyUsed`].
+    pub choice: Choice,
+    /// Most invocations at once; further ones are throttled. Default: no limit.
+    pub concurrency_limit: Option<usize>,
+    /// An environment idle for so long is reaped. Default: only on command.
+    pub idle_limit: Option<Duration>,
+    /// Time between an invocation's receipt and its routing, drawn anew for each from this range with
+    /// [`seed`](Self::seed). Default: none.
+    pub start_skew: Range<Duration>,
+    /// Extra time before the process of a new environment starts. Default: none.
+    pub cold_start_delay: Duration,
+    /// Seed of everything that is drawn for this function. Default: 0.
+    pub seed: u64,
+    /// How the process learns for how long it was frozen. Default: not at all.
+    pub frozen_clock: Option<FrozenClockVariable>,
+}
+
+impl FunctionConfig {
+    /// The function `name`, served by `program`, with the default of every setting.
+    pub fn new(name: impl Into<String>, program: impl Into<PathBuf>) -> Self {
+        Self {
+            name: name.into(),
+            program: program.into(),
+            env: Vec::new(),
+            timeout: Duration::from_secs(3),
+            mode: Mode::OnDemand,
+            choice: Choice::MostRecentlyUsed,
+            concurrency_limit: None,
+            idle_limit: None,
+            start_skew: Duration::ZERO..Duration::ZERO,
+            cold_start_delay: Duration::ZERO,
+            seed: 0,
+            frozen_clock: None,
+        }
+    }
+}
+
+/// How events reach an environment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// One event at a time, frozen in between.
+    OnDemand,
+    /// Lambda Managed Instances: several events at the same time, never frozen.
+    ManagedInstances {
+        /// Most events in one environment at the same time; at least 1.
+        max_concurrency: usize,
+    },
+}
+
+impl Mode {
+    /// Most events in one environment at the same time.
+    pub(crate) fn slots(self) -> usize {
+        match self {
+            Self::OnDemand => 1,
+            Self::ManagedInstances { max_concurrency } => max_concurrency.max(1),
+        }
+    }
+}
+
+/// Which of several idle environments serves an event. Lambda promises nothing; in practice the one used
+/// last is preferred.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Choice {
+    /// The one that served last.
+    MostRecentlyUsed,
+    /// The one that has been idle for longest.
+    LeastRecentlyUsed,
+    /// Any, drawn with the function's seed.
+    Random,
+}
+
+/// The environment variable that tells a process where its frozen time is kept.
+///
+/// On Lambda the monotonic clock may stand still while an environment is frozen; SIGSTOP leaves it running.
+/// So each environment has a small file with the total time that it was frozen, in nanoseconds, as exactly
+/// 20 decimal digits. It is rewritten in place, with one write, before each SIGCONT: a program that subtracts it from the
+/// system's monotonic clock has a clock that stops while it is frozen (to within the microseconds that a
+/// signal takes to arrive).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FrozenClockVariable {
+    /// Name of the variable.
+    pub name: String,
+    /// Its value, where `{path}` stands for the file's path.
+    pub value: String,
+}
+
+impl FrozenClockVariable {
+    /// The variable `name` with the file's path as its value.
+    pub fn path_in(name: impl Into<String>) -> Self {
+        Self { name: name.into(), value: "{path}".into() }
+    }
+}
