@@ -1,0 +1,71 @@
+//! What a function is given, and the settings of its deployment.
+
+use crate::bench::{Bench, PROBE, answer, nothing};
+use lambda_simulator::{DeployError, FunctionConfig, http_api_event};
+use serde_json::{Value, json};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+async fn variable(bench: &Bench, name: &str) -> Value {
+    answer(&bench.invoke_and_settle(json!({ "variable": name })).await)["variable"].clone()
+}
+
+#[tokio::test]
+async fn a_function_sees_its_own_variables_and_lambdas_but_not_the_developers() {
+    let bench = Bench::with_variables(&[("VISITS_NAMESPACE", "mine"), ("AWS_REGION", "us-east-1")]);
+    assert_eq!(variable(&bench, "AWS_LAMBDA_FUNCTION_NAME").await, PROBE);
+    assert_eq!(variable(&bench, "AWS_LAMBDA_INITIALIZATION_TYPE").await, "on-demand");
+    assert_eq!(variable(&bench, "AWS_LAMBDA_MAX_CONCURRENCY").await, Value::Null);
+    assert_eq!(variable(&bench, "VISITS_NAMESPACE").await, "mine");
+    assert_eq!(variable(&bench, "AWS_REGION").await, "us-east-1");
+    // Cargo sets it for this test.
+    assert!(std::env::var_os("CARGO_MANIFEST_DIR").is_some());
+    assert_eq!(variable(&bench, "CARGO_MANIFEST_DIR").await, Value::Null);
+}
+
+#[tokio::test]
+async fn an_event_comes_with_its_id_deadline_and_arn() {
+    let bench = Bench::new(|config| config.timeout = Duration::from_secs(100));
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
+    let invocation = bench.invoke(nothing()).await;
+    let seen = answer(&invocation);
+    assert_eq!(seen["request_id"], invocation.request_id);
+    assert_eq!(seen["arn"], "arn:aws:lambda:eu-central-1:123456789012:function:probe");
+    let left = u128::from(seen["deadline"].as_u64().unwrap()) - now;
+    assert!((100_000..160_000).contains(&left), "{left}");
+}
+
+#[tokio::test]
+async fn output_can_be_searched() {
+    let bench = Bench::with_variables(&[]);
+    let id = bench.invoke(nothing()).await.environment;
+    assert!(bench.simulator.output(id).contains("the probe starts"));
+}
+
+#[tokio::test]
+async fn starts_are_skewed_and_cold_starts_delayed_as_told() {
+    let (skew, delay) = (Duration::from_millis(80), Duration::from_millis(70));
+    let bench = Bench::new(|config| {
+        config.start_skew = skew..skew * 2;
+        config.cold_start_delay = delay;
+    });
+    let cold = bench.invoke_and_settle(nothing()).await;
+    assert!(cold.cold_start && cold.time >= skew + delay);
+    let warm = bench.invoke(nothing()).await;
+    assert!(!warm.cold_start && warm.time >= skew);
+}
+
+#[tokio::test]
+async fn a_name_is_deployed_once_and_its_program_must_exist() {
+    let bench = Bench::with_variables(&[]);
+    let again = bench.simulator.deploy(FunctionConfig::new(PROBE, std::env::current_exe().unwrap()));
+    assert!(matches!(again, Err(DeployError::NameTaken(name)) if name == PROBE));
+    let missing = bench.simulator.deploy(FunctionConfig::new("other", "no/such/program"));
+    assert!(matches!(missing, Err(DeployError::NoProgram(program, _)) if program == "no/such/program"));
+}
+
+#[test]
+fn an_http_event_holds_the_decoded_path() {
+    let event = http_api_event("POST", "/visit/a b");
+    assert_eq!((&event["version"], &event["rawPath"]), (&json!("2.0"), &json!("/visit/a b")));
+    assert_eq!(event["requestContext"]["http"]["method"], "POST");
+}
