@@ -35,10 +35,13 @@ async fn main() -> Result<(), Error> {
         Ok(kind) => register_quiet(kind == "stubborn").await,
         Err(_) => {}
     }
+    if env::var_os("PROBE_NEVER_READY").is_some() {
+        std::future::pending::<()>().await;
+    }
     if let Ok(code) = env::var("PROBE_EXIT_AT_START") {
         std::process::exit(code.parse()?);
     }
-    let layer = tower::layer::layer_fn(|inner| service_fn_of_invocations(inner));
+    let layer = tower::layer::layer_fn(after_response);
     Runtime::new(service_fn(handle)).layer(layer).run_concurrent().await
 }
 
@@ -103,7 +106,7 @@ async fn handle(event: LambdaEvent<Value>) -> Result<Value, Error> {
 }
 
 /// Runs the function's service, which sends the response, and then what is to be done after it.
-fn service_fn_of_invocations<S>(
+fn after_response<S>(
     inner: S,
 ) -> impl Service<LambdaInvocation, Response = (), Error = Error, Future: Send> + Clone + Send + 'static
 where

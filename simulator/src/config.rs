@@ -27,6 +27,10 @@ pub struct FunctionConfig {
     pub env: Vec<(String, String)>,
     /// Longest invocation, from the event to the runtime's next `/next`. Default: 3 s, as Lambda's.
     pub timeout: Duration,
+    /// Longest start, from the process' start to its first `/next`; a slower one is killed, and the invocation
+    /// that waits for it times out. Default: 10 s and the default timeout. (Lambda tries again after 10 s, within the
+    /// function's timeout.)
+    pub init_limit: Duration,
     /// How events reach an environment. Default: [`Mode::OnDemand`].
     pub mode: Mode,
     /// Which idle environment serves an event. Default: [`Choice::MostRecentlyUsed`].
@@ -54,6 +58,7 @@ impl FunctionConfig {
             program: program.into(),
             env: Vec::new(),
             timeout: Duration::from_secs(3),
+            init_limit: Duration::from_secs(13),
             mode: Mode::OnDemand,
             choice: Choice::MostRecentlyUsed,
             concurrency_limit: None,

@@ -81,7 +81,7 @@ impl Function {
             let mut fleet = lock(&self.fleet);
             let environment = fleet.live.get_mut(&id).ok_or(EndError::NotAlive(id))?;
             environment.phase = Phase::Ending(Cause::Crash);
-            environment.process.signal(Signal::KILL);
+            environment.process.close();
         }
         Ok(self.end_of(id).await)
     }
@@ -92,9 +92,11 @@ impl Function {
         let Some(mut environment) = fleet.live.remove(&id) else { return };
         let ending = environment.ending(status.as_ref().ok().copied());
         let init_error = environment.init_error.take().filter(|_| environment.phase == Phase::Starting);
+        let timed_out = environment.phase == Phase::Ending(Cause::Timeout);
         // Without an answer, when the simulator itself ends, clients learn that from the closed channel.
         if !fleet.closed {
             environment.slots.clear(|request_id| match (&init_error, status) {
+                _ if timed_out => Answer::timed_out(request_id, self.config.timeout),
                 (Some(error), _) => Answer::error(error.clone()),
                 (None, Ok(status)) => Answer::exited(request_id, *status),
                 (None, Err(reason)) => Answer::not_started(request_id, reason),

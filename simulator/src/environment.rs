@@ -140,14 +140,16 @@ impl Environment {
 
     /// How it ended, given how its process ended; None if that never started.
     pub(crate) fn ending(&self, status: Option<ExitStatus>) -> Ending {
-        let Some(status) = status else { return Ending::NotStarted };
-        match self.phase {
-            Phase::Ending(Cause::Crash) => Ending::Crashed,
-            Phase::Ending(Cause::Timeout) => Ending::TimedOut,
-            Phase::Ending(Cause::Reap { asked: None, .. }) => Ending::Reaped,
-            Phase::Ending(Cause::Reap { killed: true, .. }) => Ending::ShutDownTooSlow,
-            Phase::Ending(Cause::Reap { asked: Some(at), .. }) => Ending::ShutDown { after: at.elapsed(), status },
-            Phase::Starting | Phase::Ready => Ending::Exited(status),
+        match (self.phase, status) {
+            (Phase::Ending(Cause::Crash), _) => Ending::Crashed,
+            (Phase::Ending(Cause::Timeout), _) => Ending::TimedOut,
+            (_, None) => Ending::NotStarted,
+            (Phase::Ending(Cause::Reap { asked: Some(at), killed: false }), Some(status)) => {
+                Ending::ShutDown { after: at.elapsed(), status }
+            }
+            (Phase::Ending(Cause::Reap { asked: Some(_), .. }), _) => Ending::ShutDownTooSlow,
+            (Phase::Ending(Cause::Reap { asked: None, .. }), _) => Ending::Reaped,
+            (Phase::Starting | Phase::Ready, Some(status)) => Ending::Exited(status),
         }
     }
 }

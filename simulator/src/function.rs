@@ -26,7 +26,7 @@ pub(crate) struct Function {
     /// Numbers the environments of all functions.
     pub(crate) numbers: Arc<AtomicU64>,
     pub(crate) fleet: Mutex<Fleet>,
-    /// Woken when an environment became idle or dead.
+    /// Woken when an environment may have become idle, or have room again, or is dead.
     pub(crate) changed: Notify,
 }
 
@@ -127,6 +127,13 @@ impl Function {
         let mut all: Vec<_> = fleet.dead.values().cloned().chain(live).collect();
         all.sort_by_key(|environment| environment.id);
         all
+    }
+
+    /// One of its environments.
+    pub(crate) fn environment(&self, id: EnvironmentId) -> Option<EnvironmentInfo> {
+        let fleet = lock(&self.fleet);
+        let live = fleet.live.get(&id).map(|environment| environment.info(&self.config.name));
+        live.or_else(|| fleet.dead.get(&id).cloned())
     }
 
     /// Whether all its environments are idle or dead.

@@ -1,8 +1,8 @@
 //! The Invoke operation of the Lambda API (2015-03-31), for the AWS SDK and everything else that speaks HTTP.
 
 use crate::function::Function;
+use crate::functions::{Functions, check};
 use crate::http::{Answer, answer, body, header, json};
-use crate::simulator::Functions;
 use crate::{Invocation, InvokeError};
 use http::{Method, Request, StatusCode};
 use hyper::body::{Bytes, Incoming};
@@ -27,7 +27,7 @@ async fn invoke(functions: &Functions, name: &str, request: Request<Incoming>) -
     let kind = header(request.headers(), "x-amz-invocation-type").to_owned();
     let function = functions.find(name).map_err(|error| refusal(&error))?;
     let payload = body(request).await?;
-    crate::simulator::check(&payload).map_err(|error| refusal(&error))?;
+    check(&payload).map_err(|error| refusal(&error))?;
     match kind.as_str() {
         "" | "RequestResponse" => synchronous(function, payload).await,
         "Event" => {

@@ -47,6 +47,12 @@ impl Function {
         let function = Arc::clone(self);
         let api = http::serve(listener, move |request| runtime_api::handle(Arc::clone(&function), id, request));
         let _api = OwnedTask(tokio::spawn(api).abort_handle());
+        let (function, limit) = (Arc::clone(self), self.config.init_limit);
+        let limit = tokio::spawn(async move {
+            tokio::time::sleep(limit).await;
+            function.time_out_start(id);
+        });
+        let _limit = OwnedTask(limit.abort_handle());
         process.wait().await
     }
 }

@@ -72,8 +72,8 @@ impl Function {
                 let function = Arc::clone(self);
                 OwnedTask(tokio::spawn(async move { function.reap_after(id, limit).await }).abort_handle())
             });
-            self.changed.notify_waiters();
         }
+        self.changed.notify_waiters();
     }
 
     fn deliver(self: &Arc<Self>, environment: &mut Environment) {
@@ -111,6 +111,17 @@ impl Function {
         // Refused if the client was answered before: then there is nobody to tell.
         let _ = environment.slots.answer(request_id, Answer::timed_out(request_id, self.config.timeout));
         if self.config.mode == Mode::OnDemand {
+            environment.phase = Phase::Ending(Cause::Timeout);
+            environment.process.signal(Signal::KILL);
+        }
+    }
+
+    /// The end of the time that an environment has to start. What waits for it gets the error of a timeout.
+    pub(crate) fn time_out_start(&self, id: EnvironmentId) {
+        let mut fleet = lock(&self.fleet);
+        if let Ok(environment) = live(&mut fleet, id)
+            && environment.phase == Phase::Starting
+        {
             environment.phase = Phase::Ending(Cause::Timeout);
             environment.process.signal(Signal::KILL);
         }

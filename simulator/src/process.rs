@@ -32,7 +32,7 @@ impl Process {
     pub(crate) fn start(&self, command: &mut Command) -> io::Result<()> {
         let mut stage = lock(&self.0);
         if matches!(*stage, Stage::Closed) {
-            return Err(io::Error::other("the simulator has stopped"));
+            return Err(io::Error::other("the environment has ended before its process started"));
         }
         *stage = Stage::Started(command.spawn()?);
         Ok(())

@@ -1,17 +1,14 @@
 //! The simulator: deployed functions, the ways to invoke them, and commands to their environments.
 
 use crate::ending::EndError;
-use crate::function::Function;
+use crate::functions::{Functions, check};
 use crate::sync::lock;
 use crate::{
     Counts, Ending, EnvironmentId, EnvironmentInfo, FunctionConfig, InvokeError, PendingInvocation, http, invoke_api,
 };
 use hyper::body::Bytes;
-use serde::de::IgnoredAny;
-use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 use std::{fs, io};
 use tempfile::TempDir;
@@ -47,13 +44,6 @@ pub struct Simulator {
     folder: TempDir,
 }
 
-/// The functions of a simulator, by name.
-#[derive(Debug, Default)]
-pub(crate) struct Functions {
-    by_name: Mutex<BTreeMap<String, Arc<Function>>>,
-    numbers: Arc<AtomicU64>,
-}
-
 impl Simulator {
     /// A simulator without functions. Its Invoke API listens on a free loopback port.
     pub fn start() -> io::Result<Self> {
@@ -75,18 +65,8 @@ impl Simulator {
     }
 
     /// Deploys a function. Nothing is started before it is invoked.
-    pub fn deploy(&self, mut config: FunctionConfig) -> Result<(), DeployError> {
-        let program = fs::canonicalize(&config.program);
-        // Absolute, since each environment has a working folder of its own.
-        config.program =
-            program.map_err(|error| DeployError::NoProgram(config.program.display().to_string(), error))?;
-        let mut functions = lock(&self.functions.by_name);
-        if functions.contains_key(&config.name) {
-            return Err(DeployError::NameTaken(config.name));
-        }
-        let (name, folder, numbers) = (config.name.clone(), self.folder.path().to_owned(), &self.functions.numbers);
-        functions.insert(name, Arc::new(Function::new(config, folder, Arc::clone(numbers))));
-        Ok(())
+    pub fn deploy(&self, config: FunctionConfig) -> Result<(), DeployError> {
+        self.functions.deploy(config, self.folder.path())
     }
 
     /// The URL of the Invoke API: the value for `AWS_ENDPOINT_URL_LAMBDA`.
@@ -148,7 +128,7 @@ impl Simulator {
 
     /// One environment.
     pub fn environment(&self, id: EnvironmentId) -> Option<EnvironmentInfo> {
-        self.environments().into_iter().find(|environment| environment.id == id)
+        self.functions.of(id)?.environment(id)
     }
 
     /// What the process of an environment wrote to stdout and stderr so far. Empty if there is none.
@@ -180,32 +160,6 @@ impl Simulator {
     {
         self.runtime.as_ref().expect("the simulator is not being dropped").spawn(task)
     }
-}
-
-impl Functions {
-    /// The function of this name or ARN, with or without a version.
-    pub(crate) fn find(&self, name_or_arn: &str) -> Result<Arc<Function>, InvokeError> {
-        let (_, after) = name_or_arn.rsplit_once("function:").unwrap_or(("", name_or_arn));
-        let name = after.split(':').next().unwrap_or_default();
-        lock(&self.by_name).get(name).cloned().ok_or_else(|| InvokeError::NotFound(name_or_arn.to_owned()))
-    }
-
-    fn all(&self) -> Vec<Arc<Function>> {
-        lock(&self.by_name).values().cloned().collect()
-    }
-
-    fn of(&self, environment: EnvironmentId) -> Option<Arc<Function>> {
-        self.all().into_iter().find(|function| function.environments().iter().any(|known| known.id == environment))
-    }
-}
-
-/// Whether a payload is JSON, or nothing.
-pub(crate) fn check(payload: &[u8]) -> Result<(), InvokeError> {
-    if payload.is_empty() {
-        return Ok(());
-    }
-    let parsed = serde_json::from_slice::<IgnoredAny>(payload);
-    parsed.map(drop).map_err(|error| InvokeError::NotJson(error.to_string()))
 }
 
 impl Drop for Simulator {

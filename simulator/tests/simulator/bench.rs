@@ -24,7 +24,11 @@ impl Bench {
     pub(crate) fn new(edit: impl FnOnce(&mut FunctionConfig)) -> Self {
         let bench = Self { simulator: Simulator::start().unwrap(), folder: TempDir::new().unwrap() };
         // Long enough that no test meets it by accident on a busy machine.
-        let mut config = FunctionConfig { timeout: PATIENCE * 2, ..FunctionConfig::new(PROBE, probe_program()) };
+        let mut config = FunctionConfig {
+            timeout: PATIENCE * 2,
+            init_limit: PATIENCE,
+            ..FunctionConfig::new(PROBE, probe_program())
+        };
         edit(&mut config);
         bench.simulator.deploy(config).unwrap();
         bench

@@ -67,12 +67,12 @@ async fn an_environment_that_stays_idle_is_reaped_if_told() {
 async fn nothing_is_left_when_the_simulator_is_dropped() {
     let bench = Bench::with_variables(&[]);
     let gate = bench.file("never");
-    let idle = bench.invoke_and_settle(nothing()).await.environment;
     let pending = [0, 1].map(|_| bench.simulator.invoke(PROBE, json!({ "wait_for": gate }).to_string()));
-    bench.wait_for_deliveries(3);
+    bench.wait_for_deliveries(2);
+    let frozen = bench.invoke(nothing()).await.environment;
+    until("one is frozen", || bench.state(frozen) == EnvironmentState::Idle);
     let environments = bench.simulator.environments();
-    assert_eq!(environments.len(), 2);
-    assert!(environments.iter().any(|environment| environment.id == idle));
+    assert_eq!(environments.len(), 3);
     let processes = environments.iter().map(|environment| environment.process_id.unwrap());
     let processes: Vec<_> = processes.map(|id| Pid::from_raw(i32::try_from(id).unwrap()).unwrap()).collect();
     assert!(processes.iter().all(|process| test_kill_process(*process).is_ok()));

@@ -35,6 +35,14 @@ async fn a_frozen_environment_can_crash() {
 }
 
 #[tokio::test]
+async fn an_environment_can_crash_before_its_process_starts() {
+    let bench = Bench::new(|config| config.cold_start_delay = Duration::from_millis(100));
+    let id = bench.simulator.prewarm(PROBE).await.unwrap();
+    assert_eq!(bench.simulator.crash(id).await, Ok(Ending::Crashed));
+    assert_eq!(bench.info(id).process_id, None);
+}
+
+#[tokio::test]
 async fn a_process_that_exits_fails_its_invocation() {
     let bench = Bench::with_variables(&[]);
     let failed = bench.invoke(json!({ "exit": 3 })).await;
@@ -48,6 +56,15 @@ async fn a_process_that_exits_fails_its_invocation() {
 async fn a_process_that_exits_at_its_start_fails_the_invocation_that_waits() {
     let bench = Bench::with_variables(&[("PROBE_EXIT_AT_START", "1")]);
     assert_eq!(error(&bench.invoke(nothing()).await)["errorType"], "Runtime.ExitError");
+}
+
+#[tokio::test]
+async fn a_start_that_takes_too_long_is_ended() {
+    let never = [("PROBE_NEVER_READY".to_owned(), "1".to_owned())];
+    let bench = Bench::new(|config| (config.env, config.init_limit) = (never.into(), Duration::from_millis(50)));
+    let failed = bench.invoke(nothing()).await;
+    assert_eq!(error(&failed)["errorType"], "Sandbox.Timedout");
+    assert_eq!(bench.state(failed.environment), EnvironmentState::Dead(Ending::TimedOut));
 }
 
 #[tokio::test]

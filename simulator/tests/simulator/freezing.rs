@@ -1,6 +1,6 @@
 //! When an environment stands still, and for how long it thinks it did.
 
-use crate::bench::{Bench, PATIENCE, answer, nothing, open, until};
+use crate::bench::{Bench, answer, nothing, open, until};
 use lambda_simulator::{EnvironmentId, EnvironmentState, FrozenClockVariable};
 use serde_json::json;
 use std::fs;
@@ -92,5 +92,4 @@ async fn the_frozen_clock_adds_up_and_the_process_knows_where_it_is() {
         assert_eq!(fs::read_to_string(path).unwrap().len(), 20);
         last = total;
     }
-    assert!(last < PATIENCE);
 }
