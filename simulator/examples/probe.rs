@@ -102,6 +102,7 @@ async fn handle(event: LambdaEvent<Value>) -> Result<Value, Error> {
         "deadline": event.context.deadline,
         "arn": event.context.invoked_function_arn,
         "variable": variable,
+        "variables": env::vars().map(|(name, _)| name).collect::<Vec<_>>(),
     }))
 }
 

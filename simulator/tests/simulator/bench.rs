@@ -104,10 +104,10 @@ pub(crate) fn nothing() -> Value {
     json!({})
 }
 
-/// Cargo builds the examples with the tests, into a folder beside theirs.
+/// `cargo test` builds the examples with the tests, into a folder beside theirs; `cargo test --test …` does not.
 fn probe_program() -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let program = test.parent().and_then(|folder| folder.parent()).unwrap().join("examples/probe");
-    assert!(program.is_file(), "no {}: `cargo test -p lambda-simulator --examples` builds it", program.display());
+    assert!(program.is_file(), "no {}: `cargo build -p lambda-simulator --examples` builds it", program.display());
     program
 }
