@@ -49,8 +49,9 @@
 //! Lambda would refuse the invocation until it has scaled.
 //!
 //! # Cost
-//! A thawed and frozen invocation costs some 0.2 ms of processor time in all; an environment costs a process and one
-//! listening socket. Dead environments are remembered until the simulator is dropped, with their output. If the test itself
+//! Measured on two cores, release build, function included: an invocation with its thaw and freeze takes 0.3 ms of
+//! processor time (6,000 a second over 20 environments), one on a managed instance 0.1 ms. An environment costs a
+//! process and one listening socket. Dead environments are remembered until the simulator is dropped, with their output. If the test itself
 //! is killed (SIGKILL), nobody is left to kill what it started: processes that are frozen then stay.
 
 mod config;
