@@ -9,8 +9,9 @@ use std::time::Duration;
 /// A freeze that cannot be mistaken for a slow machine's pause.
 const LONG: Duration = Duration::from_millis(60);
 
+/// The number in a file; 0 as long as nothing was written to it, as when a freeze came before.
 fn number(path: &str) -> u64 {
-    fs::read_to_string(path).unwrap().parse().unwrap()
+    fs::read_to_string(path).unwrap().parse().unwrap_or_default()
 }
 
 fn wait_until_frozen_for(bench: &Bench, id: EnvironmentId, time: Duration) {
