@@ -6,6 +6,7 @@
 //! 2. Time alone forgets nothing: without an answer, every batch stays.
 //! 3. A batch once seen in the applied set and now missing from it was lost by Redis, together with its
 //!    counts, since one script wrote both: it is sent again.
+//!    What was seen on an earlier run of the server proves nothing: the minute begins anew.
 //! 4. [`Outbox::base`] never passes a batch that is still here, so the shard keeps telling them apart.
 //! 5. A batch of which a copy may be parked is never forgotten for room: its content may go, its sequence
 //!    stays, else `base` would pass a copy that may still be delivered after the shard lost it.
@@ -18,8 +19,8 @@ use crate::batch::{Batch, Sequence};
 use crate::clock::Moment;
 use crate::store::Applied;
 use crate::timing::Timing;
-pub use entry::Learned;
 use entry::{Copy, Entry, Fate};
+pub use entry::{Learned, Refuge};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -50,17 +51,18 @@ impl Outbox {
         fitting(self.entries.iter().filter_map(Entry::sendable), max_pages, Batch::pages)
     }
 
-    /// The unresolved batches of which no copy is parked, the oldest, as many as fit `max_bytes`, at least one.
-    pub fn next_to_park(&self, max_bytes: usize) -> Vec<Arc<Batch>> {
-        fitting(self.entries.iter().filter_map(Entry::unparked), max_bytes, Batch::bytes)
+    /// The unresolved batches of which a copy is to be stored elsewhere (or, a minute on, once more, to be sure of
+    /// it): the oldest, as many as fit `max_bytes`, at least one.
+    pub fn next_to_park(&self, max_bytes: usize, now: Moment, timing: &Timing) -> Vec<Arc<Batch>> {
+        let unparked = self.entries.iter().filter_map(|entry| entry.unparked(now, timing));
+        fitting(unparked, max_bytes, Batch::bytes)
     }
 
-    /// Copies of these batches were sent to another shard; `certain` if it answered that it has them.
-    pub fn parked(&mut self, batches: &[Arc<Batch>], certain: bool) {
-        let copy = if certain { Copy::Parked } else { Copy::Maybe };
+    /// Copies of these batches were sent to another shard: to `refuge`, if one answered that it has them.
+    pub fn parked(&mut self, batches: &[Arc<Batch>], refuge: Option<Refuge>, now: Moment, timing: &Timing) {
         for entry in &mut self.entries {
-            if entry.copy != Copy::Parked && batches.iter().any(|batch| batch.sequence() == entry.sequence) {
-                entry.copy = copy;
+            if batches.iter().any(|batch| batch.sequence() == entry.sequence) {
+                entry.parked(refuge, now, timing);
             }
         }
     }
@@ -119,12 +121,12 @@ impl Outbox {
         forgotten
     }
 
-    /// Lets the contents of unresolved batches go that are parked, the oldest first, until `pages` are freed;
-    /// whether that many were.
+    /// Lets the contents of unresolved batches go whose copies are there for good, the oldest first, until
+    /// `pages` are freed; whether that many were.
     pub fn shed(&mut self, pages: usize) -> bool {
         let mut freed = 0;
         for entry in &mut self.entries {
-            if freed < pages && entry.copy == Copy::Parked && entry.seen.is_none() {
+            if freed < pages && entry.copy == Copy::Old && entry.seen.is_none() {
                 freed += entry.batch.take().map_or(0, |batch| batch.pages());
             }
         }
@@ -140,7 +142,7 @@ impl Outbox {
     /// Whether this batch is safe: seen in the applied set, or parked.
     pub fn is_safe(&self, sequence: Sequence) -> bool {
         let here = self.entries.iter().find(|entry| entry.sequence == sequence);
-        here.is_none_or(|entry| entry.seen.is_some() || entry.copy == Copy::Parked)
+        here.is_none_or(|entry| entry.seen.is_some() || entry.is_parked())
     }
 
     /// Nothing is here.
@@ -153,9 +155,9 @@ impl Outbox {
         self.entries.iter().filter_map(Entry::sendable).count()
     }
 
-    /// Those of them that are not parked.
-    pub fn unparked(&self) -> usize {
-        self.entries.iter().filter_map(Entry::unparked).count()
+    /// Those of them of which a copy is to be stored elsewhere.
+    pub fn unparked(&self, now: Moment, timing: &Timing) -> usize {
+        self.entries.iter().filter_map(|entry| entry.unparked(now, timing)).count()
     }
 
     /// Batches of which the shard must be asked: applied and not confirmed yet, or to be delivered by others.
@@ -175,7 +177,7 @@ impl Outbox {
 
     /// Visits among them in batches of which a copy is parked.
     pub fn parked_visits(&self) -> u64 {
-        let parked = self.entries.iter().filter(|entry| entry.seen.is_none() && entry.copy == Copy::Parked);
+        let parked = self.entries.iter().filter(|entry| entry.seen.is_none() && entry.is_parked());
         parked.map(|entry| entry.visits).sum()
     }
 }

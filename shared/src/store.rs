@@ -16,6 +16,12 @@ use std::time::Duration;
 /// Index of a shard in the order of `REDIS_ENDPOINTS`.
 pub type ShardIndex = usize;
 
+/// Which run of a server an answer comes from. It changes when the server restarts or another takes its place,
+/// which is when acknowledged data may be lost: what was seen before such a change proves nothing after it.
+/// 0 where the server does not tell.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Incarnation(pub u64);
+
 /// One call of a writer to a shard: apply these batches, each exactly once, and say what is applied.
 #[derive(Clone, Debug)]
 pub struct Apply {
@@ -57,6 +63,8 @@ impl Standing {
 pub struct Applied {
     /// The writer's applied set after the call.
     pub set: AppliedSet,
+    /// The run of the server that answered.
+    pub incarnation: Incarnation,
     /// The batches among those sent that this call has applied; the others were there before, or expired.
     pub fresh: Vec<Sequence>,
     /// Increments that were skipped because their key holds something else or would overflow.

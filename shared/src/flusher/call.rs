@@ -15,6 +15,9 @@ use std::time::Duration;
 /// given no longer. So an owner and two further shards may be mute within [`super::SHUTDOWN_BUDGET`].
 const SILENCE: Duration = Duration::from_millis(120);
 
+/// At SIGTERM: time between two attempts to bring the same batches to safety.
+const BREATH: Duration = Duration::from_millis(20);
+
 /// What a flush lets keep it from calling a shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Patience {
@@ -65,23 +68,32 @@ impl<S: Parking> Flusher<S> {
 
     /// Sends what one shard has pending, and parks copies of what it does not take.
     async fn send_or_park(&self, shard: ShardIndex, reason: Reason, patience: Patience, tally: &mut Tally) {
+        if reason == Reason::Shutdown {
+            while !self.send_or_park_at_once(shard, tally).await {
+                tokio::time::sleep(BREATH).await;
+            }
+            return;
+        }
         let last = self.lock().lanes[shard].last_open();
         let seal_up_to = (reason != Reason::Retry).then_some(last);
-        if reason != Reason::Shutdown {
-            self.send(shard, reason, patience, tally).await;
-            let urgency = Urgency { seal_up_to, impatient: false, patience: Duration::MAX };
-            return self.park(shard, urgency, tally).await;
-        }
-        let urgency = Urgency { seal_up_to, impatient: true, patience: SILENCE };
+        self.send(shard, reason, patience, tally).await;
+        self.park(shard, Urgency { seal_up_to, impatient: false, patience: Duration::MAX }, tally).await;
+    }
+
+    /// At SIGTERM: sends, and parks as soon as the shard has been silent for [`SILENCE`]. Whether all is safe.
+    async fn send_or_park_at_once(&self, shard: ShardIndex, tally: &mut Tally) -> bool {
+        let urgency = Urgency { seal_up_to: None, impatient: true, patience: SILENCE };
         let mut parking = Tally::default();
         {
-            let mut sending = pin!(self.send(shard, reason, patience, tally));
+            let mut sending = pin!(self.send(shard, Reason::Shutdown, Patience::None, tally));
             if tokio::time::timeout(SILENCE, &mut sending).await.is_err() {
                 join(sending, self.park(shard, urgency, &mut parking)).await;
             }
         }
         self.park(shard, urgency, &mut parking).await;
         *tally = [*tally, parking].into_iter().sum();
+        let lane = &self.lock().lanes[shard];
+        lane.held_visits() == lane.parked_visits()
     }
 
     /// Takes the writer off the sweep's list on every shard that has it there. Returns whether it is off

@@ -5,7 +5,7 @@ use super::backoff::Backoff;
 use crate::batch::{Batch, MAX_BATCH_PAGES, Sequence, WriterId};
 use crate::buffer::Buffer;
 use crate::clock::Moment;
-use crate::outbox::{Learned, Outbox};
+use crate::outbox::{Learned, Outbox, Refuge};
 use crate::page::PageId;
 use crate::policy::Pending;
 use crate::store::{Applied, Apply, Standing};
@@ -162,7 +162,7 @@ impl Lane {
         Pending {
             pages: self.buffer.pages(),
             unresolved: self.outbox.unresolved(),
-            unparked: self.outbox.unparked(),
+            unparked: self.outbox.unparked(now, &self.timing),
             unconfirmed: self.outbox.unconfirmed(),
             in_flight: self.in_flight.is_some(),
             pausing: self.pause(now).is_some(),
@@ -284,7 +284,7 @@ impl Lane {
         if let Some(last) = seal_up_to {
             self.seal_up_to(last, now);
         }
-        let batches = self.outbox.next_to_park(PARK_BYTES);
+        let batches = self.outbox.next_to_park(PARK_BYTES, now, &self.timing);
         if batches.is_empty() {
             return None;
         }
@@ -292,10 +292,10 @@ impl Lane {
         Some(aged(batches, now))
     }
 
-    /// Copies of these batches were sent to another shard; `certain` if it has answered that it has them.
-    pub(super) fn parked(&mut self, batches: &[Arc<Batch>], certain: bool) {
+    /// Copies of these batches were sent to another shard: to `refuge`, if one has answered that it has them.
+    pub(super) fn parked(&mut self, batches: &[Arc<Batch>], refuge: Option<Refuge>, now: Moment) {
         self.parking.ever = true;
-        self.outbox.parked(batches, certain);
+        self.outbox.parked(batches, refuge, now, &self.timing);
     }
 
     /// Takes note whether any shard took the copies.

@@ -4,6 +4,7 @@
 use super::Flusher;
 use super::report::Tally;
 use crate::batch::{Batch, Sequence, WriterId};
+use crate::outbox::Refuge;
 use crate::store::parking::{Park, Parked, Parking};
 use crate::store::{ShardIndex, StoreError};
 use std::sync::Arc;
@@ -49,12 +50,15 @@ impl<S: Parking> Flusher<S> {
         for refuge in self.refuges(owner, park.writer) {
             let answer = tokio::time::timeout(patience, self.store.park(refuge, park)).await;
             match answer {
-                Ok(Ok(Parked::Taken)) => {
-                    self.lock().lanes[owner].parked(&batches, true);
+                Ok(Ok(Parked::Taken(incarnation))) => {
+                    let taken = Some(Refuge { shard: refuge, incarnation });
+                    self.lock().lanes[owner].parked(&batches, taken, self.clock.now());
                     return Some(refuge);
                 }
                 // It may have them all the same.
-                Err(_) | Ok(Err(StoreError::Unknown { .. })) => self.lock().lanes[owner].parked(&batches, false),
+                Err(_) | Ok(Err(StoreError::Unknown { .. })) => {
+                    self.lock().lanes[owner].parked(&batches, None, self.clock.now());
+                }
                 Ok(Ok(Parked::Full) | Err(_)) => {}
             }
             let refuge = self.ring.name(refuge).as_str();

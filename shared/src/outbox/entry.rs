@@ -2,7 +2,7 @@
 
 use crate::batch::{Batch, Sequence};
 use crate::clock::Moment;
-use crate::store::Applied;
+use crate::store::{Applied, Incarnation, ShardIndex};
 use crate::timing::Timing;
 use std::sync::Arc;
 
@@ -13,8 +13,26 @@ pub(super) enum Copy {
     No,
     /// One was sent, and no answer came.
     Maybe,
-    /// One is there.
-    Parked,
+    /// One is there since that answer.
+    Parked(Refuge, Moment),
+    /// One has been there for long enough to be on disk.
+    Old,
+}
+
+/// A shard that has taken a copy, in one run of its server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refuge {
+    /// The shard.
+    pub shard: ShardIndex,
+    /// The run of its server.
+    pub incarnation: Incarnation,
+}
+
+/// A batch seen in the applied set.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sight {
+    at: Moment,
+    incarnation: Incarnation,
 }
 
 #[derive(Debug)]
@@ -23,8 +41,8 @@ pub(super) struct Entry {
     pub(super) visits: u64,
     /// `None` once it left memory for room: then only its parked copy can bring it to its shard.
     pub(super) batch: Option<Arc<Batch>>,
-    /// When the batch was first seen in the applied set; `None` while its outcome is not known.
-    pub(super) seen: Option<Moment>,
+    /// The first sight of the batch in the applied set; `None` while its outcome is not known.
+    pub(super) seen: Option<Sight>,
     pub(super) copy: Copy,
     sealed_at: Moment,
 }
@@ -85,9 +103,33 @@ impl Entry {
         if self.seen.is_none() { self.batch.as_ref() } else { None }
     }
 
-    /// The batch, if it must be sent and no copy of it is known to wait elsewhere.
-    pub(super) fn unparked(&self) -> Option<&Arc<Batch>> {
-        if self.copy == Copy::Parked { None } else { self.sendable() }
+    /// The batch, if it must be sent and a copy of it is to be stored elsewhere: none is known to be there, or
+    /// it has not been there for long enough to outlive a crash. Storing it once more tells.
+    pub(super) fn unparked(&self, now: Moment, timing: &Timing) -> Option<&Arc<Batch>> {
+        match self.copy {
+            Copy::Old => None,
+            Copy::Parked(_, since) if now.since(since) < timing.confirm_after => None,
+            _ => self.sendable(),
+        }
+    }
+
+    /// Takes note that a copy was sent elsewhere, and that a shard has it if `refuge` says so.
+    pub(super) fn parked(&mut self, refuge: Option<Refuge>, now: Moment, timing: &Timing) {
+        self.copy = match (self.copy, refuge) {
+            (Copy::Old, _) => Copy::Old,
+            // The same run of the same server has it, and has had it for long enough.
+            (Copy::Parked(before, since), Some(refuge)) if before == refuge => {
+                if now.since(since) < timing.confirm_after { self.copy } else { Copy::Old }
+            }
+            (_, Some(refuge)) => Copy::Parked(refuge, now),
+            (Copy::Parked(..), None) => self.copy,
+            (_, None) => Copy::Maybe,
+        };
+    }
+
+    /// A copy is known to wait elsewhere.
+    pub(super) fn is_parked(&self) -> bool {
+        matches!(self.copy, Copy::Parked(..) | Copy::Old)
     }
 
     /// Memory that the batch takes here, in bytes.
@@ -104,14 +146,20 @@ impl Entry {
         timing: &Timing,
         learned: &mut Learned,
     ) -> Fate {
+        let sight = Sight { at: now, incarnation: answer.incarnation };
         match (self.seen, answer.set.contains(self.sequence)) {
             (None, true) => {
                 learned.applied += self.visits;
-                self.seen = Some(now);
+                self.seen = Some(sight);
                 // Switched off by a test: not even a first answer is waited out.
                 if timing.confirm_after.is_zero() { Fate::Confirmed } else { Fate::Stays }
             }
-            (Some(seen), true) if asked.since(seen) >= timing.confirm_after => Fate::Confirmed,
+            // It may have been lost in between and applied again a moment ago, by a copy or a late call.
+            (Some(seen), true) if seen.incarnation != answer.incarnation => {
+                self.seen = Some(sight);
+                Fate::Stays
+            }
+            (Some(seen), true) if asked.since(seen.at) >= timing.confirm_after => Fate::Confirmed,
             (Some(_), false) => {
                 learned.healing += self.visits;
                 self.seen = None;

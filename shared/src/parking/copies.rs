@@ -3,7 +3,7 @@
 use super::Run;
 use crate::batch::{BatchId, MAX_BATCH_PAGES, Sequence, WriterId};
 use crate::store::parking::{Mark, ParkedCopy, ParkedPage, Parking, Unreadable};
-use crate::store::{Applied, Apply, ShardIndex, Standing, StoreError};
+use crate::store::{Applied, Apply, Incarnation, ShardIndex, Standing, StoreError};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use std::sync::Arc;
 #[derive(Default)]
 struct Findings {
     /// They are applied, and bear no mark that would still hold.
-    mark: Vec<BatchId>,
+    mark: Vec<(BatchId, Incarnation)>,
     /// They have been applied for long enough.
     remove: Vec<(BatchId, Mark)>,
     /// They can never be applied.
@@ -97,8 +97,10 @@ impl Findings {
                     self.aside.push(Unreadable { field: id.to_string().into_bytes(), reason });
                 }
                 // Applied only now, whatever a mark says: its owner had lost it.
-                _ if applied.fresh.contains(&sequence) => self.mark.push(id),
-                None => self.mark.push(id),
+                _ if applied.fresh.contains(&sequence) => self.mark.push((id, applied.incarnation)),
+                // Or it may have, and somebody else has brought it again a moment ago.
+                Some(mark) if mark.owner != applied.incarnation => self.mark.push((id, applied.incarnation)),
+                None => self.mark.push((id, applied.incarnation)),
                 Some(mark) if mark.age >= run.timing.delivered_kept => self.remove.push((id, mark)),
                 Some(_) => {}
             }

@@ -5,7 +5,7 @@
 mod parked;
 
 use super::parking::{Mark, Park, Parked, ParkedPage, Parking, Unreadable};
-use super::{Applied, Apply, Rejected, ShardIndex, Standing, Store, StoreError, TIDY_AT_ONCE};
+use super::{Applied, Apply, Incarnation, Rejected, ShardIndex, Standing, Store, StoreError, TIDY_AT_ONCE};
 use crate::applied::AppliedSet;
 use crate::batch::{BatchId, WriterId};
 use crate::clock::{Clock, Moment};
@@ -55,6 +55,7 @@ enum LateCall {
 struct Shard {
     data: Data,
     saved: Data,
+    crashes: u64,
     faults: VecDeque<Option<Fault>>,
     down: Option<Fault>,
     late: Vec<(Moment, LateCall)>,
@@ -94,7 +95,7 @@ impl MemoryStore {
             match call {
                 _ if now.since(sent) > LATEST => {}
                 LateCall::Apply(call) => drop(shard.apply(&call, now)),
-                LateCall::Park(park) => drop(shard.data.parked.park(&park, now)),
+                LateCall::Park(park) => drop(shard.park(&park, now)),
             }
         }
     }
@@ -109,6 +110,7 @@ impl MemoryStore {
     pub fn crash(&self, shard: ShardIndex) {
         let mut shard = self.shard(shard);
         shard.data = shard.saved.clone();
+        shard.crashes += 1;
     }
 
     /// Makes a page's key one that cannot be counted up.
@@ -177,8 +179,17 @@ impl Shard {
         self.faults.front().copied().unwrap_or(self.down)
     }
 
+    fn incarnation(&self) -> Incarnation {
+        Incarnation(self.crashes + 1)
+    }
+
+    fn park(&mut self, park: &Park, now: Moment) -> Parked {
+        let incarnation = self.incarnation();
+        self.data.parked.park(park, incarnation, now)
+    }
+
     fn apply(&mut self, call: &Apply, now: Moment) -> Applied {
-        let mut applied = Applied::default();
+        let mut applied = Applied { incarnation: self.incarnation(), ..Applied::default() };
         let mut set = self.data.applied.remove(&call.writer).unwrap_or_default();
         for (batch, age) in &call.batches {
             if set.contains(batch.sequence()) {
@@ -268,7 +279,7 @@ impl Parking for MemoryStore {
                 shard.late.push((now, LateCall::Park(park.clone())));
             }
         }
-        self.call(shard, |shard| shard.data.parked.park(park, now)).await
+        self.call(shard, |shard| shard.park(park, now)).await
     }
 
     async fn parked_owners(&self, shard: ShardIndex) -> Result<Vec<(String, u64)>, StoreError> {
@@ -280,9 +291,14 @@ impl Parking for MemoryStore {
         self.call(shard, |shard| shard.data.parked.page(owner, cursor, now)).await
     }
 
-    async fn mark_delivered(&self, shard: ShardIndex, owner: &ShardName, ids: &[BatchId]) -> Result<(), StoreError> {
+    async fn mark_delivered(
+        &self,
+        shard: ShardIndex,
+        owner: &ShardName,
+        copies: &[(BatchId, Incarnation)],
+    ) -> Result<(), StoreError> {
         let now = self.clock.now();
-        self.call(shard, |shard| shard.data.parked.mark(owner, ids, now)).await
+        self.call(shard, |shard| shard.data.parked.mark(owner, copies, now)).await
     }
 
     async fn remove_delivered(

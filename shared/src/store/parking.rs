@@ -1,7 +1,7 @@
 //! Copies of batches that wait on one shard for another, their owner (hinted handoff, as in Amazon's Dynamo,
 //! SOSP 2007).
 
-use super::{ShardIndex, Store, StoreError};
+use super::{Incarnation, ShardIndex, Store, StoreError};
 use crate::batch::{Batch, BatchId, WriterId};
 use crate::shard::ShardName;
 use std::future::Future;
@@ -25,8 +25,8 @@ pub struct Park {
 /// The answer to [`Park`]: all of it or nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Parked {
-    /// The shard has the copies.
-    Taken,
+    /// The shard has the copies, those that were there before included.
+    Taken(Incarnation),
     /// It has [`PARKED_BYTES`] of this owner's already, and took none.
     Full,
 }
@@ -49,6 +49,8 @@ pub struct ParkedCopy {
 pub struct Mark {
     /// When it was made, in milliseconds of the parking shard's clock.
     pub at: u64,
+    /// The run of the owner's server that the batch was found on.
+    pub owner: Incarnation,
     /// How long ago that was when the copy was read.
     pub age: Duration,
 }
@@ -89,12 +91,13 @@ pub trait Parking: Store {
         cursor: u64,
     ) -> impl Future<Output = Result<ParkedPage, StoreError>> + Send;
 
-    /// Marks copies, if they are still there, as found in their owner's applied set just now.
+    /// Marks copies, if they are still there, as found in their owner's applied set just now, on that run of
+    /// the owner's server.
     fn mark_delivered(
         &self,
         shard: ShardIndex,
         owner: &ShardName,
-        copies: &[BatchId],
+        copies: &[(BatchId, Incarnation)],
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Deletes delivered copies whose mark is still the one given. Returns how many.

@@ -7,7 +7,7 @@ mod park_script;
 mod parking;
 mod script;
 
-use super::{Applied, Apply, ShardIndex, Store, StoreError, TIDY_AT_ONCE, WRITERS_AT_ONCE};
+use super::{Applied, Apply, Incarnation, ShardIndex, Store, StoreError, TIDY_AT_ONCE, WRITERS_AT_ONCE};
 use crate::batch::WriterId;
 use crate::config::Config;
 use crate::page::PageId;
@@ -20,8 +20,7 @@ use redis::aio::MultiplexedConnection;
 use redis::{AsyncCommands, ErrorKind, RedisError, RedisResult};
 use script::Scripts;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 /// The shards of one deployment. Nothing is connected before the first call.
@@ -40,9 +39,16 @@ struct Shard {
     config: ShardConfig,
     keys: Keys,
     link: Arc<Link>,
-    /// Number of the connection over which this shard was last recognised; 0: none.
-    recognised: AtomicU64,
+    /// The connection over which this shard was last recognised.
+    recognised: Mutex<Option<Recognised>>,
     identity: OnceLock<String>,
+}
+
+/// A shard was recognised over a connection.
+#[derive(Clone, Copy, Debug)]
+struct Recognised {
+    connection: u64,
+    incarnation: Incarnation,
 }
 
 /// An endpoint's address was not understood by the Redis client.
@@ -69,7 +75,7 @@ impl RedisStore {
                 config: shard.clone(),
                 keys: Keys::new(&config.namespace, &shard.name),
                 link,
-                recognised: AtomicU64::new(0),
+                recognised: Mutex::new(None),
                 identity: OnceLock::new(),
             });
         }
@@ -92,16 +98,28 @@ impl RedisStore {
     where
         F: Future<Output = RedisResult<T>> + Send,
     {
-        let mut connected = self.connect(shard).await?;
+        Ok(self.with_incarnation(shard, call).await?.0)
+    }
+
+    /// The same, with the run of the server that answered.
+    async fn with_incarnation<T, F>(
+        &self,
+        shard: &Shard,
+        call: impl Fn(MultiplexedConnection) -> F + Send + Sync,
+    ) -> Result<(T, Incarnation), StoreError>
+    where
+        F: Future<Output = RedisResult<T>> + Send,
+    {
+        let (mut connected, mut incarnation) = self.connect(shard).await?;
         loop {
             match tokio::time::timeout(self.answer_timeout, call(connected.redis.clone())).await {
-                Ok(Ok(answer)) => return Ok(answer),
+                Ok(Ok(answer)) => return Ok((answer, incarnation)),
                 Ok(Err(error)) if is_server_answer(&error) => return Err(shard.refused(&error)),
                 outcome => {
                     shard.link.drop_connection(connected.number);
                     let reason = match outcome {
                         Ok(Err(error)) if connected.reused && error.is_connection_dropped() => {
-                            connected = self.connect(shard).await?;
+                            (connected, incarnation) = self.connect(shard).await?;
                             continue;
                         }
                         Ok(Err(error)) => error.to_string(),
@@ -113,13 +131,16 @@ impl RedisStore {
         }
     }
 
-    /// A connection over which this shard has been recognised.
-    async fn connect(&self, shard: &Shard) -> Result<Connected, StoreError> {
+    /// A connection over which this shard has been recognised, and the run of its server.
+    async fn connect(&self, shard: &Shard) -> Result<(Connected, Incarnation), StoreError> {
         let mut connected = shard.link.get().await.map_err(|error| shard.unreachable(&error))?;
-        while shard.recognised.load(Ordering::Relaxed) != connected.number {
+        loop {
+            if let Some(incarnation) = shard.recognised_over(connected.number) {
+                return Ok((connected, incarnation));
+            }
             let check = self.contact.check(&mut connected.redis, &shard.keys, &shard.config);
             match tokio::time::timeout(self.answer_timeout, check).await {
-                Ok(Ok(identity)) => shard.recognise(&identity, connected.number),
+                Ok(Ok((identity, incarnation))) => shard.recognise(&identity, connected.number, incarnation),
                 Ok(Err(ContactError::UnfitServer(reason))) => {
                     return Err(StoreError::UnfitServer { shard: shard.config.name.to_string(), reason });
                 }
@@ -136,7 +157,6 @@ impl RedisStore {
                 }
             }
         }
-        Ok(connected)
     }
 }
 
@@ -155,12 +175,18 @@ fn is_server_answer(error: &RedisError) -> bool {
 }
 
 impl Shard {
-    fn recognise(&self, identity: &str, connection: u64) {
+    fn recognised_over(&self, connection: u64) -> Option<Incarnation> {
+        let recognised = *self.recognised.lock().unwrap_or_else(PoisonError::into_inner);
+        recognised.filter(|recognised| recognised.connection == connection).map(|recognised| recognised.incarnation)
+    }
+
+    fn recognise(&self, identity: &str, connection: u64, incarnation: Incarnation) {
         if self.identity.get_or_init(|| identity.to_owned()) != identity {
             let shard = self.config.name.as_str();
             tracing::error!(shard, "the shard came back with another identity: its data was replaced or lost");
         }
-        self.recognised.store(connection, Ordering::Relaxed);
+        let recognised = Recognised { connection, incarnation };
+        *self.recognised.lock().unwrap_or_else(PoisonError::into_inner) = Some(recognised);
     }
 
     fn unreachable(&self, reason: &impl ToString) -> StoreError {
@@ -176,7 +202,8 @@ impl Store for RedisStore {
     async fn apply(&self, shard: ShardIndex, call: &Apply) -> Result<Applied, StoreError> {
         let shard = &self.shards[shard];
         let apply = |redis| self.scripts.apply(redis, &shard.keys, call);
-        Ok(self.with_shard(shard, apply).await?.into_applied(call))
+        let (reply, incarnation) = self.with_incarnation(shard, apply).await?;
+        Ok(reply.into_applied(call, incarnation))
     }
 
     async fn total(&self, shard: ShardIndex, page: &PageId) -> Result<u64, StoreError> {

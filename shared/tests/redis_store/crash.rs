@@ -9,7 +9,7 @@ use test_support::{RedisServer, wait_for};
 use tokio::task::JoinSet;
 use visits_core::batch::WriterId;
 use visits_core::store::redis::RedisStore;
-use visits_core::store::{Apply, Store};
+use visits_core::store::{Apply, Incarnation, Store};
 
 /// Writers and batches of each.
 const WRITERS: u64 = 4;
@@ -109,4 +109,17 @@ async fn wherever_the_append_only_file_ends_counts_and_sets_agree_and_resending_
     let complete = WRITERS * (BATCHES * (BATCHES + 1) / 2 + 100 * BATCHES);
     assert!(0 < before && before < complete, "something was lost and something left: {before} of {complete}");
     mend(&server).await;
+}
+
+/// What is seen before a restart proves nothing after it, so an answer tells which run it comes from.
+#[tokio::test]
+async fn each_run_of_a_server_is_told_from_the_others_and_a_new_connection_is_none() {
+    let mut server = RedisServer::start();
+    let store = store_on(&server);
+    let first = apply(&store, &send(1, 1)).await.unwrap().incarnation;
+    let again = apply(&store_on(&server), &send(1, 1)).await.unwrap().incarnation;
+    assert_eq!(first, again, "another environment, another connection");
+    server.restart();
+    let after = apply(&store, &send(1, 1)).await.unwrap().incarnation;
+    assert!(after != first && after != Incarnation(0), "{after:?}");
 }

@@ -110,7 +110,8 @@ impl Subject for Redis {
         }
         let marks: HashMap<String, String> = redis.hgetall("visits:{one}:delivered:two").unwrap();
         for (id, mark) in marks {
-            let _: i64 = redis.hset("visits:{one}:delivered:two", id, before(&mark).to_string()).unwrap();
+            let (at, owner) = mark.split_once(' ').unwrap();
+            let _: i64 = redis.hset("visits:{one}:delivered:two", id, format!("{} {owner}", before(at))).unwrap();
         }
     }
 

@@ -70,8 +70,8 @@ async fn while_a_shard_is_down_each_intervals_visits_are_parked_and_none_is_refu
 }
 
 #[tokio::test]
-async fn a_full_buffer_lets_go_of_what_is_parked() {
-    let world = world_with(2);
+async fn a_full_buffer_lets_go_of_what_is_parked_for_good() {
+    let world = world_with(4);
     world.store.set_down(0, Some(Fault::Unreachable));
     for n in 0..20 {
         world.visit(&world.page_of(0, n));
@@ -132,6 +132,16 @@ async fn shutdown_finds_the_shard_that_takes_copies_behind_one_that_is_mute() {
     world.visit(&world.page_of(2, 0));
     let report = world.flusher.shutdown().await;
     assert_eq!((report.visits_parked, report.visits_lost), (2, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn shutdown_tries_again_while_there_is_time() {
+    let world = world();
+    world.store.fail_next(0, [Some(Fault::Unreachable), Some(Fault::AnswerLost), Some(Fault::Unreachable)]);
+    world.store.fail_next(1, [Some(Fault::Unreachable), Some(Fault::AnswerLost)]);
+    world.visit(&world.page_of(0, 0));
+    let report = world.flusher.shutdown().await;
+    assert_eq!((report.visits_held - report.visits_parked, report.visits_lost), (0, 0));
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use crate::batch::encoding::encode;
 use crate::batch::{Batch, BatchId};
 use crate::clock::Moment;
 use crate::shard::ShardName;
+use crate::store::Incarnation;
 use crate::store::parking::{Mark, PARKED_BYTES, Park, Parked, ParkedCopy, ParkedPage, Unreadable};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -17,7 +18,7 @@ struct Stored {
     number: u64,
     batch: Arc<Batch>,
     sealed: Moment,
-    delivered: Option<(u64, Moment)>,
+    delivered: Option<(u64, Incarnation, Moment)>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -31,7 +32,7 @@ pub(super) struct ParkedCopies {
 }
 
 impl ParkedCopies {
-    pub(super) fn park(&mut self, park: &Park, now: Moment) -> Parked {
+    pub(super) fn park(&mut self, park: &Park, incarnation: Incarnation, now: Moment) -> Parked {
         let size = |batch: &Batch| encode(batch.increments()).len() as u64;
         let copies = self.owners.entry(park.owner.clone()).or_default();
         let taken: u64 = copies.values().map(|stored| size(&stored.batch)).sum();
@@ -47,7 +48,7 @@ impl ParkedCopies {
             let stored = Stored { number, batch: Arc::clone(batch), sealed, delivered: None };
             copies.entry(id(batch)).or_insert(stored);
         }
-        Parked::Taken
+        Parked::Taken(incarnation)
     }
 
     pub(super) fn owners(&self) -> Vec<(String, u64)> {
@@ -64,16 +65,16 @@ impl ParkedCopies {
             id: *id,
             batch: Arc::clone(&stored.batch),
             age: now.since(stored.sealed),
-            delivered: stored.delivered.map(|(at, time)| Mark { at, age: now.since(time) }),
+            delivered: stored.delivered.map(|(at, owner, time)| Mark { at, owner, age: now.since(time) }),
         });
         ParkedPage { copies: copies.collect(), unreadable: Vec::new(), next }
     }
 
-    pub(super) fn mark(&mut self, owner: &ShardName, ids: &[BatchId], now: Moment) {
+    pub(super) fn mark(&mut self, owner: &ShardName, copies: &[(BatchId, Incarnation)], now: Moment) {
         self.marks += 1;
-        for id in ids {
+        for (id, incarnation) in copies {
             if let Some(stored) = self.owners.get_mut(owner).and_then(|copies| copies.get_mut(id)) {
-                stored.delivered = Some((self.marks, now));
+                stored.delivered = Some((self.marks, *incarnation, now));
             }
         }
     }
@@ -82,7 +83,7 @@ impl ParkedCopies {
         let Some(copies) = self.owners.get_mut(owner) else { return 0 };
         let before = copies.len();
         for (id, mark) in marked {
-            if copies.get(id).is_some_and(|stored| stored.delivered.is_some_and(|(at, _)| at == mark.at)) {
+            if copies.get(id).is_some_and(|stored| stored.delivered.is_some_and(|(at, ..)| at == mark.at)) {
                 copies.remove(id);
             }
         }

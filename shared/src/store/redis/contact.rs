@@ -4,15 +4,19 @@
 //! record is missing is new, unless the roster shows that the server belongs to others: then its name
 //! points at the wrong server, or two deployments share one, and a count read there would be wrong.
 //!
+//! The server also tells which run of it this is: see [`Incarnation`].
+//!
 //! A server that may evict any key is refused, too: counts and applied sets would vanish. No key of ours has a
 //! TTL, so the `volatile-*` policies evict none.
 
 use super::keys::{self, Keys};
 use crate::batch::WriterId;
 use crate::shard::{Namespace, ShardConfig};
+use crate::store::Incarnation;
 use futures_util::future::join;
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncCommands, RedisResult, Script};
+use xxhash_rust::xxh3::xxh3_64;
 
 /// Version of the layout of a shard's keys.
 const FORMAT: &str = "1";
@@ -44,17 +48,17 @@ impl Contact {
     }
 
     /// Checks that `redis` is the server of this shard, and makes the shard's record if it is new.
-    /// Returns the shard's identity.
+    /// Returns the shard's identity and the run of the server.
     pub(super) async fn check(
         &self,
         redis: &mut MultiplexedConnection,
         keys: &Keys,
         shard: &ShardConfig,
-    ) -> Result<String, ContactError> {
+    ) -> Result<(String, Incarnation), ContactError> {
         // At the same time, so that it costs a cold start no further round trip.
         let mut beside = redis.clone();
-        let (record, policy) = join(self.record(redis, keys, shard, ""), eviction_policy(&mut beside)).await;
-        if let Some(policy) = policy.filter(|policy| policy.starts_with("allkeys-")) {
+        let (record, server) = join(self.record(redis, keys, shard, ""), Server::ask(&mut beside)).await;
+        if let Some(policy) = server.eviction_policy.filter(|policy| policy.starts_with("allkeys-")) {
             return Err(ContactError::UnfitServer(format!(
                 "its maxmemory-policy is {policy}, so that it may evict counts; noeviction or volatile-* are accepted"
             )));
@@ -66,7 +70,7 @@ impl Contact {
             record = self.record(redis, keys, shard, &identity.to_string()).await?;
         }
         record.check(&self.namespace, shard)?;
-        Ok(record.identity)
+        Ok((record.identity, server.incarnation))
     }
 
     async fn record(
@@ -96,19 +100,27 @@ impl Contact {
     }
 }
 
-/// The server's `maxmemory-policy`, from whichever command it allows; `None` where it tells by neither.
-async fn eviction_policy(redis: &mut MultiplexedConnection) -> Option<String> {
-    let info: RedisResult<String> = redis::cmd("INFO").arg("memory").query_async(redis).await;
-    let told = info.ok().and_then(|info| {
-        let line = info.lines().find_map(|line| line.strip_prefix("maxmemory_policy:"))?;
-        Some(line.trim().to_owned())
-    });
-    if told.is_some() {
-        return told;
+/// What a server tells of itself; nothing where it does not allow to ask.
+#[derive(Debug, Default)]
+struct Server {
+    eviction_policy: Option<String>,
+    incarnation: Incarnation,
+}
+
+impl Server {
+    async fn ask(redis: &mut MultiplexedConnection) -> Self {
+        let info: RedisResult<String> = redis::cmd("INFO").query_async(redis).await;
+        let info = info.unwrap_or_default();
+        let line = |name: &str| info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        let run = line("run_id").map_or(0, |run| xxh3_64(run.trim().as_bytes()));
+        let mut eviction_policy = line("maxmemory_policy").map(|policy| policy.trim().to_owned());
+        if eviction_policy.is_none() {
+            let config: RedisResult<Vec<String>> =
+                redis::cmd("CONFIG").arg("GET").arg("maxmemory-policy").query_async(redis).await;
+            eviction_policy = config.ok().and_then(|config| config.into_iter().nth(1));
+        }
+        Self { eviction_policy, incarnation: Incarnation(run) }
     }
-    let config: RedisResult<Vec<String>> =
-        redis::cmd("CONFIG").arg("GET").arg("maxmemory-policy").query_async(redis).await;
-    config.ok()?.into_iter().nth(1)
 }
 
 fn wrong_server(resident: &str, configured: Option<&ShardConfig>, roster: &str) -> String {

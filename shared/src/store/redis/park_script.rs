@@ -4,6 +4,7 @@ use super::script::millis;
 use crate::batch::encoding::{decode, encode};
 use crate::batch::{Batch, BatchId};
 use crate::clock::Moment;
+use crate::store::Incarnation;
 use crate::store::parking::{Mark, Park, ParkedCopy};
 use redis::ScriptInvocation;
 use std::sync::Arc;
@@ -20,8 +21,13 @@ pub(super) fn park_arguments(script: &mut ScriptInvocation<'_>, park: &Park, mos
     }
 }
 
+/// A mark as `mark.lua` writes it.
+pub(super) fn mark_text(mark: Mark) -> String {
+    format!("{} {}", mark.at, mark.owner.0)
+}
+
 /// Reads a copy, `now` on the clock of the shard that it is parked on; the error says what is wrong with it.
-pub(super) fn copy(field: &[u8], value: &[u8], mark: Option<u64>, now: u64) -> Result<ParkedCopy, String> {
+pub(super) fn copy(field: &[u8], value: &[u8], mark: Option<&str>, now: u64) -> Result<ParkedCopy, String> {
     let id = std::str::from_utf8(field).ok().and_then(|id| id.parse::<BatchId>().ok());
     let id = id.ok_or("its name is not the id of a batch")?;
     let mut parts = value.splitn(3, |byte| *byte == b' ');
@@ -39,7 +45,12 @@ pub(super) fn copy(field: &[u8], value: &[u8], mark: Option<u64>, now: u64) -> R
         // Its age is what counts; the moment of sealing is another clock's.
         batch: Arc::new(Batch::seal(id.sequence, increments, Moment::new(Duration::ZERO, Duration::ZERO))),
         age: since(sealed),
-        delivered: mark.map(|at| Mark { at, age: since(at) }),
+        // A damaged mark counts as none: then the copy is only delivered once more.
+        delivered: mark.and_then(|text| {
+            let (at, owner) = text.split_once(' ')?;
+            let (at, owner) = (at.parse().ok()?, Incarnation(owner.parse().ok()?));
+            Some(Mark { at, owner, age: since(at) })
+        }),
     })
 }
 
@@ -52,10 +63,10 @@ mod tests {
 
     #[test]
     fn a_copy_reads_back_with_its_age() {
-        let read = copy(ID, br#"1 1000 [["a b",2],["c",1]]"#, Some(1_500), 4_000).unwrap();
+        let read = copy(ID, br#"1 1000 [["a b",2],["c",1]]"#, Some("1500 77"), 4_000).unwrap();
         assert_eq!((read.id.sequence.get(), read.batch.visits(), read.batch.pages()), (7, 3, 2));
         assert_eq!(read.age, Duration::from_secs(3));
-        assert_eq!(read.delivered, Some(Mark { at: 1_500, age: Duration::from_millis(2_500) }));
+        assert_eq!(read.delivered, Some(Mark { at: 1_500, owner: Incarnation(77), age: Duration::from_millis(2_500) }));
     }
 
     #[test]

@@ -1,12 +1,12 @@
 //! Parked copies in Redis.
 
 use super::keys::Keys;
-use super::park_script::{copy, park_arguments};
+use super::park_script::{copy, mark_text, park_arguments};
 use super::{RedisStore, Shard, server_millis};
 use crate::batch::BatchId;
 use crate::shard::ShardName;
 use crate::store::parking::{Mark, PARKED_BYTES, Park, Parked, ParkedPage, Parking, Unreadable};
-use crate::store::{ShardIndex, StoreError};
+use crate::store::{Incarnation, ShardIndex, StoreError};
 use futures_util::future::join_all;
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncCommands, RedisResult, Script};
@@ -73,7 +73,8 @@ impl Parking for RedisStore {
             park_arguments(&mut script, park, PARKED_BYTES);
             async move { script.invoke_async::<u64>(&mut redis).await }
         };
-        Ok(if self.with_shard(shard, call).await? == 1 { Parked::Taken } else { Parked::Full })
+        let (taken, incarnation) = self.with_incarnation(shard, call).await?;
+        Ok(if taken == 1 { Parked::Taken(incarnation) } else { Parked::Full })
     }
 
     async fn parked_owners(&self, shard: ShardIndex) -> Result<Vec<(String, u64)>, StoreError> {
@@ -108,7 +109,7 @@ impl Parking for RedisStore {
                 let (next, found): Scanned =
                     redis::cmd("HSCAN").arg(parked).arg(cursor).arg("COUNT").arg(PAGE).query_async(&mut redis).await?;
                 let fields: Vec<&[u8]> = found.iter().map(|(field, _)| field.as_slice()).collect();
-                let marks: Vec<Option<u64>> = if fields.is_empty() {
+                let marks: Vec<Option<String>> = if fields.is_empty() {
                     Vec::new()
                 } else {
                     // Damaged marks count as none: then the copies are only delivered once more.
@@ -126,7 +127,7 @@ impl Parking for RedisStore {
         };
         let mut page = ParkedPage { next, ..ParkedPage::default() };
         for ((field, value), mark) in found.into_iter().zip(marks) {
-            match copy(&field, &value, mark, now) {
+            match copy(&field, &value, mark.as_deref(), now) {
                 Ok(copy) => page.copies.push(copy),
                 Err(reason) => page.unreadable.push(Unreadable { field, reason }),
             }
@@ -134,14 +135,19 @@ impl Parking for RedisStore {
         Ok(page)
     }
 
-    async fn mark_delivered(&self, shard: ShardIndex, owner: &ShardName, copies: &[BatchId]) -> Result<(), StoreError> {
+    async fn mark_delivered(
+        &self,
+        shard: ShardIndex,
+        owner: &ShardName,
+        copies: &[(BatchId, Incarnation)],
+    ) -> Result<(), StoreError> {
         let shard = &self.shards[shard];
         let aside = aside_key(&shard.keys, owner);
         let call = |mut redis: MultiplexedConnection| {
             let mut script = self.parking.mark.prepare_invoke();
             script.key(shard.keys.parked(owner)).key(shard.keys.delivered(owner)).key(&aside);
-            for id in copies {
-                script.arg(id.to_string());
+            for (id, owner) in copies {
+                script.arg(id.to_string()).arg(owner.0.to_string());
             }
             async move { script.invoke_async::<()>(&mut redis).await }
         };
@@ -154,7 +160,7 @@ impl Parking for RedisStore {
         owner: &ShardName,
         copies: &[(BatchId, Mark)],
     ) -> Result<usize, StoreError> {
-        let copies = copies.iter().map(|(id, mark)| (id.to_string().into_bytes(), mark.at.to_string(), String::new()));
+        let copies = copies.iter().map(|(id, mark)| (id.to_string().into_bytes(), mark_text(*mark), String::new()));
         self.remove(shard, owner, &copies.collect::<Vec<_>>()).await
     }
 

@@ -3,7 +3,7 @@
 use super::keys::Keys;
 use crate::applied::AppliedSet;
 use crate::batch::Sequence;
-use crate::store::{Applied, Apply, Rejected, Standing};
+use crate::store::{Applied, Apply, Incarnation, Rejected, Standing};
 use crate::timing::Timing;
 use redis::aio::MultiplexedConnection;
 use redis::{FromRedisValue, ParsingError, RedisResult, Script, Value};
@@ -87,7 +87,7 @@ impl FromRedisValue for ApplyReply {
 }
 
 impl ApplyReply {
-    pub(super) fn into_applied(self, call: &Apply) -> Applied {
+    pub(super) fn into_applied(self, call: &Apply, incarnation: Incarnation) -> Applied {
         let (floor, above, visits, rejected_visits, rejected, expired, fresh) = self.0;
         let set = AppliedSet { floor, above: above.into_iter().collect(), visits, rejected: rejected_visits };
         let increments: Vec<_> = call.batches.iter().flat_map(|(batch, _)| batch.increments()).collect();
@@ -96,6 +96,6 @@ impl ApplyReply {
             Some(Rejected { page: page.clone(), visits: *visits, reason })
         });
         let sequences = |numbers: Vec<u64>| numbers.into_iter().filter_map(Sequence::new).collect();
-        Applied { set, fresh: sequences(fresh), rejected: rejected.collect(), expired: sequences(expired) }
+        Applied { set, incarnation, fresh: sequences(fresh), rejected: rejected.collect(), expired: sequences(expired) }
     }
 }
