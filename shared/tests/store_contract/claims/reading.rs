@@ -3,7 +3,7 @@
 use crate::subject::{Subject, apply, batch, call, sequence, total};
 use visits_core::applied::AppliedSet;
 use visits_core::batch::WriterId;
-use visits_core::store::{Applied, Apply};
+use visits_core::store::Apply;
 
 pub(crate) async fn an_unknown_page_has_count_0(subject: &impl Subject) {
     assert_eq!(total(subject, "nobody was here").await, 0);

@@ -1,0 +1,39 @@
+//! Clients that visit pages side by side.
+
+use crate::ledger::Outcome;
+use crate::world::World;
+use fastrand::Rng;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use tokio::task::JoinSet;
+
+/// Pages of the site. The first ones are visited most.
+pub const PAGES: usize = 300;
+
+/// A page as a visitor would choose it: half of the visits go to an eighth of the pages.
+pub fn page(rng: &mut Rng) -> String {
+    let skewed = rng.f64().powi(3);
+    // Below PAGES, since the random number is below 1.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "small")]
+    let number = (skewed * PAGES as f64) as usize;
+    format!("page-{number}")
+}
+
+/// `clients` at a time send `visits` in all; each sends its next one when the one before was answered.
+/// A client that is refused waits for a moment, as `Retry-After` tells it to. The tasks end when all are sent.
+pub fn load(world: &Arc<World>, clients: usize, visits: u64, seed: u64) -> JoinSet<()> {
+    let left = Arc::new(AtomicI64::new(i64::try_from(visits).unwrap_or(i64::MAX)));
+    let mut tasks = JoinSet::new();
+    for client in 0..clients {
+        let (world, left) = (Arc::clone(world), Arc::clone(&left));
+        let mut rng = Rng::with_seed(seed.wrapping_mul(1_000_003).wrapping_add(client as u64));
+        tasks.spawn(async move {
+            while left.fetch_sub(1, Ordering::Relaxed) > 0 {
+                if world.visit(&page(&mut rng)).await == Outcome::Refused {
+                    tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+                }
+            }
+        });
+    }
+    tasks
+}

@@ -1,0 +1,17 @@
+//! `make chaos`: every scenario in full, as a table. Arguments name scenarios; without any, all run.
+
+use chaos::report::Report;
+use chaos::scenario::faults;
+use std::process::ExitCode;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let wanted: Vec<String> = std::env::args().skip(1).collect();
+    let wants = |name: &str| wanted.is_empty() || wanted.iter().any(|wanted| wanted == name);
+    let mut report = Report::default();
+    if wants("faults") {
+        report.0.extend(faults::run(faults::Size { visits: 200_000, environments: 20, seeds: 20 }).await);
+    }
+    println!("{report}");
+    if report.holds() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}

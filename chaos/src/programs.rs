@@ -1,0 +1,18 @@
+//! Where the release binaries are.
+
+use std::env;
+use std::path::{Path, PathBuf};
+
+/// The release binary of a function.
+///
+/// # Panics
+/// If it is not built; the message says how to build it.
+pub fn release(name: &str) -> PathBuf {
+    let here = env::current_exe().expect("a program knows its path");
+    let profile =
+        |folder: &Path| matches!(folder.file_name().and_then(|name| name.to_str()), Some("debug" | "release"));
+    let target = here.ancestors().find(|folder| profile(folder)).and_then(Path::parent);
+    let program = target.expect("this was built by cargo").join("release").join(name);
+    assert!(program.is_file(), "{} is missing: cargo build --release --bins", program.display());
+    program
+}

@@ -1,0 +1,3 @@
+//! What is done to the counter, and what must come of it.
+
+pub mod faults;

@@ -1,0 +1,177 @@
+//! One deployment: three functions in a simulator, two servers behind proxies, and the ledger.
+
+use crate::ledger::{Ledger, Outcome};
+use crate::programs::release;
+use crate::servers::Servers;
+use lambda_simulator::{Choice, FrozenClockVariable, FunctionConfig, Invocation, Mode, Simulator, http_api_event};
+use serde_json::{Value, json};
+use std::ops::Range;
+use std::time::{Duration, Instant};
+
+/// How many times as fast as in production the protocol runs.
+pub const SCALE: u32 = 100;
+
+/// The flush interval: 30 s.
+pub const INTERVAL: Duration = Duration::from_millis(30_000 / SCALE as u64);
+
+/// The schedule of `flush-visits`: a minute.
+pub const SCHEDULE: Duration = Duration::from_millis(60_000 / SCALE as u64);
+
+/// The function that counts.
+pub const RECORD: &str = "record-visit";
+
+const FLUSH: &str = "flush-visits";
+
+/// Longest wait for something that must come true in the end.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How a world differs from the usual one.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// Seed of all that is drawn.
+    pub seed: u64,
+    /// How `record-visit` gets its events.
+    pub mode: Mode,
+    /// Which idle environment is chosen.
+    pub choice: Choice,
+    /// Delay between an invocation and its start.
+    pub start_skew: Range<Duration>,
+    /// Whether applied batches are remembered.
+    pub healing: bool,
+    /// Further variables of the functions.
+    pub env: Vec<(&'static str, String)>,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            seed: 1,
+            mode: Mode::OnDemand,
+            choice: Choice::Random,
+            start_skew: Duration::ZERO..Duration::ZERO,
+            healing: true,
+            env: Vec::new(),
+        }
+    }
+}
+
+/// The deployment. Everything is stopped when it is dropped.
+#[derive(Debug)]
+pub struct World {
+    /// The functions.
+    pub lambda: Simulator,
+    /// The Redis servers.
+    pub servers: Servers,
+    /// What clients were told.
+    pub ledger: Ledger,
+}
+
+impl World {
+    /// Deploys the functions.
+    ///
+    /// # Panics
+    /// If something of it cannot be started.
+    pub fn start(setup: &Setup) -> Self {
+        let (lambda, servers) = (Simulator::start().expect("the simulator starts"), Servers::start());
+        let world = Self { lambda, servers, ledger: Ledger::default() };
+        let record = FunctionConfig {
+            timeout: Duration::from_secs(10),
+            mode: setup.mode,
+            choice: setup.choice,
+            start_skew: setup.start_skew.clone(),
+            ..world.function(RECORD, setup)
+        };
+        let flush = FunctionConfig { timeout: Duration::from_secs(50), ..world.function(FLUSH, setup) };
+        for function in [record, flush] {
+            world.lambda.deploy(function).expect("the function deploys");
+        }
+        world
+    }
+
+    fn function(&self, name: &str, setup: &Setup) -> FunctionConfig {
+        let healing = if setup.healing { "" } else { ",healing=off" };
+        let interval = format!("{}ms", INTERVAL.as_millis());
+        let mut env: Vec<(String, String)> = [
+            ("REDIS_ENDPOINTS", self.servers.endpoints()),
+            ("REDIS_CONNECT_TIMEOUT", "200ms".to_owned()),
+            ("REDIS_TIMEOUT", "200ms".to_owned()),
+            ("VISITS_FLUSH_INTERVAL", interval),
+            ("VISITS_RECORD_FUNCTION", RECORD.to_owned()),
+            ("AWS_ENDPOINT_URL_LAMBDA", self.lambda.invoke_endpoint()),
+            ("AWS_ACCESS_KEY_ID", "simulated".to_owned()),
+            ("AWS_SECRET_ACCESS_KEY", "simulated".to_owned()),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .into();
+        env.extend(setup.env.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
+        let value = format!("scale={SCALE}{healing},frozen={{path}}");
+        let frozen_clock = Some(FrozenClockVariable { name: "VISITS_TEST".to_owned(), value });
+        FunctionConfig { env, seed: setup.seed, frozen_clock, ..FunctionConfig::new(name, release(name)) }
+    }
+
+    /// Sends one visit and writes down what its client is told.
+    pub async fn visit(&self, page: &str) -> Outcome {
+        let event = http_api_event("POST", &format!("/visit/{page}")).to_string();
+        let answer = self.lambda.invoke(RECORD, event).await.ok();
+        let outcome = answer.as_ref().map_or(Outcome::Unknown, told);
+        self.ledger.note(page, outcome, answer.map(|answer| answer.environment));
+        outcome
+    }
+
+    /// Runs `flush-visits` as its schedule does; the summary, or the error's text.
+    pub async fn scheduled_flush(&self) -> Result<Value, String> {
+        self.flush(&json!({"detail-type": "Scheduled Event", "source": "aws.scheduler", "detail": "{}"})).await
+    }
+
+    /// Runs `flush-visits` as `make flush` does: all writers are swept.
+    pub async fn flush_all(&self) -> Result<Value, String> {
+        self.flush(&json!({})).await
+    }
+
+    async fn flush(&self, event: &Value) -> Result<Value, String> {
+        let answer = self.lambda.invoke(FLUSH, event.to_string()).await.map_err(|error| error.to_string())?;
+        let text = String::from_utf8_lossy(&answer.payload).into_owned();
+        match answer.function_error {
+            None => serde_json::from_str(&text).map_err(|error| format!("{error}: {text}")),
+            Some(_) => Err(text),
+        }
+    }
+
+    /// Runs the schedule until the returned task is aborted.
+    pub async fn run_schedule(&self) {
+        let mut ticks = tokio::time::interval(SCHEDULE);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            if let Err(error) = self.scheduled_flush().await {
+                eprintln!("a scheduled flush failed: {error}");
+            }
+        }
+    }
+
+    /// The end of a run: no more faults, every environment is told to end, and what is parked is delivered.
+    ///
+    /// # Panics
+    /// If that does not come to an end.
+    pub async fn come_to_rest(&self) {
+        (0..2).for_each(|shard| self.servers.proxy(shard).heal());
+        assert!(self.lambda.settled(RECORD, PATIENCE).await, "the environments do not settle");
+        self.lambda.reap_all().await;
+        let started = Instant::now();
+        while self.servers.copies() > 0 {
+            assert!(started.elapsed() < PATIENCE, "copies are left: {:?}", self.flush_all().await);
+            let _ = self.flush_all().await;
+            tokio::time::sleep(SCHEDULE).await;
+        }
+    }
+}
+
+/// What an answer says about the visit.
+fn told(answer: &Invocation) -> Outcome {
+    let answer: Value = serde_json::from_slice(&answer.payload).unwrap_or_default();
+    match (answer["statusCode"].as_u64(), answer["body"].as_str()) {
+        (Some(200), _) => Outcome::Acknowledged,
+        (Some(503), Some(body)) if body.contains("not counted") => Outcome::Refused,
+        _ => Outcome::Unknown,
+    }
+}
