@@ -1,8 +1,9 @@
 //! `make chaos`: every scenario in full, as a table. Arguments name scenarios; without any, all run.
 
 use chaos::report::Report;
-use chaos::scenario::faults;
+use chaos::scenario::{crash, faults, outage};
 use std::process::ExitCode;
+use std::time::Duration;
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -11,6 +12,12 @@ async fn main() -> ExitCode {
     let mut report = Report::default();
     if wants("faults") {
         report.0.extend(faults::run(faults::Size { visits: 200_000, environments: 20, seeds: 20 }).await);
+    }
+    if wants("outage") {
+        report.0.extend(outage::run(outage::Size { clients: 20, down: Duration::from_mins(5) }).await);
+    }
+    if wants("crash") {
+        report.0.extend(crash::run(crash::Size { clients: 20, crashes: 6 }).await);
     }
     println!("{report}");
     if report.holds() { ExitCode::SUCCESS } else { ExitCode::FAILURE }

@@ -1,3 +1,5 @@
 //! What is done to the counter, and what must come of it.
 
+pub mod crash;
 pub mod faults;
+pub mod outage;

@@ -6,7 +6,10 @@ use crate::servers::Servers;
 use lambda_simulator::{Choice, FrozenClockVariable, FunctionConfig, Invocation, Mode, Simulator, http_api_event};
 use serde_json::{Value, json};
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::task::JoinHandle;
+use tokio::time::MissedTickBehavior;
 
 /// How many times as fast as in production the protocol runs.
 pub const SCALE: u32 = 100;
@@ -23,7 +26,7 @@ pub const RECORD: &str = "record-visit";
 const FLUSH: &str = "flush-visits";
 
 /// Longest wait for something that must come true in the end.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// How a world differs from the usual one.
 #[derive(Clone, Debug)]
@@ -137,16 +140,19 @@ impl World {
         }
     }
 
-    /// Runs the schedule until the returned task is aborted.
-    pub async fn run_schedule(&self) {
-        let mut ticks = tokio::time::interval(SCHEDULE);
-        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        loop {
-            ticks.tick().await;
-            if let Err(error) = self.scheduled_flush().await {
-                eprintln!("a scheduled flush failed: {error}");
+    /// Runs the schedule until the task is aborted. A run that is under way then goes on.
+    pub fn spawn_schedule(self: &Arc<Self>) -> JoinHandle<()> {
+        let world = Arc::clone(self);
+        tokio::spawn(async move {
+            let mut ticks = tokio::time::interval(SCHEDULE);
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            loop {
+                ticks.tick().await;
+                if let Err(error) = world.scheduled_flush().await {
+                    eprintln!("a scheduled flush failed: {error}");
+                }
             }
-        }
+        })
     }
 
     /// The end of a run: no more faults, every environment is told to end, and what is parked is delivered.

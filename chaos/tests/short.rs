@@ -1,7 +1,8 @@
 //! Each scenario in short, so that every change is tried on the real binaries. `make chaos` runs them in full.
 
 use chaos::report::Report;
-use chaos::scenario::faults;
+use chaos::scenario::{crash, faults, outage};
+use std::time::Duration;
 
 /// Shows the rows and holds each claim.
 fn assert_holds(rows: Vec<chaos::report::Row>) {
@@ -13,4 +14,14 @@ fn assert_holds(rows: Vec<chaos::report::Row>) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn under_faults_reaping_and_restarts_every_acknowledged_visit_counts_once() {
     assert_holds(faults::run(faults::Size { visits: 6_000, environments: 20, seeds: 2 }).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_shard_that_is_gone_for_a_while_costs_no_visit_and_refuses_none() {
+    assert_holds(outage::run(outage::Size { clients: 8, down: Duration::from_secs(90) }).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_killed_redis_lost_is_sent_again_and_without_healing_counted_as_lost() {
+    assert_holds(crash::run(crash::Size { clients: 8, crashes: 2 }).await);
 }

@@ -71,11 +71,7 @@ pub async fn run(size: Size) -> Vec<Row> {
 async fn run_once(size: Size, seed: u64) -> Run {
     let world = Arc::new(World::start(&Setup { seed, ..Setup::default() }));
     let mut clients = load(&world, size.environments, size.visits, seed);
-    let mut background = tokio::task::JoinSet::new();
-    background.spawn({
-        let world = Arc::clone(&world);
-        async move { world.run_schedule().await }
-    });
+    let schedule = world.spawn_schedule();
     let mut run = Run::default();
     let mut rng = Rng::with_seed(seed);
     while !clients.is_empty() {
@@ -84,7 +80,7 @@ async fn run_once(size: Size, seed: u64) -> Run {
             () = tokio::time::sleep(PACE) => disturb(&world, &mut rng, &mut run).await,
         }
     }
-    background.shutdown().await;
+    schedule.abort();
     run.faults = (0..2).map(|shard| world.servers.proxy(shard).counters().faults()).sum();
     world.come_to_rest().await;
     run.verdict = world.ledger.compare(&world.servers.counted());
