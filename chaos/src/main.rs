@@ -5,13 +5,18 @@ use chaos::scenario::{crash, faults, outage};
 use std::process::ExitCode;
 use std::time::Duration;
 
+/// Visits for each seed of `faults`: `CHAOS_VISITS`, or as many as the figures are promised for.
+fn visits() -> u64 {
+    std::env::var("CHAOS_VISITS").ok().and_then(|visits| visits.parse().ok()).unwrap_or(200_000)
+}
+
 #[tokio::main]
 async fn main() -> ExitCode {
     let wanted: Vec<String> = std::env::args().skip(1).collect();
     let wants = |name: &str| wanted.is_empty() || wanted.iter().any(|wanted| wanted == name);
     let mut report = Report::default();
     if wants("faults") {
-        report.0.extend(faults::run(faults::Size { visits: 200_000, environments: 20, seeds: 20 }).await);
+        report.0.extend(faults::run(faults::Size { visits: visits(), environments: 20, seeds: 20 }).await);
     }
     if wants("outage") {
         report.0.extend(outage::run(outage::Size { clients: 20, down: Duration::from_mins(5) }).await);

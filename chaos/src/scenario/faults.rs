@@ -133,14 +133,15 @@ fn rates(rng: &mut Rng) -> Rates {
 async fn reap_one(world: &World, rng: &mut Rng, run: &mut Run) {
     let mut idle = world.lambda.environments();
     idle.retain(|environment| environment.function == "record-visit" && environment.state == EnvironmentState::Idle);
-    if idle.is_empty() {
+    rng.shuffle(&mut idle);
+    for environment in idle {
+        // One that has just got an event is not idle any more.
+        match world.lambda.reap(environment.id).await {
+            Ok(Ending::ShutDown { .. }) => run.reaped += 1,
+            Ok(_) => run.too_slow += 1,
+            Err(_) => continue,
+        }
         return;
-    }
-    // One that has just got an event is not idle any more: then none is reaped this time.
-    match world.lambda.reap(idle[rng.usize(..idle.len())].id).await {
-        Ok(Ending::ShutDown { .. }) => run.reaped += 1,
-        Ok(_) => run.too_slow += 1,
-        Err(_) => {}
     }
 }
 
