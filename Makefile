@@ -1,7 +1,7 @@
 # The commands of this project. Everything they need and the machine lacks goes into .tools, at pinned versions.
 
 .DEFAULT_GOAL := help
-.PHONY: help run flush test check fmt tools clean-data
+.PHONY: help run flush test check chaos model fmt tools clean-data
 
 help: ## Show this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
@@ -20,6 +20,12 @@ test: ## Run every test
 
 check: ## Run every check that is not a test: format, lints, docs, template
 	@scripts/check
+
+chaos: ## The real binaries under Lambda's lifecycle, faults and crashes, as a table (half an hour)
+	@scripts/chaos
+
+model: ## Check the exactly-once protocol in every order of its steps, and that mutants of it fail (two minutes)
+	@cargo run --release --quiet --package protocol-model --example model
 
 fmt: ## Format the Rust and Python code
 	@cargo fmt --all

@@ -13,6 +13,6 @@ pub fn release(name: &str) -> PathBuf {
         |folder: &Path| matches!(folder.file_name().and_then(|name| name.to_str()), Some("debug" | "release"));
     let target = here.ancestors().find(|folder| profile(folder)).and_then(Path::parent);
     let program = target.expect("this was built by cargo").join("release").join(name);
-    assert!(program.is_file(), "{} is missing: cargo build --release --bins", program.display());
+    assert!(program.is_file(), "{} is missing: `make test` and `make chaos` build it", program.display());
     program
 }

@@ -9,7 +9,7 @@ pub enum Design {
     /// The rules without incarnations: an old sight (or mark) and an answer that holds the batch are
     /// enough, whatever happened to the shard between them; content leaves memory on the first answer.
     AsWritten,
-    /// An old sight counts, though the shard crashed after it (as in `shared/src/outbox.rs` when this was written).
+    /// An old sight counts, though the shard crashed after it.
     SightAcrossCrash,
     /// An old mark counts, though the owner crashed after it.
     MarkAcrossCrash,

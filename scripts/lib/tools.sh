@@ -10,6 +10,11 @@
 
 need_rust() { have cargo || die "cargo is missing: install Rust (https://rustup.rs)"; }
 
+# Builds the three functions, and nothing else of the workspace.
+build_functions() {
+  (cd "$ROOT" && cargo build "$@" --bins --package record-visit --package get-visits --package flush-visits)
+}
+
 get_cargo_lambda() {
   python_env run --no-deps
   ln -sf ../run/bin/cargo-lambda "$TOOLS/bin/cargo-lambda"

@@ -1,4 +1,4 @@
-//! `make chaos`: every scenario in full, as a table. Arguments name scenarios; without any, all run.
+//! What `make chaos` runs: every scenario in full, as a table. Arguments name scenarios; without any, all run.
 
 use chaos::report::Report;
 use chaos::scenario::{crash, faults, outage};
