@@ -1,61 +1,22 @@
 //! One shard's way from the buffer to the shard and back: what is pending, what is on its way, and when
 //! to try again. Pure: no I/O, and time is an argument.
 
+mod call;
+mod parking;
+
 use super::backoff::Backoff;
 use crate::batch::{Batch, MAX_BATCH_PAGES, Sequence, WriterId};
 use crate::buffer::Buffer;
 use crate::clock::Moment;
-use crate::outbox::{Learned, Outbox, Refuge};
+use crate::outbox::{Learned, Outbox};
 use crate::page::PageId;
 use crate::policy::Pending;
 use crate::store::{Applied, Apply, Standing};
 use crate::timing::Timing;
+pub(super) use call::{Call, Place, Want};
+use parking::Parking;
 use std::sync::Arc;
 use std::time::Duration;
-
-/// Batches that are parked in one call, in bytes of memory: what a shard takes in a few milliseconds.
-const PARK_BYTES: usize = 1024 * 1024;
-
-/// How a call is to be chosen.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Want {
-    /// Seal open batches up to this one; those sealed before are always sent.
-    pub(super) seal_up_to: Sequence,
-    /// With nothing to send, ask whether applied batches are still there.
-    pub(super) confirm: bool,
-    /// Do not wait for a call in flight or for the end of a pause.
-    pub(super) impatient: bool,
-    /// What the writer tells the shard about itself.
-    pub(super) standing: Standing,
-}
-
-/// A call to the shard, from begin to end.
-#[derive(Clone, Debug)]
-pub(super) struct Call {
-    pub(super) number: u64,
-    pub(super) asked: Moment,
-    pub(super) apply: Apply,
-}
-
-impl Call {
-    fn covers(&self) -> Option<Sequence> {
-        self.apply.batches.last().map(|(batch, _)| batch.sequence())
-    }
-}
-
-/// Where a visit that waits for its batch stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
-    /// Its batch is applied, or parked.
-    Safe,
-    /// A call that carried its batch failed, or the shard pauses after one that did not, and no copy could
-    /// be parked.
-    Failed,
-    /// A call is on its way; another one may be begun after it.
-    Wait,
-    /// Nothing is on its way: begin a call.
-    Begin,
-}
 
 /// The state of one shard. See the module's text.
 #[derive(Debug)]
@@ -82,17 +43,6 @@ struct Failure {
     covered: Option<Sequence>,
 }
 
-/// How copies for this shard can be stored elsewhere.
-#[derive(Clone, Copy, Debug)]
-struct Parking {
-    /// There is another shard.
-    possible: bool,
-    under_way: bool,
-    /// A copy may be, or have been, stored.
-    ever: bool,
-    backoff: Backoff,
-}
-
 impl Lane {
     /// A shard with nothing pending. `can_park`: there is another one for copies.
     pub(super) fn new(timing: Timing, can_park: bool) -> Self {
@@ -106,7 +56,7 @@ impl Lane {
             in_flight: None,
             failed: None,
             backoff: Backoff::default(),
-            parking: Parking { possible: can_park, under_way: false, ever: false, backoff: Backoff::default() },
+            parking: Parking::new(can_park),
             listed: false,
         }
     }
@@ -126,31 +76,14 @@ impl Lane {
         self.buffer.visits() + self.outbox.unresolved_visits()
     }
 
-    /// Those of them of which a copy is parked.
-    pub(super) fn parked_visits(&self) -> u64 {
-        self.outbox.parked_visits()
-    }
-
     /// Batches of which the shard must still be asked.
     pub(super) fn unconfirmed(&self) -> usize {
         self.outbox.unconfirmed()
     }
 
-    /// Lets a page's worth of parked content go; whether there was one.
-    pub(super) fn shed(&mut self) -> bool {
-        self.outbox.shed(1)
-    }
-
     /// Nothing to send and nothing to confirm.
     pub(super) fn is_clean(&self) -> bool {
         self.buffer.pages() == 0 && self.outbox.is_empty()
-    }
-
-    /// What the writer says to the shard when it leaves with nothing to send or to confirm. A copy that was
-    /// parked may still be found, on a shard that was out of reach, long after the batch was applied: then the
-    /// applied set must be there to tell, so it is to be kept for as long as any.
-    pub(super) fn farewell(&self) -> Standing {
-        if self.parking.ever { Standing::Gone } else { Standing::Settled }
     }
 
     /// The shard has this writer on the sweep's list.
@@ -173,12 +106,6 @@ impl Lane {
     /// What is left of the pause after a failed call; `None` if calls may be made.
     pub(super) fn pause(&self, now: Moment) -> Option<Duration> {
         self.backoff.left(now, &self.timing)
-    }
-
-    /// The shard does not answer, and a copy may be tried elsewhere.
-    pub(super) fn can_park(&self, now: Moment) -> bool {
-        let Parking { possible, under_way, backoff, .. } = self.parking;
-        self.backoff.is_failing() && possible && !under_way && backoff.left(now, &self.timing).is_none()
     }
 
     /// Number of the last call begun.
@@ -267,44 +194,6 @@ impl Lane {
     fn landed(&mut self, call: u64) {
         if self.in_flight == Some(call) {
             self.in_flight = None;
-        }
-    }
-
-    /// Chooses the batches to park next, and counts this as under way until [`Lane::end_parking`]. What is
-    /// open up to `seal_up_to` is sealed for it. `impatient`: also before the shard is known to fail.
-    pub(super) fn begin_parking(
-        &mut self,
-        seal_up_to: Option<Sequence>,
-        impatient: bool,
-        now: Moment,
-    ) -> Option<Vec<(Arc<Batch>, Duration)>> {
-        if !self.parking.possible || (!impatient && !self.can_park(now)) {
-            return None;
-        }
-        if let Some(last) = seal_up_to {
-            self.seal_up_to(last, now);
-        }
-        let batches = self.outbox.next_to_park(PARK_BYTES, now, &self.timing);
-        if batches.is_empty() {
-            return None;
-        }
-        self.parking.under_way = true;
-        Some(aged(batches, now))
-    }
-
-    /// Copies of these batches were sent to another shard: to `refuge`, if one has answered that it has them.
-    pub(super) fn parked(&mut self, batches: &[Arc<Batch>], refuge: Option<Refuge>, now: Moment) {
-        self.parking.ever = true;
-        self.outbox.parked(batches, refuge, now, &self.timing);
-    }
-
-    /// Takes note whether any shard took the copies.
-    pub(super) fn end_parking(&mut self, taken: bool, now: Moment) {
-        self.parking.under_way = false;
-        if taken {
-            self.parking.backoff.succeeded();
-        } else {
-            self.parking.backoff.failed(now);
         }
     }
 }

@@ -3,17 +3,16 @@
 //! It keeps the same promises as the Redis store; `tests/store_contract.rs` holds both to them.
 
 mod parked;
+mod shard;
 
 use super::parking::{Mark, Park, Parked, ParkedPage, Parking, Unreadable};
-use super::{Applied, Apply, Incarnation, Rejected, ShardIndex, Standing, Store, StoreError, TIDY_AT_ONCE};
-use crate::applied::AppliedSet;
+use super::{Applied, Apply, Incarnation, ShardIndex, Store, StoreError};
 use crate::batch::{BatchId, WriterId};
-use crate::clock::{Clock, Moment};
+use crate::clock::Clock;
 use crate::page::PageId;
 use crate::shard::ShardName;
-use crate::timing::Timing;
-use parked::ParkedCopies;
-use std::collections::{HashMap, VecDeque};
+use shard::{LateCall, Shard};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -28,39 +27,6 @@ pub enum Fault {
     Mute,
     /// No answer ever comes; the call is applied at the next [`MemoryStore::deliver_late`].
     Late,
-}
-
-#[derive(Clone, Debug, Default)]
-struct Data {
-    totals: HashMap<PageId, u64>,
-    applied: HashMap<WriterId, AppliedSet>,
-    writers: HashMap<WriterId, Moment>,
-    sets: HashMap<WriterId, (Moment, Duration)>,
-    parked: ParkedCopies,
-}
-
-/// Longest way of a call that is late. A connection that gets no acknowledgement is given up after some 15
-/// minutes (Linux' `tcp_retries2`), and a server reads what has come as soon as it does anything. Settled sets
-/// ([`Timing::settled_set_kept`]) are kept for longer, since a call later than that could count once more.
-const LATEST: Duration = Duration::from_mins(30);
-
-/// A call whose answer nobody waits for any more.
-#[derive(Clone, Debug)]
-enum LateCall {
-    Apply(Apply),
-    Park(Park),
-}
-
-#[derive(Debug, Default)]
-struct Shard {
-    data: Data,
-    saved: Data,
-    crashes: u64,
-    faults: VecDeque<Option<Fault>>,
-    down: Option<Fault>,
-    late: Vec<(Moment, LateCall)>,
-    broken: Vec<PageId>,
-    calls: u64,
 }
 
 /// Shards in memory. Clones share them.
@@ -90,14 +56,7 @@ impl MemoryStore {
     /// Applies the calls that were late, the newest first: the order in which a network delivers is any.
     pub fn deliver_late(&self, shard: ShardIndex) {
         let now = self.clock.now();
-        let mut shard = self.shard(shard);
-        while let Some((sent, call)) = shard.late.pop() {
-            match call {
-                _ if now.since(sent) > LATEST => {}
-                LateCall::Apply(call) => drop(shard.apply(&call, now)),
-                LateCall::Park(park) => drop(shard.park(&park, now)),
-            }
-        }
+        self.shard(shard).deliver_late(now);
     }
 
     /// Remembers what `shard` holds now, as a disk would.
@@ -171,74 +130,6 @@ impl MemoryStore {
             (Some(Fault::Mute | Fault::Late), _) => std::future::pending().await,
             _ => Err(StoreError::Unknown { shard, reason }),
         }
-    }
-}
-
-impl Shard {
-    fn next_fault(&self) -> Option<Fault> {
-        self.faults.front().copied().unwrap_or(self.down)
-    }
-
-    fn incarnation(&self) -> Incarnation {
-        Incarnation(self.crashes + 1)
-    }
-
-    fn park(&mut self, park: &Park, now: Moment) -> Parked {
-        let incarnation = self.incarnation();
-        self.data.parked.park(park, incarnation, now)
-    }
-
-    fn apply(&mut self, call: &Apply, now: Moment) -> Applied {
-        let mut applied = Applied { incarnation: self.incarnation(), ..Applied::default() };
-        let mut set = self.data.applied.remove(&call.writer).unwrap_or_default();
-        for (batch, age) in &call.batches {
-            if set.contains(batch.sequence()) {
-                continue;
-            }
-            if *age > Timing::REAL.max_batch_age {
-                applied.expired.push(batch.sequence());
-                continue;
-            }
-            set.insert(batch.sequence());
-            applied.fresh.push(batch.sequence());
-            set.visits += batch.visits();
-            for (page, visits) in batch.increments() {
-                if self.broken.contains(page) {
-                    set.rejected += visits;
-                    let reason = "WRONGTYPE".to_owned();
-                    applied.rejected.push(Rejected { page: page.clone(), visits: *visits, reason });
-                } else {
-                    *self.data.totals.entry(page.clone()).or_insert(0) += visits;
-                }
-            }
-        }
-        set.raise(call.base.get() - 1);
-        self.data.applied.insert(call.writer, set.clone());
-        self.list(call, now);
-        Applied { set, ..applied }
-    }
-
-    fn list(&mut self, call: &Apply, now: Moment) {
-        let until = (now, call.standing.set_kept(&Timing::REAL));
-        // A delivery's is the longest time there is, so that it shortens none.
-        self.data.sets.insert(call.writer, until);
-        match call.standing {
-            Standing::Active => drop(self.data.writers.insert(call.writer, now)),
-            Standing::Gone | Standing::Settled => drop(self.data.writers.remove(&call.writer)),
-            Standing::Delivered => {}
-        }
-    }
-
-    fn tidy(&mut self, now: Moment) -> usize {
-        let past = self.data.sets.iter().filter(|(_, (from, kept))| now.since(*from) >= *kept);
-        let past: Vec<WriterId> = past.map(|(writer, _)| *writer).take(TIDY_AT_ONCE).collect();
-        for writer in &past {
-            self.data.sets.remove(writer);
-            self.data.applied.remove(writer);
-            self.data.writers.remove(writer);
-        }
-        self.data.writers.retain(|_, last| now.since(*last) <= Timing::REAL.writer_listed);
-        past.len()
     }
 }
 

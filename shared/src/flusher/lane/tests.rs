@@ -1,5 +1,6 @@
 use super::*;
 use crate::applied::AppliedSet;
+use crate::outbox::Refuge;
 use crate::store::Incarnation;
 
 const WRITER: WriterId = WriterId::from_u128(7);
