@@ -1,7 +1,7 @@
 //! What `make chaos` runs: every scenario in full, as a table. Arguments name scenarios; without any, all run.
 
 use chaos::report::Report;
-use chaos::scenario::{crash, faults, outage};
+use chaos::scenario::{crash, faults, idle, kill, outage, shutdown, sigterm};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -23,6 +23,16 @@ async fn main() -> ExitCode {
     }
     if wants("crash") {
         report.0.extend(crash::run(crash::Size { clients: 20, crashes: 6 }).await);
+    }
+    if wants("kill") {
+        report.0.extend(kill::run(kill::Size { environments: 20, rounds: 20 }).await);
+    }
+    if wants("shutdown") {
+        report.0.extend(shutdown::run(shutdown::Size { environments: 200 }).await);
+        report.0.extend(sigterm::run(sigterm::Size { environments: 20 }).await);
+    }
+    if wants("idle") {
+        report.0.extend(idle::run(idle::Size { environments: vec![1, 10, 50], runs_an_hour: 60 }).await);
     }
     println!("{report}");
     if report.holds() { ExitCode::SUCCESS } else { ExitCode::FAILURE }

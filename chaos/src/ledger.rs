@@ -20,23 +20,33 @@ pub enum Outcome {
 #[derive(Debug, Default)]
 pub struct Ledger(Mutex<Entries>);
 
+/// When an acknowledged visit was sent, and when its answer was there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Acknowledged {
+    /// Sent.
+    pub sent: Instant,
+    /// Answered.
+    pub answered: Instant,
+}
+
 #[derive(Debug, Default)]
 struct Entries {
     acknowledged: BTreeMap<String, u64>,
     refused: u64,
     unknown: BTreeMap<String, u64>,
-    times: HashMap<EnvironmentId, Vec<Instant>>,
+    times: HashMap<EnvironmentId, Vec<Acknowledged>>,
 }
 
 impl Ledger {
-    /// Writes down one visit.
-    pub fn note(&self, page: &str, outcome: Outcome, environment: Option<EnvironmentId>) {
+    /// Writes down one visit that was sent at `sent` and is answered now.
+    pub fn note(&self, page: &str, sent: Instant, outcome: Outcome, environment: Option<EnvironmentId>) {
         let mut entries = self.lock();
         match outcome {
             Outcome::Acknowledged => {
                 *entries.acknowledged.entry(page.to_owned()).or_default() += 1;
                 if let Some(environment) = environment {
-                    entries.times.entry(environment).or_default().push(Instant::now());
+                    let visit = Acknowledged { sent, answered: Instant::now() };
+                    entries.times.entry(environment).or_default().push(visit);
                 }
             }
             Outcome::Refused => entries.refused += 1,
@@ -64,8 +74,8 @@ impl Ledger {
         self.lock().unknown.values().sum()
     }
 
-    /// When an environment acknowledged visits, in order.
-    pub fn times(&self, environment: EnvironmentId) -> Vec<Instant> {
+    /// The visits that an environment acknowledged, in order.
+    pub fn visits_of(&self, environment: EnvironmentId) -> Vec<Acknowledged> {
         self.lock().times.get(&environment).cloned().unwrap_or_default()
     }
 

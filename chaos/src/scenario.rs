@@ -2,4 +2,8 @@
 
 pub mod crash;
 pub mod faults;
+pub mod idle;
+pub mod kill;
 pub mod outage;
+pub mod shutdown;
+pub mod sigterm;

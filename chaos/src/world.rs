@@ -3,7 +3,10 @@
 use crate::ledger::{Ledger, Outcome};
 use crate::programs::release;
 use crate::servers::Servers;
-use lambda_simulator::{Choice, FrozenClockVariable, FunctionConfig, Invocation, Mode, Simulator, http_api_event};
+use lambda_simulator::{
+    Choice, EnvironmentId, EnvironmentState, FrozenClockVariable, FunctionConfig, Invocation, Mode, Simulator,
+    http_api_event,
+};
 use serde_json::{Value, json};
 use std::ops::Range;
 use std::sync::Arc;
@@ -115,9 +118,10 @@ impl World {
     /// Sends one visit and writes down what its client is told.
     pub async fn visit(&self, page: &str) -> Outcome {
         let event = http_api_event("POST", &format!("/visit/{page}")).to_string();
+        let sent = Instant::now();
         let answer = self.lambda.invoke(RECORD, event).await.ok();
         let outcome = answer.as_ref().map_or(Outcome::Unknown, told);
-        self.ledger.note(page, outcome, answer.map(|answer| answer.environment));
+        self.ledger.note(page, sent, outcome, answer.map(|answer| answer.environment));
         outcome
     }
 
@@ -155,13 +159,35 @@ impl World {
         })
     }
 
+    /// The environments of `record-visit` that wait for an event.
+    pub fn idle(&self) -> Vec<EnvironmentId> {
+        let mut environments = self.lambda.environments();
+        environments.retain(|one| one.function == RECORD && one.state == EnvironmentState::Idle);
+        environments.into_iter().map(|one| one.id).collect()
+    }
+
+    /// Waits until no environment of `record-visit` works any more.
+    ///
+    /// # Panics
+    /// If that takes a minute.
+    pub async fn settle(&self) {
+        assert!(self.lambda.settled(RECORD, PATIENCE).await, "the environments do not settle");
+    }
+
+    /// The sum of a figure over all lines that an environment has logged.
+    pub fn logged(&self, environment: EnvironmentId, message: &str, figure: &str) -> u64 {
+        let log = self.lambda.output(environment);
+        let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        lines.filter(|line| line["message"] == message).filter_map(|line| line[figure].as_u64()).sum()
+    }
+
     /// The end of a run: no more faults, every environment is told to end, and what is parked is delivered.
     ///
     /// # Panics
     /// If that does not come to an end.
     pub async fn come_to_rest(&self) {
         (0..2).for_each(|shard| self.servers.proxy(shard).heal());
-        assert!(self.lambda.settled(RECORD, PATIENCE).await, "the environments do not settle");
+        self.settle().await;
         self.lambda.reap_all().await;
         let started = Instant::now();
         while self.servers.copies() > 0 {

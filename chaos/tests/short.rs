@@ -1,7 +1,7 @@
 //! Each scenario in short, so that every change is tried on the real binaries. `make chaos` runs them in full.
 
 use chaos::report::Report;
-use chaos::scenario::{crash, faults, outage};
+use chaos::scenario::{crash, faults, idle, kill, outage, shutdown, sigterm};
 use std::time::Duration;
 
 /// Shows the rows and holds each claim.
@@ -24,4 +24,24 @@ async fn a_shard_that_is_gone_for_a_while_costs_no_visit_and_refuses_none() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_killed_redis_lost_is_sent_again_and_without_healing_counted_as_lost() {
     assert_holds(crash::run(crash::Size { clients: 8, crashes: 2 }).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_environment_takes_along_only_what_it_had_not_flushed_in_an_interval() {
+    assert_holds(kill::run(kill::Size { environments: 8, rounds: 3 }).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn at_sigterm_everything_is_safe_within_half_a_second_also_with_a_shard_mute_or_refused() {
+    assert_holds(shutdown::run(shutdown::Size { environments: 8 }).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn visits_during_sigterm_are_refused_or_counted() {
+    assert_holds(sigterm::run(sigterm::Size { environments: 3 }).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_idle_environment_pushes_what_it_holds_and_is_then_left_alone() {
+    assert_holds(idle::run(idle::Size { environments: vec![1], runs_an_hour: 6 }).await);
 }

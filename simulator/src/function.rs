@@ -5,10 +5,11 @@ use crate::outcome::Answer;
 use crate::slots::Event;
 use crate::sync::lock;
 use crate::time::request_id;
-use crate::{Counts, EnvironmentId, EnvironmentInfo, FunctionConfig, Invocation, InvokeError};
+use crate::{Choice, Counts, EnvironmentId, EnvironmentInfo, FunctionConfig, Invocation, InvokeError};
 use fastrand::Rng;
 use hyper::body::Bytes;
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::atomic::AtomicU64;
@@ -39,6 +40,8 @@ pub(crate) struct Fleet {
     /// Times that an environment became idle.
     pub(crate) idle_order: u64,
     pub(crate) random: Rng,
+    pub(crate) choice: Choice,
+    pub(crate) start_skew: Range<Duration>,
     /// The simulator ends: nothing new starts.
     pub(crate) closed: bool,
 }
@@ -58,6 +61,8 @@ impl Function {
             counts: Counts::default(),
             idle_order: 0,
             random: Rng::with_seed(config.seed),
+            choice: config.choice,
+            start_skew: config.start_skew.clone(),
             closed: false,
         };
         Self { config, folder, numbers, fleet: Mutex::new(fleet), changed: Notify::new() }
@@ -97,10 +102,12 @@ impl Function {
 
     /// Waits as long as this invocation takes to its routing.
     async fn skew(&self) {
-        let (start, end) = (self.config.start_skew.start, self.config.start_skew.end);
-        let span = u64::try_from(end.saturating_sub(start).as_nanos()).unwrap_or(u64::MAX);
-        let extra = if span > 0 { lock(&self.fleet).random.u64(..span) } else { 0 };
-        let skew = start + Duration::from_nanos(extra);
+        let skew = {
+            let mut fleet = lock(&self.fleet);
+            let Range { start, end } = fleet.start_skew.clone();
+            let span = u64::try_from(end.saturating_sub(start).as_nanos()).unwrap_or(u64::MAX);
+            start + Duration::from_nanos(if span > 0 { fleet.random.u64(..span) } else { 0 })
+        };
         // A sleep of nothing would still take a turn of the timer, up to a millisecond.
         if !skew.is_zero() {
             tokio::time::sleep(skew).await;

@@ -20,7 +20,8 @@ impl Function {
             fleet.counts.throttled += 1;
             return Err((InvokeError::Throttled, event));
         }
-        let chosen = choose(&mut fleet, self.config.choice);
+        let choice = fleet.choice;
+        let chosen = choose(&mut fleet, choice);
         let environment = chosen.unwrap_or_else(|| self.add_environment(&mut fleet));
         let cold_start = chosen.is_none();
         fleet.counts.invocations += 1;

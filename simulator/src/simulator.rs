@@ -4,10 +4,12 @@ use crate::ending::EndError;
 use crate::functions::{Functions, check};
 use crate::sync::lock;
 use crate::{
-    Counts, Ending, EnvironmentId, EnvironmentInfo, FunctionConfig, InvokeError, PendingInvocation, http, invoke_api,
+    Choice, Counts, Ending, EnvironmentId, EnvironmentInfo, FunctionConfig, InvokeError, PendingInvocation, http,
+    invoke_api,
 };
 use hyper::body::Bytes;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 use std::{fs, io};
@@ -135,6 +137,20 @@ impl Simulator {
     pub fn output(&self, environment: EnvironmentId) -> String {
         let log = self.environment(environment).and_then(|environment| fs::read(environment.log).ok());
         String::from_utf8_lossy(&log.unwrap_or_default()).into_owned()
+    }
+
+    /// From now on, another idle environment of the function is chosen.
+    pub fn set_choice(&self, function: &str, choice: Choice) -> Result<(), InvokeError> {
+        let function = self.functions.find(function)?;
+        lock(&function.fleet).choice = choice;
+        Ok(())
+    }
+
+    /// From now on, the time between an invocation's receipt and its routing is drawn from this range.
+    pub fn set_start_skew(&self, function: &str, start_skew: Range<Duration>) -> Result<(), InvokeError> {
+        let function = self.functions.find(function)?;
+        lock(&function.fleet).start_skew = start_skew;
+        Ok(())
     }
 
     /// The figures of a function. None if there is no such function.

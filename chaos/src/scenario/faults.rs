@@ -7,7 +7,7 @@ use crate::report::Row;
 use crate::world::{Setup, World};
 use fastrand::Rng;
 use fault_proxy::{Fault, Rates};
-use lambda_simulator::{Ending, EnvironmentState};
+use lambda_simulator::Ending;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -131,12 +131,11 @@ fn rates(rng: &mut Rng) -> Rates {
 
 /// Lambda takes an idle environment away.
 async fn reap_one(world: &World, rng: &mut Rng, run: &mut Run) {
-    let mut idle = world.lambda.environments();
-    idle.retain(|environment| environment.function == "record-visit" && environment.state == EnvironmentState::Idle);
+    let mut idle = world.idle();
     rng.shuffle(&mut idle);
     for environment in idle {
         // One that has just got an event is not idle any more.
-        match world.lambda.reap(environment.id).await {
+        match world.lambda.reap(environment).await {
             Ok(Ending::ShutDown { .. }) => run.reaped += 1,
             Ok(_) => run.too_slow += 1,
             Err(_) => continue,

@@ -7,7 +7,7 @@ use super::{Flusher, State};
 use crate::policy::{self, Reason};
 use crate::store::parking::Parking;
 use crate::store::{Applied, ShardIndex, Standing, StoreError};
-use futures_util::future::{join, join_all};
+use futures_util::future::{join_all, select};
 use std::pin::pin;
 use std::time::Duration;
 
@@ -87,11 +87,21 @@ impl<S: Parking> Flusher<S> {
         {
             let mut sending = pin!(self.send(shard, Reason::Shutdown, Patience::None, tally));
             if tokio::time::timeout(SILENCE, &mut sending).await.is_err() {
-                join(sending, self.park(shard, urgency, &mut parking)).await;
+                // What is parked is safe: then the shard's answer need not be waited for.
+                let parked = pin!(self.park(shard, urgency, &mut parking));
+                select(&mut sending, parked).await;
+                if !self.is_safe(shard) {
+                    sending.await;
+                }
             }
         }
         self.park(shard, urgency, &mut parking).await;
         *tally = [*tally, parking].into_iter().sum();
+        self.is_safe(shard)
+    }
+
+    /// Whether each visit of a shard is applied, or parked.
+    fn is_safe(&self, shard: ShardIndex) -> bool {
         let lane = &self.lock().lanes[shard];
         lane.held_visits() == lane.parked_visits()
     }

@@ -42,6 +42,17 @@ async fn the_least_recently_used_environment_is_chosen_if_told() {
 }
 
 #[tokio::test]
+async fn the_choice_can_be_changed() {
+    let bench = Bench::new(|_| {});
+    let [first, second] = two_idle(&bench).await;
+    bench.simulator.set_choice(PROBE, Choice::LeastRecentlyUsed).unwrap();
+    assert_eq!(bench.invoke(nothing()).await.environment, first);
+    until("it is idle", || bench.state(first) == EnvironmentState::Idle);
+    assert_eq!(bench.invoke(nothing()).await.environment, second);
+    assert!(matches!(bench.simulator.set_choice("other", Choice::Random), Err(InvokeError::NotFound(_))));
+}
+
+#[tokio::test]
 async fn a_random_choice_follows_its_seed() {
     let mut runs = Vec::new();
     for _ in 0..2 {
