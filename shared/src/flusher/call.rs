@@ -7,7 +7,7 @@ use super::{Flusher, State};
 use crate::policy::{self, Reason};
 use crate::store::parking::Parking;
 use crate::store::{Applied, ShardIndex, Standing, StoreError};
-use futures_util::future::{join_all, select};
+use futures_util::future::{Either, join_all, select};
 use std::pin::pin;
 use std::time::Duration;
 
@@ -89,8 +89,8 @@ impl<S: Parking> Flusher<S> {
             if tokio::time::timeout(SILENCE, &mut sending).await.is_err() {
                 // What is parked is safe: then the shard's answer need not be waited for.
                 let parked = pin!(self.park(shard, urgency, &mut parking));
-                select(&mut sending, parked).await;
-                if !self.is_safe(shard) {
+                let first = select(&mut sending, parked).await;
+                if matches!(first, Either::Right(_)) && !self.is_safe(shard) {
                     sending.await;
                 }
             }

@@ -23,6 +23,8 @@ pub enum Fault {
     Unreachable,
     /// The call is applied and its answer lost.
     AnswerLost,
+    /// The call is applied at once, and its answer takes this long.
+    Slow(Duration),
     /// No answer ever comes, and the call is not applied.
     Mute,
     /// No answer ever comes; the call is applied at the next [`MemoryStore::deliver_late`].
@@ -118,7 +120,7 @@ impl MemoryStore {
             shard.calls += 1;
             let fault = shard.next_fault();
             shard.faults.pop_front();
-            let applied = matches!(fault, None | Some(Fault::AnswerLost));
+            let applied = matches!(fault, None | Some(Fault::AnswerLost | Fault::Slow(_)));
             (fault, applied.then(|| act(&mut shard)))
         };
         // A real call lets others run while its answer is on its way.
@@ -126,6 +128,10 @@ impl MemoryStore {
         let (shard, reason) = (format!("memory_{index}"), "a planned fault".to_owned());
         match (fault, answer) {
             (None, Some(answer)) => Ok(answer),
+            (Some(Fault::Slow(time)), Some(answer)) => {
+                tokio::time::sleep(time).await;
+                Ok(answer)
+            }
             (Some(Fault::Unreachable), _) => Err(StoreError::Unreachable { shard, reason }),
             (Some(Fault::Mute | Fault::Late), _) => std::future::pending().await,
             _ => Err(StoreError::Unknown { shard, reason }),

@@ -135,6 +135,24 @@ async fn shutdown_finds_the_shard_that_takes_copies_behind_one_that_is_mute() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn shutdown_ends_as_soon_as_all_is_parked_or_a_slow_shard_has_answered() {
+    let world = world();
+    world.store.set_down(0, Some(Fault::Mute));
+    world.visit(&world.page_of(0, 0));
+    let started = tokio::time::Instant::now();
+    assert_eq!(world.flusher.shutdown().await.visits_parked, 1);
+    assert_eq!(started.elapsed().as_millis() / 10, 12);
+
+    let world = world_of(&["a", "b"], 10_000);
+    world.store.fail_next(0, [Some(Fault::Slow(Duration::from_millis(150)))]);
+    world.store.set_down(1, Some(Fault::Mute));
+    world.visit(&world.page_of(0, 0));
+    let started = tokio::time::Instant::now();
+    assert_eq!(world.flusher.shutdown().await.visits, 1);
+    assert_eq!(started.elapsed().as_millis() / 10, 15, "the slow shard's answer, while the other is mute");
+}
+
+#[tokio::test(start_paused = true)]
 async fn shutdown_tries_again_while_there_is_time() {
     let world = world();
     world.store.fail_next(0, [Some(Fault::Unreachable), Some(Fault::AnswerLost), Some(Fault::Unreachable)]);
