@@ -1,6 +1,6 @@
 //! What `make chaos` runs: every scenario in full, as a table. Arguments name scenarios; without any, all run.
 
-use chaos::report::Report;
+use chaos::report::{Report, Row};
 use chaos::scenario::{crash, faults, idle, kill, outage, shutdown, sigterm};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -15,24 +15,29 @@ async fn main() -> ExitCode {
     let wanted: Vec<String> = std::env::args().skip(1).collect();
     let wants = |name: &str| wanted.is_empty() || wanted.iter().any(|wanted| wanted == name);
     let mut report = Report::default();
+    let mut add = |rows: Vec<Row>| {
+        // A part of the table at once: the whole of it takes half an hour.
+        eprintln!("{}", Report(rows.clone()));
+        report.0.extend(rows);
+    };
     if wants("faults") {
-        report.0.extend(faults::run(faults::Size { visits: visits(), environments: 20, seeds: 20 }).await);
+        add(faults::run(faults::Size { visits: visits(), environments: 20, seeds: 20 }).await);
     }
     if wants("outage") {
-        report.0.extend(outage::run(outage::Size { clients: 20, down: Duration::from_mins(5) }).await);
+        add(outage::run(outage::Size { clients: 20, down: Duration::from_mins(5) }).await);
     }
     if wants("crash") {
-        report.0.extend(crash::run(crash::Size { clients: 20, crashes: 6 }).await);
+        add(crash::run(crash::Size { clients: 20, crashes: 6 }).await);
     }
     if wants("kill") {
-        report.0.extend(kill::run(kill::Size { environments: 20, rounds: 20 }).await);
+        add(kill::run(kill::Size { environments: 20, rounds: 20 }).await);
     }
     if wants("shutdown") {
-        report.0.extend(shutdown::run(shutdown::Size { environments: 200 }).await);
-        report.0.extend(sigterm::run(sigterm::Size { environments: 20 }).await);
+        add(shutdown::run(shutdown::Size { environments: 200 }).await);
+        add(sigterm::run(sigterm::Size { environments: 20 }).await);
     }
     if wants("idle") {
-        report.0.extend(idle::run(idle::Size { environments: vec![1, 10, 50], runs_an_hour: 60 }).await);
+        add(idle::run(idle::Size { environments: vec![1, 10, 50], runs: 6, runs_idle: 60 }).await);
     }
     println!("{report}");
     if report.holds() { ExitCode::SUCCESS } else { ExitCode::FAILURE }

@@ -43,7 +43,7 @@ pub async fn run(size: Size) -> Vec<Row> {
     let mut inexact = Vec::new();
     for seed in 1..=size.seeds {
         let run = run_once(size, seed).await;
-        println!("seed {seed}: {run:?}");
+        eprintln!("seed {seed}: {run:?}");
         if !run.verdict.is_exact() {
             inexact.push(seed);
         }
