@@ -1,7 +1,7 @@
 # The commands of this project. Everything they need and the machine lacks goes into .tools, at pinned versions.
 
 .DEFAULT_GOAL := help
-.PHONY: help run flush test check chaos model fmt tools clean-data
+.PHONY: help run flush test check fuzz chaos model fmt tools clean-data
 
 help: ## Show this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
@@ -20,6 +20,9 @@ test: ## Run every test
 
 check: ## Run every check that is not a test: format, lints, docs, template
 	@scripts/check
+
+fuzz: ## Try many more hostile inputs than make test does (CASES=50000 for each target)
+	@scripts/fuzz
 
 chaos: ## The real binaries under Lambda's lifecycle, faults and crashes, as a table (half an hour)
 	@scripts/chaos

@@ -12,5 +12,5 @@ mod tests;
 pub use event::{direct_event, foreign_http_event, unsupported_event_response};
 pub use problem::{Problem, json_response};
 pub use route::{Route, page_of};
-pub use runtime::runtime;
+pub use runtime::{request_of, runtime};
 use sanitize::sanitized;

@@ -39,6 +39,13 @@ pub struct FlushEvent {
 #[error("not a flush event: {0}; {{\"flush\":{{\"hold_until\":<milliseconds since 1970>}}}} is accepted")]
 pub struct InvalidFlushEvent(String);
 
+/// JSON that cannot be read, such as a number beyond all range.
+impl From<serde_json::Error> for InvalidFlushEvent {
+    fn from(error: serde_json::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
 impl FlushEvent {
     /// Reads an event that came by direct invocation.
     pub fn parse(event: serde_json::Value) -> Result<Self, InvalidFlushEvent> {
@@ -46,7 +53,7 @@ impl FlushEvent {
         if !event["flush"].is_object() {
             return Err(InvalidFlushEvent("no object \"flush\"".to_owned()));
         }
-        serde_json::from_value(event).map_err(|error| InvalidFlushEvent(error.to_string()))
+        Ok(serde_json::from_value(event)?)
     }
 }
 

@@ -3,6 +3,7 @@
 //! Everything is safe to use from any number of tests at once, in any number of processes. What is started
 //! here is stopped when its handle is dropped, also by a test that fails.
 
+pub mod hostile;
 mod port;
 mod process;
 mod program;

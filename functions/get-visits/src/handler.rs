@@ -51,7 +51,7 @@ fn respond(count: &Count) -> Response<Body> {
 }
 
 fn direct(event: &str) -> Result<Response<Body>, Error> {
-    if http::foreign_http_event(&serde_json::from_str(event)?) {
+    if serde_json::from_str(event).is_ok_and(|event| http::foreign_http_event(&event)) {
         let answer = serde_json::to_string(&http::unsupported_event_response())?;
         return Ok(Response::new(Body::from(answer)));
     }

@@ -12,7 +12,7 @@ use visits_core::flusher::{Flusher, RecordError};
 use visits_core::http::{self, Problem, Route, json_response};
 use visits_core::page::PageId;
 use visits_core::store::parking::Parking;
-use visits_core::sweep::FlushEvent;
+use visits_core::sweep::{FlushEvent, InvalidFlushEvent};
 
 /// `direct`: when a client may try again whose visit was not confirmed.
 const RETRY_UNCONFIRMED: Duration = Duration::from_secs(1);
@@ -65,7 +65,7 @@ impl<S: Parking> Handler<S> {
 
     /// An event that came from no HTTP front end: the sweep's order to flush, or a mistake.
     async fn direct(&self, event: &str, request: &Request) -> Result<Response<Body>, Error> {
-        let event: serde_json::Value = serde_json::from_str(event)?;
+        let event: serde_json::Value = serde_json::from_str(event).map_err(InvalidFlushEvent::from)?;
         if http::foreign_http_event(&event) {
             return json(&http::unsupported_event_response());
         }

@@ -2,8 +2,9 @@
 
 use super::sanitized;
 use lambda_http::lambda_runtime::{LambdaInvocation, Runtime};
+use lambda_http::request::LambdaRequest;
 use lambda_http::tower::util::MapRequest;
-use lambda_http::{Adapter, Body, Error, Request, Response, Service, service_fn};
+use lambda_http::{Adapter, Body, Context, Error, LambdaEvent, Request, Response, Service, service_fn};
 use std::future::Future;
 
 /// The runtime that `lambda_http::runtime_concurrent` makes, with `sanitized` in front of the conversion
@@ -21,4 +22,11 @@ where
     F: Future<Output = Result<Response<Body>, Error>> + Send + 'static,
 {
     Runtime::new(MapRequest::new(Adapter::from(service_fn(handler)), sanitized))
+}
+
+/// The request that [`runtime`] makes of an event's text and hands to the handler, for tests of handlers. What is
+/// no JSON is an error: the runtime reports it to Lambda and goes on with the next event.
+pub fn request_of(event: &str) -> serde_json::Result<Request> {
+    let payload: LambdaRequest = serde_json::from_str(event)?;
+    Ok(sanitized(LambdaEvent::new(payload, Context::default())).payload.into())
 }

@@ -1,3 +1,5 @@
+mod fuzz;
+
 use super::*;
 use serde_json::json;
 use std::sync::{Arc, Mutex};

@@ -1,3 +1,5 @@
+mod fuzz;
+
 use super::*;
 use lambda_http::request::from_str;
 use serde_json::{Value, json};

@@ -1,0 +1,73 @@
+//! Any event, through the same conversion as in production: no panic, no 5xx from input alone, and a visit
+//! counts exactly when its client is told so. `PROPTEST_CASES` runs more of them (`make fuzz`).
+
+use super::*;
+use lambda_http::Response;
+use proptest::prelude::*;
+use test_support::hostile;
+
+const SAMPLES: &[&str] = &[
+    HTTP_API,
+    HTTP_API,
+    FUNCTION_URL,
+    REST_API,
+    LOAD_BALANCER,
+    SCHEDULE,
+    r#"{"flush":{"hold_until":0}}"#,
+    r#"{"rawPath":"/visit/home","requestContext":{"http":{"method":"POST","path":"/visit/home"}}}"#,
+];
+
+/// What the answer says about a visit: the page's name, if it was counted.
+fn counted(answer: &Response<Body>) -> Option<String> {
+    let body: Value = serde_json::from_slice(answer.body()).expect("every body is JSON");
+    match answer.status().as_u16() {
+        // A direct answer has status 200, too: the sweep's report, or what a foreign proxy shows.
+        200 if body["status"] == "success" => {
+            let message = body["message"].as_str().expect("a message");
+            Some(message.strip_prefix("Visit recorded for page ").expect("that message").to_owned())
+        }
+        200 => {
+            assert!(
+                body["writer"].is_string()
+                    || body["writer"].is_null() && body["statusCode"] == 501
+                    || body["calls"].is_u64()
+            );
+            None
+        }
+        status => {
+            assert!([400, 404, 405].contains(&status), "{status}");
+            assert_eq!(answer.headers()["content-type"], "application/problem+json");
+            assert_eq!(body["status"], status);
+            None
+        }
+    }
+}
+
+async fn send(event: &str) {
+    let world = world();
+    world.post("/visit/before").await;
+    // What is no JSON is answered by the runtime, and never seen by the handler.
+    let Ok(request) = visits_core::http::request_of(event) else { return };
+    let direct = visits_core::http::direct_event(&request).is_some();
+    let page = match world.handler.handle(request).await {
+        Ok(answer) => counted(&answer),
+        Err(error) => {
+            assert!(direct && error.to_string().contains("is accepted"), "{error}");
+            None
+        }
+    };
+    world.handler.flusher.shutdown().await;
+    let twice = u64::from(page.as_deref() == Some("before"));
+    assert_eq!(world.counted("before"), 1 + twice, "what was there stays");
+    if let Some(page) = page {
+        assert_eq!(world.counted(&page), 1 + twice);
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_event_gets_a_right_answer_and_a_visit_counts_exactly_when_it_says_so(event in hostile::events(SAMPLES)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        runtime.block_on(send(&event));
+    }
+}

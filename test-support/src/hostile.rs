@@ -1,0 +1,152 @@
+//! Hostile events: samples with parts replaced, removed or added at any depth, and with bytes changed.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+/// A change of a JSON value, at a place that is found by following `path` through the containers on the way.
+#[derive(Clone, Debug)]
+struct Edit {
+    path: Vec<usize>,
+    act: Act,
+}
+
+#[derive(Clone, Debug)]
+enum Act {
+    Replace(Value),
+    Remove,
+    Add(String, Value),
+}
+
+/// Events made of `samples` by a few changes; one in eight then has some bytes changed and may be no JSON.
+pub fn events(samples: &'static [&'static str]) -> impl Strategy<Value = String> {
+    let parsed: Vec<Value> = samples.iter().map(|sample| serde_json::from_str(sample).unwrap_or_default()).collect();
+    let edited = (prop::sample::select(parsed), vec(edit(), 0..4)).prop_map(|(mut event, edits)| {
+        for edit in edits {
+            apply(&mut event, &edit.path, edit.act);
+        }
+        event.to_string()
+    });
+    let damaged =
+        (edited.clone_boxed(), vec((any::<prop::sample::Index>(), any::<u8>()), 1..4)).prop_map(|(text, bytes)| {
+            let mut text = text.into_bytes();
+            for (index, byte) in bytes {
+                let index = index.index(text.len());
+                text[index] = byte;
+            }
+            String::from_utf8_lossy(&text).into_owned()
+        });
+    prop_oneof![7 => edited, 1 => damaged]
+}
+
+/// Boxes a strategy that is needed twice.
+trait CloneBoxed: Strategy + Clone + Sized + 'static {
+    fn clone_boxed(&self) -> BoxedStrategy<Self::Value> {
+        self.clone().boxed()
+    }
+}
+
+impl<S: Strategy + Clone + 'static> CloneBoxed for S {}
+
+fn edit() -> impl Strategy<Value = Edit> + Clone {
+    let act = prop_oneof![
+        4 => value().prop_map(Act::Replace),
+        1 => Just(Act::Remove),
+        1 => (key(), value()).prop_map(|(key, value)| Act::Add(key, value)),
+    ];
+    (vec(0..32_usize, 0..5), act).prop_map(|(path, act)| Edit { path, act })
+}
+
+/// Names that mean something to somebody on the way.
+fn key() -> impl Strategy<Value = String> + Clone {
+    let known = ["flush", "rawPath", "httpMethod", "path", "host", "x-forwarded-proto", "elb", "http", "version"];
+    prop_oneof![3 => prop::sample::select(known.to_vec()).prop_map(str::to_owned), 1 => ".{0,8}"]
+}
+
+fn value() -> impl Strategy<Value = Value> + Clone {
+    let fixed = vec![
+        json!(null),
+        json!(true),
+        json!([]),
+        json!({}),
+        json!(-1),
+        json!(1.5),
+        json!(u64::MAX),
+        json!(f64::MAX),
+        json!([[[[]]]]),
+        json!({"flush": {"hold_until": 1}}),
+        json!({"hold_until": u64::MAX}),
+        json!("a".repeat(70_000)),
+        json!("/visit/".to_owned() + &"%41".repeat(600)),
+    ];
+    let texts = [
+        "",
+        "/",
+        "//",
+        "/visit/",
+        "/visits/",
+        "/visit/home",
+        "/visits/home",
+        "/visit/../visits/a",
+        "/visit/%",
+        "/visit/%zz",
+        "/visit/%00",
+        "/visit/%2525",
+        "/visit/%E9",
+        "/visit/a\u{0}b",
+        "/visit/a?b#c",
+        "/prod/visit/home",
+        "POST",
+        "GET",
+        "G ET",
+        "post",
+        "localhost",
+        "a.lambda-url.eu-west-2.on.aws",
+        "[::1",
+        "h:99999",
+        "a b",
+        "\u{feff}",
+        "é\u{301}",
+        "🦀",
+        "\u{7f}",
+        "a\nb",
+        "%",
+        "$default",
+        "prod",
+        "2.0",
+        "1.0",
+    ];
+    prop_oneof![
+        2 => prop::sample::select(fixed),
+        4 => prop::sample::select(texts.to_vec()).prop_map(|text| json!(text)),
+        2 => "(/visits?/)?.{0,20}".prop_map(|text| json!(text)),
+        1 => any::<i64>().prop_map(|number| json!(number)),
+    ]
+}
+
+fn apply(node: &mut Value, path: &[usize], act: Act) {
+    let (step, rest) = path.split_first().map_or((None, path), |(step, rest)| (Some(*step), rest));
+    match (node, step) {
+        (Value::Object(fields), Some(step)) if !fields.is_empty() => {
+            let Some(key) = fields.keys().nth(step % fields.len()).cloned() else { return };
+            match act {
+                Act::Remove if rest.is_empty() => drop(fields.remove(&key)),
+                act => fields.get_mut(&key).into_iter().for_each(|child| apply(child, rest, act.clone())),
+            }
+        }
+        (Value::Array(items), Some(step)) if !items.is_empty() => {
+            let index = step % items.len();
+            apply(&mut items[index], rest, act);
+        }
+        (Value::Object(fields), None) => match act {
+            Act::Add(key, value) => drop(fields.insert(key, value)),
+            Act::Replace(value) => fields.values_mut().next().into_iter().for_each(|first| *first = value.clone()),
+            Act::Remove => {}
+        },
+        (node, _) => {
+            if let Act::Replace(value) = act {
+                *node = value;
+            }
+        }
+    }
+}
