@@ -198,6 +198,35 @@ async fn what_a_shard_lost_is_sent_again() {
 }
 
 #[tokio::test]
+async fn an_environment_frozen_for_ten_minutes_heals_at_its_thaw() {
+    let world = world();
+    let page = world.page_of(0, 0);
+    world.store.save(0);
+    world.visit(&page);
+    world.flusher.flush_if_due(BUDGET).await;
+    world.store.crash(0);
+    world.time.freeze(Duration::from_mins(10));
+    world.visit(&world.page_of(1, 0));
+    let report = world.flusher.flush_if_due(BUDGET).await.unwrap();
+    assert_eq!((report.visits_healing, report.visits_lost), (1, 0));
+    assert_eq!(world.store.sum(&page), 1);
+}
+
+#[tokio::test]
+async fn an_environment_without_new_visits_heals_by_the_sweep() {
+    let world = world();
+    let page = world.page_of(0, 0);
+    world.store.save(0);
+    world.visit(&page);
+    world.flusher.flush_if_due(BUDGET).await;
+    world.store.crash(0);
+    world.time.freeze(Duration::from_mins(1));
+    let report = world.flusher.sweep(BUDGET).await;
+    assert_eq!((report.visits_healing, report.visits_held, world.store.sum(&page)), (1, 0, 1));
+    assert!(!report.unregistered, "sent again, it is to be confirmed again");
+}
+
+#[tokio::test]
 async fn a_swept_environment_with_nothing_left_is_no_more_swept() {
     let world = world();
     let page = world.page_of(0, 0);

@@ -36,13 +36,21 @@ pub enum Fault {
 pub struct MemoryStore {
     shards: Arc<Vec<Mutex<Shard>>>,
     clock: Clock,
+    /// Shards that live at one address.
+    together: Vec<ShardIndex>,
 }
 
 impl MemoryStore {
     /// `shards` empty shards that tell time by `clock`.
     pub fn new(shards: usize, clock: Clock) -> Self {
         let shards = (0..shards).map(|_| Mutex::default()).collect();
-        Self { shards: Arc::new(shards), clock }
+        Self { shards: Arc::new(shards), clock, together: Vec::new() }
+    }
+
+    /// The same store, with these shards at one address.
+    #[must_use]
+    pub fn with_one_endpoint_for(self, together: &[ShardIndex]) -> Self {
+        Self { together: together.to_vec(), ..self }
     }
 
     /// The next calls to `shard` go wrong like this, in order; `None` lets one through.
@@ -216,7 +224,7 @@ impl Parking for MemoryStore {
         self.call(shard, |shard| shard.data.parked.set_aside(owner, copies)).await
     }
 
-    fn share_endpoint(&self, _: ShardIndex, _: ShardIndex) -> bool {
-        false
+    fn share_endpoint(&self, one: ShardIndex, other: ShardIndex) -> bool {
+        [one, other].iter().all(|shard| self.together.contains(shard))
     }
 }

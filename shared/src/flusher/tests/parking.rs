@@ -226,3 +226,25 @@ async fn a_writer_alone_on_its_shard_has_nowhere_to_park() {
     let report = world.flusher.shutdown().await;
     assert_eq!((report.parked, report.visits_lost), (0, 1));
 }
+
+#[tokio::test]
+async fn copies_go_by_rendezvous_order_to_no_draining_shard_and_to_the_owners_endpoint_last() {
+    let time = ManualClock::new();
+    let store = Arc::new(MemoryStore::new(5, time.clock()).with_one_endpoint_for(&[0, 1]));
+    let names = ["a", "b", "c", "d", "draining"].map(|name| name.parse::<ShardName>().unwrap());
+    let weights = [1, 1, 1, 1, 0].map(|weight| Weight::new(weight).unwrap());
+    let ring = Ring::new(names.into_iter().zip(weights)).unwrap();
+    let limits = Limits { interval: INTERVAL, pages: 10, timing: Timing::REAL };
+    let flusher = Flusher::new(store, ring.clone(), time.clock(), limits);
+    let mut first = [0; 5];
+    for writer in 0..200 {
+        let writer = WriterId::from_u128(writer);
+        let refuges = flusher.refuges(0, writer);
+        assert_eq!((refuges.len(), refuges[2]), (3, 1), "not the owner, not the draining one; the neighbour last");
+        let preferred = ring.preference(&format!("a {writer}"));
+        let elsewhere: Vec<_> = preferred.into_iter().filter(|shard| [2, 3].contains(shard)).collect();
+        assert_eq!(refuges[..2], elsewhere);
+        first[refuges[0]] += 1;
+    }
+    assert!(first[2] > 60 && first[3] > 60, "writers spread over the other shards: {first:?}");
+}
