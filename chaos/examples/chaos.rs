@@ -10,6 +10,11 @@ fn visits() -> u64 {
     std::env::var("CHAOS_VISITS").ok().and_then(|visits| visits.parse().ok()).unwrap_or(200_000)
 }
 
+/// Seeds of `faults`: `CHAOS_SEEDS`, or 20.
+fn seeds() -> u64 {
+    std::env::var("CHAOS_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(20)
+}
+
 #[tokio::main]
 async fn main() -> ExitCode {
     let wanted: Vec<String> = std::env::args().skip(1).collect();
@@ -21,7 +26,7 @@ async fn main() -> ExitCode {
         report.0.extend(rows);
     };
     if wants("faults") {
-        add(faults::run(faults::Size { visits: visits(), environments: 20, seeds: 20 }).await);
+        add(faults::run(faults::Size { visits: visits(), environments: 20, seeds: seeds() }).await);
     }
     if wants("outage") {
         add(outage::run(outage::Size { clients: 20, down: Duration::from_mins(5) }).await);

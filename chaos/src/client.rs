@@ -54,7 +54,7 @@ pub fn keep_visiting(world: &Arc<World>, clients: usize, seed: u64) -> Site {
 }
 
 /// `clients` at a time send `visits` in all; each sends its next one when the one before was answered.
-/// A client that is refused waits for a moment, as `Retry-After` tells it to. The tasks end when all are sent.
+/// A client that is refused waits for a moment and sends another. The tasks end when all are sent.
 pub fn load(world: &Arc<World>, clients: usize, visits: u64, seed: u64) -> JoinSet<()> {
     let left = Arc::new(AtomicI64::new(i64::try_from(visits).unwrap_or(i64::MAX)));
     let mut tasks = JoinSet::new();
@@ -64,6 +64,7 @@ pub fn load(world: &Arc<World>, clients: usize, visits: u64, seed: u64) -> JoinS
         tasks.spawn(async move {
             while left.fetch_sub(1, Ordering::Relaxed) > 0 {
                 if world.visit(&page(&mut rng)).await == Outcome::Refused {
+                    left.fetch_add(1, Ordering::Relaxed);
                     tokio::time::sleep(Duration::from_millis(10)).await;
                 }
             }

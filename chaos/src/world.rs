@@ -3,12 +3,15 @@
 use crate::ledger::{Ledger, Outcome};
 use crate::programs::release;
 use crate::servers::Servers;
+use futures_util::future::join_all;
 use lambda_simulator::{
-    Choice, EnvironmentId, EnvironmentState, FrozenClockVariable, FunctionConfig, Invocation, Mode, Simulator,
-    http_api_event,
+    Choice, EnvironmentId, EnvironmentState, FrozenClockVariable, FunctionConfig, Invocation, InvokeError, Mode,
+    Simulator, http_api_event,
 };
 use serde_json::{Value, json};
+use std::fs;
 use std::ops::Range;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
@@ -31,6 +34,9 @@ const FLUSH: &str = "flush-visits";
 /// Longest wait for something that must come true in the end.
 const PATIENCE: Duration = Duration::from_mins(1);
 
+/// Environments that are told to end at the same time.
+const REAPED_AT_ONCE: usize = 4;
+
 /// How a world differs from the usual one.
 #[derive(Clone, Debug)]
 pub struct Setup {
@@ -44,6 +50,8 @@ pub struct Setup {
     pub start_skew: Range<Duration>,
     /// Whether applied batches are remembered.
     pub healing: bool,
+    /// Most environments of `record-visit` at work at once; a visit beyond is refused by Lambda.
+    pub concurrency: Option<usize>,
     /// Further variables of the functions.
     pub env: Vec<(&'static str, String)>,
 }
@@ -56,6 +64,7 @@ impl Default for Setup {
             choice: Choice::Random,
             start_skew: Duration::ZERO..Duration::ZERO,
             healing: true,
+            concurrency: None,
             env: Vec::new(),
         }
     }
@@ -85,6 +94,7 @@ impl World {
             mode: setup.mode,
             choice: setup.choice,
             start_skew: setup.start_skew.clone(),
+            concurrency_limit: setup.concurrency,
             ..world.function(RECORD, setup)
         };
         let flush = FunctionConfig { timeout: Duration::from_secs(50), ..world.function(FLUSH, setup) };
@@ -119,9 +129,14 @@ impl World {
     pub async fn visit(&self, page: &str) -> Outcome {
         let event = http_api_event("POST", &format!("/visit/{page}")).to_string();
         let sent = Instant::now();
-        let answer = self.lambda.invoke(RECORD, event).await.ok();
-        let outcome = answer.as_ref().map_or(Outcome::Unknown, told);
-        self.ledger.note(page, sent, outcome, answer.map(|answer| answer.environment));
+        let answer = self.lambda.invoke(RECORD, event).await;
+        let outcome = match &answer {
+            Ok(answer) => told(answer),
+            // It has reached no environment.
+            Err(InvokeError::Throttled) => Outcome::Refused,
+            Err(_) => Outcome::Unknown,
+        };
+        self.ledger.note(page, sent, outcome, answer.ok().map(|answer| answer.environment));
         outcome
     }
 
@@ -181,6 +196,18 @@ impl World {
         lines.filter(|line| line["message"] == message).filter_map(|line| line[figure].as_u64()).sum()
     }
 
+    /// Copies what the functions have logged to the folder that `CHAOS_LOGS` names, if it names one: to be called
+    /// where a claim does not hold.
+    pub fn keep_logs(&self, name: &str) {
+        let Some(folder) = std::env::var_os("CHAOS_LOGS") else { return };
+        let folder = Path::new(&folder).join(name);
+        // Evidence only: without it the claim fails all the same.
+        let _ = fs::create_dir_all(&folder);
+        for environment in self.lambda.environments() {
+            let _ = fs::copy(&environment.log, folder.join(format!("{}-{}.log", environment.function, environment.id)));
+        }
+    }
+
     /// The end of a run: no more faults, every environment is told to end, and what is parked is delivered.
     ///
     /// # Panics
@@ -188,7 +215,10 @@ impl World {
     pub async fn come_to_rest(&self) {
         (0..2).for_each(|shard| self.servers.proxy(shard).heal());
         self.settle().await;
-        self.lambda.reap_all().await;
+        // A few at a time: each is to have the processor that it would have on Lambda.
+        for environments in self.idle().chunks(REAPED_AT_ONCE) {
+            join_all(environments.iter().map(|one| self.lambda.reap(*one))).await;
+        }
         let started = Instant::now();
         while self.servers.copies() > 0 {
             assert!(started.elapsed() < PATIENCE, "copies are left: {:?}", self.flush_all().await);
