@@ -112,7 +112,10 @@ impl Server {
         let info: RedisResult<String> = redis::cmd("INFO").query_async(redis).await;
         let info = info.unwrap_or_default();
         let line = |name: &str| info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-        let run = line("run_id").map_or(0, |run| xxh3_64(run.trim().as_bytes()));
+        // A process that was made a replica and a master again goes on with other data under the same run_id; its
+        // replication id is new.
+        let ids = ["run_id", "master_replid"].map(|name| line(name).unwrap_or_default().trim());
+        let run = if ids[0].is_empty() { 0 } else { xxh3_64(ids.join(" ").as_bytes()) };
         let mut eviction_policy = line("maxmemory_policy").map(|policy| policy.trim().to_owned());
         if eviction_policy.is_none() {
             let config: RedisResult<Vec<String>> =
