@@ -47,17 +47,26 @@ impl<S: Parking> Handler<S> {
             return self.direct(event, &request).await;
         }
         let recorded = match http::page_of(&Route::RECORD, &request) {
-            Ok(page) => self.record(page).await,
+            Ok(page) => self.record(page, self.budget(&request)).await,
             Err(problem) => Err(problem),
         };
         Ok(recorded.unwrap_or_else(Problem::into_response))
     }
 
-    async fn record(&self, page: PageId) -> Result<Response<Body>, Problem> {
+    /// The time that this invocation may take for a flush.
+    fn budget(&self, request: &Request) -> Duration {
+        let deadline = request.lambda_context_ref().map_or(0, |context| context.deadline);
+        budget::until(deadline, self.clock.now())
+    }
+
+    async fn record(&self, page: PageId, budget: Duration) -> Result<Response<Body>, Problem> {
         let message = format!("Visit recorded for page {page}");
         let outcome = match self.durability {
             Durability::Buffered => self.flusher.record(page),
-            Durability::Direct => self.flusher.record_direct(page).await,
+            Durability::Direct => {
+                let recorded = tokio::time::timeout(budget, self.flusher.record_direct(page)).await;
+                recorded.unwrap_or(Err(RecordError::NotConfirmed))
+            }
         };
         outcome.map_err(problem)?;
         Ok(json_response(StatusCode::OK, &Recorded { status: "success", message }, "no-store"))
@@ -70,8 +79,7 @@ impl<S: Parking> Handler<S> {
             return json(&http::unsupported_event_response());
         }
         let order = FlushEvent::parse(event)?;
-        let deadline = request.lambda_context_ref().map_or(0, |context| context.deadline);
-        let report = self.flusher.sweep(budget::until(deadline, self.clock.now())).await;
+        let report = self.flusher.sweep(self.budget(request)).await;
         tokio::time::sleep(order.flush.hold(self.clock.now())).await;
         json(&report)
     }

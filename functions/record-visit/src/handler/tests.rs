@@ -145,6 +145,26 @@ async fn a_direct_visit_without_an_answer_may_still_be_counted_and_says_so() {
     assert_eq!(world.counted("home"), 1);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_direct_visit_is_answered_in_time_also_when_no_shard_is() {
+    let world = world_with(Durability::Direct, 10_000);
+    for shard in 0..2 {
+        world.store.set_down(shard, Some(Fault::Mute));
+    }
+    let started = tokio::time::Instant::now();
+    let answer = world.post("/visit/home").await;
+    assert_eq!(body(&answer)["type"], "urn:visits:problem:not-confirmed");
+    assert!(
+        started.elapsed() <= budget::LONGEST + Duration::from_millis(2),
+        "the function's timeout would take the buffer"
+    );
+    for shard in 0..2 {
+        world.store.set_down(shard, None);
+    }
+    world.handler.flusher.shutdown().await;
+    assert_eq!(world.counted("home"), 1, "it is kept");
+}
+
 #[tokio::test]
 async fn no_answer_shows_an_internal_error() {
     let world = world_with(Durability::Direct, 10_000);
