@@ -6,6 +6,7 @@ mod keys;
 mod park_script;
 mod parking;
 mod script;
+mod shard;
 
 use super::{Applied, Apply, Incarnation, ShardIndex, Store, StoreError, TIDY_AT_ONCE, WRITERS_AT_ONCE};
 use crate::batch::WriterId;
@@ -19,8 +20,9 @@ use parking::ParkingScripts;
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncCommands, ErrorKind, RedisError, RedisResult};
 use script::Scripts;
+use shard::Shard;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The shards of one deployment. Nothing is connected before the first call.
@@ -32,23 +34,6 @@ pub struct RedisStore {
     parking: ParkingScripts,
     /// From the call to the answer, connecting and first contact included.
     answer_timeout: Duration,
-}
-
-#[derive(Debug)]
-struct Shard {
-    config: ShardConfig,
-    keys: Keys,
-    link: Arc<Link>,
-    /// The connection over which this shard was last recognised.
-    recognised: Mutex<Option<Recognised>>,
-    identity: OnceLock<String>,
-}
-
-/// A shard was recognised over a connection.
-#[derive(Clone, Copy, Debug)]
-struct Recognised {
-    connection: u64,
-    incarnation: Incarnation,
 }
 
 /// An endpoint's address was not understood by the Redis client.
@@ -71,13 +56,7 @@ impl RedisStore {
                 None => Arc::new(open_link(config, shard)?),
             };
             links.insert(shard.endpoint.clone(), Arc::clone(&link));
-            shards.push(Shard {
-                config: shard.clone(),
-                keys: Keys::new(&config.namespace, &shard.name),
-                link,
-                recognised: Mutex::new(None),
-                identity: OnceLock::new(),
-            });
+            shards.push(Shard::new(shard.clone(), Keys::new(&config.namespace, &shard.name), link));
         }
         Ok(Self {
             shards,
@@ -172,30 +151,6 @@ fn open_link(config: &Config, shard: &ShardConfig) -> Result<Link, InvalidEndpoi
 /// applied.
 fn is_server_answer(error: &RedisError) -> bool {
     matches!(error.kind(), ErrorKind::Server(_) | ErrorKind::Extension)
-}
-
-impl Shard {
-    fn recognised_over(&self, connection: u64) -> Option<Incarnation> {
-        let recognised = *self.recognised.lock().unwrap_or_else(PoisonError::into_inner);
-        recognised.filter(|recognised| recognised.connection == connection).map(|recognised| recognised.incarnation)
-    }
-
-    fn recognise(&self, identity: &str, connection: u64, incarnation: Incarnation) {
-        if self.identity.get_or_init(|| identity.to_owned()) != identity {
-            let shard = self.config.name.as_str();
-            tracing::error!(shard, "the shard came back with another identity: its data was replaced or lost");
-        }
-        let recognised = Recognised { connection, incarnation };
-        *self.recognised.lock().unwrap_or_else(PoisonError::into_inner) = Some(recognised);
-    }
-
-    fn unreachable(&self, reason: &impl ToString) -> StoreError {
-        StoreError::Unreachable { shard: self.config.name.to_string(), reason: reason.to_string() }
-    }
-
-    fn refused(&self, error: &impl ToString) -> StoreError {
-        StoreError::Refused { shard: self.config.name.to_string(), reason: error.to_string() }
-    }
 }
 
 impl Store for RedisStore {

@@ -1,0 +1,52 @@
+//! One shard: its keys, its connection, and over which of them it was recognised.
+
+use super::connection::Link;
+use super::keys::Keys;
+use crate::shard::ShardConfig;
+use crate::store::{Incarnation, StoreError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+#[derive(Debug)]
+pub(super) struct Shard {
+    pub(super) config: ShardConfig,
+    pub(super) keys: Keys,
+    pub(super) link: Arc<Link>,
+    /// The connection over which this shard was last recognised.
+    recognised: Mutex<Option<Recognised>>,
+    identity: OnceLock<String>,
+}
+
+/// A shard was recognised over a connection.
+#[derive(Clone, Copy, Debug)]
+struct Recognised {
+    connection: u64,
+    incarnation: Incarnation,
+}
+
+impl Shard {
+    pub(super) fn new(config: ShardConfig, keys: Keys, link: Arc<Link>) -> Self {
+        Self { config, keys, link, recognised: Mutex::new(None), identity: OnceLock::new() }
+    }
+
+    pub(super) fn recognised_over(&self, connection: u64) -> Option<Incarnation> {
+        let recognised = *self.recognised.lock().unwrap_or_else(PoisonError::into_inner);
+        recognised.filter(|recognised| recognised.connection == connection).map(|recognised| recognised.incarnation)
+    }
+
+    pub(super) fn recognise(&self, identity: &str, connection: u64, incarnation: Incarnation) {
+        if self.identity.get_or_init(|| identity.to_owned()) != identity {
+            let shard = self.config.name.as_str();
+            tracing::error!(shard, "the shard came back with another identity: its data was replaced or lost");
+        }
+        let recognised = Recognised { connection, incarnation };
+        *self.recognised.lock().unwrap_or_else(PoisonError::into_inner) = Some(recognised);
+    }
+
+    pub(super) fn unreachable(&self, reason: &impl ToString) -> StoreError {
+        StoreError::Unreachable { shard: self.config.name.to_string(), reason: reason.to_string() }
+    }
+
+    pub(super) fn refused(&self, error: &impl ToString) -> StoreError {
+        StoreError::Refused { shard: self.config.name.to_string(), reason: error.to_string() }
+    }
+}
