@@ -43,5 +43,5 @@ async fn visits_during_sigterm_are_refused_or_counted() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_idle_environment_pushes_what_it_holds_and_is_then_left_alone() {
-    assert_holds(idle::run(idle::Size { environments: vec![1], runs: 2, runs_idle: 6 }).await);
+    assert_holds(idle::run(idle::Size { environments: vec![1], runs: 2, runs_idle: 16 }).await);
 }

@@ -18,7 +18,7 @@ pub struct Size {
     pub environments: Vec<usize>,
     /// Most runs of the schedule until all is pushed.
     pub runs: u32,
-    /// Further runs on the site that is idle then: an hour has 60.
+    /// Further runs on the site that is idle then: an hour has 60. Half of them must take longer than the interval here.
     pub runs_idle: u32,
 }
 
