@@ -17,7 +17,8 @@ pub(super) fn masked(value: &str) -> String {
 
 /// Whether `name=scheme://` follows. Any other comma may be a part of a password.
 fn starts_entry(text: &str) -> bool {
-    let word = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
+    let word =
+        |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
     let start = text.split_once("://").map_or("", |(start, _)| start);
     start.split_once('=').is_some_and(|(name, scheme)| word(name.trim()) && word(scheme.trim()))
 }
@@ -30,9 +31,10 @@ fn masked_entry(entry: &str) -> String {
     };
     let host = masked_query(host);
     match credentials.split_once(':') {
-        Some((user, _)) => format!("{head}{user}:{MASK}@{host}"),
+        // With these it is no user: another entry, with what it hides, runs into this one.
+        Some((user, _)) if !user.contains(['@', '?']) => format!("{head}{user}:{MASK}@{host}"),
         // Whether a word on its own is the user or the password cannot be told.
-        None => format!("{head}{MASK}@{host}"),
+        _ => format!("{head}{MASK}@{host}"),
     }
 }
 
@@ -106,6 +108,9 @@ mod tests {
             "a=redis://u@h?password=SECRET",
             "a=redis://h,b=app:SECRET@g",
             "redis://:SECRET@é",
+            "a=redis://SECRET@h,b c=redis://u:p@g",
+            "a=redis://h?password=SECRET,b c=redis://u:p@g",
+            "a=redis://u:x,=://SECRET,x:x@h",
         ];
         for value in values {
             assert!(!masked(value).contains("SECRET"), "{value} -> {}", masked(value));
