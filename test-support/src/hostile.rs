@@ -27,26 +27,16 @@ pub fn events(samples: &'static [&'static str]) -> impl Strategy<Value = String>
         }
         event.to_string()
     });
-    let damaged =
-        (edited.clone_boxed(), vec((any::<prop::sample::Index>(), any::<u8>()), 1..4)).prop_map(|(text, bytes)| {
-            let mut text = text.into_bytes();
-            for (index, byte) in bytes {
-                let index = index.index(text.len());
-                text[index] = byte;
-            }
-            String::from_utf8_lossy(&text).into_owned()
-        });
+    let damaged = (edited.clone(), vec((any::<prop::sample::Index>(), any::<u8>()), 1..4)).prop_map(|(text, bytes)| {
+        let mut text = text.into_bytes();
+        for (index, byte) in bytes {
+            let index = index.index(text.len());
+            text[index] = byte;
+        }
+        String::from_utf8_lossy(&text).into_owned()
+    });
     prop_oneof![7 => edited, 1 => damaged]
 }
-
-/// Boxes a strategy that is needed twice.
-trait CloneBoxed: Strategy + Clone + Sized + 'static {
-    fn clone_boxed(&self) -> BoxedStrategy<Self::Value> {
-        self.clone().boxed()
-    }
-}
-
-impl<S: Strategy + Clone + 'static> CloneBoxed for S {}
 
 fn edit() -> impl Strategy<Value = Edit> + Clone {
     let act = prop_oneof![

@@ -22,7 +22,7 @@ pub struct Testing {
 }
 
 pub(super) fn parse(text: &str) -> Result<Testing, &'static str> {
-    let mut testing = Testing::default();
+    let (mut testing, mut healing) = (Testing::default(), true);
     for setting in text.split(',').filter(|setting| !setting.is_empty()) {
         match setting.split_once('=') {
             Some(("scale", number)) => {
@@ -30,11 +30,12 @@ pub(super) fn parse(text: &str) -> Result<Testing, &'static str> {
                 testing.timing = Timing::REAL.faster(by.ok_or("the scale is no number from 1 to 10000")?);
             }
             Some(("frozen", path)) => testing.frozen = Some(path.into()),
-            Some(("healing", "off")) => {}
+            Some(("healing", "off")) => healing = false,
             _ => return Err("unknown setting"),
         }
     }
-    if text.split(',').any(|setting| setting == "healing=off") {
+    // Last, since a scale sets all durations anew.
+    if !healing {
         testing.timing.confirm_after = Duration::ZERO;
     }
     Ok(testing)
