@@ -1,0 +1,9 @@
+//! Measures the counter side by side with the floor (a handler that does nothing) and with what people use
+//! instead, in one run on one machine.
+
+pub mod environment;
+pub mod figures;
+pub mod groups;
+pub mod runtime_api;
+pub mod statistics;
+mod wire;

@@ -1,0 +1,17 @@
+//! What is read off many measurements.
+
+use std::time::Duration;
+
+/// The value that `percent` of the others do not exceed. Sorts `times`.
+pub fn percentile(times: &mut [Duration], percent: f64) -> Duration {
+    times.sort_unstable();
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "an index")]
+    let index = (times.len() as f64 * percent / 100.0).ceil() as usize;
+    times.get(index.saturating_sub(1)).copied().unwrap_or_default()
+}
+
+/// The middle one.
+pub fn median(values: &mut [f64]) -> f64 {
+    values.sort_unstable_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
