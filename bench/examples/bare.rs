@@ -8,11 +8,8 @@ const BODY: &str = r#"{"status":"success","message":"Visit recorded for page hom
 
 fn main() -> Result<(), Error> {
     let many = std::env::var("AWS_LAMBDA_MAX_CONCURRENCY").is_ok_and(|most| most != "1");
-    let mut runtime = if many {
-        tokio::runtime::Builder::new_multi_thread()
-    } else {
-        tokio::runtime::Builder::new_current_thread()
-    };
+    let mut runtime =
+        if many { tokio::runtime::Builder::new_multi_thread() } else { tokio::runtime::Builder::new_current_thread() };
     runtime.enable_all().build()?.block_on(lambda_http::run_concurrent(service_fn(answer)))
 }
 

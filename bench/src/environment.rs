@@ -95,9 +95,10 @@ impl Environment {
         let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
         let ticks: u64 = fields[11..13].iter().map(|ticks| ticks.parse::<u64>().unwrap_or(0)).sum();
         let status = read("status");
-        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).and_then(|line| {
-            line.split_whitespace().next().and_then(|kib| kib.parse::<u64>().ok())
-        });
+        let resident = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:"))
+            .and_then(|line| line.split_whitespace().next().and_then(|kib| kib.parse::<u64>().ok()));
         Usage { cpu: Duration::from_millis(ticks * 10), resident: resident.unwrap_or(0) * 1024 }
     }
 

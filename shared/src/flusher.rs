@@ -168,7 +168,8 @@ impl<S: Parking> Flusher<S> {
             let shards = state.lanes.iter().map(|lane| lane.pending(now));
             policy::due(shards, state.last_flush, self.limits.interval, now)?
         };
-        Some(self.flush(reason, budget, Patience::OneAtATime).await)
+        // Boxed, since most visits end here: a future is moved about with all that its rarest branch may need.
+        Some(Box::pin(self.flush(reason, budget, Patience::OneAtATime)).await)
     }
 
     /// Flushes everything because the scheduled sweep asks for it. If then nothing is left to send or to

@@ -39,7 +39,7 @@ pub struct FlushEvent {
 #[error("not a flush event: {0}; {{\"flush\":{{\"hold_until\":<milliseconds since 1970>}}}} is accepted")]
 pub struct InvalidFlushEvent(String);
 
-/// JSON that cannot be read, such as a number beyond all range.
+/// An order of another shape.
 impl From<serde_json::Error> for InvalidFlushEvent {
     fn from(error: serde_json::Error) -> Self {
         Self(error.to_string())
@@ -47,13 +47,16 @@ impl From<serde_json::Error> for InvalidFlushEvent {
 }
 
 impl FlushEvent {
-    /// Reads an event that came by direct invocation.
-    pub fn parse(event: serde_json::Value) -> Result<Self, InvalidFlushEvent> {
+    /// Reads an event that came by direct invocation: its member `flush`, and whether it has no other.
+    pub fn parse(flush: Option<serde_json::Value>, nothing_else: bool) -> Result<Self, InvalidFlushEvent> {
         // Serde would take an array for a struct's fields in order.
-        if !event["flush"].is_object() {
+        let Some(flush) = flush.filter(serde_json::Value::is_object) else {
             return Err(InvalidFlushEvent("no object \"flush\"".to_owned()));
+        };
+        if !nothing_else {
+            return Err(InvalidFlushEvent("it has other members than \"flush\"".to_owned()));
         }
-        Ok(serde_json::from_value(event)?)
+        Ok(Self { flush: serde_json::from_value(flush)? })
     }
 }
 

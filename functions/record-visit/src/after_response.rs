@@ -4,8 +4,7 @@
 use crate::budget;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use lambda_http::Error;
-use lambda_runtime::{LambdaInvocation, Service};
+use lambda_runtime::{Error, LambdaInvocation, Service};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::task::{Context, Poll};

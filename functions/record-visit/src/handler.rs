@@ -1,18 +1,17 @@
 //! Maps an event to the flusher and its outcome to a response.
 
 use crate::budget;
-use lambda_http::http::StatusCode;
-use lambda_http::{Body, Error, Request, RequestExt, Response};
+use lambda_runtime::Error;
 use serde::Serialize;
 use std::sync::Arc;
 use std::time::Duration;
 use visits_core::clock::Clock;
 use visits_core::config::Durability;
 use visits_core::flusher::{Flusher, RecordError};
-use visits_core::http::{self, Problem, Route, json_response};
+use visits_core::http::{self, DirectEvent, Event, Problem, Reply, Request, Response, Route};
 use visits_core::page::PageId;
 use visits_core::store::parking::Parking;
-use visits_core::sweep::{FlushEvent, InvalidFlushEvent};
+use visits_core::sweep::FlushEvent;
 
 /// `direct`: when a client may try again whose visit was not confirmed.
 const RETRY_UNCONFIRMED: Duration = Duration::from_secs(1);
@@ -41,53 +40,42 @@ impl<S: Parking> Handler<S> {
         Self { flusher, durability, clock }
     }
 
-    /// Answers any event. An error goes to whoever invoked the function directly; a client gets a problem.
-    pub(crate) async fn handle(&self, request: Request) -> Result<Response<Body>, Error> {
-        if let Some(event) = http::direct_event(&request) {
-            return self.direct(event, &request).await;
+    /// Answers any event of an invocation that must end at `deadline`, in milliseconds since the Unix epoch. An
+    /// error goes to whoever invoked the function directly; a client gets a problem.
+    pub(crate) async fn handle(&self, event: Event, deadline: u64) -> Result<Reply, Error> {
+        let budget = budget::until(deadline, self.clock.now());
+        match event {
+            Event::Http(request) => Ok(self.request(&request, budget).await.map_or_else(Reply::from, Reply::Http)),
+            Event::Foreign => Ok(Reply::unsupported_event()),
+            // Boxed, here and below: what a buffered visit carries about is small, and faster by a quarter.
+            Event::Direct(event) => Box::pin(self.direct(event, budget)).await,
         }
-        let recorded = match http::page_of(&Route::RECORD, &request) {
-            Ok(page) => self.record(page, self.budget(&request)).await,
-            Err(problem) => Err(problem),
-        };
-        Ok(recorded.unwrap_or_else(Problem::into_response))
     }
 
-    /// The time that this invocation may take for a flush.
-    fn budget(&self, request: &Request) -> Duration {
-        let deadline = request.lambda_context_ref().map_or(0, |context| context.deadline);
-        budget::until(deadline, self.clock.now())
+    async fn request(&self, request: &Request, budget: Duration) -> Result<Response, Problem> {
+        self.record(http::page_of(&Route::RECORD, request)?, budget).await
     }
 
-    async fn record(&self, page: PageId, budget: Duration) -> Result<Response<Body>, Problem> {
+    async fn record(&self, page: PageId, budget: Duration) -> Result<Response, Problem> {
         let message = format!("Visit recorded for page {page}");
         let outcome = match self.durability {
             Durability::Buffered => self.flusher.record(page),
             Durability::Direct => {
-                let recorded = tokio::time::timeout(budget, self.flusher.record_direct(page)).await;
+                let recorded = Box::pin(tokio::time::timeout(budget, self.flusher.record_direct(page))).await;
                 recorded.unwrap_or(Err(RecordError::NotConfirmed))
             }
         };
         outcome.map_err(problem)?;
-        Ok(json_response(StatusCode::OK, &Recorded { status: "success", message }, "no-store"))
+        Ok(Response::json(&Recorded { status: "success", message }, "no-store"))
     }
 
     /// An event that came from no HTTP front end: the sweep's order to flush, or a mistake.
-    async fn direct(&self, event: &str, request: &Request) -> Result<Response<Body>, Error> {
-        let event: serde_json::Value = serde_json::from_str(event).map_err(InvalidFlushEvent::from)?;
-        if http::foreign_http_event(&event) {
-            return json(&http::unsupported_event_response());
-        }
-        let order = FlushEvent::parse(event)?;
-        let report = self.flusher.sweep(self.budget(request)).await;
+    async fn direct(&self, event: DirectEvent, budget: Duration) -> Result<Reply, Error> {
+        let order = FlushEvent::parse(event.flush, event.nothing_else)?;
+        let report = self.flusher.sweep(budget).await;
         tokio::time::sleep(order.flush.hold(self.clock.now())).await;
-        json(&report)
+        Ok(Reply::Direct(serde_json::to_value(report)?))
     }
-}
-
-/// A direct invocation's answer: `lambda_http` hands the body over as it is.
-fn json(value: &impl Serialize) -> Result<Response<Body>, Error> {
-    Ok(Response::new(Body::from(serde_json::to_string(value)?)))
 }
 
 fn problem(error: RecordError) -> Problem {

@@ -6,12 +6,13 @@ mod handler;
 
 use after_response::AfterResponse;
 use handler::Handler;
+use lambda_runtime::{LambdaEvent, Runtime, service_fn};
 use std::process::ExitCode;
 use std::sync::Arc;
 use tower::layer::layer_fn;
 use visits_core::config::Config;
 use visits_core::flusher::{Flusher, Limits};
-use visits_core::http;
+use visits_core::http::Event;
 use visits_core::process;
 use visits_core::store::redis::RedisStore;
 
@@ -19,7 +20,7 @@ fn main() -> ExitCode {
     process::run(record_visits)
 }
 
-async fn record_visits(config: Config) -> Result<(), lambda_http::Error> {
+async fn record_visits(config: Config) -> Result<(), lambda_runtime::Error> {
     let (store, clock) = (Arc::new(RedisStore::new(&config)?), config.clock());
     let flusher = Arc::new(Flusher::new(store, config.ring(), clock.clone(), Limits::from(&config)));
 
@@ -34,10 +35,10 @@ async fn record_visits(config: Config) -> Result<(), lambda_http::Error> {
     }
 
     let handler = Handler::new(Arc::clone(&flusher), config.durability, clock.clone());
-    let runtime = http::runtime(move |request| {
+    let runtime = Runtime::new(service_fn(move |event: LambdaEvent<Event>| {
         let handler = handler.clone();
-        async move { handler.handle(request).await }
-    });
+        async move { handler.handle(event.payload, event.context.deadline).await }
+    }));
     let after = Arc::clone(&flusher);
     let layer = layer_fn(move |inner| AfterResponse::new(inner, Arc::clone(&after), clock.clone()));
     let outcome = runtime.layer(layer).run_concurrent().await;

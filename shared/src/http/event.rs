@@ -1,50 +1,154 @@
-//! Events that are no request of ours: direct invocations, and requests of other kinds of HTTP proxies.
+//! Events as the runtime hands them over: requests, requests of other kinds of HTTP proxies, direct invocations.
 
-use super::problem::Problem;
-use lambda_http::request::RequestContext;
-use lambda_http::{Body, Request, RequestExt};
-use serde_json::{Value, json};
+use super::lenient::{Object, Text};
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde_json::Value;
+use std::fmt;
 
-/// The JSON text of an event that did not convert into a request: a direct invocation such as the sweep's, or a
-/// [`foreign_http_event`], which is to be ruled out first. What converts is never one, whatever its path,
-/// headers or body.
-pub fn direct_event(request: &Request) -> Option<&str> {
-    match (request.request_context_ref()?, request.body()) {
-        (RequestContext::PassThrough, Body::Text(event)) => Some(event),
-        _ => None,
+/// An event, told apart by what its source fills in. Any JSON is one.
+///
+/// ```
+/// use visits_core::http::Event;
+///
+/// let event = r#"{"rawPath":"/visit/home","requestContext":{"http":{"method":"POST"}},"flush":{}}"#;
+/// assert!(matches!(serde_json::from_str(event)?, Event::Http(_)), "whatever else it holds");
+/// assert!(matches!(serde_json::from_str(r#"{"flush":{}}"#)?, Event::Direct(_)));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// A request of an API Gateway HTTP API (payload version 2.0) or of a function URL: `requestContext.http` is an
+    /// object. Whatever else such an event holds is the client's.
+    Http(Request),
+    /// A request of a REST API, of an HTTP API with payload version 1.0, or of a load balancer. What it
+    /// holds is the client's, too: nothing in it may be taken for an order.
+    Foreign,
+    /// Everything else: an invocation by somebody who may invoke the function.
+    Direct(DirectEvent),
+}
+
+/// What matters of a request.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Request {
+    /// `requestContext.http.method`; empty if there is none.
+    pub method: String,
+    /// `rawPath`; empty if there is none.
+    pub path: String,
+    /// `requestContext.stage`.
+    pub stage: Option<String>,
+    /// `requestContext.domainName`.
+    pub domain: Option<String>,
+}
+
+/// What matters of a direct invocation.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DirectEvent {
+    /// The member `flush`.
+    pub flush: Option<Value>,
+    /// It is an object with nothing but that.
+    pub nothing_else: bool,
+}
+
+/// The members that decide what an event is.
+#[derive(Default)]
+struct Members {
+    raw_path: Text,
+    request_context: Object<RequestContext>,
+    http_method: Text,
+    path: Text,
+    flush: Option<Value>,
+    others: bool,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(field_identifier, rename_all = "camelCase")]
+enum Member {
+    RawPath,
+    RequestContext,
+    HttpMethod,
+    Path,
+    Flush,
+    #[serde(other)]
+    Other,
+}
+
+#[derive(Default, serde::Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct RequestContext {
+    domain_name: Text,
+    stage: Text,
+    http: Object<Http>,
+    elb: Object<IgnoredAny>,
+}
+
+#[derive(Default, serde::Deserialize)]
+#[serde(default)]
+struct Http {
+    method: Text,
+}
+
+impl<'de> Deserialize<'de> for Event {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let Object(members) = Object::<Members>::deserialize(deserializer)?;
+        Ok(members.map_or(Self::Direct(DirectEvent::default()), Self::from))
     }
 }
 
-/// Whether a direct event is in truth an HTTP request that did not convert: of a REST API or an HTTP API with
-/// payload version 1.0, of a load balancer, or of version 2.0 with a part that HTTP does not allow.
-///
-/// What it holds is the client's: nothing in it may be taken for an order such as the sweep's.
-pub fn foreign_http_event(event: &Value) -> bool {
-    let context = &event["requestContext"];
-    let rest = event["httpMethod"].is_string() && event["path"].is_string();
-    rest || context["elb"].is_object() || context["http"].is_object()
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(MembersVisitor)
+    }
 }
 
-/// The answer to a [`foreign_http_event`]: such proxies show it to the client as a 501 problem.
-pub fn unsupported_event_response() -> Value {
-    let problem = Problem::unsupported_event();
-    let status = problem.status();
-    json!({
-        "statusCode": status.as_u16(),
-        // Load balancers want the reason, too.
-        "statusDescription": status.to_string(),
-        "headers": { "content-type": "application/problem+json", "cache-control": "no-store" },
-        "isBase64Encoded": false,
-        "body": problem.body(),
-    })
+struct MembersVisitor;
+
+impl<'de> Visitor<'de> for MembersVisitor {
+    type Value = Members;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an event")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
+        let mut members = Members::default();
+        while let Some(member) = map.next_key()? {
+            members.others |= !matches!(member, Member::Flush);
+            match member {
+                Member::RawPath => members.raw_path = map.next_value()?,
+                Member::RequestContext => members.request_context = map.next_value()?,
+                Member::HttpMethod => members.http_method = map.next_value()?,
+                Member::Path => members.path = map.next_value()?,
+                Member::Flush => members.flush = Some(map.next_value()?),
+                Member::Other => drop(map.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok(members)
+    }
+}
+
+impl From<Members> for Event {
+    fn from(members: Members) -> Self {
+        let context = members.request_context.0.unwrap_or_default();
+        if let Some(http) = context.http.0 {
+            return Self::Http(Request {
+                method: http.method.0.unwrap_or_default(),
+                path: members.raw_path.0.unwrap_or_default(),
+                stage: context.stage.0,
+                domain: context.domain_name.0,
+            });
+        }
+        let rest = members.http_method.0.is_some() && members.path.0.is_some();
+        if rest || context.elb.0.is_some() {
+            return Self::Foreign;
+        }
+        Self::Direct(DirectEvent { flush: members.flush, nothing_else: !members.others })
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{direct_event, foreign_http_event, unsupported_event_response};
+    use super::{DirectEvent, Event};
     use crate::http::tests::{FUNCTION_URL, HTTP_API, event};
-    use crate::http::{Route, page_of};
-    use lambda_http::request::from_str;
     use serde_json::{Value, json};
 
     const SCHEDULE: &str = include_str!("../../tests/fixtures/aws/example-eventbridge-schedule.json");
@@ -54,16 +158,28 @@ mod tests {
         include_str!("../../tests/fixtures/aws/example-alb-lambda-target-request-multivalue-headers.json"),
     ];
 
-    fn direct(text: &str) -> Option<Value> {
-        direct_event(&from_str(text).unwrap()).map(|event| serde_json::from_str(event).unwrap())
+    fn read(text: &str) -> Event {
+        serde_json::from_str(text).unwrap()
     }
 
     #[test]
     fn whatever_json_is_no_http_request_is_a_direct_event() {
-        for text in ["[]", "null", "{}", "7", "\"text\"", "true", "[{}]", r#"{"flush":{"hold_until":1}}"#, SCHEDULE] {
-            assert_eq!(direct(text), Some(serde_json::from_str(text).unwrap()), "{text}");
-            assert!(!foreign_http_event(&direct(text).unwrap()), "{text}");
-            assert_eq!(page_of(&Route::RECORD, &from_str(text).unwrap()).unwrap_err().status(), 404, "{text}");
+        for text in ["[]", "null", "{}", "7", "-7", "1.5", "\"text\"", "true", "[{}]", "[{\"flush\":{}}]", SCHEDULE] {
+            assert!(matches!(read(text), Event::Direct(DirectEvent { flush: None, .. })), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_order_is_the_only_member_or_told_from_one() {
+        let direct = |text| match read(text) {
+            Event::Direct(event) => event,
+            other => panic!("{other:?}"),
+        };
+        let order = direct(r#"{"flush":{"hold_until":1}}"#);
+        assert_eq!(order, DirectEvent { flush: Some(json!({"hold_until": 1})), nothing_else: true });
+        for with_more in [r#"{"flush":{},"x":1}"#, r#"{"rawPath":1,"flush":{}}"#, r#"{"requestContext":{},"flush":{}}"#]
+        {
+            assert!(!direct(with_more).nothing_else, "{with_more}");
         }
     }
 
@@ -71,50 +187,40 @@ mod tests {
     fn an_http_request_is_never_a_direct_event() {
         for sample in [HTTP_API, FUNCTION_URL] {
             let mut event = event(sample, "POST", "/events");
-            assert_eq!(direct(&event.to_string()), None);
             event["body"] = json!(r#"{"flush":{"hold_until":1}}"#);
-            event["headers"]["content-type"] = json!("application/json");
-            assert_eq!(direct(&event.to_string()), None);
+            event["flush"] = json!({"hold_until": 1});
+            assert!(matches!(read(&event.to_string()), Event::Http(_)));
+            event["requestContext"]["http"] = json!({});
+            event["rawPath"] = Value::Null;
+            assert!(matches!(read(&event.to_string()), Event::Http(request) if request.path.is_empty()));
         }
     }
 
     #[test]
     fn requests_of_other_proxies_are_told_from_orders() {
         for sample in OTHER_PROXIES {
-            assert!(foreign_http_event(&direct(sample).unwrap()));
+            assert!(matches!(read(sample), Event::Foreign), "{sample}");
+            let mut event: Value = serde_json::from_str(sample).unwrap();
+            event["flush"] = json!({});
+            assert!(matches!(read(&event.to_string()), Event::Foreign), "{sample}");
         }
         // Payload version 1.0 of an HTTP API, in short.
         let first =
             json!({"version": "1.0", "path": "/visit/a", "httpMethod": "POST", "requestContext": {"stage": "s"}});
-        assert!(foreign_http_event(&direct(&first.to_string()).unwrap()));
-        assert!(!foreign_http_event(
-            &json!({"httpMethod": 1, "path": "/", "requestContext": {"elb": 1, "http": null}})
-        ));
+        assert!(matches!(read(&first.to_string()), Event::Foreign));
+        let neither = json!({"httpMethod": 1, "path": "/", "requestContext": {"elb": 1, "http": null}});
+        assert!(matches!(read(&neither.to_string()), Event::Direct(_)));
     }
 
     #[test]
-    fn a_request_that_does_not_convert_is_still_known_as_the_clients() {
-        let with_header = |name: &str, value: &str| {
+    fn members_of_another_type_are_as_good_as_missing() {
+        for odd in [json!(null), json!(1), json!(-1), json!(1.5), json!([["x"]]), json!({"a": {}}), json!(true)] {
             let mut event = event(HTTP_API, "POST", "/visit/home");
-            event["headers"][name] = json!(value);
-            event
-        };
-        let bad_method = event(HTTP_API, "G ET", "/visit/home");
-        for event in [with_header("x-a", "\u{7f}"), with_header("x-a", "a\nb"), with_header("x a", ""), bad_method] {
-            assert!(foreign_http_event(&direct(&event.to_string()).unwrap()), "{event}");
+            event["rawPath"] = odd.clone();
+            event["requestContext"]["stage"] = odd.clone();
+            event["requestContext"]["domainName"] = odd.clone();
+            event["requestContext"]["http"]["method"] = odd.clone();
+            assert!(matches!(read(&event.to_string()), Event::Http(request) if request == super::Request::default()));
         }
-    }
-
-    #[test]
-    fn other_proxies_get_an_answer_that_they_show_as_a_problem() {
-        let response = unsupported_event_response();
-        assert_eq!((&response["statusCode"], &response["isBase64Encoded"]), (&json!(501), &json!(false)));
-        assert_eq!(response["headers"]["content-type"], "application/problem+json");
-        let problem: Value = serde_json::from_str(response["body"].as_str().unwrap()).unwrap();
-        assert_eq!(
-            (&problem["status"], &problem["type"]),
-            (&json!(501), &json!("urn:visits:problem:unsupported-event"))
-        );
-        assert!(problem["detail"].as_str().unwrap().contains("payload version 2.0"));
     }
 }

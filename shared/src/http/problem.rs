@@ -1,17 +1,12 @@
 //! Error answers after RFC 9457, "Problem Details for HTTP APIs". They say what the client can do about it,
 //! and nothing of what went wrong inside: no internal error text, no address.
 
-use super::Route;
+use super::{Response, Route};
 use crate::page::PageIdError;
-use lambda_http::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
-use lambda_http::http::{HeaderName, HeaderValue, StatusCode};
-use lambda_http::{Body, Response};
+use http::StatusCode;
 use serde::Serialize;
+use std::borrow::Cow;
 use std::time::Duration;
-
-const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
-const JSON: HeaderValue = HeaderValue::from_static("application/json");
-const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
 /// An error answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,7 +15,7 @@ pub struct Problem {
     title: &'static str,
     status: StatusCode,
     detail: String,
-    headers: Vec<(HeaderName, HeaderValue)>,
+    headers: Vec<(&'static str, Cow<'static, str>)>,
 }
 
 /// The body of a [`Problem`], with RFC 9457's names.
@@ -40,11 +35,11 @@ impl Problem {
     fn unavailable(kind: &'static str, title: &'static str, detail: &str, retry_after: Duration) -> Self {
         // Whole seconds, and never 0: that would invite the client to come back in a loop.
         let seconds = retry_after.as_secs() + u64::from(retry_after.subsec_nanos() > 0);
-        Self::new(kind, title, StatusCode::SERVICE_UNAVAILABLE, detail).with(RETRY_AFTER, seconds.max(1).into())
+        Self::new(kind, title, StatusCode::SERVICE_UNAVAILABLE, detail).with("retry-after", seconds.max(1).to_string())
     }
 
-    fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        self.headers.push((name, value));
+    fn with(mut self, name: &'static str, value: impl Into<Cow<'static, str>>) -> Self {
+        self.headers.push((name, value.into()));
         self
     }
 
@@ -64,10 +59,7 @@ impl Problem {
     pub fn method_not_allowed(answered: &Route) -> Self {
         let detail = format!("{}{{page_id}} is answered for the method {} only", answered.prefix, answered.method);
         let (kind, title) = ("urn:visits:problem:method-not-allowed", "Method not allowed");
-        // Every method is a valid header value; without the header the answer is still right.
-        let allow = HeaderValue::from_str(answered.method.as_str()).ok();
-        let problem = Self::new(kind, title, StatusCode::METHOD_NOT_ALLOWED, detail);
-        allow.into_iter().fold(problem, |problem, method| problem.with(ALLOW, method))
+        Self::new(kind, title, StatusCode::METHOD_NOT_ALLOWED, detail).with("allow", answered.method)
     }
 
     /// 503: the buffer has no room, since its shards have been unreachable for long. The visit is not counted.
@@ -119,10 +111,9 @@ impl Problem {
     }
 
     /// The answer, never to be cached.
-    pub fn into_response(self) -> Response<Body> {
-        let mut response = respond(self.status, PROBLEM_JSON, NO_STORE, self.body());
-        response.headers_mut().extend(self.headers);
-        response
+    pub fn into_response(self) -> Response {
+        let body = self.body();
+        Response::new(self.status, "application/problem+json", "no-store", body).with(self.headers)
     }
 
     /// The body as JSON text.
@@ -133,38 +124,15 @@ impl Problem {
     }
 }
 
-/// An answer in JSON. `cache_control` is the header's value; one that no header can have becomes `no-store`.
-/// A body that cannot be written as JSON gives an empty 500.
-pub fn json_response(status: StatusCode, body: &impl Serialize, cache_control: &str) -> Response<Body> {
-    match serde_json::to_string(body) {
-        Ok(text) => respond(status, JSON, HeaderValue::from_str(cache_control).unwrap_or(NO_STORE), text),
-        Err(_) => respond(StatusCode::INTERNAL_SERVER_ERROR, JSON, NO_STORE, String::new()),
-    }
-}
-
-fn respond(status: StatusCode, content_type: HeaderValue, cache_control: HeaderValue, body: String) -> Response<Body> {
-    let mut response = Response::new(Body::from(body));
-    *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, content_type);
-    response.headers_mut().insert(CACHE_CONTROL, cache_control);
-    response
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Problem, Route, json_response};
+    use super::{Problem, Response, Route};
     use crate::page::PageIdError;
-    use lambda_http::http::StatusCode;
-    use lambda_http::{Body, Response};
     use serde_json::{Value, json};
     use std::time::Duration;
 
-    fn header<'a>(response: &'a Response<Body>, name: &str) -> Option<&'a str> {
-        response.headers().get(name).map(|value| value.to_str().unwrap())
-    }
-
-    fn body(response: &Response<Body>) -> Value {
-        serde_json::from_slice(response.body()).unwrap()
+    fn body(response: &Response) -> Value {
+        serde_json::from_str(response.body()).unwrap()
     }
 
     #[test]
@@ -184,9 +152,9 @@ mod tests {
             assert_eq!(problem.kind(), format!("urn:visits:problem:{kind}"));
             let response = problem.into_response();
             assert_eq!(response.status(), status, "{kind}");
-            assert_eq!(header(&response, "content-type"), Some("application/problem+json"), "{kind}");
-            assert_eq!(header(&response, "cache-control"), Some("no-store"), "{kind}");
-            assert_eq!(header(&response, "retry-after"), retry_after, "{kind}");
+            assert_eq!(response.header("content-type"), Some("application/problem+json"), "{kind}");
+            assert_eq!(response.header("cache-control"), Some("no-store"), "{kind}");
+            assert_eq!(response.header("retry-after"), retry_after, "{kind}");
             let body = body(&response);
             assert_eq!((&body["status"], body.as_object().unwrap().len()), (&json!(status), 4), "{kind}");
             assert!(
@@ -199,20 +167,10 @@ mod tests {
     #[test]
     fn a_problem_says_what_is_answered_instead() {
         let response = Problem::method_not_allowed(&Route::RECORD).into_response();
-        assert_eq!(header(&response, "allow"), Some("POST"));
+        assert_eq!(response.header("allow"), Some("POST"));
         let detail = body(&Problem::unknown_route(&Route::READ).into_response())["detail"].clone();
         assert_eq!(detail, "this function answers GET /visits/{page_id}");
         let detail = body(&Problem::not_confirmed(Duration::ZERO).into_response())["detail"].clone();
         assert!(detail.as_str().unwrap().contains("may still be counted"), "{detail}");
-    }
-
-    #[test]
-    fn an_answer_carries_its_body_and_how_long_it_may_be_cached() {
-        let response = json_response(StatusCode::OK, &json!({"count": 123}), "max-age=3");
-        assert_eq!((response.status(), body(&response)), (StatusCode::OK, json!({"count": 123})));
-        assert_eq!(header(&response, "content-type"), Some("application/json"));
-        assert_eq!(header(&response, "cache-control"), Some("max-age=3"));
-        let response = json_response(StatusCode::OK, &json!({}), "a\nb");
-        assert_eq!(header(&response, "cache-control"), Some("no-store"));
     }
 }

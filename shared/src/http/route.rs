@@ -1,25 +1,24 @@
 //! From a request to the page that it is about.
 
+use super::event::Request;
 use super::problem::Problem;
 use super::source::{PathForm, path_form, stage};
 use crate::page::PageId;
-use lambda_http::http::Method;
-use lambda_http::{Request, RequestExt};
 
 /// A route: what follows its prefix is the page id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Route {
     /// The one method that it answers.
-    pub method: Method,
+    pub method: &'static str,
     /// With a slash at either end.
     pub prefix: &'static str,
 }
 
 impl Route {
     /// `POST /visit/{page_id}`.
-    pub const RECORD: Self = Self { method: Method::POST, prefix: "/visit/" };
+    pub const RECORD: Self = Self { method: "POST", prefix: "/visit/" };
     /// `GET /visits/{page_id}`.
-    pub const READ: Self = Self { method: Method::GET, prefix: "/visits/" };
+    pub const READ: Self = Self { method: "GET", prefix: "/visits/" };
 
     /// The path without the stage that an HTTP API puts in front of it. Only where the rest is this route: behind
     /// a custom domain the stage is not there, and a page may be called like it.
@@ -31,12 +30,10 @@ impl Route {
 
 /// The page that `request` is about, with its id percent-decoded exactly once in all; otherwise 404 for
 /// another path, 405 for another method, 400 for what is no page id, in this order.
-///
-/// Reads `raw_http_path()`: `uri()` has its `..` resolved and ends at a `#`, both of which a page id may hold.
 pub fn page_of(route: &Route, request: &Request) -> Result<PageId, Problem> {
-    let path = route.without_stage(request.raw_http_path(), stage(request));
+    let path = route.without_stage(&request.path, stage(request));
     let id = path.strip_prefix(route.prefix).ok_or_else(|| Problem::unknown_route(route))?;
-    if request.method() != route.method {
+    if request.method != route.method {
         return Err(Problem::method_not_allowed(route));
     }
     let page = match path_form(request) {

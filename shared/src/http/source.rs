@@ -2,8 +2,7 @@
 //!
 //! The answer rests on `requestContext` alone, which the event source fills in; headers are the client's.
 
-use lambda_http::request::RequestContext;
-use lambda_http::{Request, RequestExt};
+use super::event::Request;
 
 /// Whether the path still has to be percent-decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +20,7 @@ const EMULATOR: &str = "localhost";
 const URL_DOMAINS: [&str; 2] = [".on.aws", ".on.amazonwebservices.com.cn"];
 
 pub(super) fn path_form(request: &Request) -> PathForm {
-    match domain(request) {
+    match request.domain.as_deref() {
         Some(domain) if domain == EMULATOR || is_function_url(domain) => PathForm::Encoded,
         _ => PathForm::Decoded,
     }
@@ -29,17 +28,7 @@ pub(super) fn path_form(request: &Request) -> PathForm {
 
 /// The API's stage, unless it is the one that leaves no mark in the path.
 pub(super) fn stage(request: &Request) -> Option<&str> {
-    match request.request_context_ref()? {
-        RequestContext::ApiGatewayV2(context) => context.stage.as_deref().filter(|stage| *stage != "$default"),
-        _ => None,
-    }
-}
-
-fn domain(request: &Request) -> Option<&str> {
-    match request.request_context_ref()? {
-        RequestContext::ApiGatewayV2(context) => context.domain_name.as_deref(),
-        _ => None,
-    }
+    request.stage.as_deref().filter(|stage| *stage != "$default")
 }
 
 /// `<id>.lambda-url.<region>.on.aws`. Without regard to case and to a root dot, in case that AWS should ever

@@ -1,8 +1,7 @@
 //! Requests made of AWS's own sample events: which page each is about, or which problem it gets.
 
-use super::{Route, page_of};
-use lambda_http::Request;
-use lambda_http::request::from_str;
+use super::{Event, Request, Route, page_of};
+use proptest::prelude::{prop_assert_eq, proptest};
 use serde_json::{Value, json};
 
 pub(super) const HTTP_API: &str = include_str!("../../tests/fixtures/aws/example-apigw-v2-request-no-authorizer.json");
@@ -25,7 +24,10 @@ pub(super) fn event(sample: &str, method: &str, path: &str) -> Value {
 }
 
 fn request(event: &Value) -> Request {
-    from_str(&event.to_string()).unwrap()
+    match serde_json::from_str(&event.to_string()).unwrap() {
+        Event::Http(request) => request,
+        other => panic!("{other:?} is no request"),
+    }
 }
 
 /// The page, or the status of the problem.
@@ -161,5 +163,61 @@ fn each_route_has_its_method_and_an_unknown_path_is_told_first() {
 fn the_samples_themselves_are_on_no_route() {
     for sample in OTHER_HTTP_APIS.into_iter().chain([HTTP_API, FUNCTION_URL, WITH_STAGE]) {
         assert_eq!(answer(&Route::READ, &serde_json::from_str(sample).unwrap()), Err(404));
+    }
+}
+
+/// Each of these made `lambda_http` 1.3.2 panic, or refuse the event, when it built a request of it.
+#[test]
+fn no_part_of_an_event_that_we_do_not_read_costs_a_visit() {
+    let home = |change: &dyn Fn(&mut Value)| {
+        let mut event = event(HTTP_API, "POST", "/visit/home");
+        change(&mut event);
+        assert_eq!(answer(&Route::RECORD, &event), Ok("home".to_owned()), "{event}");
+    };
+    for (name, value) in [
+        ("host", "a b"),
+        ("host", "h:99999"),
+        ("host", "a\"b"),
+        ("host", "xn--"),
+        ("x-forwarded-proto", ""),
+        ("x-forwarded-proto", "https,http"),
+        ("x-a", "\u{7f}"),
+        ("x-a", "a\nb"),
+        ("x a", ""),
+    ] {
+        home(&|event| event["headers"][name] = json!(value));
+    }
+    for domain in ["", " ", "{", "a b", "xn--", "h:99999", "a\"b", "http://h"] {
+        home(&|event| event["requestContext"]["domainName"] = json!(domain));
+    }
+    for stage in ["", "a b", "//", "..", "?#", &"é".repeat(70_000)] {
+        home(&|event| event["requestContext"]["stage"] = json!(stage));
+    }
+    for query in ["\"", "a b", "%zz"] {
+        home(&|event| event["rawQueryString"] = json!(query));
+    }
+    home(&|event| event["headers"] = (0..40_000).map(|n| (n.to_string(), json!("x"))).collect());
+    home(&|event| event["body"] = json!(7));
+}
+
+#[test]
+fn a_path_that_is_no_routes_is_unknown() {
+    for path in [":x", "@[", " x", "*", "http://h/visit/home"] {
+        assert_eq!(answer(&Route::RECORD, &event(HTTP_API, "POST", path)), Err(404), "{path}");
+    }
+    let mut without_path = event(HTTP_API, "POST", "");
+    without_path["rawPath"] = Value::Null;
+    assert_eq!(answer(&Route::RECORD, &without_path), Err(404));
+    let long = format!("/visit/{}", "é".repeat(40_000));
+    assert_eq!(answer(&Route::RECORD, &event(HTTP_API, "POST", &long)), Err(400));
+}
+
+proptest! {
+    #[test]
+    fn any_path_is_read_as_it_was_sent(path in r"(?s)/.{0,40}", host in r"[ -~é]{0,12}", query in r"[ -~é]{0,12}") {
+        let mut event = event(HTTP_API, "POST", &path);
+        event["headers"]["host"] = json!(host);
+        event["rawQueryString"] = json!(query);
+        prop_assert_eq!(request(&event).path, path);
     }
 }

@@ -1,7 +1,6 @@
 mod fuzz;
 
 use super::*;
-use lambda_http::request::from_str;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,21 +28,43 @@ fn world() -> World {
     World { handler: Handler::new(cache), store, time }
 }
 
-fn request(sample: &str, method: &str, path: &str) -> Request {
+impl World {
+    async fn get(&self, sample: &str, method: &str, path: &str) -> Response {
+        response(self.handler.handle(request(sample, method, path)).await.unwrap())
+    }
+}
+
+fn request(sample: &str, method: &str, path: &str) -> Event {
     let mut event: Value = serde_json::from_str(sample).unwrap();
     event["rawPath"] = json!(path);
     event["requestContext"]["stage"] = json!("$default");
     event["requestContext"]["http"]["method"] = json!(method);
     event["requestContext"]["http"]["path"] = json!(path);
-    from_str(&event.to_string()).unwrap()
+    serde_json::from_str(&event.to_string()).unwrap()
 }
 
-fn body(response: &Response<Body>) -> Value {
-    serde_json::from_slice(response.body()).unwrap()
+fn body(response: &Response) -> Value {
+    serde_json::from_str(response.body()).unwrap()
 }
 
-fn header<'a>(response: &'a Response<Body>, name: &str) -> &'a str {
-    response.headers()[name].to_str().unwrap()
+fn header<'a>(response: &'a Response, name: &str) -> &'a str {
+    response.header(name).unwrap()
+}
+
+/// What a client gets.
+fn response(reply: Reply) -> Response {
+    match reply {
+        Reply::Http(response) => response,
+        Reply::Direct(value) => panic!("{value} is for nobody with a browser"),
+    }
+}
+
+/// What who invoked the function directly gets.
+fn value(reply: Reply) -> Value {
+    match reply {
+        Reply::Direct(value) => value,
+        Reply::Http(response) => panic!("{response:?} is for a browser"),
+    }
 }
 
 #[tokio::test]
@@ -51,16 +72,16 @@ async fn a_count_comes_from_its_shard_and_then_from_memory() {
     let world = world();
     for sample in [HTTP_API, FUNCTION_URL] {
         world.time.advance(Duration::from_secs(5));
-        let first = world.handler.handle(&request(sample, "GET", "/visits/home")).await.unwrap();
+        let first = world.get(sample, "GET", "/visits/home").await;
         assert_eq!(first.status(), 200);
-        assert_eq!(std::str::from_utf8(first.body()).unwrap(), r#"{"count":0,"served_via":"redis_7071"}"#);
+        assert_eq!(first.body(), r#"{"count":0,"served_via":"redis_7071"}"#);
         assert_eq!(
             (header(&first, "cache-control"), header(&first, "content-type")),
             ("max-age=5", "application/json")
         );
         world.time.advance(Duration::from_millis(2_001));
-        let second = world.handler.handle(&request(sample, "GET", "/visits/home")).await.unwrap();
-        assert_eq!(std::str::from_utf8(second.body()).unwrap(), r#"{"count":0,"served_via":"in_memory"}"#);
+        let second = world.get(sample, "GET", "/visits/home").await;
+        assert_eq!(second.body(), r#"{"count":0,"served_via":"in_memory"}"#);
         assert_eq!(header(&second, "cache-control"), "max-age=2");
     }
 }
@@ -68,11 +89,10 @@ async fn a_count_comes_from_its_shard_and_then_from_memory() {
 #[tokio::test]
 async fn a_shard_that_is_down_gives_the_old_count_as_stale() {
     let world = world();
-    let request = request(HTTP_API, "GET", "/visits/home");
-    world.handler.handle(&request).await.unwrap();
+    world.get(HTTP_API, "GET", "/visits/home").await;
     world.time.advance(Duration::from_mins(1));
     world.store.set_down(1, Some(Fault::Unreachable));
-    let stale = world.handler.handle(&request).await.unwrap();
+    let stale = world.get(HTTP_API, "GET", "/visits/home").await;
     assert_eq!(body(&stale), json!({"count": 0, "served_via": "in_memory", "stale": true}));
     assert_eq!(header(&stale, "cache-control"), "max-age=0");
 }
@@ -81,7 +101,7 @@ async fn a_shard_that_is_down_gives_the_old_count_as_stale() {
 async fn a_shard_that_is_down_without_an_old_count_is_a_503() {
     let world = world();
     world.store.set_down(1, Some(Fault::Unreachable));
-    let answer = world.handler.handle(&request(HTTP_API, "GET", "/visits/home")).await.unwrap();
+    let answer = world.get(HTTP_API, "GET", "/visits/home").await;
     assert_eq!(
         (answer.status().as_u16(), body(&answer)["type"].as_str()),
         (503, Some("urn:visits:problem:count-unavailable"))
@@ -95,7 +115,7 @@ async fn wrong_requests_get_a_problem() {
     for (method, path, status) in
         [("POST", "/visits/home", 405), ("GET", "/visit/home", 404), ("GET", "/visits/", 400), ("GET", "/", 404)]
     {
-        let answer = world.handler.handle(&request(HTTP_API, method, path)).await.unwrap();
+        let answer = world.get(HTTP_API, method, path).await;
         assert_eq!(answer.status(), status, "{method} {path}");
         assert_eq!(header(&answer, "content-type"), "application/problem+json");
         assert_eq!(body(&answer)["status"], status);
@@ -106,11 +126,11 @@ async fn wrong_requests_get_a_problem() {
 async fn events_of_other_shapes_get_a_clear_error_and_cost_nothing() {
     let world = world();
     for event in ["[]", "null", "{}", "7", "\"GET\"", SCHEDULE, r#"{"flush":{}}"#] {
-        let error = world.handler.handle(&from_str(event).unwrap()).await.unwrap_err().to_string();
+        let error = world.handler.handle(serde_json::from_str(event).unwrap()).await.unwrap_err().to_string();
         assert!(error.starts_with("get-visits answers HTTP requests only"), "{event}: {error}");
     }
-    let answer = world.handler.handle(&from_str(REST_API).unwrap()).await.unwrap();
-    assert_eq!(body(&answer)["statusCode"], 501);
-    let still = world.handler.handle(&request(HTTP_API, "GET", "/visits/home")).await.unwrap();
+    let answer = world.handler.handle(serde_json::from_str(REST_API).unwrap()).await.unwrap();
+    assert_eq!(value(answer)["statusCode"], 501);
+    let still = world.get(HTTP_API, "GET", "/visits/home").await;
     assert_eq!(still.status(), 200);
 }

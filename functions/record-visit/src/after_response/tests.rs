@@ -1,7 +1,6 @@
 use super::*;
-use lambda_http::Context as LambdaContext;
-use lambda_http::http::Response;
-use lambda_http::service_fn;
+use http::Response;
+use lambda_runtime::{Context as LambdaContext, service_fn};
 use std::sync::Mutex;
 use visits_core::clock::ManualClock;
 use visits_core::config::Config;

@@ -10,6 +10,7 @@
 //! TTL, so the `volatile-*` policies evict none.
 
 use super::keys::{self, Keys};
+use super::script::LazyScript;
 use crate::batch::WriterId;
 use crate::shard::{Namespace, ShardConfig};
 use crate::store::Incarnation;
@@ -37,14 +38,15 @@ impl From<redis::RedisError> for ContactError {
 /// What is needed to recognise the shards of a deployment.
 #[derive(Debug)]
 pub(super) struct Contact {
-    script: Script,
+    script: LazyScript,
     namespace: Namespace,
     shards: Vec<ShardConfig>,
 }
 
 impl Contact {
     pub(super) fn new(namespace: Namespace, shards: Vec<ShardConfig>) -> Self {
-        Self { script: Script::new(include_str!("contact.lua")), namespace, shards }
+        let script = LazyScript::new(|| Script::new(include_str!("contact.lua")));
+        Self { script, namespace, shards }
     }
 
     /// Checks that `redis` is the server of this shard, and makes the shard's record if it is new.

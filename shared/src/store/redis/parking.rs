@@ -2,6 +2,7 @@
 
 use super::keys::Keys;
 use super::park_script::{copy, mark_text, park_arguments};
+use super::script::LazyScript;
 use super::{RedisStore, Shard, server_millis};
 use crate::batch::BatchId;
 use crate::shard::ShardName;
@@ -20,19 +21,19 @@ const PAGE: usize = 10;
 
 #[derive(Debug)]
 pub(super) struct ParkingScripts {
-    park: Script,
-    mark: Script,
-    remove: Script,
-    set_aside: Script,
+    park: LazyScript,
+    mark: LazyScript,
+    remove: LazyScript,
+    set_aside: LazyScript,
 }
 
 impl ParkingScripts {
     pub(super) fn new() -> Self {
         Self {
-            park: Script::new(include_str!("park.lua")),
-            mark: Script::new(include_str!("mark.lua")),
-            remove: Script::new(include_str!("remove.lua")),
-            set_aside: Script::new(include_str!("set_aside.lua")),
+            park: LazyScript::new(|| Script::new(include_str!("park.lua"))),
+            mark: LazyScript::new(|| Script::new(include_str!("mark.lua"))),
+            remove: LazyScript::new(|| Script::new(include_str!("remove.lua"))),
+            set_aside: LazyScript::new(|| Script::new(include_str!("set_aside.lua"))),
         }
     }
 }

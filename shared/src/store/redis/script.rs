@@ -7,22 +7,29 @@ use crate::store::{Applied, Apply, Incarnation, Rejected, Standing};
 use crate::timing::Timing;
 use redis::aio::MultiplexedConnection;
 use redis::{FromRedisValue, ParsingError, RedisResult, Script, Value};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 /// Version of the layout of the `apply` script's arguments.
 const FORMAT: &str = "1";
 
+/// A script whose digest is taken when it is first run: a start that runs none should not pay for it.
+pub(super) type LazyScript = LazyLock<Script>;
+
 #[derive(Debug)]
 pub(super) struct Scripts {
-    apply: Script,
-    tidy: Script,
+    apply: LazyScript,
+    tidy: LazyScript,
     timing: Timing,
 }
 
 impl Scripts {
     pub(super) fn new(timing: Timing) -> Self {
-        let (apply, tidy) = (Script::new(include_str!("apply.lua")), Script::new(include_str!("tidy.lua")));
-        Self { apply, tidy, timing }
+        Self {
+            apply: LazyScript::new(|| Script::new(include_str!("apply.lua"))),
+            tidy: LazyScript::new(|| Script::new(include_str!("tidy.lua"))),
+            timing,
+        }
     }
 
     pub(super) async fn apply(

@@ -1,0 +1,168 @@
+//! What goes back to the Runtime API.
+
+use super::problem::Problem;
+use http::StatusCode;
+use serde::ser::{SerializeMap, SerializeStruct};
+use serde::{Serialize, Serializer};
+use serde_json::Value;
+use std::borrow::Cow;
+
+/// The answer to an event.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Reply {
+    /// To a client, through an HTTP API or a function URL.
+    Http(Response),
+    /// To whoever invoked the function directly, as it is.
+    Direct(Value),
+}
+
+/// An HTTP answer. It serializes as the payload version 2.0 of HTTP APIs and function URLs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Response {
+    status: StatusCode,
+    headers: Vec<(&'static str, Cow<'static, str>)>,
+    body: String,
+}
+
+impl Response {
+    /// An answer whose body is JSON text of this media type. `cache_control` is the header's value.
+    pub(super) fn new(
+        status: StatusCode,
+        content_type: &'static str,
+        cache_control: impl Into<Cow<'static, str>>,
+        body: String,
+    ) -> Self {
+        Self {
+            status,
+            headers: vec![("content-type", content_type.into()), ("cache-control", cache_control.into())],
+            body,
+        }
+    }
+
+    /// A 200 with a body in JSON. A body that cannot be written as JSON gives an empty 500.
+    pub fn json(body: &impl Serialize, cache_control: impl Into<Cow<'static, str>>) -> Self {
+        match serde_json::to_string(body) {
+            Ok(text) => Self::new(StatusCode::OK, "application/json", cache_control, text),
+            Err(_) => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "application/json", "no-store", String::new()),
+        }
+    }
+
+    /// The same with further headers.
+    pub(super) fn with(mut self, headers: impl IntoIterator<Item = (&'static str, Cow<'static, str>)>) -> Self {
+        self.headers.extend(headers);
+        self
+    }
+
+    /// The status.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// A header's value, by its name in lower case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_ref())
+    }
+
+    /// The body.
+    pub fn body(&self) -> &str {
+        &self.body
+    }
+}
+
+impl Reply {
+    /// The answer to an [`Event::Foreign`](super::Event::Foreign): such proxies show it to the client as a 501
+    /// problem.
+    pub fn unsupported_event() -> Self {
+        let problem = Problem::unsupported_event();
+        let status = problem.status();
+        Self::Direct(serde_json::json!({
+            "statusCode": status.as_u16(),
+            // Load balancers want the reason, too.
+            "statusDescription": status.to_string(),
+            "headers": { "content-type": "application/problem+json", "cache-control": "no-store" },
+            "isBase64Encoded": false,
+            "body": problem.body(),
+        }))
+    }
+}
+
+impl From<Problem> for Reply {
+    fn from(problem: Problem) -> Self {
+        Self::Http(problem.into_response())
+    }
+}
+
+impl Serialize for Reply {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Http(response) => response.serialize(serializer),
+            Self::Direct(value) => value.serialize(serializer),
+        }
+    }
+}
+
+impl Serialize for Response {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut response = serializer.serialize_struct("Response", 4)?;
+        response.serialize_field("statusCode", &self.status.as_u16())?;
+        response.serialize_field("headers", &Headers(&self.headers))?;
+        response.serialize_field("body", &self.body)?;
+        response.serialize_field("isBase64Encoded", &false)?;
+        response.end()
+    }
+}
+
+struct Headers<'a>(&'a [(&'static str, Cow<'static, str>)]);
+
+impl Serialize for Headers<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        for (name, value) in self.0 {
+            map.serialize_entry(name, value)?;
+        }
+        map.end()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Reply, Response};
+    use serde_json::{Value, json};
+
+    #[test]
+    fn an_answer_carries_its_body_and_how_long_it_may_be_cached() {
+        let response = Response::json(&json!({"count": 123}), "max-age=3");
+        assert_eq!((response.status().as_u16(), response.body()), (200, r#"{"count":123}"#));
+        assert_eq!(response.header("content-type"), Some("application/json"));
+        assert_eq!(response.header("cache-control"), Some("max-age=3"));
+        assert_eq!(response.header("allow"), None);
+    }
+
+    #[test]
+    fn an_answer_is_written_as_payload_version_2() {
+        let text = serde_json::to_string(&Reply::Http(Response::json(&json!({"a": "\"é"}), "no-store"))).unwrap();
+        let exact = concat!(
+            r#"{"statusCode":200,"headers":{"content-type":"application/json","cache-control":"no-store"},"#,
+            r#""body":"{\"a\":\"\\\"é\"}","isBase64Encoded":false}"#
+        );
+        assert_eq!(text, exact);
+    }
+
+    #[test]
+    fn a_direct_answer_is_written_as_it_is() {
+        assert_eq!(serde_json::to_string(&Reply::Direct(json!({"visits": 3}))).unwrap(), r#"{"visits":3}"#);
+    }
+
+    #[test]
+    fn other_proxies_get_an_answer_that_they_show_as_a_problem() {
+        let Reply::Direct(response) = Reply::unsupported_event() else { panic!("it is not ours to write") };
+        assert_eq!((&response["statusCode"], &response["isBase64Encoded"]), (&json!(501), &json!(false)));
+        assert_eq!(response["headers"]["content-type"], "application/problem+json");
+        let problem: Value = serde_json::from_str(response["body"].as_str().unwrap()).unwrap();
+        assert_eq!(
+            (&problem["status"], &problem["type"]),
+            (&json!(501), &json!("urn:visits:problem:unsupported-event"))
+        );
+        assert!(problem["detail"].as_str().unwrap().contains("payload version 2.0"));
+    }
+}
