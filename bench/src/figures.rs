@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::path::PathBuf;
+use std::{fmt, fs, io};
 
 /// All of one run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -104,6 +106,34 @@ pub struct Series {
     pub name: String,
     /// `(x, y)`.
     pub points: Vec<(f64, f64)>,
+}
+
+impl Figures {
+    /// Writes them to `target/bench/figures.json` of the workspace.
+    pub fn write(&self) -> io::Result<PathBuf> {
+        let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../target/bench"));
+        fs::create_dir_all(&folder)?;
+        let path = folder.join("figures.json");
+        fs::write(&path, serde_json::to_string_pretty(self)? + "\n")?;
+        Ok(path)
+    }
+}
+
+impl fmt::Display for Row {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {:.4} {}", self.what, self.ours, self.unit)?;
+        if let Some(other) = self.other {
+            write!(f, ", other {other:.4}")?;
+        }
+        if let Some(ratio) = self.ratio {
+            write!(f, ", ratio {ratio:.3}")?;
+        }
+        match self.reached() {
+            Some(false) => f.write_str("  << MISSED"),
+            Some(true) => f.write_str("  reached"),
+            None => Ok(()),
+        }
+    }
 }
 
 impl Row {

@@ -1,5 +1,9 @@
 //! The groups of figures: one file each, with a `run` that measures and returns them.
 
+pub mod rate;
+
+use crate::figures::Group;
+
 /// How much is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effort {
@@ -18,3 +22,14 @@ impl Effort {
         }
     }
 }
+
+/// A group that can be run.
+pub struct Known {
+    /// Its id.
+    pub id: &'static str,
+    /// Measures it.
+    pub run: fn(Effort) -> Group,
+}
+
+/// All groups, in the order of the report.
+pub const ALL: &[Known] = &[Known { id: "rate", run: rate::run }];

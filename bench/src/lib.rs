@@ -2,8 +2,12 @@
 //! instead, in one run on one machine.
 
 pub mod environment;
+pub mod events;
 pub mod figures;
 pub mod groups;
+pub mod instructions;
+pub mod machine;
 pub mod runtime_api;
 pub mod statistics;
+pub mod subject;
 mod wire;

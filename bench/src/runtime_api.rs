@@ -11,7 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// Makes the body of the event with this number.
-pub type Events = Arc<dyn Fn(usize) -> Arc<[u8]> + Send + Sync>;
+pub type Events = Arc<dyn Fn(usize) -> Vec<u8> + Send + Sync>;
 
 /// What one run of events took.
 #[derive(Clone, Debug, Default)]

@@ -7,7 +7,6 @@
 
 pub mod client;
 pub mod ledger;
-pub mod programs;
 pub mod report;
 pub mod scenario;
 pub mod servers;

@@ -1,7 +1,6 @@
 //! One deployment: three functions in a simulator, two servers behind proxies, and the ledger.
 
 use crate::ledger::{Ledger, Outcome};
-use crate::programs::release;
 use crate::servers::Servers;
 use futures_util::future::join_all;
 use lambda_simulator::{
@@ -14,6 +13,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use test_support::release_program as release;
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 

@@ -8,10 +8,12 @@ mod port;
 mod process;
 mod program;
 mod redis_server;
+mod release;
 mod wait;
 
 pub use port::ReservedPort;
 pub use process::{Process, Signal};
 pub use program::{need_program, redis_program};
 pub use redis_server::{RedisServer, RedisServerBuilder};
+pub use release::release_program;
 pub use wait::wait_for;

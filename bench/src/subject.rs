@@ -1,0 +1,80 @@
+//! What is measured: programs and the settings that they run with.
+
+use crate::environment::Environment;
+use std::path::PathBuf;
+use test_support::{RedisServer, release_program};
+
+/// The processor that a lone environment runs on; its driver has the others.
+const PROCESSOR: usize = 1;
+
+/// A function: a command and its environment variables.
+#[derive(Clone, Debug)]
+pub struct Subject {
+    /// Its name in tables.
+    pub name: &'static str,
+    command: Vec<PathBuf>,
+    env: Vec<(String, String)>,
+    processor: Option<usize>,
+}
+
+impl Subject {
+    /// The floor.
+    pub fn bare() -> Self {
+        Self::of("bare handler", vec![release_program("examples/bare")])
+    }
+
+    /// One of our functions.
+    pub fn function(name: &'static str) -> Self {
+        Self::of(name, vec![release_program(name)])
+    }
+
+    /// Any command.
+    pub fn of(name: &'static str, command: Vec<PathBuf>) -> Self {
+        let alone = std::thread::available_parallelism().is_ok_and(|processors| processors.get() > PROCESSOR);
+        Self { name, command, env: Vec::new(), processor: alone.then_some(PROCESSOR) }
+    }
+
+    /// With one more environment variable.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: impl ToString) -> Self {
+        self.env.push((name.to_owned(), value.to_string()));
+        self
+    }
+
+    /// With these servers as its shards.
+    #[must_use]
+    pub fn on(self, servers: &[RedisServer]) -> Self {
+        let shards: Vec<String> =
+            servers.iter().map(|server| format!("redis_{}={}", server.port(), server.url())).collect();
+        self.with("REDIS_ENDPOINTS", shards.join(","))
+    }
+
+    /// On any processor, as where it has several to itself.
+    #[must_use]
+    pub fn on_any_processor(mut self) -> Self {
+        self.processor = None;
+        self
+    }
+
+    /// Under a tool such as valgrind.
+    #[must_use]
+    pub fn under(mut self, tool: &[String]) -> Self {
+        self.command.splice(0..0, tool.iter().map(PathBuf::from));
+        self.on_any_processor()
+    }
+
+    /// Starts an environment of it.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub fn start(&self) -> Environment {
+        let command: Vec<_> = self.command.iter().map(PathBuf::as_path).collect();
+        let env: Vec<_> = self.env.iter().map(|(name, value)| (name.as_str(), value.clone())).collect();
+        Environment::start(&command, &env, self.processor).unwrap_or_else(|error| panic!("{}: {error}", self.name))
+    }
+}
+
+/// Redis servers, as many shards.
+pub fn servers(count: usize) -> Vec<RedisServer> {
+    (0..count).map(|_| RedisServer::start()).collect()
+}
