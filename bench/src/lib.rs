@@ -7,6 +7,7 @@ pub mod figures;
 pub mod groups;
 pub mod instructions;
 pub mod machine;
+pub mod python;
 pub mod runtime_api;
 pub mod statistics;
 pub mod subject;
