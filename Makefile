@@ -1,7 +1,7 @@
 # The commands of this project. Everything they need and the machine lacks goes into .tools, at pinned versions.
 
 .DEFAULT_GOAL := help
-.PHONY: help run flush test check fuzz chaos model fmt tools clean-data
+.PHONY: help run flush test check fuzz chaos model bench fmt tools clean-data
 
 help: ## Show this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
@@ -30,9 +30,12 @@ chaos: ## The real binaries under Lambda's lifecycle, faults and crashes, as a t
 model: ## Check the exactly-once protocol in every order of its steps, and that mutants of it fail (two minutes)
 	@cargo run --release --quiet --package protocol-model --example model
 
+bench: ## Measure against the floor and against Python, write docs/PERFORMANCE.md (a quarter of an hour)
+	@scripts/bench
+
 fmt: ## Format the Rust and Python code
 	@cargo fmt --all
-	@scripts/tools check && .tools/check/bin/ruff format --no-cache scripts scripts/transform-template tests
+	@scripts/tools check && .tools/check/bin/ruff format --no-cache scripts scripts/transform-template tests bench
 
 tools: ## Get the tools without running anything
 	@scripts/tools

@@ -51,7 +51,7 @@ def svg(plot: dict) -> bytes:
 
 def _draw(drawing: Axes, plot: dict) -> None:
     (_bars if plot["kind"] == "bars" else _lines)(drawing, plot)
-    drawing.set_title(fill(plot["title"], 80), fontweight="bold")
+    drawing.set_title(fill(plot["title"], 64), fontweight="bold")
     drawing.set_xlabel(plot["x"]["label"])
     drawing.set_ylabel(plot["y"]["label"])
     if len(plot["series"]) > 1:
@@ -70,7 +70,7 @@ def _bars(drawing: Axes, plot: dict) -> None:
         bars = drawing.bar(places, heights, width * 0.92, color=_colour(index), label=series["name"])
         drawing.bar_label(bars, fmt=human.number, padding=2, fontsize=9)
     names = plot["x"]["names"]
-    drawing.set_xticks(range(len(names)), [fill(name, max(10, 84 // len(names))) for name in names])
+    drawing.set_xticks(range(len(names)), [fill(name, max(10, 72 // len(names))) for name in names])
     drawing.set_xlim(-0.6, len(names) - 0.4)
     drawing.grid(visible=False, axis="x")
     axes.vertical(drawing, plot)

@@ -46,4 +46,5 @@ def _bound(row: dict) -> str:
 
 def _judged(value: float, row: dict) -> str:
     """A value of what the goal is about: the ratio, or without one our figure."""
-    return human.quantity(value, row["unit"]) if row["ratio"] is None else f"{human.number(value)} ×"
+    # A ratio's bound was chosen, not measured: it has the digits that it was written with.
+    return human.quantity(value, row["unit"]) if row["ratio"] is None else f"{value:,.10g} ×"

@@ -35,9 +35,24 @@ test_tools() {
   locked install_redis
   run_tools
   locked python_env check
+  locked get_bench_env
 }
 
 check_tools() {
   need_rust
   locked python_env check
+}
+
+get_bench_env() {
+  need_venv_module
+  python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
+    die "$(python3 --version) is too old for the Python counter of the benchmark: it needs 3.11 or later"
+  python_env bench
+}
+
+# What `make bench` needs.
+bench_tools() {
+  need_rust
+  locked install_redis
+  locked get_bench_env
 }
