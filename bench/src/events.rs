@@ -41,7 +41,7 @@ pub fn in_turn(route: Route, pages: usize) -> Events {
 
 /// The id of page number `number`: 20 bytes.
 pub fn id(number: usize) -> String {
-    format!("blog/article-{number:07}")
+    format!("blog-article-{number:07}")
 }
 
 #[cfg(test)]
@@ -51,7 +51,7 @@ mod tests {
     #[test]
     fn an_event_names_its_page() {
         let event: Value = serde_json::from_slice(&in_turn(RECORD, 3)(4)).unwrap();
-        assert_eq!(event["rawPath"], "/visit/blog/article-0000001");
+        assert_eq!(event["rawPath"], "/visit/blog-article-0000001");
         assert_eq!(event["requestContext"]["http"]["method"], "POST");
         assert_eq!(id(1).len(), 20);
     }

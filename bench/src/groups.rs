@@ -1,6 +1,12 @@
 //! The groups of figures: one file each, with a `run` that measures and returns them.
 
+pub mod calls;
+pub mod init;
+pub mod memory;
+pub mod python;
 pub mod rate;
+pub mod size;
+pub mod waiting;
 
 use crate::figures::Group;
 
@@ -32,4 +38,12 @@ pub struct Known {
 }
 
 /// All groups, in the order of the report.
-pub const ALL: &[Known] = &[Known { id: "rate", run: rate::run }];
+pub const ALL: &[Known] = &[
+    Known { id: "rate", run: rate::run },
+    Known { id: "python", run: python::run },
+    Known { id: "init", run: init::run },
+    Known { id: "size", run: size::run },
+    Known { id: "memory", run: memory::run },
+    Known { id: "waiting", run: waiting::run },
+    Known { id: "calls", run: calls::run },
+];

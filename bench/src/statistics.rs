@@ -32,3 +32,8 @@ pub fn rate(count: usize, time: Duration) -> f64 {
     let count = count as f64;
     count / time.as_secs_f64()
 }
+
+/// Milliseconds.
+pub fn millis(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}

@@ -14,7 +14,7 @@ use serde_json::json;
 const PAGES: usize = 100;
 
 /// Holds for every right answer, ours and the floor's.
-const OK: &str = "\"statusCode\":200";
+pub(super) const OK: &str = "\"statusCode\":200";
 
 /// What one program did in each round.
 #[derive(Default)]

@@ -1,0 +1,103 @@
+//! The same two routes in Python: what people use instead.
+
+use super::Effort;
+use super::rate::OK;
+use crate::environment::Environment;
+use crate::events::{self, READ, RECORD};
+use crate::figures::{Axis, Goal, Group, Plot, PlotKind, Row, Series};
+use crate::python::fixture;
+use crate::statistics::{median, micros, millis, percentile, rate};
+use crate::subject::{Subject, servers};
+use serde_json::json;
+use test_support::RedisServer;
+
+/// Seconds between two flushes of the fixture, as of ours.
+const INTERVAL: u64 = 30;
+
+/// Measures our two functions against one Python function with both routes.
+pub fn run(effort: Effort) -> Group {
+    let servers = servers(2);
+    // Once before anything is measured: the first start compiles the fixture.
+    python(&servers).start().init();
+    let mut group = Group {
+        id: "python".into(),
+        title: "Against FastAPI under Mangum".into(),
+        compared_with: "Python".into(),
+        notes: NOTES.map(str::to_owned).to_vec(),
+        ..Group::default()
+    };
+    let mut bars = Vec::new();
+    for (name, route) in [("record-visit", RECORD), ("get-visits", READ)] {
+        let ours = measure(&Subject::function(name).on(&servers), route, effort);
+        let other = measure(&python(&servers), route, effort);
+        let goal = |goal| Some(goal);
+        let compared =
+            |what: &str, unit, ours, other, goal| Row::compared(format!("{name}: {what}"), unit, ours, other, goal);
+        group.rows.extend([
+            compared("invocations", "1/s", ours.rate, other.rate, goal(Goal::AtLeast(2.5))),
+            compared("p99", "us", ours.p99, other.p99, None),
+            compared("start to the first /next", "ms", ours.init, other.init, goal(Goal::AtMost(1.0 / 80.0))),
+            compared("memory at idle", "bytes", ours.resident, other.resident, goal(Goal::AtMost(1.0 / 6.0))),
+        ]);
+        bars.push((name, ours.rate, other.rate));
+        group.raw[name] = json!({ "init_ms": ours.inits, "python_init_ms": other.inits });
+    }
+    group.plots.push(plot(&bars));
+    group
+}
+
+const NOTES: [&str; 2] = [
+    "The Python function (`bench/python/app.py`) does what is usually written: a dictionary as cache and one as buffer, FastAPI \
+     under Mangum and AWS's `awslambdaric`, packages compiled beforehand.",
+    "Its memory is that of the process after its first thousand events.",
+];
+
+fn python(servers: &[RedisServer]) -> Subject {
+    let endpoints: Vec<String> =
+        servers.iter().map(|server| format!("redis_{}={}", server.port(), server.url())).collect();
+    let fixture = fixture(&endpoints.join(","), INTERVAL);
+    let subject = Subject::of("Python", fixture.command);
+    fixture.env.into_iter().fold(subject, |subject, (name, value)| subject.with(name, value))
+}
+
+struct Measured {
+    rate: f64,
+    p99: f64,
+    init: f64,
+    inits: Vec<f64>,
+    resident: f64,
+}
+
+fn measure(subject: &Subject, route: events::Route, effort: Effort) -> Measured {
+    let starts = effort.choose(7, 2);
+    let started: Vec<Environment> = (0..starts).map(|_| subject.start()).collect();
+    drop(started);
+    let mut inits: Vec<f64> = (0..starts).map(|_| millis(subject.start().init())).collect();
+    let environment = subject.start();
+    let events = events::in_turn(route, 100);
+    environment.run(&events, OK, 1_000);
+    #[expect(clippy::cast_precision_loss, reason = "fewer than 2^52 bytes")]
+    let resident = environment.usage().resident as f64;
+    let (mut rates, mut p99) = (Vec::new(), Vec::new());
+    for _ in 0..effort.choose(5, 1) {
+        let mut run = environment.run(&events, OK, effort.choose(2_000, 300));
+        rates.push(rate(run.latencies.len(), run.wall));
+        p99.push(micros(percentile(&mut run.latencies, 99.0)));
+    }
+    Measured { rate: median(&mut rates), p99: median(&mut p99), init: median(&mut inits), inits, resident }
+}
+
+fn plot(bars: &[(&str, f64, f64)]) -> Plot {
+    let series = |name: &str, value: fn(&(&str, f64, f64)) -> f64| Series {
+        name: name.into(),
+        points: (0_u32..).zip(bars).map(|(number, bar)| (f64::from(number), value(bar))).collect(),
+    };
+    Plot {
+        id: "python".into(),
+        title: "Invocations a second, ours and Python's".into(),
+        kind: PlotKind::Bars,
+        x: Axis::named(bars.iter().map(|(name, ..)| *name)),
+        y: Axis::linear("invocations/s"),
+        series: vec![series("ours", |bar| bar.1), series("Python", |bar| bar.2)],
+    }
+}
