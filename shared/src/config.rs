@@ -3,6 +3,7 @@
 //! Each value is checked here and nowhere else. All that is wrong is told in one message, so that nobody
 //! has to start a function once for each mistake.
 
+mod ca_file;
 mod endpoints;
 mod error;
 mod limits;
@@ -15,6 +16,7 @@ mod tests;
 mod variables;
 mod vars;
 
+pub use ca_file::CaCertificates;
 pub use error::ConfigError;
 pub use modes::{Durability, Timer};
 pub use testing::Testing;
@@ -31,6 +33,8 @@ use std::time::Duration;
 pub struct Config {
     /// The shards, with distinct names, at least one of them with a weight above 0. Their order is the ring's.
     pub shards: Vec<ShardConfig>,
+    /// Whom a `rediss://` server's certificate must be signed by. None: any of Mozilla's roots, which are compiled in.
+    pub redis_ca: Option<CaCertificates>,
     /// First part of every key.
     pub namespace: Namespace,
     /// How old a count may be that the read cache answers with. Zero: every read asks the shard.
@@ -61,7 +65,7 @@ pub struct Config {
 
 impl Config {
     /// Every variable that a site owner may set, in the order of the README's table.
-    pub const VARIABLES: [&'static Variable; 12] = variables::ALL;
+    pub const VARIABLES: [&'static Variable; 13] = variables::ALL;
 
     /// Reads the process environment.
     pub fn from_env() -> Result<Self, ConfigError> {
@@ -81,6 +85,7 @@ impl Config {
         let mut vars = vars::Vars::new(lookup);
         let config = Self {
             shards: vars.read(&variables::REDIS_ENDPOINTS, endpoints::parse),
+            redis_ca: vars.read(&variables::REDIS_CA_FILE, ca_file::read),
             namespace: vars.read(&variables::NAMESPACE, str::parse),
             cache_ttl: vars.read(&variables::CACHE_TTL, parse::duration(limits::CACHE_TTL)),
             cache_pages: vars.read(&variables::CACHE_PAGES, parse::number(limits::CACHE_PAGES)),

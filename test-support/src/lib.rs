@@ -3,6 +3,7 @@
 //! Everything is safe to use from any number of tests at once, in any number of processes. What is started
 //! here is stopped when its handle is dropped, also by a test that fails.
 
+mod certificates;
 pub mod hostile;
 mod port;
 mod process;
@@ -11,6 +12,7 @@ mod redis_server;
 mod release;
 mod wait;
 
+pub use certificates::{CertificateAuthority, ServerCertificate};
 pub use port::ReservedPort;
 pub use process::{Process, Signal};
 pub use program::{need_program, redis_program};

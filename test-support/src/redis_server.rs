@@ -20,6 +20,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// Longest wait for an answer to a question of a test.
 const ANSWER: Duration = Duration::from_secs(10);
 
+/// In the data folder: there a server with TLS answers its test, whatever its certificate is.
+const SOCKET: &str = "redis.sock";
+
 /// A server on a free loopback port with its data in a folder of its own. Stopped when dropped.
 ///
 /// ```
@@ -36,6 +39,7 @@ pub struct RedisServer {
     port: ReservedPort,
     data: TempDir,
     options: Vec<String>,
+    tls: bool,
     process: Option<Process>,
 }
 
@@ -52,7 +56,7 @@ impl RedisServer {
 
     /// Its URL.
     pub fn url(&self) -> String {
-        format!("redis://{}", self.port.address())
+        format!("{}://{}", if self.tls { "rediss" } else { "redis" }, self.port.address())
     }
 
     /// Its port on 127.0.0.1. It is this server's also while it is stopped.
@@ -128,7 +132,8 @@ impl RedisServer {
     }
 
     fn try_connect(&self) -> RedisResult<Connection> {
-        let redis = Client::open(self.url())?.get_connection_with_timeout(ANSWER)?;
+        let own = if self.tls { format!("unix://{}", self.data().join(SOCKET).display()) } else { self.url() };
+        let redis = Client::open(own)?.get_connection_with_timeout(ANSWER)?;
         redis.set_read_timeout(Some(ANSWER))?;
         redis.set_write_timeout(Some(ANSWER))?;
         Ok(redis)
@@ -139,7 +144,7 @@ impl RedisServer {
         let output = File::create(&log).map_err(|error| format!("{}: {error}", log.display()))?;
         let program = redis_program();
         let mut command = Command::new(&program);
-        command.current_dir(self.data()).arg("--port").arg(self.port().to_string()).args(&self.options);
+        command.current_dir(self.data()).args(&self.options);
         command.stdin(Stdio::null()).stderr(Stdio::null()).stdout(output);
         let mut process = Process::start(&mut command).map_err(|error| format!("{}: {error}", program.display()))?;
         let ready = wait_for(PATIENCE, || process.ended().is_some() || self.is_ready(process.id()));

@@ -17,6 +17,7 @@ REQUEST_FUNCTIONS = {"RecordVisit": "record-visit", "GetVisits": "get-visits"}
 FUNCTIONS = {**REQUEST_FUNCTIONS, "FlushVisits": "flush-visits"}
 VARIABLES = {
     "REDIS_ENDPOINTS",
+    "REDIS_CA_FILE",
     "REDIS_CONNECT_TIMEOUT",
     "REDIS_TIMEOUT",
     "VISITS_NAMESPACE",

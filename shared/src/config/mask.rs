@@ -5,6 +5,10 @@ const MASK: &str = "***";
 
 /// `value` with all that may be a password replaced by `***`.
 pub(super) fn masked(value: &str) -> String {
+    // A file's content in place of its path: perhaps a private key.
+    if value.contains("-----BEGIN") {
+        return MASK.to_owned();
+    }
     let mut rest = value;
     let mut shown = String::new();
     while let Some(comma) = rest.match_indices(',').map(|(at, _)| at).find(|&at| starts_entry(&rest[at + 1..])) {
@@ -111,6 +115,7 @@ mod tests {
             "a=redis://SECRET@h,b c=redis://u:p@g",
             "a=redis://h?password=SECRET,b c=redis://u:p@g",
             "a=redis://u:x,=://SECRET,x:x@h",
+            "-----BEGIN PRIVATE KEY-----\nSECRET\n-----END PRIVATE KEY-----",
         ];
         for value in values {
             assert!(!masked(value).contains("SECRET"), "{value} -> {}", masked(value));

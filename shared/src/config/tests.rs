@@ -32,8 +32,9 @@ fn a_blank_variable_counts_as_unset() {
 
 #[test]
 fn each_variable_takes_the_ends_of_its_range() {
-    let table: [(&str, &[&str]); 12] = [
-        ("REDIS_ENDPOINTS", &["a=redis://h", "a=redis://h;weight=16,b=redis://h;weight=0"]),
+    let table: [(&str, &[&str]); 13] = [
+        ("REDIS_ENDPOINTS", &["a=redis://h", "a=redis://h;weight=16,b=rediss://h;weight=0"]),
+        ("REDIS_CA_FILE", &["built-in"]),
         ("VISITS_NAMESPACE", &["a", "My-site_2"]),
         ("VISITS_CACHE_TTL", &["0", "0s", "1ms", "1m 30s", "1h", " 5s "]),
         ("VISITS_CACHE_PAGES", &["1", "10000000"]),
@@ -59,11 +60,12 @@ fn each_variable_takes_the_ends_of_its_range() {
 #[test]
 fn each_variable_refuses_what_is_not_accepted_and_says_what_is() {
     let long = "f".repeat(171);
-    let table: [(&str, &[&str]); 12] = [
+    let table: [(&str, &[&str]); 13] = [
         (
             "REDIS_ENDPOINTS",
             &["a", "redis://h", "a=h", "a=redis://h,", "a=redis://h,a=redis://g", "a=redis://h;weight=0"],
         ),
+        ("REDIS_CA_FILE", &["none", "/", "/no/such/file"]),
         ("VISITS_NAMESPACE", &["a b", "a:b", "é"]),
         ("VISITS_CACHE_TTL", &["5", "-1s", "1h 1ns", "5 parsecs", "s", "9999999999999999999999s"]),
         ("VISITS_CACHE_PAGES", &["0", "-1", "+1", "1e3", "1_000", "10000001", "99999999999999999999999"]),
@@ -93,14 +95,18 @@ fn one_message_tells_everything_that_is_wrong() {
         ("VISITS_CACHE_TTL", "5"),
         ("VISITS_NAMESPACE", "my site\n"),
         ("VISITS_TIMER", "on"),
-        ("REDIS_ENDPOINTS", "a=redis://app:s3cret@h:7070,b=rediss://:s3cret@h"),
+        ("REDIS_ENDPOINTS", "a=redis://app:s3cret@h:7070,b=http://:s3cret@h"),
+        ("REDIS_CA_FILE", "/no/such/file"),
     ]);
     let expected = "\
 the configuration is wrong:
-  REDIS_ENDPOINTS=\"a=redis://app:***@h:7070,b=rediss://:***@h\": entry 2: rediss:// (Redis over TLS) is not \
-supported yet; use redis://; accepted: a comma-separated list of name=redis://[user][:password]@host[:port][/db], \
+  REDIS_ENDPOINTS=\"a=redis://app:***@h:7070,b=http://:***@h\": entry 2: the URL's scheme is not redis:// or \
+rediss://; accepted: a comma-separated list of name=redis://[user][:password]@host[:port][/db], or rediss:// for TLS, \
 each with an optional ;weight=N from 0 to 16 (default \
 redis_7070=redis://127.0.0.1:7070,redis_7071=redis://127.0.0.1:7071)
+  REDIS_CA_FILE=\"/no/such/file\": the file cannot be read: No such file or directory (os error 2); accepted: the path \
+of a PEM file with the certificates of the authorities that rediss:// servers are signed by, or built-in for Mozilla's \
+(default built-in)
   VISITS_NAMESPACE=\"my site\\n\": a name is 1 to 64 of the characters A-Z a-z 0-9 _ -; accepted: 1 to 64 of the \
 characters A-Z a-z 0-9 _ - (default visits)
   VISITS_CACHE_TTL=\"5\": its unit is missing; accepted: a duration from 0 (no cache) to 1h, such as 5s or 1m 30s \

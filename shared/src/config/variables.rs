@@ -12,8 +12,9 @@ pub struct Variable {
     pub accepted: &'static str,
 }
 
-pub(super) const ALL: [&Variable; 12] = [
+pub(super) const ALL: [&Variable; 13] = [
     &REDIS_ENDPOINTS,
+    &REDIS_CA_FILE,
     &NAMESPACE,
     &CACHE_TTL,
     &CACHE_PAGES,
@@ -31,7 +32,17 @@ pub(super) const REDIS_ENDPOINTS: Variable = Variable {
     name: "REDIS_ENDPOINTS",
     default: "redis_7070=redis://127.0.0.1:7070,redis_7071=redis://127.0.0.1:7071",
     accepted: "a comma-separated list of name=redis://[user][:password]@host[:port][/db], \
-               each with an optional ;weight=N from 0 to 16",
+               or rediss:// for TLS, each with an optional ;weight=N from 0 to 16",
+};
+
+/// Stands for the certificates that are compiled in.
+pub(super) const BUILT_IN_ROOTS: &str = "built-in";
+
+pub(super) const REDIS_CA_FILE: Variable = Variable {
+    name: "REDIS_CA_FILE",
+    default: BUILT_IN_ROOTS,
+    accepted: "the path of a PEM file with the certificates of the authorities that rediss:// servers are signed by, \
+               or built-in for Mozilla's",
 };
 
 pub(super) const NAMESPACE: Variable =

@@ -7,7 +7,8 @@ use std::str::FromStr;
 use std::sync::Arc;
 use url::{Host, Url};
 
-/// The address of a Redis server and the database there: `redis://[user][:password]@host[:port][/db]`.
+/// The address of a Redis server and the database there: `redis://[user][:password]@host[:port][/db]`,
+/// or `rediss://` for TLS.
 ///
 /// Two texts that mean the same address are equal, so that the shards of one server share a client.
 /// `Display` and `Debug` mask the password.
@@ -31,11 +32,8 @@ pub enum EndpointError {
     /// Not a URL at all.
     #[error("the URL does not parse: {0}")]
     Url(#[from] url::ParseError),
-    /// `rediss://`.
-    #[error("rediss:// (Redis over TLS) is not supported yet; use redis://")]
-    Tls,
-    /// Any scheme but `redis`.
-    #[error("the URL's scheme is not redis://")]
+    /// Any scheme but `redis` and `rediss`.
+    #[error("the URL's scheme is not redis:// or rediss://")]
     Scheme,
     /// No host, or one that no server answers at.
     #[error("the URL names no host to connect to")]
@@ -63,11 +61,15 @@ impl Endpoint {
         &self.full
     }
 
+    /// Whether the server is spoken to over TLS.
+    pub fn is_tls(&self) -> bool {
+        self.full.starts_with("rediss:")
+    }
+
     fn from_url(url: &Url) -> Result<Self, EndpointError> {
-        match url.scheme() {
-            "redis" => {}
-            "rediss" => return Err(EndpointError::Tls),
-            _ => return Err(EndpointError::Scheme),
+        let scheme = url.scheme();
+        if !["redis", "rediss"].contains(&scheme) {
+            return Err(EndpointError::Scheme);
         }
         if url.query().is_some() || url.fragment().is_some() {
             return Err(EndpointError::Extra);
@@ -83,9 +85,9 @@ impl Endpoint {
             return Err(EndpointError::Credentials);
         }
         let address = |secret: &str| match (url.username(), secret) {
-            ("", "") => format!("redis://{host}:{port}/{db}"),
-            (user, "") => format!("redis://{user}@{host}:{port}/{db}"),
-            (user, secret) => format!("redis://{user}:{secret}@{host}:{port}/{db}"),
+            ("", "") => format!("{scheme}://{host}:{port}/{db}"),
+            (user, "") => format!("{scheme}://{user}@{host}:{port}/{db}"),
+            (user, secret) => format!("{scheme}://{user}:{secret}@{host}:{port}/{db}"),
         };
         let mask = if password.is_empty() { "" } else { "***" };
         Ok(Self { full: address(password).into(), masked: address(mask).into() })
@@ -149,6 +151,8 @@ mod tests {
             ("redis://[::1]:7070", "redis://[::1]:7070/0", "redis://[::1]:7070/0"),
             ("redis://app@h", "redis://app@h:6379/0", "redis://app@h:6379/0"),
             ("redis://:pw@h", "redis://:pw@h:6379/0", "redis://:***@h:6379/0"),
+            ("rediss://H", "rediss://h:6379/0", "rediss://h:6379/0"),
+            ("rediss://app:pw@[::1]:7070/3", "rediss://app:pw@[::1]:7070/3", "rediss://app:***@[::1]:7070/3"),
             ("redis://app:p%40%3Bw@h", "redis://app:p%40%3Bw@h:6379/0", "redis://app:***@h:6379/0"),
         ];
         for (text, full, masked) in table {
@@ -157,6 +161,7 @@ mod tests {
             assert!(redis::IntoConnectionInfo::into_connection_info(full).is_ok(), "the client takes {masked}");
             assert_eq!(endpoint.to_string(), masked);
             assert_eq!(format!("{endpoint:?}"), masked);
+            assert_eq!(endpoint.is_tls(), text.starts_with("rediss"));
         }
     }
 
@@ -169,7 +174,9 @@ mod tests {
             ("localhost:7070", EndpointError::Scheme),
             ("http://h", EndpointError::Scheme),
             ("unix:///tmp/redis", EndpointError::Scheme),
-            ("rediss://h", EndpointError::Tls),
+            ("valkeys://h", EndpointError::Scheme),
+            ("rediss://", EndpointError::Host),
+            ("rediss://h#insecure", EndpointError::Extra),
             ("redis://", EndpointError::Host),
             ("redis:h", EndpointError::Host),
             ("redis:///0", EndpointError::Host),
@@ -193,7 +200,9 @@ mod tests {
     fn endpoints_that_mean_the_same_are_equal() {
         let endpoint = |text: &str| text.parse::<Endpoint>().unwrap();
         assert_eq!(endpoint("redis://h"), endpoint("redis://H:6379/0"));
+        assert_eq!(endpoint("rediss://h"), endpoint("REDISS://H:6379/0"));
         assert_ne!(endpoint("redis://h"), endpoint("redis://h/1"));
+        assert_ne!(endpoint("redis://h"), endpoint("rediss://h"));
         assert_ne!(endpoint("redis://a:b@h"), endpoint("redis://a:c@h"));
     }
 }

@@ -7,6 +7,7 @@ mod park_script;
 mod parking;
 mod script;
 mod shard;
+mod tls;
 
 use super::{Applied, Apply, Incarnation, ShardIndex, Store, StoreError, TIDY_AT_ONCE, WRITERS_AT_ONCE};
 use crate::batch::WriterId;
@@ -112,7 +113,7 @@ impl RedisStore {
 
     /// A connection over which this shard has been recognised, and the run of its server.
     async fn connect(&self, shard: &Shard) -> Result<(Connected, Incarnation), StoreError> {
-        let mut connected = shard.link.get().await.map_err(|error| shard.unreachable(&error))?;
+        let mut connected = shard.link.get().await.map_err(|error| shard.unconnected(&error))?;
         loop {
             if let Some(incarnation) = shard.recognised_over(connected.number) {
                 return Ok((connected, incarnation));
@@ -128,11 +129,11 @@ impl RedisStore {
                 }
                 failed => {
                     shard.link.drop_connection(connected.number);
-                    let dropped = matches!(&failed, Ok(Err(ContactError::Redis(e))) if e.is_connection_dropped());
-                    if !(connected.reused && dropped) {
-                        return Err(shard.unreachable(&"no answer at first contact"));
+                    let error = failed.ok().and_then(Result::err).and_then(ContactError::into_redis);
+                    if !(connected.reused && error.as_ref().is_some_and(RedisError::is_connection_dropped)) {
+                        return Err(shard.unanswered(error.as_ref()));
                     }
-                    connected = shard.link.get().await.map_err(|error| shard.unreachable(&error))?;
+                    connected = shard.link.get().await.map_err(|error| shard.unconnected(&error))?;
                 }
             }
         }
@@ -140,7 +141,7 @@ impl RedisStore {
 }
 
 fn open_link(config: &Config, shard: &ShardConfig) -> Result<Link, InvalidEndpoint> {
-    Link::new(&shard.endpoint, config.redis_connect_timeout, config.redis_timeout).map_err(|error| InvalidEndpoint {
+    Link::new(&shard.endpoint, config).map_err(|error| InvalidEndpoint {
         shard: shard.name.to_string(),
         endpoint: shard.endpoint.to_string(),
         reason: error.to_string(),

@@ -1,14 +1,9 @@
 //! One connection for each endpoint, opened late, and replaced unnoticed when the server closed it.
 
-use crate::helpers::{apply, batch, call, clients, page, store, store_on, total, visit};
+use crate::helpers::{apply, batch, call, clients, close_all_but_ours, page, store, store_on, total, visit};
 use futures_util::future::join_all;
-use redis::Connection;
 use test_support::{RedisServer, ReservedPort};
 use visits_core::store::Store;
-
-fn close_all_but_ours(redis: &mut Connection) {
-    let _: i64 = redis::cmd("CLIENT").arg(&["KILL", "TYPE", "normal", "SKIPME", "yes"]).query(redis).unwrap();
-}
 
 #[tokio::test]
 async fn nothing_connects_before_the_first_call() {

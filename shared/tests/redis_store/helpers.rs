@@ -90,6 +90,11 @@ pub(crate) fn clients(redis: &mut Connection) -> usize {
     client_ids(redis).len()
 }
 
+/// Closes every connection of the server besides `redis`.
+pub(crate) fn close_all_but_ours(redis: &mut Connection) {
+    let _: i64 = redis::cmd("CLIENT").arg(&["KILL", "TYPE", "normal", "SKIPME", "yes"]).query(redis).unwrap();
+}
+
 pub(crate) fn configure(redis: &mut Connection, setting: &str, value: &str) {
     let _: () = redis::cmd("CONFIG").arg("SET").arg(setting).arg(value).query(redis).unwrap();
 }

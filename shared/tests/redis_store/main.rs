@@ -12,3 +12,4 @@ mod parked;
 mod refusals;
 mod silence;
 mod tidying;
+mod tls;

@@ -1,7 +1,9 @@
 //! The options of a server, and its first start.
 
-use super::RedisServer;
-use crate::ReservedPort;
+use super::{RedisServer, SOCKET};
+use crate::{ReservedPort, ServerCertificate};
+use std::fs;
+use std::path::Path;
 use tempfile::TempDir;
 
 /// Starts that may fail because somebody was faster with the port.
@@ -11,6 +13,7 @@ const ATTEMPTS: usize = 5;
 #[derive(Clone, Debug, Default)]
 pub struct RedisServerBuilder {
     append_only: bool,
+    tls: Option<ServerCertificate>,
     options: Vec<String>,
 }
 
@@ -29,6 +32,13 @@ impl RedisServerBuilder {
         self
     }
 
+    /// Has its port speak TLS, and nothing else, and show this certificate. It asks its clients for none.
+    #[must_use]
+    pub fn tls(mut self, certificate: ServerCertificate) -> Self {
+        self.tls = Some(certificate);
+        self
+    }
+
     /// Starts the server and waits until it answers.
     ///
     /// # Panics
@@ -36,12 +46,10 @@ impl RedisServerBuilder {
     pub fn start(self) -> RedisServer {
         let mut failed = String::new();
         for _ in 0..ATTEMPTS {
-            let mut server = RedisServer {
-                port: ReservedPort::new(),
-                data: TempDir::with_prefix("visits-redis-").expect("a temporary folder can be made"),
-                options: self.arguments(),
-                process: None,
-            };
+            let port = ReservedPort::new();
+            let data = TempDir::with_prefix("visits-redis-").expect("a temporary folder can be made");
+            let options = self.arguments(port.number(), data.path());
+            let mut server = RedisServer { port, data, options, tls: self.tls.is_some(), process: None };
             match server.try_start() {
                 Ok(()) => return server,
                 Err(reason) => failed = reason,
@@ -50,9 +58,22 @@ impl RedisServerBuilder {
         panic!("{failed}");
     }
 
-    fn arguments(&self) -> Vec<String> {
+    fn arguments(&self, port: u16, data: &Path) -> Vec<String> {
         let append_only = if self.append_only { "yes" } else { "no" };
-        let fixed = ["--bind", "127.0.0.1", "--save", "", "--appendfsync", "everysec", "--appendonly", append_only];
-        fixed.into_iter().map(str::to_owned).chain(self.options.iter().cloned()).collect()
+        let port = port.to_string();
+        let mut arguments = match &self.tls {
+            None => vec!["--port", &port],
+            Some(certificate) => {
+                let write = |name: &str, pem: &str| fs::write(data.join(name), pem).expect("its folder can be written");
+                write("server.crt", &certificate.certificate);
+                write("server.key", &certificate.key);
+                let files = ["--tls-cert-file", "server.crt", "--tls-key-file", "server.key"];
+                let only_tls = ["--port", "0", "--tls-port", &port, "--tls-auth-clients", "no"];
+                [&files[..], &only_tls, &["--unixsocket", SOCKET]].concat()
+            }
+        };
+        arguments.extend(["--bind", "127.0.0.1", "--save", "", "--appendfsync", "everysec"]);
+        arguments.extend(["--appendonly", append_only]);
+        arguments.into_iter().map(str::to_owned).chain(self.options.iter().cloned()).collect()
     }
 }

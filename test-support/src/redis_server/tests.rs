@@ -1,4 +1,5 @@
 use super::*;
+use crate::CertificateAuthority;
 use redis::Commands;
 use std::time::Instant;
 
@@ -31,6 +32,16 @@ fn options_are_passed_on() {
     let setting: (String, String) =
         redis::cmd("CONFIG").arg("GET").arg("maxmemory").query(&mut server.connect()).unwrap();
     assert_eq!(setting.1, (7 << 20).to_string());
+}
+
+#[test]
+fn a_server_with_tls_answers_its_test_and_keeps_its_port_over_a_crash() {
+    let certificate = CertificateAuthority::new().expired_certificate(&["elsewhere.example"]);
+    let mut server = RedisServer::builder().tls(certificate).start();
+    assert_eq!(server.url(), format!("rediss://127.0.0.1:{}", server.port()));
+    server.kill();
+    server.restart();
+    assert_eq!(server.connect().incr("key", 1), Ok(1));
 }
 
 #[test]

@@ -3,6 +3,8 @@
 //! The client is told never to retry and never to reconnect: a call whose outcome is unknown is the
 //! caller's to repeat. A connection that timed out is dropped, since a late answer may still be in it.
 
+use super::tls;
+use crate::config::Config;
 use crate::shard::Endpoint;
 use redis::aio::MultiplexedConnection;
 use redis::io::tcp::TcpSettings;
@@ -24,6 +26,7 @@ pub(super) struct Connected {
 #[derive(Debug)]
 pub(super) struct Link {
     client: Client,
+    tls: bool,
     connect_timeout: Duration,
     slot: Mutex<Slot>,
     /// One attempt at a time: those who wait use the connection that the first one opens.
@@ -37,14 +40,16 @@ struct Slot {
 }
 
 impl Link {
-    /// A link that connects at its first use. `answer_timeout` bounds how long the kernel keeps sending
+    /// A link that connects at its first use. The answer timeout also bounds how long the kernel keeps sending
     /// to a peer that does not acknowledge.
-    pub(super) fn new(endpoint: &Endpoint, connect_timeout: Duration, answer_timeout: Duration) -> RedisResult<Self> {
-        let tcp = TcpSettings::default().set_nodelay(true).set_user_timeout(answer_timeout);
+    pub(super) fn new(endpoint: &Endpoint, config: &Config) -> RedisResult<Self> {
+        let tcp = TcpSettings::default().set_nodelay(true).set_user_timeout(config.redis_timeout);
         let info = endpoint.expose().into_connection_info()?;
         let settings = info.redis_settings().clone().set_skip_set_lib_name();
-        let client = Client::open(info.set_tcp_settings(tcp).set_redis_settings(settings))?;
-        Ok(Self { client, connect_timeout, slot: Mutex::default(), connecting: Semaphore::const_new(1) })
+        let info = info.set_tcp_settings(tcp).set_redis_settings(settings);
+        let (tls, connect_timeout) = (endpoint.is_tls(), config.redis_connect_timeout);
+        let client = if tls { tls::client(info, config.redis_ca.as_ref())? } else { Client::open(info)? };
+        Ok(Self { client, tls, connect_timeout, slot: Mutex::default(), connecting: Semaphore::const_new(1) })
     }
 
     /// The open connection, or a new one.
@@ -56,6 +61,9 @@ impl Link {
         let _turn = self.connecting.acquire().await;
         if let Some(open) = self.open() {
             return Ok(open);
+        }
+        if self.tls {
+            tls::choose_cryptography();
         }
         let config =
             AsyncConnectionConfig::new().set_connection_timeout(Some(self.connect_timeout)).set_response_timeout(None);

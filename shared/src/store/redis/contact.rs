@@ -29,6 +29,15 @@ pub(super) enum ContactError {
     UnfitServer(String),
 }
 
+impl ContactError {
+    pub(super) fn into_redis(self) -> Option<redis::RedisError> {
+        match self {
+            Self::Redis(error) => Some(error),
+            Self::UnfitServer(_) => None,
+        }
+    }
+}
+
 impl From<redis::RedisError> for ContactError {
     fn from(error: redis::RedisError) -> Self {
         Self::Redis(error)

@@ -4,6 +4,7 @@ use super::connection::Link;
 use super::keys::Keys;
 use crate::shard::ShardConfig;
 use crate::store::{Incarnation, StoreError};
+use redis::RedisError;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 #[derive(Debug)]
@@ -42,8 +43,27 @@ impl Shard {
         *self.recognised.lock().unwrap_or_else(PoisonError::into_inner) = Some(recognised);
     }
 
-    pub(super) fn unreachable(&self, reason: &impl ToString) -> StoreError {
-        StoreError::Unreachable { shard: self.config.name.to_string(), reason: reason.to_string() }
+    /// No connection could be opened.
+    pub(super) fn unconnected(&self, error: &RedisError) -> StoreError {
+        // A server without TLS says nothing that tells so, or nothing at all.
+        let over = if self.config.endpoint.is_tls() { "no connection over TLS (rediss://): " } else { "" };
+        self.unreachable(format!("{over}{error}"))
+    }
+
+    /// A connection was opened, and not answered as Redis answers. None: not in time.
+    pub(super) fn unanswered(&self, error: Option<&RedisError>) -> StoreError {
+        let told = error.map(|error| format!(": {error}")).unwrap_or_default();
+        // So does a server that is greeted without the TLS that it wants.
+        let hint = if error.is_some() && !self.config.endpoint.is_tls() {
+            " (the address of a server with TLS begins with rediss://)"
+        } else {
+            ""
+        };
+        self.unreachable(format!("no answer at first contact{told}{hint}"))
+    }
+
+    fn unreachable(&self, reason: String) -> StoreError {
+        StoreError::Unreachable { shard: self.config.name.to_string(), reason }
     }
 
     pub(super) fn refused(&self, error: &impl ToString) -> StoreError {

@@ -1,0 +1,171 @@
+//! Redis over TLS: whom the store believes, and that a server it does not believe is told and never waited for.
+
+use crate::helpers::{apply, batch, call, clients, close_all_but_ours, page, store_with, total, visit};
+use redis::Connection;
+use std::fs;
+use std::net::TcpListener;
+use std::time::{Duration, Instant};
+use tempfile::NamedTempFile;
+use test_support::{CertificateAuthority, RedisServer, ServerCertificate};
+use visits_core::store::redis::RedisStore;
+use visits_core::store::{Store, StoreError};
+
+/// Where the test servers listen.
+const HERE: &[&str] = &["127.0.0.1"];
+
+/// Far above the timeouts of [`impatient`], and far below a wait without end.
+const GENEROUS: Duration = Duration::from_secs(5);
+
+/// A store that trusts only `authority`.
+fn trusting(authority: &CertificateAuthority, endpoints: &str) -> RedisStore {
+    let file = NamedTempFile::new().unwrap();
+    fs::write(&file, authority.pem()).unwrap();
+    store_with(&[("REDIS_ENDPOINTS", endpoints), ("REDIS_CA_FILE", file.path().to_str().unwrap())])
+}
+
+fn serving(certificate: ServerCertificate) -> RedisServer {
+    RedisServer::builder().tls(certificate).start()
+}
+
+fn trusted_server() -> (CertificateAuthority, RedisServer) {
+    let authority = CertificateAuthority::new();
+    let server = serving(authority.certificate(HERE));
+    (authority, server)
+}
+
+/// The reason why the first shard is not reached, and that nobody waited long for it.
+async fn unreachable(store: &RedisStore) -> String {
+    let started = Instant::now();
+    let answer = apply(store, &visit()).await;
+    assert!(started.elapsed() < GENEROUS, "{:?}", started.elapsed());
+    match answer {
+        Err(StoreError::Unreachable { reason, .. }) => reason,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn acl(redis: &mut Connection, rules: &str) {
+    let _: () = redis::cmd("ACL").arg(rules.split(' ').collect::<Vec<_>>()).query(redis).unwrap();
+}
+
+#[tokio::test]
+async fn a_batch_sent_twice_over_tls_counts_once() {
+    let (authority, server) = trusted_server();
+    let store = trusting(&authority, &format!("a={}", server.url()));
+    assert_eq!(total(&store, "home").await, 0);
+    for _ in 0..2 {
+        let applied = apply(&store, &visit()).await.unwrap();
+        assert_eq!((applied.set.floor, applied.set.visits), (1, 1));
+    }
+    assert_eq!(total(&store, "home").await, 1);
+}
+
+#[tokio::test]
+async fn servers_with_and_without_tls_stand_side_by_side() {
+    let (authority, tls) = trusted_server();
+    let plain = RedisServer::start();
+    let store = trusting(&authority, &format!("a={},b={}", tls.url(), plain.url()));
+    for shard in 0..2 {
+        store.apply(shard, &visit()).await.unwrap();
+        assert_eq!(store.total(shard, &page("home")).await, Ok(1));
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_knows_no_newer_tls_than_1_2_is_reached_by_its_name() {
+    let authority = CertificateAuthority::new();
+    let certificate = authority.certificate(&["localhost"]);
+    let server = RedisServer::builder().tls(certificate).option("tls-protocols", "TLSv1.2").start();
+    let store = trusting(&authority, &format!("a={}", server.url().replace("127.0.0.1", "localhost")));
+    assert_eq!(total(&store, "home").await, 0);
+}
+
+#[tokio::test]
+async fn a_certificate_of_an_unknown_authority_is_refused() {
+    let (authority, server) = trusted_server();
+    let endpoints = format!("a={}", server.url());
+    for store in [trusting(&CertificateAuthority::new(), &endpoints), store_with(&[("REDIS_ENDPOINTS", &endpoints)])] {
+        let reason = unreachable(&store).await;
+        assert!(reason.contains("certificate") && reason.contains("UnknownIssuer"), "{reason}");
+    }
+    assert_eq!(total(&trusting(&authority, &endpoints), "home").await, 0, "only the trust was missing");
+}
+
+#[tokio::test]
+async fn a_certificate_for_another_host_is_refused() {
+    let authority = CertificateAuthority::new();
+    let server = serving(authority.certificate(&["redis.example", "127.0.0.2"]));
+    let reason = unreachable(&trusting(&authority, &format!("a={}", server.url()))).await;
+    assert!(reason.contains("certificate") && reason.contains("not valid for name"), "{reason}");
+}
+
+#[tokio::test]
+async fn an_expired_certificate_is_refused() {
+    let authority = CertificateAuthority::new();
+    let server = serving(authority.expired_certificate(HERE));
+    let reason = unreachable(&trusting(&authority, &format!("a={}", server.url()))).await;
+    assert!(reason.contains("certificate expired"), "{reason}");
+}
+
+#[tokio::test]
+async fn a_tls_port_spoken_to_without_tls_is_told() {
+    let (_, server) = trusted_server();
+    let plain = server.url().replace("rediss://", "redis://");
+    let reason = unreachable(&store_with(&[("REDIS_ENDPOINTS", &format!("a={plain}"))])).await;
+    assert!(reason.contains("rediss://"), "{reason}");
+}
+
+#[tokio::test]
+async fn a_port_without_tls_spoken_to_over_tls_is_told() {
+    let server = RedisServer::start();
+    let store = store_with(&[("REDIS_ENDPOINTS", &format!("a={}", server.url().replace("redis://", "rediss://")))]);
+    // What the server makes of a greeting depends on its random bytes.
+    for _ in 0..10 {
+        let reason = unreachable(&store).await;
+        assert!(reason.contains("TLS"), "{reason}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_never_answers_a_greeting_is_given_up_in_time() {
+    let mute = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoints = format!("a=rediss://{}", mute.local_addr().unwrap());
+    let store = store_with(&[("REDIS_ENDPOINTS", &endpoints), ("REDIS_CONNECT_TIMEOUT", "50ms")]);
+    unreachable(&store).await;
+}
+
+#[tokio::test]
+async fn user_and_password_are_sent_over_tls() {
+    let (authority, server) = trusted_server();
+    acl(&mut server.connect(), "SETUSER app on >s3c:ret ~* +@all");
+    acl(&mut server.connect(), "SETUSER default off");
+    let store = |user: &str| trusting(&authority, &format!("a={}", server.url().replace("//", &format!("//{user}@"))));
+    apply(&store("app:s3c%3Aret"), &visit()).await.unwrap();
+    let reason = unreachable(&store("app:wr0ng")).await;
+    assert!(reason.contains("authentication failed") && !reason.contains("wr0ng"), "{reason}");
+}
+
+#[tokio::test]
+async fn the_shards_of_one_endpoint_share_a_tls_connection() {
+    let (authority, server) = trusted_server();
+    let store = trusting(&authority, &format!("a={0},b={0}/0", server.url()));
+    for shard in 0..2 {
+        store.apply(shard, &visit()).await.unwrap();
+    }
+    assert_eq!(clients(&mut server.connect()), 1);
+}
+
+#[tokio::test]
+async fn a_tls_connection_closed_by_the_server_costs_no_call_and_no_visit() {
+    let authority = CertificateAuthority::new();
+    let mut server = RedisServer::builder().append_only(true).tls(authority.certificate(HERE)).start();
+    let store = trusting(&authority, &format!("a={}", server.url()));
+    for number in 1..=5 {
+        let applied = apply(&store, &call(&[batch(number, &[("home", 1)])])).await.unwrap();
+        assert_eq!(applied.set.floor, number);
+        close_all_but_ours(&mut server.connect());
+        assert_eq!(total(&store, "home").await, number);
+        server.restart();
+    }
+    assert_eq!(total(&store, "home").await, 5);
+}
