@@ -38,7 +38,7 @@ impl CertificateAuthority {
     /// # Panics
     /// If a host is not one.
     pub fn certificate(&self, hosts: &[&str]) -> ServerCertificate {
-        self.sign(params(hosts))
+        self.sign(&params(hosts))
     }
 
     /// The same, which expired years ago.
@@ -49,10 +49,10 @@ impl CertificateAuthority {
         let mut params = params(hosts);
         params.not_before = date_time_ymd(2019, 1, 1);
         params.not_after = date_time_ymd(2020, 1, 1);
-        self.sign(params)
+        self.sign(&params)
     }
 
-    fn sign(&self, params: CertificateParams) -> ServerCertificate {
+    fn sign(&self, params: &CertificateParams) -> ServerCertificate {
         let key = KeyPair::generate().expect("a key can be made");
         let certificate = params.signed_by(&key, &self.0).expect("an authority signs");
         ServerCertificate { certificate: certificate.pem(), key: key.serialize_pem() }

@@ -1,5 +1,8 @@
 //! Reaching `record-visit`'s environments through Lambda's Invoke API.
 
+#[cfg(test)]
+mod tests;
+
 use aws_config::BehaviorVersion;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
