@@ -12,6 +12,23 @@ pub struct ServerCertificate {
     pub(crate) key: String,
 }
 
+impl ServerCertificate {
+    /// One that no authority signed but its own key, for these host names and addresses, valid now.
+    ///
+    /// # Panics
+    /// If a host is not one.
+    pub fn self_signed(hosts: &[&str]) -> Self {
+        let key = KeyPair::generate().expect("a key can be made");
+        let certificate = params(hosts).self_signed(&key).expect("a key signs");
+        Self { certificate: certificate.pem(), key: key.serialize_pem() }
+    }
+
+    /// The certificate, as PEM.
+    pub fn pem(&self) -> &str {
+        &self.certificate
+    }
+}
+
 impl CertificateAuthority {
     /// An authority with a new key.
     ///

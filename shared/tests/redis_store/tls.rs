@@ -18,8 +18,12 @@ const GENEROUS: Duration = Duration::from_secs(5);
 
 /// A store that trusts only `authority`.
 fn trusting(authority: &CertificateAuthority, endpoints: &str) -> RedisStore {
+    trusting_pem(&authority.pem(), endpoints)
+}
+
+fn trusting_pem(pem: &str, endpoints: &str) -> RedisStore {
     let file = NamedTempFile::new().unwrap();
-    fs::write(&file, authority.pem()).unwrap();
+    fs::write(&file, pem).unwrap();
     store_with(&[("REDIS_ENDPOINTS", endpoints), ("REDIS_CA_FILE", file.path().to_str().unwrap())])
 }
 
@@ -89,6 +93,17 @@ async fn a_certificate_of_an_unknown_authority_is_refused() {
         assert!(reason.contains("certificate") && reason.contains("UnknownIssuer"), "{reason}");
     }
     assert_eq!(total(&trusting(&authority, &endpoints), "home").await, 0, "only the trust was missing");
+}
+
+#[tokio::test]
+async fn a_self_signed_certificate_is_believed_only_where_it_is_in_the_file() {
+    let certificate = ServerCertificate::self_signed(HERE);
+    let server = serving(certificate.clone());
+    let endpoints = format!("a={}", server.url());
+    assert_eq!(total(&trusting_pem(certificate.pem(), &endpoints), "home").await, 0);
+    let another = ServerCertificate::self_signed(HERE);
+    let reason = unreachable(&trusting_pem(another.pem(), &endpoints)).await;
+    assert!(reason.contains("invalid peer certificate"), "{reason}");
 }
 
 #[tokio::test]
