@@ -1,10 +1,14 @@
 //! The groups of figures: one file each, with a `run` that measures and returns them.
 
 pub mod calls;
+pub mod flush;
 pub mod init;
 pub mod memory;
+pub mod million;
+pub mod placing;
 pub mod python;
 pub mod rate;
+pub mod redis_memory;
 pub mod size;
 pub mod waiting;
 
@@ -45,5 +49,9 @@ pub const ALL: &[Known] = &[
     Known { id: "size", run: size::run },
     Known { id: "memory", run: memory::run },
     Known { id: "waiting", run: waiting::run },
+    Known { id: "flush", run: flush::run },
     Known { id: "calls", run: calls::run },
+    Known { id: "placing", run: placing::run },
+    Known { id: "million", run: million::run },
+    Known { id: "redis_memory", run: redis_memory::run },
 ];

@@ -9,6 +9,7 @@ pub mod instructions;
 pub mod machine;
 pub mod python;
 pub mod runtime_api;
+mod server;
 pub mod statistics;
 pub mod subject;
 mod wire;

@@ -1,0 +1,137 @@
+//! Flushes and their plain counterparts, in turn.
+
+use crate::server::{Server, apply, call, one_thread, page};
+use crate::statistics::median;
+use redis::aio::MultiplexedConnection;
+use serde::Serialize;
+use std::time::Instant;
+use test_support::RedisServer;
+use tokio::runtime::Runtime;
+use visits_core::batch::WriterId;
+use visits_core::page::PageId;
+use visits_core::store::redis::RedisStore;
+
+/// Increments in a round: some 10 ms, long against the resolution of the processor time.
+const INCREMENTS: usize = 10_000;
+
+/// Most flushes in a round: with few pages each takes as long as its round trip.
+const FLUSHES: usize = 200;
+
+/// What one way of flushing takes.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(super) struct Cost {
+    /// A flush, from call to answer, in us.
+    pub(super) wall: f64,
+    /// Processor time of Redis for each increment, in ns.
+    pub(super) cpu: f64,
+}
+
+/// Both ways at one size.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(super) struct Costs {
+    pub(super) pages: f64,
+    pub(super) ours: Cost,
+    pub(super) plain: Cost,
+}
+
+/// A server with a store and a plain connection.
+pub(super) struct Measured {
+    server: Server,
+    runtime: Runtime,
+    store: RedisStore,
+    plain: MultiplexedConnection,
+    sequence: u64,
+}
+
+impl Measured {
+    pub(super) fn new(server: RedisServer) -> Self {
+        let (server, runtime) = (Server::new(server), one_thread());
+        let (store, plain) = (server.store(), server.client(&runtime));
+        Self { server, runtime, store, plain, sequence: 0 }
+    }
+
+    /// Both ways in turn.
+    #[expect(clippy::cast_precision_loss, reason = "a few hundred pages")]
+    pub(super) fn compare(&mut self, pages: usize, rounds: usize) -> Costs {
+        let increments: Vec<(PageId, u64)> = batch(pages);
+        // Not counted: the pages, the script and the connections come to be there.
+        self.ours(&increments);
+        self.pipelined(&increments);
+        let (mut ours, mut plain) = (Vec::new(), Vec::new());
+        for _ in 0..rounds {
+            ours.push(self.ours(&increments));
+            plain.push(self.pipelined(&increments));
+        }
+        Costs { pages: pages as f64, ours: middle(&ours), plain: middle(&plain) }
+    }
+
+    /// Plain increments, each with a round trip of its own.
+    pub(super) fn one_by_one(&mut self, pages: usize, rounds: usize) -> Cost {
+        let increments: Vec<(PageId, u64)> = batch(pages);
+        let round = |_| {
+            self.round(pages, 1, |this| {
+                for (page, visits) in &increments {
+                    let mut command = redis::cmd("INCRBY");
+                    command.arg(key(page)).arg(*visits);
+                    this.runtime.block_on(command.exec_async(&mut this.plain)).expect("the server answers");
+                }
+            })
+        };
+        middle(&(0..rounds).map(round).collect::<Vec<_>>())
+    }
+
+    fn ours(&mut self, increments: &[(PageId, u64)]) -> Cost {
+        let flushes = flushes(increments.len());
+        let first = self.sequence + 1;
+        self.sequence += flushes as u64;
+        let sealed =
+            (first..=self.sequence).map(|sequence| call(WriterId::from_u128(1), sequence, increments.to_vec()));
+        let mut calls = sealed.collect::<Vec<_>>().into_iter();
+        self.round(increments.len(), flushes, |this| {
+            let call = calls.next().expect("there is one for each flush");
+            this.runtime.block_on(apply(&this.store, &call));
+        })
+    }
+
+    fn pipelined(&mut self, increments: &[(PageId, u64)]) -> Cost {
+        self.round(increments.len(), flushes(increments.len()), |this| {
+            let mut pipeline = redis::pipe();
+            for (page, visits) in increments {
+                pipeline.cmd("INCRBY").arg(key(page)).arg(*visits).ignore();
+            }
+            this.runtime.block_on(pipeline.exec_async(&mut this.plain)).expect("the server answers");
+        })
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "a few thousand increments")]
+    fn round(&mut self, pages: usize, flushes: usize, mut flush: impl FnMut(&mut Self)) -> Cost {
+        let before = self.server.cpu();
+        let times = (0..flushes).map(|_| {
+            let began = Instant::now();
+            flush(self);
+            began.elapsed().as_secs_f64() * 1e6
+        });
+        let mut times: Vec<f64> = times.collect();
+        let cpu = self.server.cpu().saturating_sub(before);
+        Cost { wall: median(&mut times), cpu: cpu.as_secs_f64() * 1e9 / (pages * flushes) as f64 }
+    }
+}
+
+/// How many flushes of this size make a round.
+fn flushes(pages: usize) -> usize {
+    (INCREMENTS / pages).min(FLUSHES)
+}
+
+/// A batch's increments: the most visited page has some 300 visits, the n-th an n-th of them.
+fn batch(pages: usize) -> Vec<(PageId, u64)> {
+    (1..=pages).map(|rank| (page(rank), 1 + 300 / rank as u64)).collect()
+}
+
+fn key(page: &PageId) -> String {
+    format!("visits:{page}")
+}
+
+fn middle(rounds: &[Cost]) -> Cost {
+    let of = |figure: fn(&Cost) -> f64| median(&mut rounds.iter().map(figure).collect::<Vec<_>>());
+    Cost { wall: of(|cost| cost.wall), cpu: of(|cost| cost.cpu) }
+}

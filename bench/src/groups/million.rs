@@ -1,0 +1,119 @@
+//! One million visits a second on two Redis endpoints: the flushes of 100,000 environments with 10 visits a second
+//! each, half of whose pages are on one server.
+
+mod load;
+mod report;
+mod traffic;
+mod zipf;
+
+use super::Effort;
+use crate::figures::Group;
+use crate::statistics::median;
+use load::{Load, Reached};
+use serde_json::json;
+use traffic::{Interval, Site};
+
+/// Environments of standard Lambda, which takes 10 requests a second in each.
+const ENVIRONMENTS: u32 = 100_000;
+
+/// Requests at once in an environment of Managed Instances.
+const SLOTS: u32 = 64;
+
+/// Environments of Managed Instances for as many visits.
+const MANAGED: u32 = ENVIRONMENTS.div_ceil(SLOTS);
+
+/// Time between two flushes of an environment, in s.
+const INTERVAL: f64 = 30.0;
+
+/// Visits of an environment of standard Lambda in it.
+const VISITS: u32 = 300;
+
+/// Pages of the sites.
+const SITES: [u32; 5] = [100, 1_000, 10_000, 100_000, 1_000_000];
+
+/// The one of the table.
+const SITE: u32 = 100_000;
+
+/// Measures it.
+pub fn run(effort: Effort) -> Group {
+    let sites = effort.choose(&SITES[..], &SITES[1..4]);
+    let (environments, rounds) = (effort.choose(3_500, 200), effort.choose(5, 1));
+    let largest = sites.iter().copied().max().unwrap_or(SITE);
+    let mut load = Load::new(largest, effort.choose(ENVIRONMENTS, 2_000));
+    let mut sites: Vec<Measured> = sites.iter().map(|&pages| Measured::new(pages, &load, effort)).collect();
+    let mut reconnecting = Vec::new();
+    for _ in 0..rounds {
+        for site in &mut sites {
+            site.standard.push(load.run(&site.quiet, environments, false));
+            site.managed.push(load.run(&site.busy, effort.choose(100, 10), false));
+            if site.pages == SITE {
+                reconnecting.push(load.run(&site.quiet, effort.choose(500, 50), true));
+            }
+        }
+    }
+    let sites: Vec<Found> = sites.iter().map(Measured::found).collect();
+    let reconnecting = middle(&reconnecting);
+    Group {
+        id: "million".into(),
+        title: "One million visits a second on two Redis endpoints".into(),
+        compared_with: "needed or allowed".into(),
+        rows: report::rows(&sites, &reconnecting),
+        plots: report::plots(&sites),
+        notes: report::notes(),
+        raw: json!({ "sites": sites, "new_connection_each": reconnecting }),
+    }
+}
+
+/// A site, the intervals to choose from, and what each round reached with them.
+struct Measured {
+    pages: u32,
+    quiet: Vec<Interval>,
+    busy: Vec<Interval>,
+    standard: Vec<Reached>,
+    managed: Vec<Reached>,
+}
+
+/// What is found for a site: the medians.
+#[derive(serde::Serialize)]
+struct Found {
+    pages: u32,
+    standard: Reached,
+    managed: Reached,
+    /// Batches of an environment of Managed Instances for one shard in an interval.
+    managed_batches: f64,
+}
+
+impl Measured {
+    fn new(pages: u32, load: &Load, effort: Effort) -> Self {
+        let mut site = Site::new(pages);
+        let mut pool = |count: usize, visits| (0..count).map(|_| site.interval(&load.ring, visits)).collect();
+        let quiet = pool(effort.choose(2_000, 100), VISITS);
+        let busy = pool(effort.choose(40, 5), VISITS * SLOTS);
+        Self { pages, quiet, busy, standard: Vec::new(), managed: Vec::new() }
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "some hundred batches")]
+    fn found(&self) -> Found {
+        let batches = self.busy.iter().map(Vec::len).sum::<usize>() as f64;
+        Found {
+            pages: self.pages,
+            standard: middle(&self.standard),
+            managed: middle(&self.managed),
+            managed_batches: batches / self.busy.len() as f64,
+        }
+    }
+}
+
+/// The medians; but the rate is the best round's, with how busy Redis was in it: whatever else the machine does can only
+/// lower it.
+fn middle(rounds: &[Reached]) -> Reached {
+    let best = rounds.iter().max_by(|left, right| left.rate.total_cmp(&right.rate)).expect("there is a round");
+    let of = |figure: fn(&Reached) -> f64| median(&mut rounds.iter().map(figure).collect::<Vec<_>>());
+    Reached {
+        rate: best.rate,
+        cpu: of(|round| round.cpu),
+        busy: best.busy,
+        increments: of(|round| round.increments),
+        visits: of(|round| round.visits),
+    }
+}

@@ -1,0 +1,112 @@
+//! A Redis server to be measured: what it has used, and the counter's own store on it.
+
+use redis::{Connection, Value};
+use std::sync::Arc;
+use std::time::Duration;
+use test_support::RedisServer;
+use tokio::runtime::Runtime;
+use visits_core::batch::{Batch, Sequence, WriterId};
+use visits_core::clock::Clock;
+use visits_core::config::Config;
+use visits_core::page::PageId;
+use visits_core::store::redis::RedisStore;
+use visits_core::store::{Apply, Standing, Store};
+
+/// Readings of the memory, each this long after the one before, until one is no less.
+const SETTLING: Duration = Duration::from_millis(150);
+
+/// A server, with a connection of our own that looks inside.
+pub(crate) struct Server {
+    server: RedisServer,
+    inside: Connection,
+}
+
+impl Server {
+    pub(crate) fn new(server: RedisServer) -> Self {
+        let inside = server.connect();
+        Self { server, inside }
+    }
+
+    /// A connection as those who use no script have it.
+    pub(crate) fn client(&self, runtime: &Runtime) -> redis::aio::MultiplexedConnection {
+        let client = redis::Client::open(self.server.url()).expect("the server's URL is one");
+        runtime.block_on(client.get_multiplexed_async_connection()).expect("the server answers")
+    }
+
+    /// Two shards, of which the first is this server. The second is never called.
+    pub(crate) fn config(&self) -> Config {
+        let endpoints = format!("redis_7070={},redis_7071=redis://127.0.0.1:1", self.server.url());
+        let value = |name: &str| match name {
+            "REDIS_ENDPOINTS" => Some(endpoints.as_str().into()),
+            // On a busy machine an answer may take long, which is not to end the measurement.
+            "REDIS_TIMEOUT" => Some("10s".into()),
+            _ => None,
+        };
+        Config::from_vars(value).expect("these settings are right")
+    }
+
+    /// A store with a connection of its own.
+    pub(crate) fn store(&self) -> RedisStore {
+        RedisStore::new(&self.config()).expect("the server's address is one")
+    }
+
+    /// Processor time that the server has used, all its threads.
+    pub(crate) fn cpu(&mut self) -> Duration {
+        let info = self.info("cpu");
+        let seconds = |name| value(&info, name).and_then(|text| text.parse().ok()).unwrap_or(0.0);
+        Duration::from_secs_f64(seconds("used_cpu_user") + seconds("used_cpu_sys"))
+    }
+
+    /// Bytes that the server's data and its bookkeeping take, once a rehash that goes on is over.
+    pub(crate) fn memory(&mut self) -> f64 {
+        let mut last = f64::INFINITY;
+        loop {
+            let _: Value = redis::cmd("MEMORY").arg("PURGE").query(&mut self.inside).expect("the server answers");
+            let info = self.info("memory");
+            let used = value(&info, "used_memory").and_then(|text| text.parse().ok()).unwrap_or(f64::NAN);
+            // A tenth of a percent: what the connections' buffers come and go with.
+            if used.is_nan() || used > last * 0.999 {
+                return used;
+            }
+            last = used;
+            std::thread::sleep(SETTLING);
+        }
+    }
+
+    fn info(&mut self, section: &str) -> String {
+        redis::cmd("INFO").arg(section).query(&mut self.inside).expect("the server answers")
+    }
+}
+
+fn value<'a>(info: &'a str, name: &str) -> Option<&'a str> {
+    info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
+}
+
+/// One thread, as an environment of standard Lambda has.
+pub(crate) fn one_thread() -> Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime can be made")
+}
+
+/// A page of about 20 bytes, as a site's paths are.
+pub(crate) fn page(number: usize) -> PageId {
+    PageId::from_decoded(&format!("articles/page-{number:07}")).expect("this is a page id")
+}
+
+/// A writer's call with one batch, as a healthy writer makes it: the two batches before were applied and are not
+/// confirmed yet, since an interval is half of the time that this takes.
+pub(crate) fn call(writer: WriterId, sequence: u64, increments: Vec<(PageId, u64)>) -> Apply {
+    let number = |number| Sequence::new(number).unwrap_or(Sequence::FIRST);
+    let batch = Batch::seal(number(sequence), increments, Clock::system().now());
+    Apply {
+        writer,
+        base: number(sequence.saturating_sub(2)),
+        batches: vec![(Arc::new(batch), Duration::ZERO)],
+        standing: Standing::Active,
+    }
+}
+
+/// Applies it on the first shard, which must be new to all of it.
+pub(crate) async fn apply(store: &RedisStore, call: &Apply) {
+    let applied = store.apply(0, call).await.unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!((applied.fresh.len(), applied.rejected.len()), (call.batches.len(), 0), "all is applied");
+}
