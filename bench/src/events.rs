@@ -23,6 +23,9 @@ pub const RECORD: Route = Route { method: "POST", prefix: "/visit/" };
 pub const READ: Route = Route { method: "GET", prefix: "/visits/" };
 
 /// Events of a route; `page` names the page of each by its number.
+///
+/// # Panics
+/// Never: AWS's sample is JSON.
 pub fn events(route: Route, page: impl Fn(usize) -> String + Send + Sync + 'static) -> Events {
     let mut sample: Value = serde_json::from_str(SAMPLE).expect("AWS's sample is JSON");
     let http = &mut sample["requestContext"]["http"];

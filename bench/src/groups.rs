@@ -1,10 +1,13 @@
 //! The groups of figures: one file each, with a `run` that measures and returns them.
 
 pub mod calls;
+pub mod concurrency;
 pub mod flush;
+pub mod growth;
 pub mod init;
 pub mod memory;
 pub mod million;
+pub mod money;
 pub mod placing;
 pub mod python;
 pub mod rate;
@@ -49,9 +52,12 @@ pub const ALL: &[Known] = &[
     Known { id: "size", run: size::run },
     Known { id: "memory", run: memory::run },
     Known { id: "waiting", run: waiting::run },
+    Known { id: "concurrency", run: concurrency::run },
     Known { id: "flush", run: flush::run },
     Known { id: "calls", run: calls::run },
     Known { id: "placing", run: placing::run },
     Known { id: "million", run: million::run },
     Known { id: "redis_memory", run: redis_memory::run },
+    Known { id: "growth", run: growth::run },
+    Known { id: "money", run: money::run },
 ];

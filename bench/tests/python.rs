@@ -16,7 +16,7 @@ fn event(method: &str, path: &str) -> Events {
     event["requestContext"]["http"]["path"] = path.into();
     event["requestContext"]["http"]["method"] = method.into();
     let event: Arc<[u8]> = serde_json::to_vec(&event).unwrap().into();
-    Arc::new(move |_| Arc::clone(&event))
+    Arc::new(move |_| event.to_vec())
 }
 
 fn start(servers: &[RedisServer; 2], flush_seconds: u64) -> Environment {

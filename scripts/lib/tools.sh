@@ -10,9 +10,14 @@
 
 need_rust() { have cargo || die "cargo is missing: install Rust (https://rustup.rs)"; }
 
-# Builds the three functions, and nothing else of the workspace.
+# Builds the three functions, and nothing else of the workspace. Apart from each other: built together, the two that
+# answer requests would get the features of the HTTP client that the AWS SDK needs, and 0.7 MB with them.
 build_functions() {
-  (cd "$ROOT" && cargo build "$@" --bins --package record-visit --package get-visits --package flush-visits)
+  build_apart cargo build --bins "$@"
+}
+
+build_apart() {
+  (cd "$ROOT" && "$@" --package record-visit --package get-visits && "$@" --package flush-visits)
 }
 
 get_cargo_lambda() {
@@ -55,4 +60,26 @@ bench_tools() {
   need_rust
   locked install_redis
   locked get_bench_env
+}
+
+# What building for Lambda's processors needs: cargo-lambda, zig as the linker, and Rust's library for arm64.
+package_tools() {
+  need_rust
+  locked get_cargo_lambda
+  locked get_zig
+  local target=aarch64-unknown-linux-gnu
+  [ -d "$(rustc --print sysroot)/lib/rustlib/$target" ] || rustup target add "$target" >&2 ||
+    die "Rust's library for $target is missing: rustup target add $target"
+}
+
+get_zig() {
+  python_env package
+  printf '#!/bin/sh\nexec "%s" -m ziglang "$@"\n' "$TOOLS/package/bin/python" >"$TOOLS/bin/zig"
+  chmod +x "$TOOLS/bin/zig"
+}
+
+# Builds the zips of the two request functions that Lambda takes, for arm64, into target/lambda.
+build_request_zips() {
+  (cd "$ROOT" && PATH=$TOOLS/bin:$PATH cargo lambda build --release --arm64 --output-format zip \
+    --package record-visit --package get-visits)
 }

@@ -153,7 +153,9 @@ pub struct Batch {
 
 impl Batch {
     /// Seals `increments` (distinct pages, each with at least one visit) as batch number `sequence`.
-    pub fn seal(sequence: Sequence, increments: Vec<(PageId, u64)>, sealed_at: Moment) -> Self {
+    pub fn seal(sequence: Sequence, mut increments: Vec<(PageId, u64)>, sealed_at: Moment) -> Self {
+        // Pages with the same number of visits are sent as one run: most have one or two.
+        increments.sort_unstable_by_key(|(_, visits)| *visits);
         let visits = increments.iter().map(|(_, visits)| visits).sum();
         let ids: usize = increments.iter().map(|(page, _)| page.as_str().len()).sum();
         let bytes = size_of::<Self>() + ids + increments.len() * size_of::<(PageId, u64)>();

@@ -17,6 +17,9 @@ const PACE: Duration = Duration::from_millis(103);
 const EACH: usize = 6;
 
 /// Measures visits with which a flush is due beside others with which none is.
+///
+/// # Panics
+/// If an environment fails to answer.
 pub fn run(effort: Effort) -> Group {
     let servers = servers(2);
     let subject = |interval: &str| {

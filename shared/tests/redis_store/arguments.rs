@@ -31,11 +31,14 @@ pub(crate) fn valid() -> Call {
             "0",
             "2",
             "10",
-            "20", // the first batch
+            "1",
+            "20",
+            "1", // the first batch: two runs of one page
             "2",
             "0",
             "1",
-            "30", // the second
+            "30",
+            "1", // the second
         ]),
     }
 }
@@ -81,9 +84,20 @@ fn no_argument_takes_garbage() {
 }
 
 #[test]
-fn neither_a_sequence_nor_a_base_nor_an_increment_is_0() {
+fn a_run_gives_each_of_its_pages_the_increment() {
     let server = RedisServer::start();
-    for position in [2, 7, 10, 12, 15] {
+    let mut call = valid();
+    call.arguments.splice(9..14, ["1", "10", "2"].map(str::to_owned));
+    evaluate(&mut server.connect(), &call).unwrap();
+    let totals = ["page a", "page b", "page c"].map(|page| server.connect().hget(page, "total"));
+    assert_eq!(totals, [Ok(10), Ok(10), Ok(30)]);
+    assert_eq!(server.connect().hget("applied", "visits"), Ok(50));
+}
+
+#[test]
+fn neither_a_sequence_nor_a_base_nor_an_increment_nor_a_run_is_0() {
+    let server = RedisServer::start();
+    for position in [2, 7, 10, 11, 13, 14, 17, 18] {
         refused(&mut server.connect(), &with(position, "0"));
     }
 }
@@ -91,8 +105,8 @@ fn neither_a_sequence_nor_a_base_nor_an_increment_is_0() {
 #[test]
 fn a_number_of_batches_or_increments_that_does_not_fit_is_refused() {
     let server = RedisServer::start();
-    for (position, numbers) in [(6, ["0", "1", "3", "999999999999999"]), (9, ["0", "1", "3", "999999999999999"])] {
-        for number in numbers {
+    for position in [6, 9, 11, 18] {
+        for number in ["0", "3", "999999999999999"].into_iter().chain((position < 10).then_some("1")) {
             refused(&mut server.connect(), &with(position, number));
         }
     }
@@ -147,7 +161,7 @@ fn a_set_with_ten_thousand_gaps_is_dropped_by_the_base() {
     }
     let mut call = with(2, "30001");
     call.arguments[7] = "30001".to_owned();
-    call.arguments[12] = "30002".to_owned();
+    call.arguments[14] = "30002".to_owned();
     evaluate(&mut redis, &call).unwrap();
     assert_eq!((redis.hget("applied", "floor"), redis.hlen("applied")), (Ok(30_002), Ok(2)));
 }

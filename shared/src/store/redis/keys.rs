@@ -17,7 +17,8 @@ impl Keys {
 
     /// Hash: `total`, the page's count.
     pub(super) fn page(&self, page: &PageId) -> String {
-        format!("{}:page:{page}", self.prefix)
+        // Not `format!`, which takes twice as long: a flush names hundreds of pages.
+        [self.prefix.as_str(), ":page:", page.as_str()].concat()
     }
 
     /// Hash: a writer's applied set.

@@ -6,7 +6,7 @@ use crate::batch::Sequence;
 use crate::store::{Applied, Apply, Incarnation, Rejected, Standing};
 use crate::timing::Timing;
 use redis::aio::MultiplexedConnection;
-use redis::{FromRedisValue, ParsingError, RedisResult, Script, Value};
+use redis::{Cmd, ErrorKind, FromRedisValue, ParsingError, RedisResult, Script, ServerErrorKind, Value};
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -38,18 +38,36 @@ impl Scripts {
         keys: &Keys,
         call: &Apply,
     ) -> RedisResult<ApplyReply> {
-        let mut script = self.apply.prepare_invoke();
-        script.key(keys.applied(&call.writer)).key(keys.writers()).key(keys.sets());
-        script.arg(FORMAT).arg(call.writer.to_string()).arg(call.base.get());
-        script.arg(millis(self.timing.max_batch_age)).arg(millis(call.standing.set_kept(&self.timing)));
-        script.arg(listing(call.standing)).arg(call.batches.len());
+        let command = self.apply_command(keys, call);
+        match command.query_async(&mut redis).await {
+            Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
+                self.apply.load_async(&mut redis).await?;
+                command.query_async(&mut redis).await
+            }
+            answer => answer,
+        }
+    }
+
+    /// Built here and not by `Script`, which copies every key three times.
+    fn apply_command(&self, keys: &Keys, call: &Apply) -> Cmd {
+        let pages = call.batches.iter().map(|(batch, _)| batch.pages()).sum::<usize>();
+        let mut command = Cmd::with_capacity(16 + 2 * pages, 256 + 64 * pages);
+        command.arg("EVALSHA").arg(self.apply.get_hash()).arg(3 + pages);
+        command.arg(keys.applied(&call.writer)).arg(keys.writers()).arg(keys.sets());
+        for (page, _) in call.batches.iter().flat_map(|(batch, _)| batch.increments()) {
+            command.arg(keys.page(page));
+        }
+        command.arg(FORMAT).arg(call.writer.to_string()).arg(call.base.get());
+        command.arg(millis(self.timing.max_batch_age)).arg(millis(call.standing.set_kept(&self.timing)));
+        command.arg(listing(call.standing)).arg(call.batches.len());
         for (batch, age) in &call.batches {
-            script.arg(batch.sequence().get()).arg(millis(*age)).arg(batch.pages());
-            for (page, visits) in batch.increments() {
-                script.key(keys.page(page)).arg(*visits);
+            let runs = || batch.increments().chunk_by(|(_, left), (_, right)| left == right);
+            command.arg(batch.sequence().get()).arg(millis(*age)).arg(runs().count());
+            for run in runs() {
+                command.arg(run[0].1).arg(run.len());
             }
         }
-        script.invoke_async(&mut redis).await
+        command
     }
 
     pub(super) async fn tidy(

@@ -1,0 +1,112 @@
+//! Managed Instances: several requests at the same time in one environment.
+
+use super::Effort;
+use super::calls::applies;
+use super::rate::OK;
+use crate::events::{self, RECORD};
+use crate::figures::{Axis, Goal, Group, Plot, PlotKind, Row, Series};
+use crate::statistics::{micros, percentile, rate};
+use crate::subject::{Subject, servers};
+use fault_proxy::{Fault, FaultProxy};
+use serde_json::json;
+use std::time::Duration;
+
+/// Requests at the same time.
+const AT_ONCE: [u32; 4] = [1, 4, 16, 64];
+
+/// From an environment to Redis and back: a machine of another zone. The proxy keeps time by the millisecond.
+const ROUND_TRIP: Duration = Duration::from_millis(1);
+
+/// One measurement.
+struct Point {
+    at_once: f64,
+    rate: f64,
+    p99: f64,
+    visits_per_call: f64,
+}
+
+/// Measures both kinds of durability.
+pub fn run(effort: Effort) -> Group {
+    let mut group = Group {
+        id: "concurrency".into(),
+        title: "Many requests at once in one environment".into(),
+        compared_with: "one at a time".into(),
+        notes: NOTES.map(str::to_owned).to_vec(),
+        ..Group::default()
+    };
+    for durability in ["buffered", "direct"] {
+        let points: Vec<Point> = AT_ONCE.iter().map(|at_once| measure(durability, *at_once, effort)).collect();
+        let first = points[0].rate;
+        let row = |point: &Point| {
+            let what = format!("{durability}: visits with {} at once", point.at_once);
+            Row::compared(what, "1/s", point.rate, first, Some(Goal::AtLeast(1.0)))
+        };
+        group.rows.extend(points[1..].iter().map(row));
+        if durability == "direct" {
+            let per_visit = points.iter().map(|point| 1.0 / point.visits_per_call).collect::<Vec<_>>();
+            let what = "direct: calls of Redis a visit with 64 at once";
+            group.rows.push(Row::compared(what, "", per_visit[3], per_visit[0], Some(Goal::AtMost(1.0 / 16.0))));
+        }
+        let line = |id: &str, label: &str, value: fn(&Point) -> f64| Plot {
+            id: format!("concurrency-{durability}-{id}"),
+            title: format!("{durability}: {label}"),
+            kind: PlotKind::Lines,
+            x: Axis::log("requests at once"),
+            y: Axis::linear(label),
+            series: vec![Series {
+                name: durability.into(),
+                points: points.iter().map(|point| (point.at_once, value(point))).collect(),
+            }],
+        };
+        group.plots.push(line("rate", "visits/s", |point| point.rate));
+        if durability == "direct" {
+            group.plots.push(line("calls", "visits a call of Redis", |point| point.visits_per_call));
+        }
+        let raw = |point: &Point| json!({ "at_once": point.at_once, "rate": point.rate, "p99_us": point.p99, "visits_per_call": point.visits_per_call });
+        group.raw[durability] = points.iter().map(raw).collect();
+    }
+    group
+}
+
+const NOTES: [&str; 3] = [
+    "`AWS_LAMBDA_MAX_CONCURRENCY` is set as Lambda sets it; as many requests are always open. The environment shares this machine's \
+     processors with the driver, and with Redis in `direct`.",
+    "Buffered, more at once hide the time between two events; the rate ends where the processors do.",
+    "`direct`: a proxy keeps Redis one to two milliseconds away. While a call is on its way, further visits gather for the next: the \
+     calls stay as fast as the network allows, and the visits in each grow.",
+];
+
+fn measure(durability: &str, at_once: u32, effort: Effort) -> Point {
+    let servers = servers(2);
+    let proxies: Vec<FaultProxy> = servers
+        .iter()
+        .map(|server| {
+            let proxy = FaultProxy::start(([127, 0, 0, 1], server.port()).into());
+            if durability == "direct" {
+                proxy.set(Fault::Delay(ROUND_TRIP));
+            }
+            proxy
+        })
+        .collect();
+    let endpoints: Vec<String> =
+        proxies.iter().enumerate().map(|(number, proxy)| format!("shard_{number}={}", proxy.url())).collect();
+    let environment = Subject::function("record-visit")
+        .with("REDIS_ENDPOINTS", endpoints.join(","))
+        .with("VISITS_DURABILITY", durability)
+        .with("AWS_LAMBDA_MAX_CONCURRENCY", at_once.to_string())
+        .on_any_processor()
+        .start();
+    let events = events::in_turn(RECORD, 100);
+    environment.run(&events, OK, 500);
+    let calls = || servers.iter().map(applies).sum::<u64>();
+    let before = calls();
+    let count = match durability {
+        "direct" => effort.choose(1_500 * at_once.min(16), 100 * at_once),
+        _ => effort.choose(40_000, 2_000),
+    } as usize;
+    let mut run = environment.run(&events, OK, count);
+    #[expect(clippy::cast_precision_loss, reason = "few calls")]
+    let visits_per_call = count as f64 / (calls() - before).max(1) as f64;
+    let p99 = micros(percentile(&mut run.latencies, 99.0));
+    Point { at_once: at_once.into(), rate: rate(count, run.wall), p99, visits_per_call }
+}
