@@ -23,6 +23,11 @@ impl Subject {
         Self::of("bare handler", vec![release_program("examples/bare")])
     }
 
+    /// The floor of a function that hears SIGTERM.
+    pub fn bare_that_hears_sigterm() -> Self {
+        Self::of("bare handler that hears SIGTERM", vec![release_program("examples/bare_sigterm")])
+    }
+
     /// One of our functions.
     pub fn function(name: &'static str) -> Self {
         Self::of(name, vec![release_program(name)])
