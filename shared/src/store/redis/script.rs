@@ -54,8 +54,10 @@ impl Scripts {
         let mut command = Cmd::with_capacity(16 + 2 * pages, 256 + 64 * pages);
         command.arg("EVALSHA").arg(self.apply.get_hash()).arg(3 + pages);
         command.arg(keys.applied(&call.writer)).arg(keys.writers()).arg(keys.sets());
+        let mut key = String::new();
         for (page, _) in call.batches.iter().flat_map(|(batch, _)| batch.increments()) {
-            command.arg(keys.page(page));
+            keys.page_into(&mut key, page);
+            command.arg(&key);
         }
         command.arg(FORMAT).arg(call.writer.to_string()).arg(call.base.get());
         command.arg(millis(self.timing.max_batch_age)).arg(millis(call.standing.set_kept(&self.timing)));
