@@ -36,12 +36,20 @@ pub fn run(effort: Effort) -> Group {
     };
     for durability in ["buffered", "direct"] {
         let points: Vec<Point> = AT_ONCE.iter().map(|at_once| measure(durability, *at_once, effort)).collect();
+        let floor: Vec<(f64, f64)> = match durability {
+            "buffered" => AT_ONCE.iter().map(|at_once| (f64::from(*at_once), bare(*at_once, effort))).collect(),
+            _ => Vec::new(),
+        };
         let first = points[0].rate;
         let row = |point: &Point| {
             let what = format!("{durability}: visits with {} at once", point.at_once);
             Row::compared(what, "1/s", point.rate, first, Some(Goal::AtLeast(1.0)))
         };
         group.rows.extend(points[1..].iter().map(row));
+        if let Some((_, floor)) = floor.last() {
+            let what = "buffered: visits with 64 at once, against the bare handler with 64";
+            group.rows.push(Row::compared(what, "1/s", points[3].rate, *floor, Some(Goal::AtLeast(0.92))));
+        }
         if durability == "direct" {
             let per_visit = points.iter().map(|point| 1.0 / point.visits_per_call).collect::<Vec<_>>();
             let what = "direct: calls of Redis a visit with 64 at once";
@@ -58,7 +66,11 @@ pub fn run(effort: Effort) -> Group {
                 points: points.iter().map(|point| (point.at_once, value(point))).collect(),
             }],
         };
-        group.plots.push(line("rate", "visits/s", |point| point.rate));
+        let mut rates = line("rate", "visits/s", |point| point.rate);
+        if !floor.is_empty() {
+            rates.series.push(Series { name: "bare handler".into(), points: floor });
+        }
+        group.plots.push(rates);
         if durability == "direct" {
             group.plots.push(line("calls", "visits a call of Redis", |point| point.visits_per_call));
         }
@@ -71,10 +83,21 @@ pub fn run(effort: Effort) -> Group {
 const NOTES: [&str; 3] = [
     "`AWS_LAMBDA_MAX_CONCURRENCY` is set as Lambda sets it; as many requests are always open. The environment shares this machine's \
      processors with the driver, and with Redis in `direct`.",
-    "Buffered, more at once hide the time between two events; the rate ends where the processors do.",
+    "Buffered, more at once hide the time between two events; the rate ends where the processors do, and falls again as the \
+     driver's threads (one a request) crowd them: the bare handler's line bends with ours.",
     "`direct`: a proxy keeps Redis one to two milliseconds away. While a call is on its way, further visits gather for the next: the \
      calls stay as fast as the network allows, and the visits in each grow.",
 ];
+
+/// The bare handler's rate.
+fn bare(at_once: u32, effort: Effort) -> f64 {
+    let subject = Subject::bare().with("AWS_LAMBDA_MAX_CONCURRENCY", at_once.to_string()).on_any_processor();
+    let environment = subject.start();
+    let events = events::in_turn(RECORD, 100);
+    environment.run(&events, OK, 500);
+    let count = effort.choose(40_000, 2_000);
+    rate(count, environment.run(&events, OK, count).wall)
+}
 
 fn measure(durability: &str, at_once: u32, effort: Effort) -> Point {
     let servers = servers(2);

@@ -1,0 +1,68 @@
+//! The benchmark in short, to notice a fall: ratios within this run, with room for a busy machine, and instruction
+//! counts, which need none, where valgrind is there. Never a time by itself.
+
+use visits_bench::figures::{Goal, Group, Row};
+use visits_bench::groups::{Effort, calls, init, placing, rate, size};
+
+/// How much worse than its goal a ratio of times may be on a machine that does other things, too.
+const ROOM: f64 = 1.6;
+
+fn row<'a>(group: &'a Group, what: &str) -> Option<&'a Row> {
+    group.rows.iter().find(|row| row.what == what)
+}
+
+/// Holds a row against its goal, or against `bound`, with some room.
+fn hold(row: &Row, bound: Option<Goal>, room: f64) {
+    let value = row.ratio.unwrap_or(row.ours);
+    match bound.or(row.goal).expect("a bound") {
+        Goal::AtMost(most) => assert!(value <= most * room, "{row}"),
+        Goal::AtLeast(least) => assert!(value >= least / room, "{row}"),
+    }
+}
+
+#[test]
+fn an_invocation_is_as_fast_as_a_bare_handlers() {
+    let group = rate::run(Effort::Quick);
+    for title in ["record-visit, buffered", "get-visits, from its cache"] {
+        hold(row(&group, &format!("{title}: invocations")).expect("it is measured"), None, ROOM);
+        // Without valgrind nobody counts.
+        if let Some(counted) = row(&group, &format!("{title}: instructions an event")) {
+            hold(counted, Some(Goal::AtMost(0.75)), 1.05);
+        }
+    }
+}
+
+#[test]
+fn a_start_needs_no_network_and_little_work() {
+    let group = init::run(Effort::Quick);
+    for (name, start) in [("record-visit", 2.1), ("get-visits", 1.4)] {
+        hold(row(&group, &format!("{name}: connections to Redis before the first event")).expect("it is measured"), None, 1.0);
+        if let Some(counted) = row(&group, &format!("{name}: instructions of a start with one event")) {
+            hold(counted, Some(Goal::AtMost(start)), 1.1);
+        }
+    }
+}
+
+#[test]
+fn calls_of_redis_grow_with_intervals_and_not_with_visits() {
+    let group = calls::run(Effort::Quick);
+    let per_interval = row(&group, "calls for each environment, shard and interval").expect("it is measured");
+    // The first flush comes with the first visit: in a short run it is one more.
+    hold(per_interval, Some(Goal::AtMost(2.0)), ROOM);
+}
+
+#[test]
+fn the_binaries_stay_small() {
+    let group = size::run(Effort::Quick);
+    for name in ["record-visit", "get-visits"] {
+        hold(row(&group, &format!("{name}: binary, stripped")).expect("it is there"), None, 1.05);
+    }
+}
+
+#[test]
+fn pages_are_shared_evenly_and_few_move() {
+    let group = placing::run(Effort::Quick);
+    let held: Vec<&Row> = group.rows.iter().filter(|row| row.goal.is_some()).collect();
+    assert_eq!(held.len(), 2);
+    held.into_iter().for_each(|row| hold(row, None, 1.01));
+}
