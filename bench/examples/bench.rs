@@ -16,7 +16,9 @@ fn main() -> ExitCode {
     let groups = chosen.map(|group| {
         eprintln!("{}", group.id);
         let measured = (group.run)(groups::Effort::Full);
-        measured.rows.iter().for_each(|row| eprintln!("  {row}"));
+        for row in &measured.rows {
+            eprintln!("  {row}");
+        }
         measured
     });
     let figures = Figures { groups: groups.collect(), machine: machine::describe() };

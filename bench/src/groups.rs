@@ -6,6 +6,7 @@ pub mod flush;
 pub mod growth;
 pub mod init;
 pub mod memory;
+pub mod micro;
 pub mod million;
 pub mod money;
 pub mod placing;
@@ -60,4 +61,5 @@ pub const ALL: &[Known] = &[
     Known { id: "redis_memory", run: redis_memory::run },
     Known { id: "growth", run: growth::run },
     Known { id: "money", run: money::run },
+    Known { id: "micro", run: micro::run },
 ];

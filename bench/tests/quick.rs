@@ -36,7 +36,11 @@ fn an_invocation_is_as_fast_as_a_bare_handlers() {
 fn a_start_needs_no_network_and_little_work() {
     let group = init::run(Effort::Quick);
     for (name, start) in [("record-visit", 2.1), ("get-visits", 1.4)] {
-        hold(row(&group, &format!("{name}: connections to Redis before the first event")).expect("it is measured"), None, 1.0);
+        hold(
+            row(&group, &format!("{name}: connections to Redis before the first event")).expect("it is measured"),
+            None,
+            1.0,
+        );
         if let Some(counted) = row(&group, &format!("{name}: instructions of a start with one event")) {
             hold(counted, Some(Goal::AtMost(start)), 1.1);
         }
@@ -64,5 +68,7 @@ fn pages_are_shared_evenly_and_few_move() {
     let group = placing::run(Effort::Quick);
     let held: Vec<&Row> = group.rows.iter().filter(|row| row.goal.is_some()).collect();
     assert_eq!(held.len(), 2);
-    held.into_iter().for_each(|row| hold(row, None, 1.01));
+    for row in held {
+        hold(row, None, 1.01);
+    }
 }

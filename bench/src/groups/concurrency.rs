@@ -8,7 +8,7 @@ use crate::figures::{Axis, Goal, Group, Plot, PlotKind, Row, Series};
 use crate::statistics::{micros, percentile, rate};
 use crate::subject::{Subject, servers};
 use fault_proxy::{Fault, FaultProxy};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::time::Duration;
 
 /// Requests at the same time.
@@ -34,50 +34,63 @@ pub fn run(effort: Effort) -> Group {
         notes: NOTES.map(str::to_owned).to_vec(),
         ..Group::default()
     };
-    for durability in ["buffered", "direct"] {
-        let points: Vec<Point> = AT_ONCE.iter().map(|at_once| measure(durability, *at_once, effort)).collect();
-        let floor: Vec<(f64, f64)> = match durability {
-            "buffered" => AT_ONCE.iter().map(|at_once| (f64::from(*at_once), bare(*at_once, effort))).collect(),
-            _ => Vec::new(),
-        };
-        let first = points[0].rate;
-        let row = |point: &Point| {
-            let what = format!("{durability}: visits with {} at once", point.at_once);
-            Row::compared(what, "1/s", point.rate, first, Some(Goal::AtLeast(1.0)))
-        };
-        group.rows.extend(points[1..].iter().map(row));
-        if let Some((_, floor)) = floor.last() {
-            let what = "buffered: visits with 64 at once, against the bare handler with 64";
-            group.rows.push(Row::compared(what, "1/s", points[3].rate, *floor, Some(Goal::AtLeast(0.92))));
-        }
-        if durability == "direct" {
-            let per_visit = points.iter().map(|point| 1.0 / point.visits_per_call).collect::<Vec<_>>();
-            let what = "direct: calls of Redis a visit with 64 at once";
-            group.rows.push(Row::compared(what, "", per_visit[3], per_visit[0], Some(Goal::AtMost(1.0 / 16.0))));
-        }
-        let line = |id: &str, label: &str, value: fn(&Point) -> f64| Plot {
-            id: format!("concurrency-{durability}-{id}"),
-            title: format!("{durability}: {label}"),
-            kind: PlotKind::Lines,
-            x: Axis::log("requests at once"),
-            y: Axis::linear(label),
-            series: vec![Series {
-                name: durability.into(),
-                points: points.iter().map(|point| (point.at_once, value(point))).collect(),
-            }],
-        };
-        let mut rates = line("rate", "visits/s", |point| point.rate);
-        if !floor.is_empty() {
-            rates.series.push(Series { name: "bare handler".into(), points: floor });
-        }
-        group.plots.push(rates);
-        if durability == "direct" {
-            group.plots.push(line("calls", "visits a call of Redis", |point| point.visits_per_call));
-        }
-        let raw = |point: &Point| json!({ "at_once": point.at_once, "rate": point.rate, "p99_us": point.p99, "visits_per_call": point.visits_per_call });
-        group.raw[durability] = points.iter().map(raw).collect();
-    }
+    buffered(&mut group, effort);
+    direct(&mut group, effort);
     group
+}
+
+fn buffered(group: &mut Group, effort: Effort) {
+    let points = measure_all("buffered", effort);
+    let bare: Vec<(f64, f64)> = AT_ONCE.iter().map(|at_once| (f64::from(*at_once), bare(*at_once, effort))).collect();
+    group.rows.extend(rate_rows("buffered", &points));
+    let what = "buffered: visits with 64 at once, against the bare handler with 64";
+    group.rows.push(Row::compared(what, "1/s", points[3].rate, bare[3].1, Some(Goal::AtLeast(0.92))));
+    let mut rates = plot("buffered-rate", "buffered: visits/s", &points, |point| point.rate);
+    rates.series.push(Series { name: "bare handler".into(), points: bare });
+    group.plots.push(rates);
+    group.raw["buffered"] = raw(&points);
+}
+
+fn direct(group: &mut Group, effort: Effort) {
+    let points = measure_all("direct", effort);
+    group.rows.extend(rate_rows("direct", &points));
+    let [one, many] = [&points[0], &points[3]].map(|point| 1.0 / point.visits_per_call);
+    let what = "direct: calls of Redis a visit with 64 at once";
+    group.rows.push(Row::compared(what, "", many, one, Some(Goal::AtMost(1.0 / 16.0))));
+    group.plots.push(plot("direct-rate", "direct: visits/s", &points, |point| point.rate));
+    group.plots.push(plot("direct-calls", "direct: visits a call of Redis", &points, |point| point.visits_per_call));
+    group.raw["direct"] = raw(&points);
+}
+
+fn measure_all(durability: &str, effort: Effort) -> Vec<Point> {
+    AT_ONCE.iter().map(|at_once| measure(durability, *at_once, effort)).collect()
+}
+
+fn rate_rows(durability: &str, points: &[Point]) -> Vec<Row> {
+    let row = |point: &Point| {
+        let what = format!("{durability}: visits with {} at once", point.at_once);
+        Row::compared(what, "1/s", point.rate, points[0].rate, Some(Goal::AtLeast(1.0)))
+    };
+    points[1..].iter().map(row).collect()
+}
+
+fn plot(id: &str, title: &str, points: &[Point], value: fn(&Point) -> f64) -> Plot {
+    Plot {
+        id: format!("concurrency-{id}"),
+        title: title.into(),
+        kind: PlotKind::Lines,
+        x: Axis::log("requests at once"),
+        y: Axis::linear(title),
+        series: vec![Series {
+            name: "ours".into(),
+            points: points.iter().map(|point| (point.at_once, value(point))).collect(),
+        }],
+    }
+}
+
+fn raw(points: &[Point]) -> Value {
+    let point = |point: &Point| json!({ "at_once": point.at_once, "rate": point.rate, "p99_us": point.p99, "visits_per_call": point.visits_per_call });
+    points.iter().map(point).collect()
 }
 
 const NOTES: [&str; 3] = [

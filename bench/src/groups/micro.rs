@@ -1,0 +1,52 @@
+//! The pure parts one by one, as `cargo bench` (criterion) has measured them.
+
+use super::Effort;
+use crate::figures::{Axis, Group, Plot, PlotKind, Row, Series};
+use serde_json::{Value, json};
+use std::fs;
+use std::path::Path;
+
+/// Reads criterion's latest estimates; `scripts/bench` has it measure first.
+///
+/// # Panics
+/// If it has measured nothing.
+pub fn run(_: Effort) -> Group {
+    let mut found = Vec::new();
+    collect(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/criterion"), &mut found);
+    assert!(!found.is_empty(), "criterion has left no figures: run cargo bench --package visits-bench");
+    found.sort_by(|(left, _), (right, _)| left.cmp(right));
+    let points = (0_u32..).zip(&found).map(|(number, (_, nanos))| (f64::from(number), *nanos)).collect();
+    Group {
+        id: "micro".into(),
+        title: "The pure parts".into(),
+        rows: found.iter().map(|(name, nanos)| Row::alone(name.clone(), "ns", *nanos, None)).collect(),
+        plots: vec![Plot {
+            id: "micro".into(),
+            title: "Time of one call".into(),
+            kind: PlotKind::Bars,
+            x: Axis::named(found.iter().map(|(name, _)| name.clone())),
+            y: Axis::log("ns"),
+            series: vec![Series { name: String::new(), points }],
+        }],
+        notes: vec!["Medians by criterion.".into()],
+        raw: json!(found.iter().map(|(name, nanos)| json!({ "name": name, "ns": nanos })).collect::<Vec<_>>()),
+        ..Group::default()
+    }
+}
+
+/// The benchmarks below a folder, each with its median.
+fn collect(folder: &Path, found: &mut Vec<(String, f64)>) {
+    let folders = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    for folder in folders.filter(|path| path.is_dir()) {
+        match figure(&folder) {
+            Some(figure) if folder.ends_with("new") => found.push(figure),
+            _ => collect(&folder, found),
+        }
+    }
+}
+
+fn figure(folder: &Path) -> Option<(String, f64)> {
+    let read = |file: &str| -> Option<Value> { serde_json::from_slice(&fs::read(folder.join(file)).ok()?).ok() };
+    let name = read("benchmark.json")?["full_id"].as_str()?.to_owned();
+    Some((name, read("estimates.json")?["median"]["point_estimate"].as_f64()?))
+}
