@@ -103,11 +103,13 @@ impl Serialize for Reply {
 
 impl Serialize for Response {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut response = serializer.serialize_struct("Response", 4)?;
+        let mut response = serializer.serialize_struct("Response", 5)?;
         response.serialize_field("statusCode", &self.status.as_u16())?;
         response.serialize_field("headers", &Headers(&self.headers))?;
         response.serialize_field("body", &self.body)?;
         response.serialize_field("isBase64Encoded", &false)?;
+        // None, but `cargo lambda watch` insists on it.
+        response.serialize_field("cookies", &[(); 0])?;
         response.end()
     }
 }
@@ -143,7 +145,7 @@ mod tests {
         let text = serde_json::to_string(&Reply::Http(Response::json(&json!({"a": "\"é"}), "no-store"))).unwrap();
         let exact = concat!(
             r#"{"statusCode":200,"headers":{"content-type":"application/json","cache-control":"no-store"},"#,
-            r#""body":"{\"a\":\"\\\"é\"}","isBase64Encoded":false}"#
+            r#""body":"{\"a\":\"\\\"é\"}","isBase64Encoded":false,"cookies":[]}"#
         );
         assert_eq!(text, exact);
     }
