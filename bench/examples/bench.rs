@@ -3,7 +3,7 @@
 //!     cargo run --release -p visits-bench --example bench -- [GROUP]...      default: all of them
 
 use std::process::ExitCode;
-use visits_bench::{figures::Figures, groups, machine};
+use visits_bench::{effort::Effort, figures::Figures, groups, machine};
 
 fn main() -> ExitCode {
     let wanted: Vec<String> = std::env::args().skip(1).collect();
@@ -15,7 +15,7 @@ fn main() -> ExitCode {
     let chosen = groups::ALL.iter().filter(|group| wanted.is_empty() || wanted.iter().any(|id| id == group.id));
     let groups = chosen.map(|group| {
         eprintln!("{}", group.id);
-        let measured = (group.run)(groups::Effort::Full);
+        let measured = (group.run)(Effort::Full);
         for row in &measured.rows {
             eprintln!("  {row}");
         }

@@ -22,6 +22,9 @@ pub const RECORD: Route = Route { method: "POST", prefix: "/visit/" };
 /// `GET /visits/{page_id}`.
 pub const READ: Route = Route { method: "GET", prefix: "/visits/" };
 
+/// Holds for every right answer of ours and of the bare handler's.
+pub const OK: &str = "\"statusCode\":200";
+
 /// Events of a route; `page` names the page of each by its number.
 ///
 /// # Panics

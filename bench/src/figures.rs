@@ -119,6 +119,14 @@ impl Figures {
     }
 }
 
+impl Group {
+    /// A group without figures yet.
+    pub fn new(id: &str, title: &str, compared_with: &str, notes: &[&str]) -> Self {
+        let notes = notes.iter().map(|note| (*note).to_owned()).collect();
+        Self { id: id.into(), title: title.into(), compared_with: compared_with.into(), notes, ..Self::default() }
+    }
+}
+
 impl fmt::Display for Row {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {:.4} {}", self.what, self.ours, self.unit)?;

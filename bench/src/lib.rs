@@ -1,6 +1,7 @@
 //! Measures the counter side by side with the floor (a handler that does nothing) and with what people use
 //! instead, in one run on one machine.
 
+pub mod effort;
 pub mod environment;
 pub mod events;
 pub mod figures;

@@ -110,3 +110,13 @@ pub(crate) async fn apply(store: &RedisStore, call: &Apply) {
     let applied = store.apply(0, call).await.unwrap_or_else(|error| panic!("{error}"));
     assert_eq!((applied.fresh.len(), applied.rejected.len()), (call.batches.len(), 0), "all is applied");
 }
+
+/// Calls of the script that applies batches; nothing else is called with a digest at this point.
+pub(crate) fn applies(server: &RedisServer) -> u64 {
+    let stats: String = redis::cmd("INFO").arg("commandstats").query(&mut server.connect()).unwrap_or_default();
+    let calls = |name: &str| {
+        let line = stats.lines().find_map(|line| line.strip_prefix(&format!("cmdstat_{name}:calls=")));
+        line.and_then(|line| line.split(',').next()?.parse::<u64>().ok()).unwrap_or(0)
+    };
+    calls("evalsha") + calls("eval")
+}

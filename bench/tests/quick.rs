@@ -1,8 +1,9 @@
 //! The benchmark in short, to notice a fall: ratios within this run, with room for a busy machine, and instruction
 //! counts, which need none, where valgrind is there. Never a time by itself.
 
+use visits_bench::effort::Effort;
 use visits_bench::figures::{Goal, Group, Row};
-use visits_bench::groups::{Effort, calls, init, placing, rate, size};
+use visits_bench::groups::{calls, init, placing, rate, size};
 
 /// How much worse than its goal a ratio of times may be on a machine that does other things, too.
 const ROOM: f64 = 1.6;

@@ -1,15 +1,14 @@
 //! Calls of Redis for a day's work of a site: 100,000 visits over 1,000 pages in 10 environments at 10/s each.
 
-use super::Effort;
-use super::rate::OK;
-use crate::events::{self, RECORD};
+use crate::effort::Effort;
+use crate::events::{self, OK, RECORD};
 use crate::figures::{Axis, Group, Plot, PlotKind, Row, Series};
+use crate::server::applies;
 use crate::subject::{Subject, servers};
 use serde_json::json;
 use std::collections::HashSet;
 use std::thread;
 use std::time::Duration;
-use test_support::RedisServer;
 
 const ENVIRONMENTS: usize = 10;
 const PAGES: usize = 1_000;
@@ -46,16 +45,6 @@ pub fn run(effort: Effort) -> Group {
     group(each, calls)
 }
 
-/// Calls of the script that applies batches; nothing else is called with a digest at this point.
-pub(super) fn applies(server: &RedisServer) -> u64 {
-    let stats: String = redis::cmd("INFO").arg("commandstats").query(&mut server.connect()).unwrap_or_default();
-    let calls = |name: &str| {
-        let line = stats.lines().find_map(|line| line.strip_prefix(&format!("cmdstat_{name}:calls=")));
-        line.and_then(|line| line.split(',').next()?.parse::<u64>().ok()).unwrap_or(0)
-    };
-    calls("evalsha") + calls("eval")
-}
-
 /// The page of an environment's visit: popular ones more often (a page's share falls with its rank).
 fn page(environment: usize, visit: usize) -> usize {
     let mut random = fastrand::Rng::with_seed((environment * 1_000_000 + visit) as u64);
@@ -80,13 +69,7 @@ fn dictionary(each: usize) -> usize {
 fn group(each: usize, calls: u64) -> Group {
     let visits = ENVIRONMENTS * each;
     let (ours, dictionary) = (calls as f64, dictionary(each) as f64);
-    let mut group = Group {
-        id: "calls".into(),
-        title: "Calls of Redis".into(),
-        compared_with: "another way".into(),
-        notes: NOTES.map(str::to_owned).to_vec(),
-        ..Group::default()
-    };
+    let mut group = Group::new("calls", "Calls of Redis", "another way", &NOTES);
     group.rows = vec![
         Row::compared(format!("{visits} visits, against one write a visit"), "calls", ours, visits as f64, None),
         Row::compared("the same, against a dictionary of 30 s written page by page", "calls", ours, dictionary, None),

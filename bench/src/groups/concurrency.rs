@@ -1,10 +1,9 @@
 //! Managed Instances: several requests at the same time in one environment.
 
-use super::Effort;
-use super::calls::applies;
-use super::rate::OK;
-use crate::events::{self, RECORD};
+use crate::effort::Effort;
+use crate::events::{self, OK, RECORD};
 use crate::figures::{Axis, Goal, Group, Plot, PlotKind, Row, Series};
+use crate::server::applies;
 use crate::statistics::{micros, percentile, rate};
 use crate::subject::{Subject, servers};
 use fault_proxy::{Fault, FaultProxy};
@@ -27,13 +26,7 @@ struct Point {
 
 /// Measures both kinds of durability.
 pub fn run(effort: Effort) -> Group {
-    let mut group = Group {
-        id: "concurrency".into(),
-        title: "Many requests at once in one environment".into(),
-        compared_with: "one at a time".into(),
-        notes: NOTES.map(str::to_owned).to_vec(),
-        ..Group::default()
-    };
+    let mut group = Group::new("concurrency", "Many requests at once in one environment", "one at a time", &NOTES);
     buffered(&mut group, effort);
     direct(&mut group, effort);
     group

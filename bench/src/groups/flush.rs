@@ -2,7 +2,7 @@
 
 mod measure;
 
-use super::Effort;
+use crate::effort::Effort;
 use crate::figures::{Axis, Goal, Group, Plot, PlotKind, Row, Series};
 use measure::{Cost, Costs, Measured};
 use serde_json::json;

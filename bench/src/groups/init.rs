@@ -1,8 +1,7 @@
 //! From the start of the process to the first event asked for, and to the first answer.
 
-use super::Effort;
-use super::rate::OK;
-use crate::events::{self, READ, RECORD, Route};
+use crate::effort::Effort;
+use crate::events::{self, OK, READ, RECORD, Route};
 use crate::figures::{Axis, Goal, Group, Plot, PlotKind, Row, Series};
 use crate::instructions;
 use crate::statistics::{median, millis};
@@ -18,13 +17,7 @@ const WATCHED: Duration = Duration::from_millis(100);
 
 /// Measures the starts of both functions, in turn with the bare handler's.
 pub fn run(effort: Effort) -> Group {
-    let mut group = Group {
-        id: "init".into(),
-        title: "Start".into(),
-        compared_with: "bare handler".into(),
-        notes: NOTES.map(str::to_owned).to_vec(),
-        ..Group::default()
-    };
+    let mut group = Group::new("init", "Start", "bare handler", &NOTES);
     let servers = servers(2);
     let subjects = [
         (Subject::bare(), RECORD),

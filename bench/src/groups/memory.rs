@@ -1,8 +1,7 @@
 //! Memory in RAM: at idle, and for pages that are buffered or cached.
 
-use super::Effort;
-use super::rate::OK;
-use crate::events::{self, READ, RECORD, Route};
+use crate::effort::Effort;
+use crate::events::{self, OK, READ, RECORD, Route};
 use crate::figures::{Axis, Goal, Group, Plot, PlotKind, Row, Series};
 use crate::subject::{Subject, servers};
 use serde_json::json;
@@ -13,13 +12,7 @@ const ID: f64 = 20.0;
 /// Measures idle environments, and how they grow with the pages that they hold.
 pub fn run(effort: Effort) -> Group {
     let servers = servers(2);
-    let mut group = Group {
-        id: "memory".into(),
-        title: "Memory of an environment".into(),
-        compared_with: "bare handler".into(),
-        notes: NOTES.map(str::to_owned).to_vec(),
-        ..Group::default()
-    };
+    let mut group = Group::new("memory", "Memory of an environment", "bare handler", &NOTES);
     let floor = idle(&Subject::bare(), RECORD);
     for (name, route) in [("record-visit", RECORD), ("get-visits", READ)] {
         let ours = idle(&Subject::function(name).on(&servers), route);

@@ -1,6 +1,6 @@
 //! The pure parts one by one, as `cargo bench` (criterion) has measured them.
 
-use super::Effort;
+use crate::effort::Effort;
 use crate::figures::{Axis, Group, Plot, PlotKind, Row, Series};
 use serde_json::{Value, json};
 use std::fs;

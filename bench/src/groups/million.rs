@@ -6,7 +6,7 @@ mod report;
 mod traffic;
 mod zipf;
 
-use super::Effort;
+use crate::effort::Effort;
 use crate::figures::Group;
 use crate::statistics::median;
 use load::{Load, Reached};

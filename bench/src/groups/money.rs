@@ -1,8 +1,7 @@
 //! What it costs: a month of visits on Lambda, from the time that is billed here.
 
-use super::Effort;
-use super::rate::OK;
-use crate::events::{self, RECORD};
+use crate::effort::Effort;
+use crate::events::{self, OK, RECORD};
 use crate::figures::{Axis, Group, Plot, PlotKind, Row, Series};
 use crate::subject::{Subject, servers};
 use serde_json::json;

@@ -2,7 +2,7 @@
 
 pub mod points;
 
-use super::Effort;
+use crate::effort::Effort;
 use crate::figures::{Axis, Goal, Group, Plot, PlotKind, Row, Series};
 use crate::statistics::median;
 use points::PointRing;

@@ -1,9 +1,8 @@
 //! The same two routes in Python: what people use instead.
 
-use super::Effort;
-use super::rate::OK;
+use crate::effort::Effort;
 use crate::environment::Environment;
-use crate::events::{self, READ, RECORD};
+use crate::events::{self, OK, READ, RECORD};
 use crate::figures::{Axis, Goal, Group, Plot, PlotKind, Row, Series};
 use crate::python::fixture;
 use crate::statistics::{median, micros, millis, percentile, rate};
@@ -22,13 +21,7 @@ pub fn run(effort: Effort) -> Group {
     let servers = servers(2);
     // Once before anything is measured: the first start compiles the fixture.
     python(&servers).start().init();
-    let mut group = Group {
-        id: "python".into(),
-        title: "Against FastAPI under Mangum".into(),
-        compared_with: "Python".into(),
-        notes: NOTES.map(str::to_owned).to_vec(),
-        ..Group::default()
-    };
+    let mut group = Group::new("python", "Against FastAPI under Mangum", "Python", &NOTES);
     let mut bars = Vec::new();
     for (name, route) in [("record-visit", RECORD), ("get-visits", READ)] {
         let ours = measure(&Subject::function(name).on(&servers), route, OK, effort);

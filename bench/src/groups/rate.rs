@@ -1,8 +1,8 @@
 //! Invocations a second of one environment, against the floor.
 
-use super::Effort;
+use crate::effort::Effort;
 use crate::environment::Environment;
-use crate::events::{self, READ, RECORD, Route};
+use crate::events::{self, OK, READ, RECORD, Route};
 use crate::figures::{Axis, Goal, Group, Plot, PlotKind, Row, Series};
 use crate::instructions;
 use crate::runtime_api::Events;
@@ -12,9 +12,6 @@ use serde_json::json;
 
 /// Pages that the events are about in turn.
 const PAGES: usize = 100;
-
-/// Holds for every right answer, ours and the floor's.
-pub(super) const OK: &str = "\"statusCode\":200";
 
 /// What one program did in each round.
 #[derive(Default)]
@@ -26,13 +23,7 @@ struct Rounds {
 
 /// Measures both functions, each against a bare handler that is given the same events.
 pub fn run(effort: Effort) -> Group {
-    let mut group = Group {
-        id: "rate".into(),
-        title: "Invocations a second of one environment".into(),
-        compared_with: "bare handler".into(),
-        notes: NOTES.map(str::to_owned).to_vec(),
-        ..Group::default()
-    };
+    let mut group = Group::new("rate", "Invocations a second of one environment", "bare handler", &NOTES);
     let mut bars: Vec<(String, f64)> = Vec::new();
     let mut raw = Vec::new();
     for (name, title, route) in

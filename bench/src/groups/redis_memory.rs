@@ -1,6 +1,6 @@
 //! Memory that counts and applied sets take in Redis, side by side with a string for each page.
 
-use super::Effort;
+use crate::effort::Effort;
 use crate::figures::{Axis, Group, Plot, PlotKind, Row, Series};
 use crate::server::{Server, apply, call, one_thread, page};
 use serde_json::json;

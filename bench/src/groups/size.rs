@@ -1,6 +1,6 @@
 //! Sizes of what is deployed.
 
-use super::Effort;
+use crate::effort::Effort;
 use crate::figures::{Axis, Goal, Group, Plot, PlotKind, Row, Series};
 use serde_json::json;
 use std::fs;
@@ -15,13 +15,7 @@ const MB: f64 = 1e6;
 /// Reads the sizes of the binaries of this machine, and of the arm64 zips where `cargo lambda` has built them.
 pub fn run(_: Effort) -> Group {
     let bare = size(&release_program("examples/bare")).unwrap_or(f64::NAN);
-    let mut group = Group {
-        id: "size".into(),
-        title: "Size".into(),
-        compared_with: "bare handler".into(),
-        notes: NOTES.map(str::to_owned).to_vec(),
-        ..Group::default()
-    };
+    let mut group = Group::new("size", "Size", "bare handler", &NOTES);
     let mut zips = Vec::new();
     for (index, name) in FUNCTIONS.into_iter().enumerate() {
         let bound = |bytes| (index < 2).then_some(Goal::AtMost(bytes));

@@ -1,9 +1,9 @@
 //! What a client waits for when a flush is due: nothing more than otherwise.
 
-use super::Effort;
-use super::rate::OK;
-use crate::events::{self, RECORD};
+use crate::effort::Effort;
+use crate::events::{self, OK, RECORD};
 use crate::figures::{Axis, Goal, Group, Plot, PlotKind, Row, Series};
+use crate::server::applies;
 use crate::statistics::{micros, percentile};
 use crate::subject::{Subject, servers};
 use serde_json::json;
@@ -26,7 +26,7 @@ pub fn run(effort: Effort) -> Group {
         Subject::function("record-visit").on(&servers).with("VISITS_FLUSH_INTERVAL", interval).on_any_processor()
     };
     let count = effort.choose(200, 15);
-    let flushes = |servers: &[test_support::RedisServer]| -> u64 { servers.iter().map(super::calls::applies).sum() };
+    let flushes = |servers: &[test_support::RedisServer]| -> u64 { servers.iter().map(applies).sum() };
     let (due, not_due) = (subject("100ms"), subject("10m"));
     let mut latencies = [Vec::new(), Vec::new()];
     thread::scope(|scope| {
@@ -54,13 +54,7 @@ pub fn run(effort: Effort) -> Group {
 }
 
 fn group(mut latencies: [Vec<Duration>; 2], calls: u64) -> Group {
-    let mut group = Group {
-        id: "waiting".into(),
-        title: "What a client waits for when a flush is due".into(),
-        compared_with: "none due".into(),
-        notes: NOTES.map(str::to_owned).to_vec(),
-        ..Group::default()
-    };
+    let mut group = Group::new("waiting", "What a client waits for when a flush is due", "none due", &NOTES);
     let mut lines = vec![
         Series { name: "a flush is due".into(), ..Series::default() },
         Series { name: "none is due".into(), ..Series::default() },

@@ -1,6 +1,7 @@
 //! Many environments in the lifecycle simulator.
 
-use super::{Curve, Effort, amount};
+use super::{Curve, amount};
+use crate::effort::Effort;
 use crate::events::id;
 use crate::statistics::rate;
 use crate::subject::servers;
