@@ -60,11 +60,6 @@ impl Environment {
         first.duration_since(self.started)
     }
 
-    /// The time since the start of the process.
-    pub fn age(&self) -> Duration {
-        self.started.elapsed()
-    }
-
     /// Runs events, one after the other as fast as they are taken.
     ///
     /// # Panics

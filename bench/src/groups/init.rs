@@ -29,10 +29,10 @@ pub fn run(effort: Effort) -> Group {
     for _ in 0..effort.choose(60, 15) {
         for ((subject, route), (next, answer)) in subjects.iter().zip(&mut starts) {
             let environment = subject.start();
-            next.push(millis(environment.init()));
-            environment.run(&events::in_turn(*route, 1), OK, 1);
-            // The answer is in; the flush behind it is in this time, too, and so is the runtime's next /next.
-            answer.push(millis(environment.age()));
+            let init = environment.init();
+            let first = environment.run(&events::in_turn(*route, 1), OK, 1);
+            next.push(millis(init));
+            answer.push(millis(init + first.latencies[0]));
         }
     }
     let medians: Vec<(f64, f64)> = starts.iter_mut().map(|(next, answer)| (median(next), median(answer))).collect();
@@ -40,13 +40,7 @@ pub fn run(effort: Effort) -> Group {
         let (ours, floor) = (medians[index], medians[0]);
         let goal = Some(Goal::AtMost(1.3));
         group.rows.push(Row::compared(format!("{}: to the first /next", subject.name), "ms", ours.0, floor.0, goal));
-        group.rows.push(Row::compared(
-            format!("{}: to the end of the first invocation", subject.name),
-            "ms",
-            ours.1,
-            floor.1,
-            None,
-        ));
+        group.rows.push(Row::compared(format!("{}: to the first answer", subject.name), "ms", ours.1, floor.1, goal));
         let connections = connections_at_start(subject.name);
         group.rows.push(Row::alone(
             format!("{}: connections to Redis before the first event", subject.name),
@@ -69,10 +63,12 @@ pub fn run(effort: Effort) -> Group {
     group
 }
 
-const NOTES: [&str; 2] = [
+const NOTES: [&str; 3] = [
     "Medians of starts in turn, files in the page cache. On Lambda the download and the sandbox come on top, the same for all.",
     "`record-visit` registers an extension before it asks for its first event, for the sake of SIGTERM: two more requests \
      that the bare handler does not make; the other bare handler makes them, too.",
+    "The first answer of `get-visits` has a connection to Redis in it, and the questions of the first contact; that of \
+     `record-visit` none, since it writes afterwards.",
 ];
 
 /// Instructions up to and with the first event, where valgrind can count them.
@@ -121,9 +117,6 @@ fn plot(subjects: &[(Subject, Route)], medians: &[(f64, f64)]) -> Plot {
         kind: PlotKind::Bars,
         x: Axis::named(subjects.iter().map(|(subject, _)| subject.name)),
         y: Axis::linear("ms"),
-        series: vec![
-            series("to the first /next", |times| times.0),
-            series("to the end of the first invocation", |times| times.1),
-        ],
+        series: vec![series("to the first /next", |times| times.0), series("to the first answer", |times| times.1)],
     }
 }
