@@ -1,12 +1,21 @@
 //! The benchmark in short, to notice a fall: ratios within this run, with room for a busy machine, and instruction
 //! counts, which need none, where valgrind is there. Never a time by itself.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use visits_bench::effort::Effort;
 use visits_bench::figures::{Goal, Group, Row};
 use visits_bench::groups::{calls, init, placing, rate, size};
 
 /// How much worse than its goal a ratio of times may be on a machine that does other things, too.
 const ROOM: f64 = 1.6;
+
+/// One test at a time: each would be in the others' way.
+static TURN: Mutex<()> = Mutex::new(());
+
+/// This test's turn, whatever became of the one before.
+fn turn() -> MutexGuard<'static, ()> {
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 fn row<'a>(group: &'a Group, what: &str) -> Option<&'a Row> {
     group.rows.iter().find(|row| row.what == what)
@@ -23,6 +32,7 @@ fn hold(row: &Row, bound: Option<Goal>, room: f64) {
 
 #[test]
 fn an_invocation_is_as_fast_as_a_bare_handlers() {
+    let _turn = turn();
     let group = rate::run(Effort::Quick);
     for title in ["record-visit, buffered", "get-visits, from its cache"] {
         hold(row(&group, &format!("{title}: invocations")).expect("it is measured"), None, ROOM);
@@ -35,6 +45,7 @@ fn an_invocation_is_as_fast_as_a_bare_handlers() {
 
 #[test]
 fn a_start_needs_no_network_and_little_work() {
+    let _turn = turn();
     let group = init::run(Effort::Quick);
     for (name, start) in [("record-visit", 2.1), ("get-visits", 1.4)] {
         hold(
@@ -50,6 +61,7 @@ fn a_start_needs_no_network_and_little_work() {
 
 #[test]
 fn calls_of_redis_grow_with_intervals_and_not_with_visits() {
+    let _turn = turn();
     let group = calls::run(Effort::Quick);
     let per_interval = row(&group, "calls for each environment, shard and interval").expect("it is measured");
     // The first flush comes with the first visit: in a short run it is one more.
@@ -58,6 +70,7 @@ fn calls_of_redis_grow_with_intervals_and_not_with_visits() {
 
 #[test]
 fn the_binaries_stay_small() {
+    let _turn = turn();
     let group = size::run(Effort::Quick);
     for name in ["record-visit", "get-visits"] {
         hold(row(&group, &format!("{name}: binary, stripped")).expect("it is there"), None, 1.05);
@@ -66,6 +79,7 @@ fn the_binaries_stay_small() {
 
 #[test]
 fn pages_are_shared_evenly_and_few_move() {
+    let _turn = turn();
     let group = placing::run(Effort::Quick);
     let held: Vec<&Row> = group.rows.iter().filter(|row| row.goal.is_some()).collect();
     assert_eq!(held.len(), 2);
