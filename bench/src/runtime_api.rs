@@ -24,22 +24,34 @@ pub struct Run {
     pub wrong: Vec<String>,
 }
 
-/// A Runtime API for one environment. It ends with the process: nobody connects to it any more.
-#[derive(Clone)]
+/// A Runtime API for one environment. Its connections end when it is dropped.
 pub struct RuntimeApi {
     address: SocketAddr,
     shared: Arc<Shared>,
 }
 
+impl Drop for RuntimeApi {
+    fn drop(&mut self) {
+        self.shared.lock().closed = true;
+        self.shared.work.notify_all();
+        // Nobody else connects to it any more: wakes the thread that accepts.
+        let _ = TcpStream::connect(self.address);
+    }
+}
+
 #[derive(Default)]
 struct Shared {
     state: Mutex<State>,
-    changed: Condvar,
+    /// There is work, or there will be none any more: connections that wait for an event wait for this.
+    work: Condvar,
+    /// A connection waits for an event and there is none: [`RuntimeApi::run`] waits for this.
+    idle: Condvar,
 }
 
 #[derive(Default)]
 struct State {
     work: Option<Work>,
+    closed: bool,
     /// Events handed out and answered, over all runs.
     begun: u64,
     waiting: usize,
@@ -66,6 +78,9 @@ impl RuntimeApi {
         let shared = Arc::clone(&api.shared);
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
+                if shared.lock().closed {
+                    return;
+                }
                 let shared = Arc::clone(&shared);
                 // A connection that breaks is the process that ended.
                 thread::spawn(move || shared.serve(stream));
@@ -102,7 +117,7 @@ impl RuntimeApi {
             state.run = Run::default();
             let (events, began) = (Arc::clone(events), Instant::now());
             state.work = Some(Work { events, wanted, next: 0, count, began, pace });
-            self.shared.changed.notify_all();
+            self.shared.work.notify_all();
         }
         let mut state = self.shared.wait(bound, |state| state.run.latencies.len() == count && state.waiting > 0);
         if state.run.latencies.len() < count {
@@ -118,7 +133,7 @@ impl Shared {
     }
 
     fn wait(&self, bound: Duration, done: impl Fn(&State) -> bool) -> MutexGuard<'_, State> {
-        let waited = self.changed.wait_timeout_while(self.lock(), bound, |state| !done(state));
+        let waited = self.idle.wait_timeout_while(self.lock(), bound, |state| !done(state));
         waited.unwrap_or_else(PoisonError::into_inner).0
     }
 
@@ -127,7 +142,7 @@ impl Shared {
         while let Some(request) = connection.next()? {
             let path = request.path.as_str();
             if path.ends_with("/invocation/next") {
-                let event = self.next_event();
+                let Some(event) = self.next_event() else { return Ok(()) };
                 connection.answer(&event)?;
             } else if path.ends_with("/response") {
                 self.answered(path, &request.body);
@@ -146,12 +161,18 @@ impl Shared {
         Ok(())
     }
 
-    /// The answer to a `/next`, when there is an event for it.
-    fn next_event(&self) -> Vec<u8> {
+    /// The answer to a `/next`, when there is an event for it; `None` when there will be none.
+    fn next_event(&self) -> Option<Vec<u8>> {
         let mut state = self.lock();
         state.first_next.get_or_insert_with(Instant::now);
         state.waiting += 1;
+        if state.work.as_ref().is_none_or(|work| work.next == work.count) {
+            self.idle.notify_all();
+        }
         loop {
+            if state.closed {
+                return None;
+            }
             if let Some(work) = state.work.as_mut().filter(|work| work.next < work.count) {
                 let number = work.next;
                 let due = work.began + work.pace * u32::try_from(number).unwrap_or(u32::MAX);
@@ -167,10 +188,9 @@ impl Shared {
                 }
                 let answer = event_response(id, &event);
                 state.sent.insert(id, Instant::now());
-                return answer;
+                return Some(answer);
             }
-            self.changed.notify_all();
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
