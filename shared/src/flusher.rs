@@ -29,11 +29,6 @@ use tokio::sync::Notify;
 /// Time for everything that is done at SIGTERM. Lambda sends SIGKILL after 500 ms.
 pub const SHUTDOWN_BUDGET: Duration = Duration::from_millis(450);
 
-/// `direct`: how long the next call waits for more visits where they come side by side. Those whose call has just
-/// ended are answered and replaced in this time; without it they would always miss the next call, and each would carry
-/// half as many. (`PostgreSQL` has the same as `commit_delay` and `commit_siblings`.)
-const GATHER: Duration = Duration::from_millis(1);
-
 /// Why a visit was not taken, or not confirmed.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
@@ -126,24 +121,16 @@ impl<S: Parking> Flusher<S> {
     /// a call is on its way share the next one.
     pub async fn record_direct(&self, page: PageId) -> Result<(), RecordError> {
         let ticket = self.take(page, true)?;
-        let mut gathered = false;
         loop {
             let landed = self.landed[ticket.shard].notified();
             tokio::pin!(landed);
             landed.as_mut().enable();
             let now = self.clock.now();
-            let (place, alone) = {
-                let lane = &self.lock().lanes[ticket.shard];
-                (lane.place(ticket.sequence, ticket.since, now), lane.last_call_was_for_one())
-            };
+            let place = self.lock().lanes[ticket.shard].place(ticket.sequence, ticket.since, now);
             match place {
                 Place::Safe => return Ok(()),
                 Place::Failed => return Err(RecordError::NotConfirmed),
                 Place::Wait => landed.await,
-                Place::Begin if !alone && !gathered => {
-                    tokio::time::sleep(GATHER).await;
-                    gathered = true;
-                }
                 Place::Begin => {
                     self.flush_shard(ticket.shard, Reason::Direct, Patience::OneAtATime).await;
                 }

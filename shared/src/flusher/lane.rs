@@ -27,8 +27,6 @@ pub(super) struct Lane {
     /// The sequence that the oldest open batch will get.
     next: Sequence,
     begun: u64,
-    /// Visits that the last call carried.
-    carried: u64,
     answered: u64,
     in_flight: Option<u64>,
     failed: Option<Failure>,
@@ -54,7 +52,6 @@ impl Lane {
             timing,
             next: Sequence::FIRST,
             begun: 0,
-            carried: 0,
             answered: 0,
             in_flight: None,
             failed: None,
@@ -116,11 +113,6 @@ impl Lane {
         self.begun
     }
 
-    /// The last call carried at most one visit: nobody else waits to be let go by it.
-    pub(super) fn last_call_was_for_one(&self) -> bool {
-        self.carried <= 1
-    }
-
     /// The last open batch, as what is pending now will be sealed.
     pub(super) fn last_open(&self) -> Sequence {
         self.next.plus((self.buffer.pages().div_ceil(MAX_BATCH_PAGES) as u64).saturating_sub(1))
@@ -169,7 +161,6 @@ impl Lane {
         }
         self.begun += 1;
         self.in_flight = Some(self.begun);
-        self.carried = batches.iter().map(|batch| batch.visits()).sum();
         let base = self.outbox.base(self.next);
         let apply = Apply { writer, base, batches: aged(batches, now), standing: want.standing };
         Some(Call { number: self.begun, asked: now, apply })

@@ -321,24 +321,6 @@ async fn direct_visits_that_wait_share_the_next_call() {
     assert_eq!((world.store.sum(&page), world.store.calls(0)), (64, 2));
 }
 
-#[tokio::test(start_paused = true)]
-async fn direct_visits_that_come_side_by_side_gather_for_the_next_call() {
-    let world = world();
-    let page = world.page_of(0, 0);
-    let started = tokio::time::Instant::now();
-    world.flusher.record_direct(page.clone()).await.unwrap();
-    assert_eq!(started.elapsed(), Duration::ZERO, "a lone visit waits for nobody");
-    let visit = || async { world.flusher.record_direct(page.clone()).await.unwrap() };
-    tokio::join!(visit(), visit(), visit());
-    let before = world.store.calls(0);
-    let late = async {
-        tokio::time::sleep(GATHER / 2).await;
-        visit().await;
-    };
-    tokio::join!(visit(), late);
-    assert_eq!((world.store.calls(0) - before, world.store.sum(&page)), (1, 6));
-}
-
 #[tokio::test]
 async fn a_direct_visit_that_is_not_confirmed_is_kept_and_counts_once() {
     let world = world();
