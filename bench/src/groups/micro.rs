@@ -15,17 +15,19 @@ pub fn run(_: Effort) -> Group {
     collect(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/criterion"), &mut found);
     assert!(!found.is_empty(), "criterion has left no figures: run cargo bench --package visits-bench");
     found.sort_by(|(left, _), (right, _)| left.cmp(right));
-    let points = (0_u32..).zip(&found).map(|(number, (_, nanos))| (f64::from(number), *nanos)).collect();
+    let placing: Vec<(&str, f64)> =
+        found.iter().filter_map(|(name, nanos)| Some((name.strip_prefix("place a page/")?, *nanos))).collect();
+    let points = (0_u32..).zip(&placing).map(|(number, (_, nanos))| (f64::from(number), *nanos)).collect();
     Group {
         id: "micro".into(),
         title: "The pure parts".into(),
         rows: found.iter().map(|(name, nanos)| Row::alone(name.clone(), "ns", *nanos, None)).collect(),
         plots: vec![Plot {
             id: "micro".into(),
-            title: "Time of one call".into(),
+            title: "To place a page: method and shards".into(),
             kind: PlotKind::Bars,
-            x: Axis::named(found.iter().map(|(name, _)| name.clone())),
-            y: Axis::log("ns"),
+            x: Axis::named(placing.iter().map(|(name, _)| *name)),
+            y: Axis::linear("ns"),
             series: vec![Series { name: String::new(), points }],
         }],
         notes: vec!["Medians by criterion.".into()],
