@@ -165,6 +165,14 @@ impl Row {
     }
 }
 
+impl Series {
+    /// The bars of a bar chart, in the order of the axis' names.
+    pub fn bars(name: &str, values: impl IntoIterator<Item = f64>) -> Self {
+        let points = (0_u32..).zip(values).map(|(number, value)| (f64::from(number), value)).collect();
+        Self { name: name.into(), points }
+    }
+}
+
 impl Axis {
     /// A linear axis.
     pub fn linear(label: &str) -> Self {

@@ -49,9 +49,13 @@ impl Subject {
     /// With these servers as its shards.
     #[must_use]
     pub fn on(self, servers: &[RedisServer]) -> Self {
-        let shards: Vec<String> =
-            servers.iter().map(|server| format!("redis_{}={}", server.port(), server.url())).collect();
-        self.with("REDIS_ENDPOINTS", shards.join(","))
+        self.with("REDIS_ENDPOINTS", endpoints(servers))
+    }
+
+    /// With two shards at a port that nobody listens on: nothing leaves the buffer.
+    #[must_use]
+    pub fn on_nothing(self) -> Self {
+        self.with("REDIS_ENDPOINTS", "a=redis://127.0.0.1:9,b=redis://127.0.0.1:9")
     }
 
     /// On any processor, as where it has several to itself.
@@ -82,4 +86,11 @@ impl Subject {
 /// Redis servers, as many shards.
 pub fn servers(count: usize) -> Vec<RedisServer> {
     (0..count).map(|_| RedisServer::start()).collect()
+}
+
+/// Their `REDIS_ENDPOINTS`.
+pub fn endpoints(servers: &[RedisServer]) -> String {
+    let shards: Vec<String> =
+        servers.iter().map(|server| format!("redis_{}={}", server.port(), server.url())).collect();
+    shards.join(",")
 }

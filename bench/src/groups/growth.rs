@@ -73,10 +73,7 @@ fn pages(effort: Effort) -> Curve {
 
 fn buffer(effort: Effort) -> Curve {
     let steps = effort.choose(&[1_000, 5_000, 10_000, 20_000, 50_000][..], &[1_000, 3_000]);
-    let environment = Subject::function("record-visit")
-        .with("REDIS_ENDPOINTS", "a=redis://127.0.0.1:9,b=redis://127.0.0.1:9")
-        .with("VISITS_BUFFER_PAGES", "1000000")
-        .start();
+    let environment = Subject::function("record-visit").on_nothing().with("VISITS_BUFFER_PAGES", "1000000").start();
     let mut from = 0;
     let mut measured = |to: &usize| {
         let (begin, count) = (from, to - from);

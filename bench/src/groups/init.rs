@@ -107,10 +107,7 @@ fn connections_at_start(name: &'static str) -> f64 {
 }
 
 fn plot(subjects: &[(Subject, Route)], medians: &[(f64, f64)]) -> Plot {
-    let series = |name: &str, value: fn(&(f64, f64)) -> f64| Series {
-        name: name.into(),
-        points: (0_u32..).zip(medians).map(|(number, times)| (f64::from(number), value(times))).collect(),
-    };
+    let series = |name, value: fn(&(f64, f64)) -> f64| Series::bars(name, medians.iter().map(value));
     Plot {
         id: "init".into(),
         title: "From the start of the process".into(),

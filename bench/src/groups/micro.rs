@@ -17,7 +17,6 @@ pub fn run(_: Effort) -> Group {
     found.sort_by(|(left, _), (right, _)| left.cmp(right));
     let placing: Vec<(&str, f64)> =
         found.iter().filter_map(|(name, nanos)| Some((name.strip_prefix("place a page/")?, *nanos))).collect();
-    let points = (0_u32..).zip(&placing).map(|(number, (_, nanos))| (f64::from(number), *nanos)).collect();
     Group {
         id: "micro".into(),
         title: "The pure parts".into(),
@@ -28,7 +27,7 @@ pub fn run(_: Effort) -> Group {
             kind: PlotKind::Bars,
             x: Axis::named(placing.iter().map(|(name, _)| *name)),
             y: Axis::linear("ns"),
-            series: vec![Series { name: String::new(), points }],
+            series: vec![Series::bars("", placing.iter().map(|(_, nanos)| *nanos))],
         }],
         notes: vec!["Medians by criterion.".into()],
         raw: json!(found.iter().map(|(name, nanos)| json!({ "name": name, "ns": nanos })).collect::<Vec<_>>()),

@@ -108,7 +108,7 @@ impl Measured {
 /// lower it.
 fn middle(rounds: &[Reached]) -> Reached {
     let best = rounds.iter().max_by(|left, right| left.rate.total_cmp(&right.rate)).expect("there is a round");
-    let of = |figure: fn(&Reached) -> f64| median(&mut rounds.iter().map(figure).collect::<Vec<_>>());
+    let of = |figure: fn(&Reached) -> f64| median(&rounds.iter().map(figure).collect::<Vec<_>>());
     Reached {
         rate: best.rate,
         cpu: of(|round| round.cpu),

@@ -59,7 +59,6 @@ fn group(busy: f64, billed: f64) -> Group {
         lambda + prices::HTTP_API + prices::DYNAMODB_WRITE,
     ];
     let names = ["URL, ours", "URL, DynamoDB", "HTTP API, ours", "HTTP API, DynamoDB"];
-    let points = (0_u32..).zip(bars).map(|(number, dollars)| (f64::from(number), dollars)).collect();
     Group {
         id: "money".into(),
         title: "Money".into(),
@@ -71,7 +70,7 @@ fn group(busy: f64, billed: f64) -> Group {
             kind: PlotKind::Bars,
             x: Axis::named(names),
             y: Axis::linear("dollars"),
-            series: vec![Series { name: String::new(), points }],
+            series: vec![Series::bars("", bars)],
         }],
         notes: NOTES.map(str::to_owned).to_vec(),
         raw: json!({ "busy_ms": busy, "billed_ms": billed }),

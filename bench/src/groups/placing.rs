@@ -98,8 +98,8 @@ fn nanos(keys: &[String], shards: usize, effort: Effort) -> Pair {
 
 /// The medians of `times` measurements.
 fn middle(times: usize, measure: impl Fn(usize) -> Pair) -> Pair {
-    let (mut ours, mut theirs): (Vec<f64>, Vec<f64>) = (0..times).map(measure).unzip();
-    (median(&mut ours), median(&mut theirs))
+    let (ours, theirs): (Vec<f64>, Vec<f64>) = (0..times).map(measure).unzip();
+    (median(&ours), median(&theirs))
 }
 
 fn rows(even: &[Pair], moved: Pair, nanos: &[Pair]) -> Vec<Row> {

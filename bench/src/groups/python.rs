@@ -1,12 +1,11 @@
 //! The same two routes in Python: what people use instead.
 
 use crate::effort::Effort;
-use crate::environment::Environment;
 use crate::events::{self, OK, READ, RECORD};
 use crate::figures::{Axis, Goal, Group, Plot, PlotKind, Row, Series};
 use crate::python::fixture;
 use crate::statistics::{median, micros, millis, percentile, rate};
-use crate::subject::{Subject, servers};
+use crate::subject::{Subject, endpoints, servers};
 use serde_json::json;
 use test_support::RedisServer;
 
@@ -49,9 +48,7 @@ const NOTES: [&str; 2] = [
 ];
 
 fn python(servers: &[RedisServer]) -> Subject {
-    let endpoints: Vec<String> =
-        servers.iter().map(|server| format!("redis_{}={}", server.port(), server.url())).collect();
-    let fixture = fixture(&endpoints.join(","), INTERVAL);
+    let fixture = fixture(&endpoints(servers), INTERVAL);
     let subject = Subject::of("Python", fixture.command);
     fixture.env.into_iter().fold(subject, |subject, (name, value)| subject.with(name, value))
 }
@@ -66,9 +63,7 @@ struct Measured {
 
 fn measure(subject: &Subject, route: events::Route, ok: &'static str, effort: Effort) -> Measured {
     let starts = effort.choose(7, 2);
-    let started: Vec<Environment> = (0..starts).map(|_| subject.start()).collect();
-    drop(started);
-    let mut inits: Vec<f64> = (0..starts).map(|_| millis(subject.start().init())).collect();
+    let inits: Vec<f64> = (0..starts).map(|_| millis(subject.start().init())).collect();
     let environment = subject.start();
     let events = events::in_turn(route, 100);
     environment.run(&events, ok, 1_000);
@@ -80,14 +75,11 @@ fn measure(subject: &Subject, route: events::Route, ok: &'static str, effort: Ef
         rates.push(rate(run.latencies.len(), run.wall));
         p99.push(micros(percentile(&mut run.latencies, 99.0)));
     }
-    Measured { rate: median(&mut rates), p99: median(&mut p99), init: median(&mut inits), inits, resident }
+    Measured { rate: median(&rates), p99: median(&p99), init: median(&inits), inits, resident }
 }
 
 fn plot(bars: &[(&str, f64, f64)]) -> Plot {
-    let series = |name: &str, value: fn(&(&str, f64, f64)) -> f64| Series {
-        name: name.into(),
-        points: (0_u32..).zip(bars).map(|(number, bar)| (f64::from(number), value(bar))).collect(),
-    };
+    let series = |name, value: fn(&(&str, f64, f64)) -> f64| Series::bars(name, bars.iter().map(value));
     Plot {
         id: "python".into(),
         title: "Invocations a second, ours and Python's".into(),

@@ -31,20 +31,19 @@ pub fn run(effort: Effort) -> Group {
     {
         let (ours, floor) = compare(name, route, effort);
         let rates: Vec<f64> = ours.rate.iter().zip(&floor.rate).map(|(ours, floor)| ours / floor).collect();
-        let mid = |values: &[f64]| median(&mut values.to_vec());
         let mut row = Row::compared(
             format!("{title}: invocations"),
             "1/s",
-            mid(&ours.rate),
-            mid(&floor.rate),
+            median(&ours.rate),
+            median(&floor.rate),
             Some(Goal::AtLeast(0.92)),
         );
-        row.ratio = Some(mid(&rates));
+        row.ratio = Some(median(&rates));
         group.rows.push(row);
-        group.rows.push(Row::compared(format!("{title}: p50"), "us", mid(&ours.p50), mid(&floor.p50), None));
+        group.rows.push(Row::compared(format!("{title}: p50"), "us", median(&ours.p50), median(&floor.p50), None));
         let goal = Some(Goal::AtMost(1.15));
-        group.rows.push(Row::compared(format!("{title}: p99"), "us", mid(&ours.p99), mid(&floor.p99), goal));
-        bars.extend([("bare handler".to_owned(), mid(&floor.rate)), (name.to_owned(), mid(&ours.rate))]);
+        group.rows.push(Row::compared(format!("{title}: p99"), "us", median(&ours.p99), median(&floor.p99), goal));
+        bars.extend([("bare handler".to_owned(), median(&floor.rate)), (name.to_owned(), median(&ours.rate))]);
         raw.push(json!({ "function": name, "rate": ours.rate, "floor_rate": floor.rate, "p99_us": ours.p99, "floor_p99_us": floor.p99 }));
         group.rows.extend(instruction_row(name, title, route, effort));
     }
@@ -99,14 +98,13 @@ fn instruction_row(name: &'static str, title: &str, route: Route, effort: Effort
 }
 
 fn plot(bars: Vec<(String, f64)>) -> Plot {
-    let (names, values): (Vec<_>, Vec<_>) = bars.into_iter().unzip();
-    let points = (0_u32..).zip(values).map(|(number, value)| (f64::from(number), value)).collect();
+    let (names, values): (Vec<_>, Vec<f64>) = bars.into_iter().unzip();
     Plot {
         id: "rate".into(),
         title: "Invocations a second of one environment".into(),
         kind: PlotKind::Bars,
         x: Axis::named(names),
         y: Axis::linear("invocations/s"),
-        series: vec![Series { name: String::new(), points }],
+        series: vec![Series::bars("", values)],
     }
 }

@@ -31,14 +31,14 @@ pub fn run(_: Effort) -> Group {
     }
     let names = FUNCTIONS.into_iter().chain(["bare handler"]);
     let sizes = group.rows.iter().filter(|row| row.other.is_some()).map(|row| row.ours / MB).chain([bare / MB]);
-    let points = (0_u32..).zip(sizes).map(|(number, size)| (f64::from(number), size)).collect();
+    let sizes = Series::bars("", sizes);
     group.plots.push(Plot {
         id: "size".into(),
         title: "Stripped binaries".into(),
         kind: PlotKind::Bars,
         x: Axis::named(names),
         y: Axis::linear("MB"),
-        series: vec![Series { name: String::new(), points }],
+        series: vec![sizes],
     });
     group
 }

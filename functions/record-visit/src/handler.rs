@@ -9,7 +9,6 @@ use visits_core::clock::Clock;
 use visits_core::config::Durability;
 use visits_core::flusher::{Flusher, RecordError};
 use visits_core::http::{self, DirectEvent, Event, Problem, Reply, Request, Response, Route};
-use visits_core::page::PageId;
 use visits_core::store::parking::Parking;
 use visits_core::sweep::FlushEvent;
 
@@ -43,24 +42,21 @@ impl<S: Parking> Handler<S> {
     /// Answers any event of an invocation that must end at `deadline`, in milliseconds since the Unix epoch. An
     /// error goes to whoever invoked the function directly; a client gets a problem.
     pub(crate) async fn handle(&self, event: Event, deadline: u64) -> Result<Reply, Error> {
-        let budget = budget::until(deadline, self.clock.now());
         match event {
-            Event::Http(request) => Ok(self.request(&request, budget).await.map_or_else(Reply::from, Reply::Http)),
+            Event::Http(request) => Ok(self.record(&request, deadline).await.map_or_else(Reply::from, Reply::Http)),
             Event::Foreign => Ok(Reply::unsupported_event()),
             // Boxed, here and below: what a buffered visit carries about is small, and faster by a quarter.
-            Event::Direct(event) => Box::pin(self.direct(event, budget)).await,
+            Event::Direct(event) => Box::pin(self.direct(event, deadline)).await,
         }
     }
 
-    async fn request(&self, request: &Request, budget: Duration) -> Result<Response, Problem> {
-        self.record(http::page_of(&Route::RECORD, request)?, budget).await
-    }
-
-    async fn record(&self, page: PageId, budget: Duration) -> Result<Response, Problem> {
+    async fn record(&self, request: &Request, deadline: u64) -> Result<Response, Problem> {
+        let page = http::page_of(&Route::RECORD, request)?;
         let message = format!("Visit recorded for page {page}");
         let outcome = match self.durability {
             Durability::Buffered => self.flusher.record(page),
             Durability::Direct => {
+                let budget = budget::until(deadline, self.clock.now());
                 let recorded = Box::pin(tokio::time::timeout(budget, self.flusher.record_direct(page))).await;
                 recorded.unwrap_or(Err(RecordError::NotConfirmed))
             }
@@ -70,9 +66,9 @@ impl<S: Parking> Handler<S> {
     }
 
     /// An event that came from no HTTP front end: the sweep's order to flush, or a mistake.
-    async fn direct(&self, event: DirectEvent, budget: Duration) -> Result<Reply, Error> {
+    async fn direct(&self, event: DirectEvent, deadline: u64) -> Result<Reply, Error> {
         let order = FlushEvent::parse(event.flush, event.nothing_else)?;
-        let report = self.flusher.sweep(budget).await;
+        let report = self.flusher.sweep(budget::until(deadline, self.clock.now())).await;
         tokio::time::sleep(order.flush.hold(self.clock.now())).await;
         Ok(Reply::Direct(serde_json::to_value(report)?))
     }

@@ -111,9 +111,9 @@ impl Measured {
             flush(self);
             began.elapsed().as_secs_f64() * 1e6
         });
-        let mut times: Vec<f64> = times.collect();
+        let times: Vec<f64> = times.collect();
         let cpu = self.server.cpu().saturating_sub(before);
-        Cost { wall: median(&mut times), cpu: cpu.as_secs_f64() * 1e9 / (pages * flushes) as f64 }
+        Cost { wall: median(&times), cpu: cpu.as_secs_f64() * 1e9 / (pages * flushes) as f64 }
     }
 }
 
@@ -132,6 +132,6 @@ fn key(page: &PageId) -> String {
 }
 
 fn middle(rounds: &[Cost]) -> Cost {
-    let of = |figure: fn(&Cost) -> f64| median(&mut rounds.iter().map(figure).collect::<Vec<_>>());
+    let of = |figure: fn(&Cost) -> f64| median(&rounds.iter().map(figure).collect::<Vec<_>>());
     Cost { wall: of(|cost| cost.wall), cpu: of(|cost| cost.cpu) }
 }

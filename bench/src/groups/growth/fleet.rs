@@ -4,7 +4,7 @@ use super::{Curve, amount};
 use crate::effort::Effort;
 use crate::events::id;
 use crate::statistics::rate;
-use crate::subject::servers;
+use crate::subject::{endpoints, servers};
 use lambda_simulator::{Choice, FunctionConfig, Simulator, http_api_event};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -34,10 +34,8 @@ pub(super) fn environments(effort: Effort) -> Curve {
 
 async fn fleet(servers: &[RedisServer], environments: usize, visits: usize) -> f64 {
     let simulator = Arc::new(Simulator::start().expect("the simulator starts"));
-    let endpoints: Vec<String> =
-        servers.iter().map(|server| format!("redis_{}={}", server.port(), server.url())).collect();
     let config = FunctionConfig {
-        env: vec![("REDIS_ENDPOINTS".into(), endpoints.join(","))],
+        env: vec![("REDIS_ENDPOINTS".into(), endpoints(servers))],
         // All take their turn, as under a load that needs them all.
         choice: Choice::LeastRecentlyUsed,
         timeout: PATIENCE,

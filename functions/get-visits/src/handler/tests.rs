@@ -30,7 +30,9 @@ fn world() -> World {
 
 impl World {
     async fn get(&self, sample: &str, method: &str, path: &str) -> Response {
-        response(self.handler.handle(request(sample, method, path)).await.unwrap())
+        let reply = self.handler.handle(request(sample, method, path)).await.unwrap();
+        let Reply::Http(response) = reply else { panic!("{reply:?} is for nobody with a browser") };
+        response
     }
 }
 
@@ -49,22 +51,6 @@ fn body(response: &Response) -> Value {
 
 fn header<'a>(response: &'a Response, name: &str) -> &'a str {
     response.header(name).unwrap()
-}
-
-/// What a client gets.
-fn response(reply: Reply) -> Response {
-    match reply {
-        Reply::Http(response) => response,
-        Reply::Direct(value) => panic!("{value} is for nobody with a browser"),
-    }
-}
-
-/// What who invoked the function directly gets.
-fn value(reply: Reply) -> Value {
-    match reply {
-        Reply::Direct(value) => value,
-        Reply::Http(response) => panic!("{response:?} is for a browser"),
-    }
 }
 
 #[tokio::test]
@@ -130,7 +116,8 @@ async fn events_of_other_shapes_get_a_clear_error_and_cost_nothing() {
         assert!(error.starts_with("get-visits answers HTTP requests only"), "{event}: {error}");
     }
     let answer = world.handler.handle(serde_json::from_str(REST_API).unwrap()).await.unwrap();
-    assert_eq!(value(answer)["statusCode"], 501);
+    let Reply::Direct(answer) = answer else { panic!("{answer:?} is for a browser") };
+    assert_eq!(answer["statusCode"], 501);
     let still = world.get(HTTP_API, "GET", "/visits/home").await;
     assert_eq!(still.status(), 200);
 }

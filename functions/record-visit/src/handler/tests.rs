@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use visits_core::clock::ManualClock;
 use visits_core::config::Config;
 use visits_core::flusher::Limits;
+use visits_core::page::PageId;
 use visits_core::store::memory::{Fault, MemoryStore};
 
 const HTTP_API: &str =
