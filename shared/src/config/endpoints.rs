@@ -46,19 +46,29 @@ fn entry(text: &str) -> Result<ShardConfig, EntryError> {
         return Err(EntryError::Empty);
     }
     let (name, address) = text.split_once('=').ok_or(EntryError::NoName)?;
-    let (url, options) = match address.split_once(';') {
-        Some((url, options)) => (url, Some(options)),
-        None => (address, None),
-    };
-    let endpoint: Endpoint = url.trim().parse()?;
-    Ok(ShardConfig { name: name.trim().parse()?, endpoint, weight: weight(options)? })
+    let mut parts = address.split(';');
+    let endpoint: Endpoint = parts.next().unwrap_or_default().trim().parse()?;
+    let options = Options::parse(parts)?;
+    Ok(ShardConfig { name: name.trim().parse()?, endpoint, weight: options.weight.unwrap_or_default() })
 }
 
-fn weight(options: Option<&str>) -> Result<Weight, EntryError> {
-    let Some(options) = options else { return Ok(Weight::default()) };
-    match options.split_once('=') {
-        Some((key, weight)) if key.trim() == "weight" && !weight.contains(';') => Ok(weight.trim().parse()?),
-        _ => Err(EntryError::Option),
+/// What follows an endpoint's URL: `;key=value`, each key once.
+#[derive(Default)]
+struct Options {
+    weight: Option<Weight>,
+}
+
+impl Options {
+    fn parse<'a>(parts: impl Iterator<Item = &'a str>) -> Result<Self, EntryError> {
+        let mut options = Self::default();
+        for part in parts {
+            let (key, value) = part.split_once('=').ok_or(EntryError::Option)?;
+            match key.trim() {
+                "weight" if options.weight.is_none() => options.weight = Some(value.trim().parse()?),
+                _ => return Err(EntryError::Option),
+            }
+        }
+        Ok(options)
     }
 }
 
