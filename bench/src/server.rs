@@ -102,6 +102,7 @@ pub(crate) fn call(writer: WriterId, sequence: u64, increments: Vec<(PageId, u64
         base: number(sequence.saturating_sub(2)),
         batches: vec![(Arc::new(batch), Duration::ZERO)],
         standing: Standing::Active,
+        ring: None,
     }
 }
 

@@ -2,13 +2,17 @@
 //!
 //! A page is fetched once for all who wait for it. An expired count stays until a newer one replaces it,
 //! so that it can still be shown, marked as stale, while its shard is down.
+//!
+//! While pages move between shards a count is read from all of them (see [`crate::record`]).
 
 use crate::clock::{Clock, Moment};
 use crate::config::Config;
 use crate::page::PageId;
-use crate::ring::Ring;
+use crate::record;
+use crate::ring::{Fingerprint, Ring};
 use crate::shard::ShardName;
 use crate::store::{ShardIndex, Store, StoreError};
+use futures_util::future::join_all;
 use quick_cache::sync::{Cache, EntryAction, EntryResult};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -58,6 +62,7 @@ struct Entry {
 pub struct CountCache<S> {
     store: Arc<S>,
     ring: Ring,
+    fingerprint: Fingerprint,
     clock: Clock,
     ttl: Duration,
     entries: Cache<PageId, Entry>,
@@ -69,7 +74,8 @@ impl<S: Store> CountCache<S> {
     /// An empty cache of `config.cache_pages` pages. The ring's shards are the store's, in the same order.
     pub fn new(store: Arc<S>, ring: Ring, clock: Clock, config: &Config) -> Self {
         let failed = (0..ring.len()).map(|_| Mutex::default()).collect();
-        Self { store, ring, clock, ttl: config.cache_ttl, entries: Cache::new(config.cache_pages), failed }
+        let (fingerprint, entries) = (ring.fingerprint(), Cache::new(config.cache_pages));
+        Self { store, ring, fingerprint, clock, ttl: config.cache_ttl, entries, failed }
     }
 
     /// A page's count: from memory while it is fresh, else from its shard, else an expired one.
@@ -107,16 +113,37 @@ impl<S: Store> CountCache<S> {
     async fn fetch(&self, shard: ShardIndex, page: &PageId) -> Result<Entry, Unavailable> {
         // Read before the call: the count may be from any time since.
         let fetched = self.clock.now();
-        match self.store.total(shard, page).await {
-            Ok(count) => Ok(Entry { count, fetched }),
-            Err(error) => {
-                tracing::warn!(%error, "a count could not be read");
-                if !matches!(error, StoreError::Refused { .. }) {
-                    *self.failed[shard].lock().unwrap_or_else(PoisonError::into_inner) = Some(self.clock.now());
-                }
-                Err(Unavailable { retry_after: PAUSE_AFTER_FAILURE })
-            }
+        let reading = self.store.read(shard, page).await.map_err(|error| self.note_failure(shard, &error))?;
+        let count = match reading.settled {
+            Some(ring) if ring == self.fingerprint => reading.total,
+            // Rare and large: kept out of the future that every read moves about.
+            _ => Box::pin(self.gather(page, fetched)).await?,
+        };
+        Ok(Entry { count, fetched })
+    }
+
+    /// A page's count while pages move, or by another ring than the shards': from all shards.
+    async fn gather(&self, page: &PageId, now: Moment) -> Result<u64, Unavailable> {
+        if let Some(retry_after) = (0..self.ring.len()).find_map(|shard| self.pause(shard, now)) {
+            return Err(Unavailable { retry_after });
         }
+        let traces = join_all((0..self.ring.len()).map(|shard| self.store.traces(shard, page))).await;
+        let traces = traces.into_iter().enumerate().map(|(shard, traces)| traces.map_err(|error| self.note_failure(shard, &error)));
+        let traces = traces.collect::<Result<Vec<_>, _>>()?;
+        if let Some(missing) = traces.iter().flat_map(|traces| &traces.members).find(|name| !self.ring.shards().contains(name)) {
+            let shard = missing.as_str();
+            tracing::error!(shard, "REDIS_ENDPOINTS does not name a shard that may still hold counts: list it with ;weight=0");
+            return Err(Unavailable { retry_after: PAUSE_AFTER_FAILURE });
+        }
+        Ok(record::count(self.ring.shards().iter().zip(traces.iter().map(|traces| &traces.record))))
+    }
+
+    fn note_failure(&self, shard: ShardIndex, error: &StoreError) -> Unavailable {
+        tracing::warn!(%error, "a count could not be read");
+        if !matches!(error, StoreError::Refused { .. }) {
+            *self.failed[shard].lock().unwrap_or_else(PoisonError::into_inner) = Some(self.clock.now());
+        }
+        Unavailable { retry_after: PAUSE_AFTER_FAILURE }
     }
 
     /// What is left of a failed shard's pause.

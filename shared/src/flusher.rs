@@ -106,7 +106,8 @@ impl<S: Parking> Flusher<S> {
     pub fn new(store: Arc<S>, ring: Ring, clock: Clock, limits: Limits) -> Self {
         let shards = ring.len();
         let others = |owner| ring.preference("").into_iter().any(|shard| shard != owner);
-        let lanes = (0..shards).map(|owner| Lane::new(limits.timing, others(owner))).collect();
+        let fingerprint = ring.fingerprint();
+        let lanes = (0..shards).map(|owner| Lane::new(limits.timing, fingerprint, others(owner))).collect();
         let state = Mutex::new(State { writer: None, lanes, last_flush: None, stopping: false });
         let landed = (0..shards).map(|_| Notify::new()).collect();
         Self { store, ring, clock, limits, state, landed }

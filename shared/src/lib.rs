@@ -6,6 +6,7 @@
 pub mod cache;
 pub mod flusher;
 pub mod parking;
+pub mod rehome;
 pub mod sweep;
 
 pub mod store;
@@ -17,6 +18,7 @@ pub mod policy;
 pub mod applied;
 pub mod batch;
 pub mod page;
+pub mod record;
 pub mod ring;
 pub mod shard;
 pub mod timing;

@@ -7,7 +7,7 @@
 mod copies;
 
 use crate::clock::{Clock, Moment};
-use crate::ring::Ring;
+use crate::ring::{Fingerprint, Ring};
 use crate::store::parking::Parking;
 use crate::store::{ShardIndex, StoreError};
 use crate::timing::Timing;
@@ -38,6 +38,7 @@ pub struct Delivery {
 struct Run<'a, S> {
     store: &'a S,
     ring: &'a Ring,
+    fingerprint: Fingerprint,
     timing: Timing,
     /// Owners that did not answer: each is tried once a run, however many shards hold copies for it.
     down: HashSet<ShardIndex>,
@@ -47,7 +48,7 @@ struct Run<'a, S> {
 /// Delivers once. Begins nothing after `budget`.
 pub async fn deliver<S: Parking>(store: &S, ring: &Ring, clock: &Clock, timing: Timing, budget: Duration) -> Delivery {
     let started = clock.now();
-    let mut run = Run { store, ring, timing, down: HashSet::new(), done: Delivery::default() };
+    let mut run = Run { store, ring, fingerprint: ring.fingerprint(), timing, down: HashSet::new(), done: Delivery::default() };
     let lists = join_all((0..ring.len()).map(|shard| store.parked_owners(shard))).await;
     let mut waiting = HashSet::new();
     for (shard, owners) in lists.into_iter().enumerate() {

@@ -12,10 +12,13 @@
 //!
 //! All in 64-bit integers, so every machine agrees. `tests/ring_golden.txt` pins the placement.
 
+mod fingerprint;
 #[cfg(test)]
 mod golden;
 #[cfg(test)]
 mod tests;
+
+pub use fingerprint::{Fingerprint, InvalidFingerprint};
 
 use crate::shard::{ShardName, Weight};
 use std::cmp::Reverse;
@@ -103,6 +106,11 @@ impl Ring {
         // A stable sort keeps the lesser name first among equals.
         scores.sort_by_key(|&(score, _)| Reverse(score));
         scores.into_iter().map(|(_, shard)| shard).collect()
+    }
+
+    /// Whether the shard with this index owns no pages: its weight is 0.
+    pub fn is_draining(&self, index: usize) -> bool {
+        !self.slots.iter().any(|slot| slot.shard == index)
     }
 
     /// The names of all shards, draining ones too, by index.

@@ -1,12 +1,17 @@
 //! What the services ask of a shard, whatever stores it.
 
 pub mod memory;
+pub mod pages;
 pub mod parking;
 pub mod redis;
+pub mod rehoming;
 
 use crate::applied::AppliedSet;
 use crate::batch::{Batch, MAX_BATCH_PAGES, Sequence, WriterId};
 use crate::page::PageId;
+use crate::record::PageRecord;
+use crate::ring::Fingerprint;
+use crate::shard::ShardName;
 use crate::timing::Timing;
 use std::collections::HashMap;
 use std::future::Future;
@@ -34,6 +39,9 @@ pub struct Apply {
     pub batches: Vec<(Arc<Batch>, Duration)>,
     /// How the shard shall treat the writer from now on.
     pub standing: Standing,
+    /// The ring that placed the pages here. None: the present one would not. A shard notes what comes by another
+    /// ring than the one in force, since somebody must bring it to its owner.
+    pub ring: Option<Fingerprint>,
 }
 
 /// What a writer tells a shard about itself.
@@ -71,6 +79,25 @@ pub struct Applied {
     pub rejected: Vec<Rejected>,
     /// Batches refused because of their age.
     pub expired: Vec<Sequence>,
+}
+
+/// What one shard counts of a page.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reading {
+    /// Visits counted here.
+    pub total: u64,
+    /// The ring under which every page is where it belongs, as far as this shard knows: then the owner's total is
+    /// the page's count. None while pages move.
+    pub settled: Option<Fingerprint>,
+}
+
+/// What one shard knows of where a page's visits are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Traces {
+    /// Its record of the page.
+    pub record: PageRecord,
+    /// The shards that may hold something of any page, as far as this shard knows.
+    pub members: Vec<ShardName>,
 }
 
 /// An increment that the shard could not add, with the reason it gave.
@@ -127,8 +154,16 @@ pub trait Store: Send + Sync + 'static {
     /// Applies batches exactly once and returns the writer's applied set.
     fn apply(&self, shard: ShardIndex, call: &Apply) -> impl Future<Output = Result<Applied, StoreError>> + Send;
 
+    /// What this shard counts of a page, and whether that can be all.
+    fn read(&self, shard: ShardIndex, page: &PageId) -> impl Future<Output = Result<Reading, StoreError>> + Send;
+
     /// A page's count on this shard; 0 if it has none.
-    fn total(&self, shard: ShardIndex, page: &PageId) -> impl Future<Output = Result<u64, StoreError>> + Send;
+    fn total(&self, shard: ShardIndex, page: &PageId) -> impl Future<Output = Result<u64, StoreError>> + Send {
+        async move { Ok(self.read(shard, page).await?.total) }
+    }
+
+    /// All that this shard knows of where a page's visits are.
+    fn traces(&self, shard: ShardIndex, page: &PageId) -> impl Future<Output = Result<Traces, StoreError>> + Send;
 
     /// The writers on the sweep's list, with the time since their last flush by the shard's own clock:
     /// the [`WRITERS_AT_ONCE`] that have been silent longest.

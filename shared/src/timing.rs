@@ -22,6 +22,10 @@ pub const MAX_BATCH_AGE: Duration = Duration::from_hours(7 * 24);
 /// How long a shard keeps the applied set of a writer it has not heard of.
 pub const SET_KEPT: Duration = Duration::from_hours(14 * 24);
 
+/// How long an owner keeps the note that a move of pages has come. A move never ages out: should the shard that it was
+/// taken from be away for long just before it would have deleted the move, this is how long it may be.
+pub const MOVE_KEPT: Duration = Duration::from_hours(366 * 24);
+
 /// How long it keeps the set of a writer that left nothing to send or to confirm. At 460 bytes a set with its
 /// places in two sorted sets, and three hours a life, 100,000 environments would otherwise hold 5 GB a shard.
 pub const SETTLED_SET_KEPT: Duration = Duration::from_hours(1);
@@ -45,6 +49,8 @@ pub struct Timing {
     pub max_batch_age: Duration,
     /// See [`SET_KEPT`].
     pub set_kept: Duration,
+    /// See [`MOVE_KEPT`].
+    pub move_kept: Duration,
     /// See [`SETTLED_SET_KEPT`].
     pub settled_set_kept: Duration,
     /// See [`WRITER_LISTED`].
@@ -60,6 +66,7 @@ impl Timing {
         longest_pause: LONGEST_PAUSE,
         max_batch_age: MAX_BATCH_AGE,
         set_kept: SET_KEPT,
+        move_kept: MOVE_KEPT,
         settled_set_kept: SETTLED_SET_KEPT,
         writer_listed: WRITER_LISTED,
     };
@@ -74,6 +81,7 @@ impl Timing {
             longest_pause: self.longest_pause / by,
             max_batch_age: self.max_batch_age / by,
             set_kept: self.set_kept / by,
+            move_kept: self.move_kept / by,
             settled_set_kept: self.settled_set_kept / by,
             writer_listed: self.writer_listed / by,
         }

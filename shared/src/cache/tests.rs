@@ -16,6 +16,7 @@ fn world(settings: &[(&str, &str)]) -> World {
     let config = Config::from_vars(setting).unwrap();
     let time = ManualClock::new();
     let store = MemoryStore::new(2, time.clock());
+    store.settle_all(&config.ring());
     let cache = CountCache::new(Arc::new(store.clone()), config.ring(), time.clock(), &config);
     World { cache, store, time }
 }
@@ -37,6 +38,7 @@ impl World {
             base: Sequence::FIRST,
             batches: vec![(batch, Duration::ZERO)],
             standing: Standing::Active,
+            ring: None,
         };
         let applied = self.store.apply(self.owner(page), &apply).await.unwrap();
         assert_eq!(applied.set, AppliedSet { floor: 1, visits: 1, ..AppliedSet::default() });

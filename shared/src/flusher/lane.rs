@@ -11,6 +11,7 @@ use crate::clock::Moment;
 use crate::outbox::{Learned, Outbox};
 use crate::page::PageId;
 use crate::policy::Pending;
+use crate::ring::Fingerprint;
 use crate::store::{Applied, Apply, Standing};
 use crate::timing::Timing;
 pub(super) use call::{Call, Place, Want};
@@ -24,6 +25,8 @@ pub(super) struct Lane {
     buffer: Buffer,
     outbox: Outbox,
     timing: Timing,
+    /// The ring that places the pages in this lane.
+    ring: Fingerprint,
     /// The sequence that the oldest open batch will get.
     next: Sequence,
     begun: u64,
@@ -44,12 +47,13 @@ struct Failure {
 }
 
 impl Lane {
-    /// A shard with nothing pending. `can_park`: there is another one for copies.
-    pub(super) fn new(timing: Timing, can_park: bool) -> Self {
+    /// A shard with nothing pending, whose pages `ring` places there. `can_park`: there is another one for copies.
+    pub(super) fn new(timing: Timing, ring: Fingerprint, can_park: bool) -> Self {
         Self {
             buffer: Buffer::default(),
             outbox: Outbox::default(),
             timing,
+            ring,
             next: Sequence::FIRST,
             begun: 0,
             answered: 0,
@@ -162,7 +166,8 @@ impl Lane {
         self.begun += 1;
         self.in_flight = Some(self.begun);
         let base = self.outbox.base(self.next);
-        let apply = Apply { writer, base, batches: aged(batches, now), standing: want.standing };
+        let (batches, ring) = (aged(batches, now), Some(self.ring));
+        let apply = Apply { writer, base, batches, standing: want.standing, ring };
         Some(Call { number: self.begun, asked: now, apply })
     }
 

@@ -2,6 +2,7 @@
 
 use super::Run;
 use crate::batch::{BatchId, MAX_BATCH_PAGES, Sequence, WriterId};
+use crate::page::PageId;
 use crate::store::parking::{Mark, ParkedCopy, ParkedPage, Parking, Unreadable};
 use crate::store::{Applied, Apply, Incarnation, ShardIndex, Standing, StoreError};
 use std::collections::BTreeMap;
@@ -31,7 +32,10 @@ pub(super) async fn deliver_page<S: Parking>(
         }
         run.done.copies_tried += copies.len();
         let batches = copies.iter().map(|copy| (Arc::clone(&copy.batch), copy.age)).collect();
-        let call = Apply { writer, base: Sequence::FIRST, batches, standing: Standing::Delivered };
+        let here = |page: &PageId| run.ring.owner(page.as_str()) == owner;
+        let placed_here = copies.iter().flat_map(|copy| copy.batch.increments()).all(|(page, _)| here(page));
+        let ring = placed_here.then_some(run.fingerprint);
+        let call = Apply { writer, base: Sequence::FIRST, batches, standing: Standing::Delivered, ring };
         match run.store.apply(owner, &call).await {
             Ok(applied) => {
                 run.done.visits_delivered += fresh_visits(&applied, &copies);

@@ -102,6 +102,7 @@ async fn a_mark_from_before_a_crash_of_the_owner_proves_nothing_after_it() {
         base: Sequence::FIRST,
         batches: vec![parked],
         standing: Standing::Active,
+        ring: None,
     };
     world.store.apply(OWNER, &call).await.unwrap();
     assert_eq!(world.deliver().await.copies_removed, 0, "the minute begins anew");
@@ -145,7 +146,7 @@ async fn two_deliverers_and_the_writer_bring_a_batch_once() {
     let writers = (0..30).map(|writer| {
         let batches = vec![batch(1, 1, &world)];
         let call =
-            Apply { writer: WriterId::from_u128(writer), base: Sequence::FIRST, batches, standing: Standing::Active };
+            Apply { writer: WriterId::from_u128(writer), base: Sequence::FIRST, batches, standing: Standing::Active, ring: None };
         let store = &world.store;
         async move { store.apply(OWNER, &call).await }
     });

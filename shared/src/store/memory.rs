@@ -3,13 +3,16 @@
 //! It keeps the same promises as the Redis store; `tests/store_contract.rs` holds both to them.
 
 mod parked;
+mod rehoming;
 mod shard;
 
 use super::parking::{Mark, Park, Parked, ParkedPage, Parking, Unreadable};
-use super::{Applied, Apply, Incarnation, ShardIndex, Store, StoreError};
+use super::{Applied, Apply, Incarnation, Reading, ShardIndex, Store, StoreError, Traces};
 use crate::batch::{BatchId, WriterId};
 use crate::clock::Clock;
 use crate::page::PageId;
+use crate::record::{self, PageRecord};
+use crate::ring::Ring;
 use crate::shard::ShardName;
 use shard::{LateCall, Shard};
 use std::collections::HashMap;
@@ -35,16 +38,19 @@ pub enum Fault {
 #[derive(Clone, Debug)]
 pub struct MemoryStore {
     shards: Arc<Vec<Mutex<Shard>>>,
+    names: Arc<Vec<ShardName>>,
     clock: Clock,
     /// Shards that live at one address.
     together: Vec<ShardIndex>,
 }
 
 impl MemoryStore {
-    /// `shards` empty shards that tell time by `clock`.
+    /// `shards` empty shards that tell time by `clock`. Their names are `a`, `b`, `c`, ….
     pub fn new(shards: usize, clock: Clock) -> Self {
+        let name = |letter: u8| char::from(letter).to_string().parse::<ShardName>();
+        let names = (b'a'..=b'z').take(shards).filter_map(|letter| name(letter).ok()).collect();
         let shards = (0..shards).map(|_| Mutex::default()).collect();
-        Self { shards: Arc::new(shards), clock, together: Vec::new() }
+        Self { shards: Arc::new(shards), names: Arc::new(names), clock, together: Vec::new() }
     }
 
     /// The same store, with these shards at one address.
@@ -112,9 +118,27 @@ impl MemoryStore {
         (0..self.shards.len()).map(|shard| self.shard(shard).data.parked.aside()).sum()
     }
 
-    /// A page's counts added up over all shards.
+    /// A page's count, from its records on all shards.
     pub fn sum(&self, page: &PageId) -> u64 {
-        (0..self.shards.len()).filter_map(|shard| self.shard(shard).data.totals.get(page).copied()).sum()
+        let records: Vec<PageRecord> = (0..self.shards.len()).map(|shard| self.record(shard, page)).collect();
+        record::count(self.names.iter().zip(&records))
+    }
+
+    /// What `shard` holds of a page.
+    pub fn record(&self, shard: ShardIndex, page: &PageId) -> PageRecord {
+        self.shard(shard).data.records.get(page).cloned().unwrap_or_default()
+    }
+
+    /// Has every shard know that all pages are where `ring` places them.
+    pub fn settle_all(&self, ring: &Ring) {
+        for shard in 0..self.shards.len() {
+            self.shard(shard).data.ring.settled(ring.fingerprint(), ring.shards());
+        }
+    }
+
+    /// Moves on their way from `shard`.
+    pub fn moves_on(&self, shard: ShardIndex) -> usize {
+        self.shard(shard).data.ring.moves()
     }
 
     fn shard(&self, shard: ShardIndex) -> MutexGuard<'_, Shard> {
@@ -159,8 +183,12 @@ impl Store for MemoryStore {
         self.call(shard, |shard| shard.apply(call, now)).await
     }
 
-    async fn total(&self, shard: ShardIndex, page: &PageId) -> Result<u64, StoreError> {
-        self.call(shard, |shard| shard.data.totals.get(page).copied().unwrap_or(0)).await
+    async fn read(&self, shard: ShardIndex, page: &PageId) -> Result<Reading, StoreError> {
+        self.call(shard, |shard| shard.data.read(page)).await
+    }
+
+    async fn traces(&self, shard: ShardIndex, page: &PageId) -> Result<Traces, StoreError> {
+        self.call(shard, |shard| shard.data.traces(page)).await
     }
 
     async fn writers(&self, shard: ShardIndex) -> Result<HashMap<WriterId, Duration>, StoreError> {

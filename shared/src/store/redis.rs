@@ -3,21 +3,26 @@
 mod connection;
 mod contact;
 mod keys;
+mod move_script;
+mod pages;
 mod park_script;
 mod parking;
+mod rehoming;
 mod script;
 mod shard;
 mod tls;
 
-use super::{Applied, Apply, Incarnation, ShardIndex, Store, StoreError, TIDY_AT_ONCE, WRITERS_AT_ONCE};
+use super::{Applied, Apply, Incarnation, Reading, ShardIndex, Store, StoreError, TIDY_AT_ONCE, Traces, WRITERS_AT_ONCE};
 use crate::batch::WriterId;
 use crate::config::Config;
 use crate::page::PageId;
 use crate::shard::{Endpoint, ShardConfig};
+use crate::timing::Timing;
 use connection::{Connected, Link};
 use contact::{Contact, ContactError};
 use keys::Keys;
 use parking::ParkingScripts;
+use rehoming::RehomingScripts;
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncCommands, ErrorKind, RedisError, RedisResult};
 use script::Scripts;
@@ -33,6 +38,8 @@ pub struct RedisStore {
     contact: Contact,
     scripts: Scripts,
     parking: ParkingScripts,
+    rehoming: RehomingScripts,
+    timing: Timing,
     /// From the call to the answer, connecting and first contact included.
     answer_timeout: Duration,
 }
@@ -64,6 +71,8 @@ impl RedisStore {
             contact: Contact::new(config.namespace.clone(), config.shards.clone()),
             scripts: Scripts::new(config.testing.timing),
             parking: ParkingScripts::new(),
+            rehoming: RehomingScripts::new(),
+            timing: config.testing.timing,
             answer_timeout: config.redis_timeout,
         })
     }
@@ -90,9 +99,21 @@ impl RedisStore {
     where
         F: Future<Output = RedisResult<T>> + Send,
     {
+        self.with_run(shard, |redis, _| call(redis)).await
+    }
+
+    /// The same, for a call that must know the run of the server that it goes to.
+    async fn with_run<T, F>(
+        &self,
+        shard: &Shard,
+        call: impl Fn(MultiplexedConnection, Incarnation) -> F + Send + Sync,
+    ) -> Result<(T, Incarnation), StoreError>
+    where
+        F: Future<Output = RedisResult<T>> + Send,
+    {
         let (mut connected, mut incarnation) = self.connect(shard).await?;
         loop {
-            match tokio::time::timeout(self.answer_timeout, call(connected.redis.clone())).await {
+            match tokio::time::timeout(self.answer_timeout, call(connected.redis.clone(), incarnation)).await {
                 Ok(Ok(answer)) => return Ok((answer, incarnation)),
                 Ok(Err(error)) if is_server_answer(&error) => return Err(shard.refused(&error)),
                 outcome => {
@@ -162,16 +183,12 @@ impl Store for RedisStore {
         Ok(reply.into_applied(call, incarnation))
     }
 
-    async fn total(&self, shard: ShardIndex, page: &PageId) -> Result<u64, StoreError> {
-        let shard = &self.shards[shard];
-        let key = shard.keys.page(page);
-        let total = |mut redis: MultiplexedConnection| {
-            let key = &key;
-            async move { redis.hget::<_, _, Option<String>>(key, "total").await }
-        };
-        let Some(total) = self.with_shard(shard, total).await? else { return Ok(0) };
-        // The connection is good, and so are the other pages.
-        total.parse().map_err(|_| shard.refused(&format!("{key} holds a total that is no count")))
+    async fn read(&self, shard: ShardIndex, page: &PageId) -> Result<Reading, StoreError> {
+        self.read_page(&self.shards[shard], page).await
+    }
+
+    async fn traces(&self, shard: ShardIndex, page: &PageId) -> Result<Traces, StoreError> {
+        self.page_traces(&self.shards[shard], page).await
     }
 
     async fn writers(&self, shard: ShardIndex) -> Result<HashMap<WriterId, Duration>, StoreError> {

@@ -6,6 +6,7 @@ use test_support::RedisServer;
 
 const SCRIPT: &str = include_str!("../../src/store/redis/apply.lua");
 pub(crate) const WRITER: &str = "0123456789abcdef0123456789abcdef";
+const RING: &str = "0123456789abcdef";
 
 /// Keys and arguments of a script call.
 #[derive(Clone, Debug)]
@@ -18,7 +19,7 @@ pub(crate) struct Call {
 pub(crate) fn valid() -> Call {
     let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
     Call {
-        keys: words(&["applied", "writers", "sets", "page a", "page b", "page c"]),
+        keys: words(&["applied", "writers", "sets", "shard", "page a", "page b", "page c"]),
         arguments: words(&[
             "1",
             WRITER,
@@ -26,7 +27,8 @@ pub(crate) fn valid() -> Call {
             "604800000",
             "1209600000",
             "1",
-            "2", // the head, with the number of batches
+            "2",
+            RING, // the head, with the number of batches before the ring
             "1",
             "0",
             "2",
@@ -87,7 +89,7 @@ fn no_argument_takes_garbage() {
 fn a_run_gives_each_of_its_pages_the_increment() {
     let server = RedisServer::start();
     let mut call = valid();
-    call.arguments.splice(9..14, ["1", "10", "2"].map(str::to_owned));
+    call.arguments.splice(10..15, ["1", "10", "2"].map(str::to_owned));
     evaluate(&mut server.connect(), &call).unwrap();
     let totals = ["page a", "page b", "page c"].map(|page| server.connect().hget(page, "total"));
     assert_eq!(totals, [Ok(10), Ok(10), Ok(30)]);
@@ -97,7 +99,7 @@ fn a_run_gives_each_of_its_pages_the_increment() {
 #[test]
 fn neither_a_sequence_nor_a_base_nor_an_increment_nor_a_run_is_0() {
     let server = RedisServer::start();
-    for position in [2, 7, 10, 11, 13, 14, 17, 18] {
+    for position in [2, 8, 11, 12, 14, 15, 18, 19] {
         refused(&mut server.connect(), &with(position, "0"));
     }
 }
@@ -105,8 +107,8 @@ fn neither_a_sequence_nor_a_base_nor_an_increment_nor_a_run_is_0() {
 #[test]
 fn a_number_of_batches_or_increments_that_does_not_fit_is_refused() {
     let server = RedisServer::start();
-    for position in [6, 9, 11, 18] {
-        for number in ["0", "3", "999999999999999"].into_iter().chain((position < 10).then_some("1")) {
+    for position in [6, 10, 12, 19] {
+        for number in ["0", "3", "999999999999999"].into_iter().chain((position < 11).then_some("1")) {
             refused(&mut server.connect(), &with(position, number));
         }
     }
@@ -142,10 +144,10 @@ fn a_call_with_too_few_or_too_many_keys_is_refused() {
 fn a_question_with_too_few_keys_is_refused() {
     let server = RedisServer::start();
     let mut redis = server.connect();
-    for length in 0..3 {
+    for length in 0..4 {
         let mut call = with(2, "5");
         "0".clone_into(&mut call.arguments[6]);
-        call.arguments.truncate(7);
+        call.arguments.truncate(8);
         call.keys.truncate(length);
         refused(&mut redis, &call);
     }
@@ -160,8 +162,8 @@ fn a_set_with_ten_thousand_gaps_is_dropped_by_the_base() {
         let _: i64 = redis.hset("applied", 2 * sequence, 1).unwrap();
     }
     let mut call = with(2, "30001");
-    call.arguments[7] = "30001".to_owned();
-    call.arguments[14] = "30002".to_owned();
+    call.arguments[8] = "30001".to_owned();
+    call.arguments[15] = "30002".to_owned();
     evaluate(&mut redis, &call).unwrap();
     assert_eq!((redis.hget("applied", "floor"), redis.hlen("applied")), (Ok(30_002), Ok(2)));
 }

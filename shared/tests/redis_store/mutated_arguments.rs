@@ -34,14 +34,14 @@ fn word() -> impl Strategy<Value = String> {
 
 fn mutation() -> impl Strategy<Value = Mutation> {
     prop_oneof![
-        (0..19_usize, word()).prop_map(|(at, word)| Mutation::Replace(at, word)),
-        (0..19_usize).prop_map(Mutation::Remove),
-        (0..20_usize, word()).prop_map(|(at, word)| Mutation::Insert(at, word)),
-        (0..19_usize, 0..19_usize).prop_map(|(one, two)| Mutation::Swap(one, two)),
-        (3..6_usize).prop_map(Mutation::RemoveKey),
-        (3..7_usize, "page [a-e]").prop_map(|(at, key)| Mutation::InsertKey(at, key)),
-        (0..6_usize).prop_map(Mutation::TruncateKeys),
-        (0..19_usize).prop_map(Mutation::Truncate),
+        (0..20_usize, word()).prop_map(|(at, word)| Mutation::Replace(at, word)),
+        (0..20_usize).prop_map(Mutation::Remove),
+        (0..21_usize, word()).prop_map(|(at, word)| Mutation::Insert(at, word)),
+        (0..20_usize, 0..20_usize).prop_map(|(one, two)| Mutation::Swap(one, two)),
+        (4..7_usize).prop_map(Mutation::RemoveKey),
+        (4..8_usize, "page [a-e]").prop_map(|(at, key)| Mutation::InsertKey(at, key)),
+        (0..7_usize).prop_map(Mutation::TruncateKeys),
+        (0..20_usize).prop_map(Mutation::Truncate),
     ]
 }
 

@@ -140,7 +140,7 @@ pub(crate) fn batch(number: u64, increments: &[(&str, u64)]) -> (Arc<Batch>, Dur
 
 /// A call of [`WRITER`] with base 1.
 pub(crate) fn call(batches: &[(Arc<Batch>, Duration)]) -> Apply {
-    Apply { writer: WRITER, base: Sequence::FIRST, batches: batches.to_vec(), standing: Standing::Active }
+    Apply { writer: WRITER, base: Sequence::FIRST, batches: batches.to_vec(), standing: Standing::Active, ring: None }
 }
 
 /// Applies on [`SHARD`].

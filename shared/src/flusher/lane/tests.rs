@@ -10,8 +10,12 @@ fn at(milliseconds: u64) -> Moment {
     Moment::new(time, time)
 }
 
+fn ring() -> Fingerprint {
+    "0123456789abcdef".parse().unwrap()
+}
+
 fn lane(visits: usize) -> Lane {
-    let mut lane = Lane::new(Timing::REAL, true);
+    let mut lane = Lane::new(Timing::REAL, ring(), true);
     for n in 0..visits {
         lane.add(PageId::from_decoded(&format!("page-{n}")).unwrap(), true).unwrap();
     }
@@ -52,7 +56,7 @@ fn new_visits_do_not_join_a_sealed_batch() {
 
 #[test]
 fn a_waiting_visit_knows_where_it_stands() {
-    let mut lane = Lane::new(Timing::REAL, false);
+    let mut lane = Lane::new(Timing::REAL, ring(), false);
     let sequence = lane.add(PageId::from_decoded("home").unwrap(), true).unwrap();
     assert_eq!(lane.place(sequence, 0, at(0)), Place::Begin);
     let call = begin(&mut lane, at(0), false).unwrap();

@@ -2,23 +2,26 @@
 
 use super::Fault;
 use super::parked::ParkedCopies;
+use super::rehoming::RingData;
 use crate::applied::AppliedSet;
 use crate::batch::WriterId;
 use crate::clock::Moment;
 use crate::page::PageId;
+use crate::record::PageRecord;
 use crate::store::parking::{Park, Parked};
 use crate::store::{Applied, Apply, Incarnation, Rejected, Standing, TIDY_AT_ONCE};
 use crate::timing::Timing;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Data {
-    pub(super) totals: HashMap<PageId, u64>,
+    pub(super) records: BTreeMap<PageId, PageRecord>,
     pub(super) applied: HashMap<WriterId, AppliedSet>,
     pub(super) writers: HashMap<WriterId, Moment>,
     pub(super) sets: HashMap<WriterId, (Moment, Duration)>,
     pub(super) parked: ParkedCopies,
+    pub(super) ring: RingData,
 }
 
 /// Longest way of a call that is late. A connection that gets no acknowledgement is given up after some 15
@@ -79,9 +82,12 @@ impl Shard {
                     let reason = "WRONGTYPE".to_owned();
                     applied.rejected.push(Rejected { page: page.clone(), visits: *visits, reason });
                 } else {
-                    *self.data.totals.entry(page.clone()).or_insert(0) += visits;
+                    self.data.records.entry(page.clone()).or_default().total += visits;
                 }
             }
+        }
+        if !applied.fresh.is_empty() {
+            self.data.ring.note_late(call.ring);
         }
         set.raise(call.base.get() - 1);
         self.data.applied.insert(call.writer, set.clone());

@@ -4,11 +4,13 @@
 -- is the applied set itself: what can stop a write (OOM, READONLY, MISCONF) stops that one, and Redis
 -- fails no later write of a script that has written. A page whose key cannot be counted up is skipped.
 --
--- KEYS  1 applied set (hash)   2 writers (sorted set)   3 sets (sorted set)   4… the page of each increment
+-- KEYS  1 applied set (hash)   2 writers (sorted set)   3 sets (sorted set)   4 the shard's record (hash)
+--       5… the page of each increment
 -- ARGV  1 format   2 writer   3 base   4 oldest age that is applied, ms   5 how long to keep the set, ms
 --       6 the writer on the sweep's list: 0 take it off, 1 list it, 2 leave it as it is (a delivery, which also
 --         never shortens the time for which the set is kept)   7 number of batches
---       8… for each batch: sequence, age in ms, number of runs, then for each run of pages with the same increment:
+--       8 the ring that placed the pages here, or empty where the present one would not
+--       9… for each batch: sequence, age in ms, number of runs, then for each run of pages with the same increment:
 --       the increment, number of pages
 
 -- The loops below run once for a page: a local is found faster than a global.
@@ -27,12 +29,14 @@ end
 if ARGV[1] ~= '1' then return invalid('format: 1 is accepted') end
 local writer, base, max_age, keep = ARGV[2], whole(ARGV[3]), whole(ARGV[4]), whole(ARGV[5])
 local listing, count = ARGV[6], whole(ARGV[7])
-if #KEYS < 3 then return invalid('number of keys') end
+if #KEYS < 4 then return invalid('number of keys') end
 if not (writer and #writer == 32 and string.match(writer, '^%x+$')) then return invalid('writer') end
 if not base or base < 1 then return invalid('base') end
 if listing ~= '0' and listing ~= '1' and listing ~= '2' then return invalid('listing') end
 if not (max_age and keep and count) then return invalid('age, keep or number of batches') end
-local batches, arg, key = {}, 8, 4
+local ring = ARGV[8]
+if not ring or (ring ~= '' and not (#ring == 16 and string.match(ring, '^%x+$'))) then return invalid('ring') end
+local batches, arg, key = {}, 9, 5
 for _ = 1, count do
   local batch = { sequence = whole(ARGV[arg]), age = whole(ARGV[arg + 1]), visits = 0, ends = {} }
   local runs = whole(ARGV[arg + 2])
@@ -108,7 +112,7 @@ for _, batch in ipairs(new) do
     -- Stops at a page whose key cannot be counted up; the next attempt goes on behind it.
     done, refusal = pcall(add, batch)
     if not done then
-      rejected[#rejected + 1] = { at - 4, type(refusal) == 'table' and refusal.err or tostring(refusal) }
+      rejected[#rejected + 1] = { at - 5, type(refusal) == 'table' and refusal.err or tostring(refusal) }
       set.rejected = redis.call('HINCRBY', KEYS[1], 'rejected', ARGV[batch.arg + 2 * run - 2])
       at = at + 1
     end
@@ -119,7 +123,13 @@ end
 -- Lua passes at most some 8,000 values at once.
 for i = 1, #drop, 1000 do redis.call('HDEL', KEYS[1], unpack(drop, i, math.min(i + 999, #drop))) end
 
--- 4. List the writer, by this server's clock.
+-- 4. Note what comes by another ring than the one in force: somebody must look for it.
+if #new > 0 then
+  local known, in_force = pcall(call, 'HGET', KEYS[4], 'ring')
+  if known and in_force and in_force ~= ring then pcall(call, 'HINCRBY', KEYS[4], 'late', 1) end
+end
+
+-- 5. List the writer, by this server's clock.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 if listing == '1' then redis.call('ZADD', KEYS[2], now, writer) end

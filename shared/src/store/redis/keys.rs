@@ -30,6 +30,11 @@ impl Keys {
         }
     }
 
+    /// What the keys of all pages begin with.
+    pub(super) fn page_prefix(&self) -> String {
+        format!("{}:page:", self.prefix)
+    }
+
     /// Hash: a writer's applied set.
     pub(super) fn applied(&self, writer: &impl std::fmt::Display) -> String {
         format!("{}:applied:{writer}", self.prefix)
@@ -58,6 +63,26 @@ impl Keys {
     /// Hash: the bytes of the copies for each owner.
     pub(super) fn parking(&self) -> String {
         format!("{}:parking", self.prefix)
+    }
+
+    /// Hash: pages that were taken from here for another shard, by move.
+    pub(super) fn moves(&self, owner: &ShardName) -> String {
+        format!("{}:moves:{owner}", self.prefix)
+    }
+
+    /// Hash: since when each of these moves is known to be here (ms of this server's clock, run of this server).
+    pub(super) fn seen(&self, owner: &ShardName) -> String {
+        format!("{}:seen:{owner}", self.prefix)
+    }
+
+    /// Hash: when each of these moves was first found on its owner, as in [`Keys::delivered`].
+    pub(super) fn arrived(&self, owner: &ShardName) -> String {
+        format!("{}:arrived:{owner}", self.prefix)
+    }
+
+    /// Hash: the bytes of the moves for each owner.
+    pub(super) fn moving(&self) -> String {
+        format!("{}:moving", self.prefix)
     }
 
     /// Hash: copies that can never be delivered, for the operator.

@@ -27,7 +27,7 @@ pub(super) fn mark_text(mark: Mark) -> String {
 }
 
 /// Reads a copy, `now` on the clock of the shard that it is parked on; the error says what is wrong with it.
-pub(super) fn copy(field: &[u8], value: &[u8], mark: Option<&str>, now: u64) -> Result<ParkedCopy, String> {
+pub(super) fn copy(field: &[u8], value: &[u8], delivered: Option<&str>, now: u64) -> Result<ParkedCopy, String> {
     let id = std::str::from_utf8(field).ok().and_then(|id| id.parse::<BatchId>().ok());
     let id = id.ok_or("its name is not the id of a batch")?;
     let mut parts = value.splitn(3, |byte| *byte == b' ');
@@ -39,19 +39,21 @@ pub(super) fn copy(field: &[u8], value: &[u8], mark: Option<&str>, now: u64) -> 
     let sealed = std::str::from_utf8(sealed).ok().and_then(|millis| millis.parse::<u64>().ok());
     let sealed = sealed.ok_or("its time of sealing is no number")?;
     let increments = decode(increments).map_err(|error| error.to_string())?;
-    let since = |at: u64| Duration::from_millis(now.saturating_sub(at));
     Ok(ParkedCopy {
         id,
         // Its age is what counts; the moment of sealing is another clock's.
         batch: Arc::new(Batch::seal(id.sequence, increments, Moment::new(Duration::ZERO, Duration::ZERO))),
-        age: since(sealed),
+        age: Duration::from_millis(now.saturating_sub(sealed)),
         // A damaged mark counts as none: then the copy is only delivered once more.
-        delivered: mark.and_then(|text| {
-            let (at, owner) = text.split_once(' ')?;
-            let (at, owner) = (at.parse().ok()?, Incarnation(owner.parse().ok()?));
-            Some(Mark { at, owner, age: since(at) })
-        }),
+        delivered: delivered.and_then(|text| mark(text, now)),
     })
+}
+
+/// Reads a mark as `mark.lua` writes it; none where it is damaged.
+pub(super) fn mark(text: &str, now: u64) -> Option<Mark> {
+    let (at, owner) = text.split_once(' ')?;
+    let (at, owner) = (at.parse().ok()?, Incarnation(owner.parse().ok()?));
+    Some(Mark { at, owner, age: Duration::from_millis(now.saturating_sub(at)) })
 }
 
 #[cfg(test)]

@@ -143,16 +143,7 @@ impl Parking for RedisStore {
         copies: &[(BatchId, Incarnation)],
     ) -> Result<(), StoreError> {
         let shard = &self.shards[shard];
-        let aside = aside_key(&shard.keys, owner);
-        let call = |mut redis: MultiplexedConnection| {
-            let mut script = self.parking.mark.prepare_invoke();
-            script.key(shard.keys.parked(owner)).key(shard.keys.delivered(owner)).key(&aside);
-            for (id, owner) in copies {
-                script.arg(id.to_string()).arg(owner.0.to_string());
-            }
-            async move { script.invoke_async::<()>(&mut redis).await }
-        };
-        self.with_shard(shard, call).await
+        self.mark(shard, owner, (&shard.keys.parked(owner), &shard.keys.delivered(owner)), copies).await
     }
 
     async fn remove_delivered(
@@ -161,8 +152,9 @@ impl Parking for RedisStore {
         owner: &ShardName,
         copies: &[(BatchId, Mark)],
     ) -> Result<usize, StoreError> {
-        let copies = copies.iter().map(|(id, mark)| (id.to_string().into_bytes(), mark_text(*mark), String::new()));
-        self.remove(shard, owner, &copies.collect::<Vec<_>>()).await
+        let shard = &self.shards[shard];
+        let removals = copies.iter().map(|(id, mark)| Removal::of_delivered(*id, &mark_text(*mark)));
+        self.remove(shard, owner, &copies_for(shard, owner), &removals.collect::<Vec<_>>()).await
     }
 
     async fn set_aside(
@@ -171,8 +163,9 @@ impl Parking for RedisStore {
         owner: &ShardName,
         copies: &[Unreadable],
     ) -> Result<usize, StoreError> {
-        let copies = copies.iter().map(|copy| (copy.field.clone(), String::new(), copy.reason.clone()));
-        self.remove(shard, owner, &copies.collect::<Vec<_>>()).await
+        let shard = &self.shards[shard];
+        let removals: Vec<Removal> = copies.iter().map(Removal::of_unreadable).collect();
+        self.remove(shard, owner, &copies_for(shard, owner), &removals).await
     }
 
     fn share_endpoint(&self, one: ShardIndex, other: ShardIndex) -> bool {
@@ -180,21 +173,80 @@ impl Parking for RedisStore {
     }
 }
 
+/// The keys that belong to one owner's copies, or moves, on a shard.
+pub(super) struct Copies {
+    /// The copies, by id.
+    pub(super) content: String,
+    /// When they were first found at their owner.
+    pub(super) marks: String,
+    /// Since when they are known to be here, where that counts.
+    pub(super) seen: Option<String>,
+    /// Their bytes, by owner.
+    pub(super) bytes: String,
+}
+
+fn copies_for(shard: &Shard, owner: &ShardName) -> Copies {
+    let (content, marks) = (shard.keys.parked(owner), shard.keys.delivered(owner));
+    Copies { content, marks, seen: None, bytes: shard.keys.parking() }
+}
+
+/// What to take out of an owner's copies.
+pub(super) struct Removal {
+    field: Vec<u8>,
+    /// It must still bear this mark; empty: whatever it bears.
+    mark: String,
+    /// Why it is put aside; empty: it is deleted.
+    reason: String,
+}
+
+impl Removal {
+    pub(super) fn of_delivered(id: BatchId, mark: &str) -> Self {
+        Self { field: id.to_string().into_bytes(), mark: mark.to_owned(), reason: String::new() }
+    }
+
+    pub(super) fn of_unreadable(copy: &Unreadable) -> Self {
+        Self { field: copy.field.clone(), mark: String::new(), reason: copy.reason.clone() }
+    }
+}
+
 impl RedisStore {
-    /// Takes copies out: batch id, mark that it must have or empty, reason to put it aside or empty.
-    async fn remove(
+    /// Writes down at copies, in a hash of marks, that a run of a server has them.
+    pub(super) async fn mark(
         &self,
-        shard: ShardIndex,
+        shard: &Shard,
         owner: &ShardName,
-        copies: &[(Vec<u8>, String, String)],
+        (copies, marks): (&str, &str),
+        found: &[(BatchId, Incarnation)],
+    ) -> Result<(), StoreError> {
+        let aside = aside_key(&shard.keys, owner);
+        let call = |mut redis: MultiplexedConnection| {
+            let mut script = self.parking.mark.prepare_invoke();
+            script.key(copies).key(marks).key(&aside);
+            for (id, run) in found {
+                script.arg(id.to_string()).arg(run.0.to_string());
+            }
+            async move { script.invoke_async::<()>(&mut redis).await }
+        };
+        self.with_shard(shard, call).await
+    }
+
+    /// Takes copies out: deletes them, or puts them aside.
+    pub(super) async fn remove(
+        &self,
+        shard: &Shard,
+        owner: &ShardName,
+        copies: &Copies,
+        removals: &[Removal],
     ) -> Result<usize, StoreError> {
-        let shard = &self.shards[shard];
         let call = |mut redis: MultiplexedConnection| {
             let mut script = self.parking.remove.prepare_invoke();
-            script.key(shard.keys.parked(owner)).key(shard.keys.delivered(owner));
-            script.key(shard.keys.parking()).key(shard.keys.aside()).arg(owner.as_str());
-            for (id, mark, reason) in copies {
-                script.arg(id).arg(mark).arg(reason);
+            script.key(&copies.content).key(&copies.marks).key(&copies.bytes).key(shard.keys.aside());
+            if let Some(seen) = &copies.seen {
+                script.key(seen);
+            }
+            script.arg(owner.as_str());
+            for Removal { field, mark, reason } in removals {
+                script.arg(field).arg(mark).arg(reason);
             }
             async move { script.invoke_async(&mut redis).await }
         };

@@ -1,6 +1,7 @@
 -- Takes copies out: to delete those that are delivered, or to put aside those that cannot be.
 --
 -- KEYS  1 the owner's copies (hash)   2 marks (hash)   3 bytes for each owner (hash)   4 what was put aside (hash)
+--       5 further marks, or none (hash)
 -- ARGV  1 owner   2… for each copy: batch id, then the mark that it must still have to be deleted, or empty;
 --       then, for one to be put aside, the reason, else empty
 local removed, bytes = 0, 0
@@ -12,6 +13,7 @@ for i = 2, #ARGV, 3 do
     if reason ~= '' then redis.call('HSET', KEYS[4], ARGV[1] .. ':' .. id, reason .. '\n' .. copy) end
     redis.call('HDEL', KEYS[1], id)
     redis.call('HDEL', KEYS[2], id)
+    if KEYS[5] then redis.call('HDEL', KEYS[5], id) end
     removed = removed + 1
     bytes = bytes + #id + #copy
   end

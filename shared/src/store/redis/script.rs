@@ -52,8 +52,8 @@ impl Scripts {
     fn apply_command(&self, keys: &Keys, call: &Apply) -> Cmd {
         let pages = call.batches.iter().map(|(batch, _)| batch.pages()).sum::<usize>();
         let mut command = Cmd::with_capacity(16 + 2 * pages, 256 + 64 * pages);
-        command.arg("EVALSHA").arg(self.apply.get_hash()).arg(3 + pages);
-        command.arg(keys.applied(&call.writer)).arg(keys.writers()).arg(keys.sets());
+        command.arg("EVALSHA").arg(self.apply.get_hash()).arg(4 + pages);
+        command.arg(keys.applied(&call.writer)).arg(keys.writers()).arg(keys.sets()).arg(keys.shard());
         let mut key = String::new();
         for (page, _) in call.batches.iter().flat_map(|(batch, _)| batch.increments()) {
             keys.page_into(&mut key, page);
@@ -62,6 +62,7 @@ impl Scripts {
         command.arg(FORMAT).arg(call.writer.to_string()).arg(call.base.get());
         command.arg(millis(self.timing.max_batch_age)).arg(millis(call.standing.set_kept(&self.timing)));
         command.arg(listing(call.standing)).arg(call.batches.len());
+        command.arg(call.ring.map(|ring| ring.to_string()).unwrap_or_default());
         for (batch, age) in &call.batches {
             let runs = || batch.increments().chunk_by(|(_, left), (_, right)| left == right);
             command.arg(batch.sequence().get()).arg(millis(*age)).arg(runs().count());

@@ -1,0 +1,127 @@
+//! A page's record on one shard, and the count that its records on all shards make.
+//!
+//! While pages move from shard to shard, a record says what it gave away and what it got, so that the sum over the
+//! shards is right at every moment, whichever of them is read first: a take turns `total` into `out`, and a
+//! delivery adds to `total` and to `in` alike.
+
+use crate::shard::ShardName;
+use std::collections::{BTreeMap, HashMap};
+
+/// Names the takes of one shard between two cleanings. Later ones are greater.
+pub type Tag = u64;
+
+/// What one shard holds of a page.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PageRecord {
+    /// Visits counted here.
+    pub total: u64,
+    /// Visits that were taken from here to go to another shard, by tag.
+    pub moved_out: BTreeMap<Tag, u64>,
+    /// Visits among the total that came from another shard, by its name and its tag.
+    pub moved_in: BTreeMap<(String, Tag), u64>,
+}
+
+/// A field of a page's record that is no number of visits.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the field {field} holds {value:?}, which is no number of visits")]
+pub struct BadField {
+    /// Its name.
+    pub field: String,
+    /// What it holds.
+    pub value: String,
+}
+
+impl PageRecord {
+    /// Reads the fields of a record. Fields that have no part in the count are left alone.
+    pub fn from_fields<'a>(fields: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, BadField> {
+        let mut record = Self::default();
+        for (field, value) in fields {
+            let number = || value.parse().map_err(|_| BadField { field: field.to_owned(), value: value.to_owned() });
+            if field == "total" {
+                record.total = number()?;
+            } else if let Some(tag) = out_tag(field) {
+                record.moved_out.insert(tag, number()?);
+            } else if let Some((shard, tag)) = in_source(field) {
+                record.moved_in.insert((shard.to_owned(), tag), number()?);
+            }
+        }
+        Ok(record)
+    }
+}
+
+fn out_tag(field: &str) -> Option<Tag> {
+    field.strip_prefix("out:")?.parse().ok()
+}
+
+fn in_source(field: &str) -> Option<(&str, Tag)> {
+    let (shard, tag) = field.strip_prefix("in:")?.split_once(':')?;
+    Some((shard, tag.parse().ok()?))
+}
+
+/// A page's count: all that its records count, and what is on its way between them.
+///
+/// What left a shard under a tag is on its way as far as no record says that it arrived. A shard that arrived
+/// more than left has had its `out` cleaned up already, with nothing on its way.
+pub fn count<'a>(records: impl IntoIterator<Item = (&'a ShardName, &'a PageRecord)> + Clone) -> u64 {
+    let mut arrived: HashMap<(&str, Tag), u64> = HashMap::new();
+    for (_, record) in records.clone() {
+        for ((source, tag), visits) in &record.moved_in {
+            let sum = arrived.entry((source, *tag)).or_default();
+            *sum = sum.saturating_add(*visits);
+        }
+    }
+    let mut count = 0_u64;
+    for (shard, record) in records {
+        count = count.saturating_add(record.total);
+        for (tag, visits) in &record.moved_out {
+            let arrived = arrived.get(&(shard.as_str(), *tag)).copied().unwrap_or(0);
+            count = count.saturating_add(visits.saturating_sub(arrived));
+        }
+    }
+    count
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(fields: &[(&str, &str)]) -> PageRecord {
+        PageRecord::from_fields(fields.iter().copied()).unwrap()
+    }
+
+    fn counted(records: [&[(&str, &str)]; 2]) -> u64 {
+        let names = ["a", "b"].map(|name| name.parse::<ShardName>().unwrap());
+        let records = records.map(record);
+        count(names.iter().zip(&records))
+    }
+
+    #[test]
+    fn a_move_changes_the_count_at_none_of_its_steps() {
+        let steps: [[&[(&str, &str)]; 2]; 6] = [
+            [&[("total", "7")], &[("total", "3")]],
+            [&[("out:5", "7")], &[("total", "3")]],
+            [&[("out:5", "7")], &[("total", "10"), ("in:a:5", "7")]],
+            [&[("out:5", "7"), ("total", "2")], &[("total", "8"), ("in:a:5", "7")]],
+            [&[], &[("total", "10"), ("in:a:5", "7")]],
+            [&[], &[("total", "10")]],
+        ];
+        for step in steps {
+            assert_eq!(counted(step), 10, "{step:?}");
+        }
+    }
+
+    #[test]
+    fn tags_and_shards_are_kept_apart() {
+        // What came from `a` under tag 4 was cleaned up there; the 7 under tag 5 are still on their way.
+        assert_eq!(counted([&[("out:5", "7")], &[("total", "9"), ("in:a:4", "9"), ("in:c:5", "2")]]), 16);
+    }
+
+    #[test]
+    fn what_is_no_number_is_told_and_other_fields_are_left_alone() {
+        assert_eq!(record(&[("total", "1"), ("out:x", "?"), ("in:a", "?"), ("days", "?")]).total, 1);
+        for field in ["total", "out:5", "in:a:5"] {
+            let error = PageRecord::from_fields([(field, "-1")]).unwrap_err();
+            assert_eq!(error.to_string(), format!("the field {field} holds \"-1\", which is no number of visits"));
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! After a ring change: brings every page to the shard that owns it now, while visits come in and counts are read.
+//!
+//! 1. The ring is announced to all shards. From then on a read asks all of them, so nothing is taken before all know.
+//! 2. Each shard's misplaced pages are *taken*: out of their records and into moves that wait there, in one step.
+//! 3. A move is delivered, exactly once, when it has been on its shard for a minute in one run of the server: else a
+//!    crash could bring back what its owner counts already. It is deleted a minute after it was found on its owner.
+//! 4. When nothing is left to take and to deliver, the notes of what left are cleaned up (`out`), and a minute later
+//!    those of what came (`in`). Whichever is missing, a read takes nothing to be on its way (see `crate::record`).
+//! 5. When all shards are done and nothing has come late, the ring is settled: a read asks the owner only.
+//!
+//! How far each shard has got is kept in the shard, so that any run goes on where another one stopped, and two at
+//! once do no harm: what one does with old knowledge the shards refuse, or it changes nothing.
+
+mod moves;
+mod pass;
+mod report;
+#[cfg(test)]
+mod tests;
+
+pub use report::Rehome;
+
+use crate::clock::{Clock, Moment};
+use crate::ring::{Fingerprint, Ring};
+use crate::shard::ShardName;
+use crate::store::rehoming::{Pass, Rehoming, RingState, Stage};
+use crate::store::{ShardIndex, StoreError};
+use crate::timing::Timing;
+use futures_util::future::join_all;
+use report::Tally;
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::time::Duration;
+
+/// What the parts of a run share.
+struct Run<'a, S> {
+    store: &'a S,
+    ring: &'a Ring,
+    fingerprint: Fingerprint,
+    clock: &'a Clock,
+    timing: Timing,
+    started: Moment,
+    budget: Duration,
+    done: Mutex<Tally>,
+}
+
+/// One run: begins nothing after `budget`. An unsettled change needs several, over some minutes.
+pub async fn rehome<S: Rehoming>(store: &S, ring: &Ring, clock: &Clock, timing: Timing, budget: Duration) -> Rehome {
+    let (fingerprint, started) = (ring.fingerprint(), clock.now());
+    let run = Run { store, ring, fingerprint, clock, timing, started, budget, done: Mutex::default() };
+    run.deliver_moves().await;
+    let missing = run.change().await;
+    let states = run.states().await;
+    let done = *run.lock();
+    report::report(&run, done, states, missing)
+}
+
+impl<S: Rehoming> Run<'_, S> {
+    /// Moves all shards on, as far as they get in this run. Returns the shards that are missing for that.
+    async fn change(&self) -> Vec<ShardName> {
+        let Some(states) = self.states().await else { return Vec::new() };
+        let missing = self.missing(&states);
+        if !missing.is_empty() || states.iter().all(|state| self.is_settled(state)) {
+            return missing;
+        }
+        if !self.announce(&states).await {
+            return missing;
+        }
+        loop {
+            join_all((0..self.ring.len()).map(|shard| self.pass(shard))).await;
+            let Some(states) = self.states().await else { break };
+            if self.is_over() || !self.turn(&states).await {
+                break;
+            }
+        }
+        missing
+    }
+
+    /// What every shard knows, or nothing if one does not answer.
+    async fn states(&self) -> Option<Vec<RingState>> {
+        let states = join_all((0..self.ring.len()).map(|shard| self.store.ring_state(shard))).await;
+        states.into_iter().map(|state| self.answer(state)).collect::<Vec<_>>().into_iter().collect()
+    }
+
+    /// Shards that may hold something, and that the ring does not name.
+    fn missing(&self, states: &[RingState]) -> Vec<ShardName> {
+        let members: BTreeSet<&ShardName> = states.iter().flat_map(|state| &state.members).collect();
+        members.into_iter().filter(|member| !self.ring.shards().contains(member)).cloned().collect()
+    }
+
+    fn is_settled(&self, state: &RingState) -> bool {
+        let on_time = state.pass.is_some_and(|pass| pass.late == state.late);
+        state.ring == Some(self.fingerprint) && !state.moving && on_time
+    }
+
+    /// Has all shards know of the ring. Whether they do.
+    async fn announce(&self, states: &[RingState]) -> bool {
+        let known = |state: &RingState| state.ring == Some(self.fingerprint) && state.moving;
+        if states.iter().all(known) {
+            return true;
+        }
+        tracing::info!(ring = %self.fingerprint, "pages are brought to their places under this ring");
+        let mut members: BTreeSet<ShardName> = states.iter().flat_map(|state| state.members.clone()).collect();
+        members.extend(self.ring.shards().iter().cloned());
+        let members: Vec<ShardName> = members.into_iter().collect();
+        let announced = (0..self.ring.len()).map(|shard| self.store.announce(shard, self.fingerprint, &members));
+        let announced = join_all(announced).await;
+        announced.into_iter().filter(|answer| self.answer(answer.clone()).is_none()).count() == 0
+    }
+
+    /// The steps that depend on more than one shard. Whether any was made, or a shard must begin its pass anew.
+    async fn turn(&self, states: &[RingState]) -> bool {
+        let Some(passes) = states.iter().map(|state| state.pass).collect::<Option<Vec<Pass>>>() else { return false };
+        if states.iter().zip(&passes).any(|(state, pass)| state.late != pass.late) {
+            return true;
+        }
+        let over = |pass: &Pass| matches!(pass.stage, Stage::Cleaned { .. } | Stage::In { .. } | Stage::Done { .. });
+        if !passes.iter().all(over) {
+            return self.wait_again(states, &passes).await;
+        }
+        if passes.iter().all(|pass| matches!(pass.stage, Stage::Done { .. })) {
+            self.settle(&passes).await;
+            return false;
+        }
+        self.begin_in(states, &passes).await
+    }
+
+    /// A shard has taken pages once more: notes of what came may be left when the others have cleaned theirs up.
+    async fn wait_again(&self, states: &[RingState], passes: &[Pass]) -> bool {
+        for (shard, (state, pass)) in states.iter().zip(passes).enumerate() {
+            if matches!(pass.stage, Stage::In { .. } | Stage::Done { .. }) {
+                let waits = Stage::Cleaned { at: state.now, run: state.incarnation };
+                self.advance(shard, *pass, pass.at(waits)).await;
+            }
+        }
+        false
+    }
+
+    /// Once no `out` can come back with a crash, the `in`s go. Whether that, or cleaning once more, has begun.
+    async fn begin_in(&self, states: &[RingState], passes: &[Pass]) -> bool {
+        let lasting = states.iter().all(|state| self.out_is_gone(state));
+        let mut begun = false;
+        for (shard, (state, pass)) in states.iter().zip(passes).enumerate() {
+            let next = match pass.stage {
+                Stage::Cleaned { run, .. } if state.tag.is_some() && run != state.incarnation => Stage::Out { cursor: 0 },
+                Stage::Cleaned { .. } if lasting => Stage::In { cursor: 0, kept: 0 },
+                _ => continue,
+            };
+            begun |= self.advance(shard, *pass, pass.at(next)).await;
+        }
+        begun
+    }
+
+    /// Whether no note of what left the shard before its present tag can come back: none was ever made, or they have
+    /// been gone for a minute in one run of the server.
+    fn out_is_gone(&self, state: &RingState) -> bool {
+        let Some(pass) = state.pass.filter(|_| state.tag.is_some()) else { return true };
+        match pass.stage {
+            Stage::Cleaned { at, run } => {
+                let age = Duration::from_millis(state.now.saturating_sub(at));
+                run == state.incarnation && age >= self.timing.delivered_kept
+            }
+            // A shard gets there only when that was so of all.
+            Stage::In { .. } | Stage::Done { .. } => true,
+            Stage::Take { .. } | Stage::Taken | Stage::Out { .. } => false,
+        }
+    }
+
+    async fn settle(&self, passes: &[Pass]) {
+        let Some(members) = self.holders(passes).await else { return };
+        for (shard, pass) in passes.iter().enumerate() {
+            self.answer(self.store.settle(shard, self.fingerprint, *pass, &members).await);
+        }
+    }
+
+    /// The shards that may hold something once all is done: all but the draining ones that are empty.
+    async fn holders(&self, passes: &[Pass]) -> Option<Vec<ShardName>> {
+        let parked = join_all((0..self.ring.len()).map(|shard| self.store.parked_owners(shard))).await;
+        let parked: Vec<_> = parked.into_iter().map(|owners| self.answer(owners)).collect::<Option<_>>()?;
+        let holds = |shard: ShardIndex| {
+            let name = self.ring.name(shard).as_str();
+            let kept = matches!(passes[shard].stage, Stage::Done { kept } if kept > 0);
+            kept || !parked[shard].is_empty() || parked.iter().flatten().any(|(owner, _)| owner == name)
+        };
+        let mut members = Vec::new();
+        for (shard, name) in self.ring.shards().iter().enumerate() {
+            if !self.ring.is_draining(shard) || holds(shard) {
+                members.push(name.clone());
+            } else {
+                tracing::info!(shard = name.as_str(), "the draining shard is empty and may be removed");
+            }
+        }
+        Some(members)
+    }
+
+    async fn advance(&self, shard: ShardIndex, from: Pass, to: Pass) -> bool {
+        self.answer(self.store.advance(shard, self.fingerprint, from, to).await).unwrap_or(false)
+    }
+
+    fn is_over(&self) -> bool {
+        self.clock.now().since(self.started) >= self.budget
+    }
+
+    /// The answer, or nothing for an error, which is counted and logged.
+    fn answer<T>(&self, answer: Result<T, StoreError>) -> Option<T> {
+        answer
+            .inspect_err(|error| {
+                self.lock().calls_failed += 1;
+                tracing::warn!(%error, "re-homing: a call failed");
+            })
+            .ok()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Tally> {
+        self.done.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

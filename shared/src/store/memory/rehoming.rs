@@ -1,0 +1,359 @@
+//! What a shard in memory knows of the ring, and its pages on their way.
+
+use super::MemoryStore;
+use super::shard::Data;
+use crate::applied::AppliedSet;
+use crate::batch::{BatchId, Sequence};
+use crate::clock::Moment;
+use crate::page::PageId;
+use crate::record::{PageRecord, Tag};
+use crate::ring::Fingerprint;
+use crate::shard::ShardName;
+use crate::store::pages::{BadRecord, PageSlice, Pages};
+use crate::store::parking::{Mark, Unreadable};
+use crate::store::rehoming::{
+    Cleaned, Cleaning, Landed, Landing, Move, MoveMarks, Moves, Pass, Rehoming, RingState, Stage, Take, Taken,
+};
+use crate::store::{Incarnation, Reading, ShardIndex, StoreError, Traces};
+use std::collections::BTreeMap;
+use xxhash_rust::xxh3::xxh3_64;
+
+/// Pages in a slice: few, so that tests meet several slices.
+const SLICE: usize = 2;
+
+#[derive(Clone, Debug)]
+struct OnItsWay {
+    content: Move,
+    seen: Option<(Moment, Incarnation)>,
+    arrived: Option<(Moment, Incarnation)>,
+}
+
+/// The shard's record, and what was taken from it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct RingData {
+    ring: Option<Fingerprint>,
+    moving: bool,
+    members: Vec<ShardName>,
+    late: u64,
+    pass: Option<Pass>,
+    tag: Option<Tag>,
+    moves: BTreeMap<(ShardName, BatchId), OnItsWay>,
+}
+
+impl RingData {
+    pub(super) fn note_late(&mut self, ring: Option<Fingerprint>) {
+        self.late += u64::from(self.ring.is_some() && self.ring != ring);
+    }
+
+    pub(super) fn settled(&mut self, ring: Fingerprint, members: &[ShardName]) {
+        let pass = Some(Pass::begin(0).at(Stage::Done { kept: 0 }));
+        *self = Self { ring: Some(ring), members: members.to_vec(), pass, ..Self::default() };
+    }
+
+    pub(super) fn moves(&self) -> usize {
+        self.moves.len()
+    }
+
+    fn announce(&mut self, ring: Fingerprint, members: &[ShardName]) {
+        self.members = members.to_vec();
+        if self.ring != Some(ring) || !self.moving {
+            (self.ring, self.moving) = (Some(ring), true);
+            self.pass = Some(Pass::begin(self.late));
+        }
+    }
+
+    fn advance(&mut self, ring: Fingerprint, from: Pass, to: Pass, now: u64) -> bool {
+        let known = self.ring == Some(ring) && self.moving && self.pass == Some(from) && self.late == to.late;
+        let renews = matches!((from.stage, to.stage), (Stage::Taken, Stage::Out { .. }));
+        if !known || (renews && !self.moves.is_empty()) {
+            return false;
+        }
+        if renews {
+            self.tag = Some(now.max(self.tag.map_or(0, |tag| tag + 1)));
+        }
+        self.pass = Some(to);
+        true
+    }
+
+    fn settle(&mut self, ring: Fingerprint, from: Pass, members: &[ShardName]) -> bool {
+        let settles = self.advance(ring, from, from, 0);
+        if settles {
+            self.moving = false;
+            self.members = members.to_vec();
+        }
+        settles
+    }
+
+    fn state(&self, now: u64, incarnation: Incarnation) -> RingState {
+        let Self { ring, moving, members, late, pass, tag, .. } = self.clone();
+        RingState { ring, moving, members, late, pass, tag, now, incarnation }
+    }
+
+    fn of<'a>(&'a self, owner: &'a ShardName) -> impl Iterator<Item = (BatchId, &'a OnItsWay)> {
+        self.moves.iter().filter(move |((to, _), _)| to == owner).map(|((_, id), on_its_way)| (*id, on_its_way))
+    }
+}
+
+/// A clock's time as Redis would tell it.
+fn millis(now: Moment) -> u64 {
+    now.epoch_millis()
+}
+
+fn mark(noted: Option<(Moment, Incarnation)>, now: Moment) -> Option<Mark> {
+    noted.map(|(at, owner)| Mark { at: millis(at), owner, age: now.since(at) })
+}
+
+impl Data {
+    pub(super) fn read(&self, page: &PageId) -> Reading {
+        let total = self.records.get(page).map_or(0, |record| record.total);
+        Reading { total, settled: self.ring.ring.filter(|_| !self.ring.moving) }
+    }
+
+    pub(super) fn traces(&self, page: &PageId) -> Traces {
+        let record = self.records.get(page).cloned().unwrap_or_default();
+        Traces { record, members: self.ring.members.clone() }
+    }
+
+    /// A slice of the pages in the order of their hashes, which are its cursors: a page that goes moves no other.
+    fn slice(&self, cursor: u64) -> PageSlice {
+        let hashed = |page: &PageId| (xxh3_64(page.as_str().as_bytes()), page.clone());
+        let mut rest: Vec<_> = self.records.keys().map(hashed).filter(|(hash, _)| *hash > cursor).collect();
+        rest.sort();
+        let next = rest.get(SLICE).map_or(0, |_| rest[SLICE - 1].0);
+        let pages = rest.into_iter().take(SLICE).map(|(_, page)| page).collect();
+        PageSlice { pages, unreadable: Vec::new(), next }
+    }
+
+    fn take(&mut self, take: &Take, now: Moment, incarnation: Incarnation) -> Taken {
+        let taking = matches!(self.ring.pass, Some(Pass { stage: Stage::Take { .. }, .. }));
+        if self.ring.ring != Some(take.ring) || !self.ring.moving || !taking {
+            return Taken::Superseded;
+        }
+        let tag = *self.ring.tag.get_or_insert(millis(now));
+        let (mut pages, mut visits) = (Vec::new(), 0);
+        for page in &take.pages {
+            let Some(record) = self.records.get_mut(page).filter(|record| record.total > 0) else { continue };
+            let total = std::mem::take(&mut record.total);
+            *record.moved_out.entry(tag).or_default() += total;
+            pages.push((page.clone(), vec![("total".to_owned(), total)]));
+            visits += total;
+        }
+        let count = pages.len() as u64;
+        if count > 0 {
+            let id = BatchId { writer: take.writer, sequence: Sequence::FIRST };
+            let on_its_way =
+                OnItsWay { content: Move { id, tag, pages }, seen: Some((now, incarnation)), arrived: None };
+            self.ring.moves.insert((take.owner.clone(), id), on_its_way);
+        }
+        Taken::Moved { pages: count, visits, rejected: Vec::new() }
+    }
+
+    fn land(&mut self, landing: &Landing<'_>, incarnation: Incarnation) -> Landed {
+        let Move { id, tag, pages } = landing.content;
+        if self.applied.contains_key(&id.writer) {
+            return Landed { fresh: false, rejected: Vec::new(), incarnation };
+        }
+        self.applied.insert(id.writer, AppliedSet { floor: 1, ..AppliedSet::default() });
+        for (page, fields) in pages {
+            let record = self.records.entry(page.clone()).or_default();
+            for (_, amount) in fields.iter().filter(|(field, _)| field == "total") {
+                record.total += amount;
+                *record.moved_in.entry((landing.source.to_string(), *tag)).or_default() += amount;
+            }
+        }
+        self.ring.note_late(landing.ring);
+        Landed { fresh: true, rejected: Vec::new(), incarnation }
+    }
+
+    fn clean(&mut self, cursor: u64, cleaning: &Cleaning) -> Cleaned {
+        let PageSlice { pages, next, .. } = self.slice(cursor);
+        let mut kept = 0;
+        for page in pages {
+            let Some(record) = self.records.get_mut(&page) else { continue };
+            match cleaning {
+                Cleaning::Out { before } => record.moved_out.retain(|tag, _| tag >= before),
+                Cleaning::In { before } => record.moved_in.retain(|(shard, tag), _| {
+                    !before.iter().any(|(from, before)| from.as_str() == shard && tag < before)
+                }),
+            }
+            if *record == PageRecord::default() {
+                self.records.remove(&page);
+            } else {
+                kept += 1;
+            }
+        }
+        Cleaned { next, kept }
+    }
+}
+
+impl Pages for MemoryStore {
+    async fn scan(&self, shard: ShardIndex, cursor: u64) -> Result<PageSlice, StoreError> {
+        self.call(shard, |shard| shard.data.slice(cursor)).await
+    }
+
+    async fn records(
+        &self,
+        shard: ShardIndex,
+        pages: &[PageId],
+    ) -> Result<Vec<Result<PageRecord, BadRecord>>, StoreError> {
+        let record = |data: &Data, page| Ok(data.records.get(page).cloned().unwrap_or_default());
+        self.call(shard, |shard| pages.iter().map(|page| record(&shard.data, page)).collect()).await
+    }
+}
+
+impl Rehoming for MemoryStore {
+    async fn ring_state(&self, shard: ShardIndex) -> Result<RingState, StoreError> {
+        let now = millis(self.clock.now());
+        self.call(shard, |shard| shard.data.ring.state(now, shard.incarnation())).await
+    }
+
+    async fn announce(&self, shard: ShardIndex, ring: Fingerprint, members: &[ShardName]) -> Result<(), StoreError> {
+        self.call(shard, |shard| shard.data.ring.announce(ring, members)).await
+    }
+
+    async fn advance(&self, shard: ShardIndex, ring: Fingerprint, from: Pass, to: Pass) -> Result<bool, StoreError> {
+        let now = millis(self.clock.now());
+        self.call(shard, |shard| shard.data.ring.advance(ring, from, to, now)).await
+    }
+
+    async fn settle(
+        &self,
+        shard: ShardIndex,
+        ring: Fingerprint,
+        from: Pass,
+        members: &[ShardName],
+    ) -> Result<bool, StoreError> {
+        self.call(shard, |shard| shard.data.ring.settle(ring, from, members)).await
+    }
+
+    async fn take(&self, shard: ShardIndex, take: &Take) -> Result<Taken, StoreError> {
+        let now = self.clock.now();
+        self.call(shard, |shard| {
+            let incarnation = shard.incarnation();
+            shard.data.take(take, now, incarnation)
+        })
+        .await
+    }
+
+    async fn moving_owners(&self, shard: ShardIndex) -> Result<Vec<(String, u64)>, StoreError> {
+        let owners = |data: &Data| {
+            let mut owners = BTreeMap::<String, u64>::new();
+            for (owner, _) in data.ring.moves.keys() {
+                *owners.entry(owner.to_string()).or_default() += 1;
+            }
+            owners.into_iter().collect()
+        };
+        self.call(shard, |shard| owners(&shard.data)).await
+    }
+
+    async fn move_marks(
+        &self,
+        shard: ShardIndex,
+        owner: &ShardName,
+    ) -> Result<(Vec<MoveMarks>, Incarnation), StoreError> {
+        let now = self.clock.now();
+        self.call(shard, |shard| {
+            let marks = shard.data.ring.of(owner).map(|(id, on_its_way)| MoveMarks {
+                id,
+                seen: mark(on_its_way.seen, now),
+                arrived: mark(on_its_way.arrived, now),
+            });
+            (marks.collect(), shard.incarnation())
+        })
+        .await
+    }
+
+    async fn moves(&self, shard: ShardIndex, owner: &ShardName, ids: &[BatchId]) -> Result<Moves, StoreError> {
+        self.call(shard, |shard| {
+            let asked = shard.data.ring.of(owner).filter(|(id, _)| ids.contains(id));
+            Moves { moves: asked.map(|(_, on_its_way)| on_its_way.content.clone()).collect(), unreadable: Vec::new() }
+        })
+        .await
+    }
+
+    async fn mark_seen(
+        &self,
+        shard: ShardIndex,
+        owner: &ShardName,
+        moves: &[(BatchId, Incarnation)],
+    ) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        self.note(shard, owner, moves, |on_its_way, run| on_its_way.seen = Some((now, run))).await
+    }
+
+    async fn mark_arrived(
+        &self,
+        shard: ShardIndex,
+        owner: &ShardName,
+        moves: &[(BatchId, Incarnation)],
+    ) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        self.note(shard, owner, moves, |on_its_way, run| on_its_way.arrived = Some((now, run))).await
+    }
+
+    async fn remove_moves(
+        &self,
+        shard: ShardIndex,
+        owner: &ShardName,
+        moves: &[(BatchId, Mark)],
+    ) -> Result<usize, StoreError> {
+        self.call(shard, |shard| {
+            let before = shard.data.ring.moves.len();
+            shard.data.ring.moves.retain(|(to, id), on_its_way| {
+                let bears = |mark: &Mark| on_its_way.arrived.is_some_and(|(at, run)| (millis(at), run) == (mark.at, mark.owner));
+                to != owner || !moves.iter().any(|(removed, mark)| removed == id && bears(mark))
+            });
+            before - shard.data.ring.moves.len()
+        })
+        .await
+    }
+
+    async fn set_moves_aside(
+        &self,
+        shard: ShardIndex,
+        _owner: &ShardName,
+        _moves: &[Unreadable],
+    ) -> Result<usize, StoreError> {
+        // Nothing in memory is damaged.
+        self.call(shard, |_| 0).await
+    }
+
+    async fn arrived(&self, shard: ShardIndex, moves: &[BatchId]) -> Result<(Vec<bool>, Incarnation), StoreError> {
+        self.call(shard, |shard| {
+            let has = |id: &BatchId| shard.data.applied.contains_key(&id.writer);
+            (moves.iter().map(has).collect(), shard.incarnation())
+        })
+        .await
+    }
+
+    async fn land(&self, shard: ShardIndex, landing: &Landing<'_>) -> Result<Landed, StoreError> {
+        self.call(shard, |shard| {
+            let incarnation = shard.incarnation();
+            shard.data.land(landing, incarnation)
+        })
+        .await
+    }
+
+    async fn clean(&self, shard: ShardIndex, cursor: u64, cleaning: &Cleaning) -> Result<Cleaned, StoreError> {
+        self.call(shard, |shard| shard.data.clean(cursor, cleaning)).await
+    }
+}
+
+impl MemoryStore {
+    async fn note(
+        &self,
+        shard: ShardIndex,
+        owner: &ShardName,
+        moves: &[(BatchId, Incarnation)],
+        write: impl Fn(&mut OnItsWay, Incarnation),
+    ) -> Result<(), StoreError> {
+        self.call(shard, |shard| {
+            for (id, run) in moves {
+                if let Some(on_its_way) = shard.data.ring.moves.get_mut(&(owner.clone(), *id)) {
+                    write(on_its_way, *run);
+                }
+            }
+        })
+        .await
+    }
+}

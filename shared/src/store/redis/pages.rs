@@ -1,0 +1,113 @@
+//! Pages and their records in Redis.
+
+use super::{RedisStore, Shard};
+use crate::page::PageId;
+use crate::record::PageRecord;
+use crate::shard::ShardName;
+use crate::store::pages::{BadRecord, PageSlice, Pages};
+use crate::store::{Reading, ShardIndex, StoreError, Traces};
+use futures_util::future::join_all;
+use redis::aio::MultiplexedConnection;
+use redis::{AsyncCommands, FromRedisValue, RedisResult};
+use std::collections::HashMap;
+
+/// Keys that Redis looks at for one slice. A thousand take it about a third of a millisecond.
+const SCANNED: usize = 1_000;
+
+/// The fields of a record as they are.
+type Fields = HashMap<String, String>;
+
+impl RedisStore {
+    /// A page's total, and whether the shard's ring is settled, in one round trip.
+    pub(super) async fn read_page(&self, shard: &Shard, page: &PageId) -> Result<Reading, StoreError> {
+        let key = shard.keys.page(page);
+        let call = |mut redis: MultiplexedConnection| {
+            let mut pipeline = redis::pipe();
+            pipeline.hget(&key, "total").hmget(shard.keys.shard(), &["ring", "moving"]);
+            async move { pipeline.query_async(&mut redis).await }
+        };
+        let (total, ring): (Option<String>, [Option<String>; 2]) = self.with_shard(shard, call).await?;
+        // The connection is good, and so are the other pages.
+        let no_count = |_| shard.refused(&format!("{key} holds a total that is no count"));
+        let total = total.map_or(Ok(0), |total| total.parse().map_err(no_count))?;
+        let settled = match ring {
+            [Some(ring), None] => ring.parse().ok(),
+            _ => None,
+        };
+        Ok(Reading { total, settled })
+    }
+
+    pub(super) async fn page_traces(&self, shard: &Shard, page: &PageId) -> Result<Traces, StoreError> {
+        let key = shard.keys.page(page);
+        let call = |mut redis: MultiplexedConnection| {
+            let mut pipeline = redis::pipe();
+            pipeline.hgetall(&key).hget(shard.keys.shard(), "members");
+            async move { pipeline.query_async(&mut redis).await }
+        };
+        let (fields, members): (Fields, Option<String>) = self.with_shard(shard, call).await?;
+        let record = record(&fields).map_err(|error| shard.refused(&format!("{key}: {error}")))?;
+        Ok(Traces { record, members: names(members.as_deref().unwrap_or_default()) })
+    }
+}
+
+fn record(fields: &Fields) -> Result<PageRecord, BadRecord> {
+    let fields = fields.iter().map(|(field, value)| (field.as_str(), value.as_str()));
+    PageRecord::from_fields(fields).map_err(BadRecord::from)
+}
+
+/// The names of a list with commas.
+pub(super) fn names(list: &str) -> Vec<ShardName> {
+    list.split(',').filter_map(|name| name.parse().ok()).collect()
+}
+
+impl Pages for RedisStore {
+    async fn scan(&self, shard: ShardIndex, cursor: u64) -> Result<PageSlice, StoreError> {
+        let shard = &self.shards[shard];
+        let prefix = shard.keys.page_prefix();
+        // No character of a shard's name or a namespace has a meaning in a pattern.
+        let pattern = format!("{prefix}*");
+        let call = |mut redis: MultiplexedConnection| {
+            let mut scan = redis::cmd("SCAN");
+            scan.arg(cursor).arg("MATCH").arg(&pattern).arg("COUNT").arg(SCANNED);
+            async move { scan.query_async(&mut redis).await }
+        };
+        let (next, keys): (u64, Vec<Vec<u8>>) = self.with_shard(shard, call).await?;
+        let mut slice = PageSlice { next, ..PageSlice::default() };
+        for key in keys {
+            let id = key.get(prefix.len()..).and_then(|id| std::str::from_utf8(id).ok());
+            match id.and_then(|id| PageId::from_decoded(id).ok()) {
+                Some(page) => slice.pages.push(page),
+                None => slice.unreadable.push(key),
+            }
+        }
+        Ok(slice)
+    }
+
+    async fn records(
+        &self,
+        shard: ShardIndex,
+        pages: &[PageId],
+    ) -> Result<Vec<Result<PageRecord, BadRecord>>, StoreError> {
+        let shard = &self.shards[shard];
+        let call = |redis: MultiplexedConnection| async move {
+            // Sent together; one that is refused spoils none of the others.
+            let reads = pages.iter().map(|page| {
+                let (mut redis, key) = (redis.clone(), shard.keys.page(page));
+                async move {
+                    let answer: RedisResult<redis::Value> = redis.hgetall(key).await;
+                    match answer {
+                        Err(error) if super::is_server_answer(&error) => Ok(Err(error.to_string())),
+                        answer => answer.map(Ok),
+                    }
+                }
+            });
+            join_all(reads).await.into_iter().collect::<RedisResult<Vec<_>>>()
+        };
+        let read = |answer: Result<redis::Value, String>| {
+            let unreadable = |error: redis::ParsingError| BadRecord::Unreadable(error.to_string());
+            let fields = Fields::from_redis_value(answer.map_err(BadRecord::Unreadable)?).map_err(unreadable)?;
+            record(&fields)
+        };
+        Ok(self.with_shard(shard, call).await?.into_iter().map(read).collect())
+    }
+}
