@@ -128,11 +128,19 @@ impl<S: Store> CountCache<S> {
             return Err(Unavailable { retry_after });
         }
         let traces = join_all((0..self.ring.len()).map(|shard| self.store.traces(shard, page))).await;
-        let traces = traces.into_iter().enumerate().map(|(shard, traces)| traces.map_err(|error| self.note_failure(shard, &error)));
+        let traces = traces
+            .into_iter()
+            .enumerate()
+            .map(|(shard, traces)| traces.map_err(|error| self.note_failure(shard, &error)));
         let traces = traces.collect::<Result<Vec<_>, _>>()?;
-        if let Some(missing) = traces.iter().flat_map(|traces| &traces.members).find(|name| !self.ring.shards().contains(name)) {
+        if let Some(missing) =
+            traces.iter().flat_map(|traces| &traces.members).find(|name| !self.ring.shards().contains(name))
+        {
             let shard = missing.as_str();
-            tracing::error!(shard, "REDIS_ENDPOINTS does not name a shard that may still hold counts: list it with ;weight=0");
+            tracing::error!(
+                shard,
+                "REDIS_ENDPOINTS does not name a shard that may still hold counts: list it with ;weight=0"
+            );
             return Err(Unavailable { retry_after: PAUSE_AFTER_FAILURE });
         }
         Ok(record::count(self.ring.shards().iter().zip(traces.iter().map(|traces| &traces.record))))

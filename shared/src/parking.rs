@@ -48,7 +48,8 @@ struct Run<'a, S> {
 /// Delivers once. Begins nothing after `budget`.
 pub async fn deliver<S: Parking>(store: &S, ring: &Ring, clock: &Clock, timing: Timing, budget: Duration) -> Delivery {
     let started = clock.now();
-    let mut run = Run { store, ring, fingerprint: ring.fingerprint(), timing, down: HashSet::new(), done: Delivery::default() };
+    let mut run =
+        Run { store, ring, fingerprint: ring.fingerprint(), timing, down: HashSet::new(), done: Delivery::default() };
     let lists = join_all((0..ring.len()).map(|shard| store.parked_owners(shard))).await;
     let mut waiting = HashSet::new();
     for (shard, owners) in lists.into_iter().enumerate() {

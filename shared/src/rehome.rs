@@ -93,10 +93,13 @@ impl<S: Rehoming> Run<'_, S> {
         state.ring == Some(self.fingerprint) && !state.moving && on_time
     }
 
+    fn is_moving(&self, state: &RingState) -> bool {
+        state.ring == Some(self.fingerprint) && state.moving
+    }
+
     /// Has all shards know of the ring. Whether they do.
     async fn announce(&self, states: &[RingState]) -> bool {
-        let known = |state: &RingState| state.ring == Some(self.fingerprint) && state.moving;
-        if states.iter().all(known) {
+        if states.iter().all(|state| self.is_moving(state)) {
             return true;
         }
         tracing::info!(ring = %self.fingerprint, "pages are brought to their places under this ring");
@@ -111,6 +114,10 @@ impl<S: Rehoming> Run<'_, S> {
     /// The steps that depend on more than one shard. Whether any was made, or a shard must begin its pass anew.
     async fn turn(&self, states: &[RingState]) -> bool {
         let Some(passes) = states.iter().map(|state| state.pass).collect::<Option<Vec<Pass>>>() else { return false };
+        if !states.iter().all(|state| self.is_moving(state)) {
+            // Another run has settled it, or puts another ring in force.
+            return false;
+        }
         if states.iter().zip(&passes).any(|(state, pass)| state.late != pass.late) {
             return true;
         }
@@ -142,7 +149,9 @@ impl<S: Rehoming> Run<'_, S> {
         let mut begun = false;
         for (shard, (state, pass)) in states.iter().zip(passes).enumerate() {
             let next = match pass.stage {
-                Stage::Cleaned { run, .. } if state.tag.is_some() && run != state.incarnation => Stage::Out { cursor: 0 },
+                Stage::Cleaned { run, .. } if state.tag.is_some() && run != state.incarnation => {
+                    Stage::Out { cursor: 0 }
+                }
                 Stage::Cleaned { .. } if lasting => Stage::In { cursor: 0, kept: 0 },
                 _ => continue,
             };

@@ -1,4 +1,4 @@
-//! Maps a schedule's event to a delivery and a sweep, and what they did to the answer.
+//! Maps a schedule's event to a delivery, some steps of re-homing and a sweep, and what they did to the answer.
 
 use lambda_runtime::Error;
 use serde::Serialize;
@@ -7,8 +7,9 @@ use std::time::Duration;
 use visits_core::clock::{Clock, Moment};
 use visits_core::config::Config;
 use visits_core::parking::{self, Delivery};
+use visits_core::rehome::{self, Rehome};
 use visits_core::ring::Ring;
-use visits_core::store::parking::Parking;
+use visits_core::store::rehoming::Rehoming;
 use visits_core::sweep::{self, Environments, Settings, Summary};
 use visits_core::timing::Timing;
 
@@ -21,13 +22,18 @@ const LONGEST: Duration = Duration::from_secs(30);
 /// Longest time in which deliveries are begun, so that a backlog leaves the sweep its share.
 const LONGEST_DELIVERY: Duration = Duration::from_secs(10);
 
+/// Longest time in which steps of re-homing are begun.
+const LONGEST_REHOMING: Duration = Duration::from_secs(10);
+
 /// What a run did: the answer, and a line in the log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Report {
     #[serde(flatten)]
     sweep: Summary,
     #[serde(flatten)]
     delivery: Delivery,
+    #[serde(flatten)]
+    rehome: Rehome,
 }
 
 pub(crate) struct Handler<S, E> {
@@ -40,7 +46,7 @@ pub(crate) struct Handler<S, E> {
     timing: Timing,
 }
 
-impl<S: Parking, E: Environments> Handler<S, E> {
+impl<S: Rehoming, E: Environments> Handler<S, E> {
     pub(crate) fn new(store: S, environments: E, config: &Config, clock: Clock) -> Self {
         Self {
             store,
@@ -53,7 +59,7 @@ impl<S: Parking, E: Environments> Handler<S, E> {
         }
     }
 
-    /// Delivers parked batches, then sweeps: for a schedule's event the writers that have been idle for an
+    /// Delivers parked batches, brings pages to their owners, then sweeps: for a schedule's event the writers that have been idle for an
     /// interval, for an empty one, which somebody sends by hand, all. `deadline`: milliseconds since the Unix
     /// epoch; one that is long past is the local emulator's, and means none.
     pub(crate) async fn handle(&self, event: &Value, deadline: u64) -> Result<Report, Error> {
@@ -61,12 +67,15 @@ impl<S: Parking, E: Environments> Handler<S, E> {
         let started = self.clock.now();
         let budget = time_left(started, deadline).min(LONGEST_DELIVERY);
         let delivery = parking::deliver(&self.store, &self.ring, &self.clock, self.timing, budget).await;
+        let budget = time_left(self.clock.now(), deadline).min(LONGEST_REHOMING);
+        let rehome = rehome::rehome(&self.store, &self.ring, &self.clock, self.timing, budget).await;
         let settings =
             Settings { interval, concurrency: self.concurrency, budget: time_left(self.clock.now(), deadline) };
         let sweep = sweep::sweep(&self.store, &self.ring, &self.environments, &self.clock, settings).await;
-        let report = Report { sweep, delivery };
+        let report = Report { sweep, delivery, rehome };
         log(&report, self.clock.now().since(started));
-        Ok(report)
+        // Last, so that what can be done is done: whoever runs it must hear of it.
+        report.rehome.refusal().map_or(Ok(report), |refusal| Err(refusal.into()))
     }
 }
 
@@ -111,6 +120,20 @@ fn log(report: &Report, took: Duration) {
         calls_failed,
         micros = took.as_micros(),
         "delivered and swept"
+    );
+    let Rehome { ring_settled, pages_scanned, pages_taken, pages_delivered, moves_waiting, .. } = report.rehome;
+    let Rehome { moves_removed, moves_set_aside, records_rejected, rehoming_calls_failed, .. } = report.rehome;
+    tracing::info!(
+        ring_settled,
+        pages_scanned,
+        pages_taken,
+        pages_delivered,
+        moves_waiting,
+        moves_removed,
+        moves_set_aside,
+        records_rejected,
+        rehoming_calls_failed,
+        "re-homed"
     );
 }
 

@@ -145,8 +145,13 @@ async fn two_deliverers_and_the_writer_bring_a_batch_once() {
     }
     let writers = (0..30).map(|writer| {
         let batches = vec![batch(1, 1, &world)];
-        let call =
-            Apply { writer: WriterId::from_u128(writer), base: Sequence::FIRST, batches, standing: Standing::Active, ring: None };
+        let call = Apply {
+            writer: WriterId::from_u128(writer),
+            base: Sequence::FIRST,
+            batches,
+            standing: Standing::Active,
+            ring: None,
+        };
         let store = &world.store;
         async move { store.apply(OWNER, &call).await }
     });

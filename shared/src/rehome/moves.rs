@@ -134,8 +134,7 @@ impl<S: Rehoming> Run<'_, S> {
 
     async fn land_one(&self, way: Way<'_>, content: &Move) -> Option<(BatchId, Incarnation)> {
         let here = content.pages.iter().all(|(page, _)| self.ring.owner(page.as_str()) == way.to);
-        let landing =
-            Landing { source: self.ring.name(way.from), content, ring: here.then_some(self.fingerprint) };
+        let landing = Landing { source: self.ring.name(way.from), content, ring: here.then_some(self.fingerprint) };
         let landed = self.answer(self.store.land(way.to, &landing).await)?;
         let mut done = self.lock();
         if landed.fresh {

@@ -14,7 +14,7 @@ impl<S: Rehoming> Run<'_, S> {
     pub(super) async fn pass(&self, shard: ShardIndex) {
         while !self.is_over() {
             let Some(state) = self.answer(self.store.ring_state(shard).await) else { return };
-            let Some(pass) = state.pass.filter(|_| state.ring == Some(self.fingerprint) && state.moving) else { return };
+            let Some(pass) = state.pass.filter(|_| self.is_moving(&state)) else { return };
             if !self.step(shard, &state, pass).await {
                 return;
             }
@@ -90,7 +90,12 @@ impl<S: Rehoming> Run<'_, S> {
             for pages in pages.chunks(MAX_BATCH_PAGES) {
                 match WriterId::random() {
                     Ok(writer) => {
-                        takes.push(Take { ring: self.fingerprint, owner: owner.clone(), pages: pages.to_vec(), writer });
+                        takes.push(Take {
+                            ring: self.fingerprint,
+                            owner: owner.clone(),
+                            pages: pages.to_vec(),
+                            writer,
+                        });
                     }
                     Err(error) => tracing::error!(%error, "no move can be made"),
                 }

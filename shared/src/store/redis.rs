@@ -12,7 +12,9 @@ mod script;
 mod shard;
 mod tls;
 
-use super::{Applied, Apply, Incarnation, Reading, ShardIndex, Store, StoreError, TIDY_AT_ONCE, Traces, WRITERS_AT_ONCE};
+use super::{
+    Applied, Apply, Incarnation, Reading, ShardIndex, Store, StoreError, TIDY_AT_ONCE, Traces, WRITERS_AT_ONCE,
+};
 use crate::batch::WriterId;
 use crate::config::Config;
 use crate::page::PageId;
@@ -22,9 +24,9 @@ use connection::{Connected, Link};
 use contact::{Contact, ContactError};
 use keys::Keys;
 use parking::ParkingScripts;
-use rehoming::RehomingScripts;
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncCommands, ErrorKind, RedisError, RedisResult};
+use rehoming::RehomingScripts;
 use script::Scripts;
 use shard::Shard;
 use std::collections::HashMap;

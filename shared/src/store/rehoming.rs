@@ -240,11 +240,8 @@ pub trait Rehoming: Parking + Pages {
     ) -> impl Future<Output = Result<(Vec<bool>, Incarnation), StoreError>> + Send;
 
     /// Delivers a move to this shard, its owner, exactly once.
-    fn land(
-        &self,
-        shard: ShardIndex,
-        landing: &Landing<'_>,
-    ) -> impl Future<Output = Result<Landed, StoreError>> + Send;
+    fn land(&self, shard: ShardIndex, landing: &Landing<'_>)
+    -> impl Future<Output = Result<Landed, StoreError>> + Send;
 
     /// Cleans a slice of the shard's records, from `cursor` on (0: the beginning).
     fn clean(

@@ -8,7 +8,10 @@ mod steps;
 mod world;
 
 use proptest::prelude::*;
-use steps::{Step, peaceful, with_crashes, with_deaths, with_everything};
+use steps::{
+    Step, peaceful, with_crashes, with_deaths, with_everything, with_ring_changes, with_ring_changes_and_crashes,
+    with_ring_changes_and_everything,
+};
 use world::{World, run, run_on_careful_disks};
 
 fn assert_exact(steps: &[Step]) {
@@ -56,6 +59,32 @@ proptest! {
         steps in prop::collection::vec(with_everything(), 1..120),
     ) {
         assert_only_the_dead_lose(&run_on_careful_disks(&steps));
+    }
+
+    #[test]
+    fn ring_changes_cost_no_visit_and_double_none(steps in prop::collection::vec(with_ring_changes(), 1..120)) {
+        assert_exact(&steps);
+    }
+
+    #[test]
+    fn ring_changes_and_crashes_cost_no_visit_of_a_living_writer_and_double_none(
+        steps in prop::collection::vec(with_ring_changes_and_crashes(), 1..120),
+    ) {
+        assert_exact(&steps);
+    }
+
+    #[test]
+    fn no_crash_during_a_ring_change_takes_what_somebody_answers_for(
+        steps in prop::collection::vec(with_ring_changes_and_everything(), 1..150),
+    ) {
+        assert_only_the_dead_lose(&run_on_careful_disks(&steps));
+    }
+
+    #[test]
+    fn whatever_happens_during_ring_changes_nothing_is_counted_twice(
+        steps in prop::collection::vec(with_ring_changes_and_everything(), 1..150),
+    ) {
+        run(&steps);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use visits_core::store::memory::Fault;
 pub(crate) const WRITERS: usize = 3;
 pub(crate) const SHARDS: usize = 3;
 pub(crate) const PAGES: u8 = 6;
+pub(crate) const RINGS: usize = 3;
 
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
@@ -30,6 +31,15 @@ pub(crate) enum Step {
     /// So many runs of flush-visits' delivery at the same time.
     Deliver {
         deliverers: usize,
+    },
+    /// All functions are given this ring. Environments that run keep the one that they were started with.
+    ChangeRing {
+        ring: usize,
+    },
+    /// So many runs of flush-visits' re-homing at the same time, all by this ring or by the present one.
+    Rehome {
+        runs: usize,
+        ring: Option<usize>,
     },
     Tidy {
         shard: usize,
@@ -83,6 +93,28 @@ pub(crate) fn peaceful() -> impl Strategy<Value = Step> {
         3 => (0..70_u64).prop_map(|seconds| Step::Pass { seconds }),
         1 => (0..10_000_u64).prop_map(|seconds| Step::Freeze { seconds }),
     ]
+}
+
+/// Changes of the ring, its pages on their way, and time for them to get on.
+fn ring_changes() -> impl Strategy<Value = Step> {
+    let late = prop_oneof![5 => Just(None), 1 => (0..RINGS).prop_map(Some)];
+    prop_oneof![
+        1 => (0..RINGS).prop_map(|ring| Step::ChangeRing { ring }),
+        6 => (1..3_usize, late).prop_map(|(runs, ring)| Step::Rehome { runs, ring }),
+        2 => (40..70_u64).prop_map(|seconds| Step::Pass { seconds }),
+    ]
+}
+
+pub(crate) fn with_ring_changes() -> impl Strategy<Value = Step> {
+    prop_oneof![3 => peaceful(), 2 => ring_changes()]
+}
+
+pub(crate) fn with_ring_changes_and_crashes() -> impl Strategy<Value = Step> {
+    prop_oneof![9 => with_ring_changes(), 1 => (0..SHARDS).prop_map(|shard| Step::Crash { shard })]
+}
+
+pub(crate) fn with_ring_changes_and_everything() -> impl Strategy<Value = Step> {
+    prop_oneof![3 => with_everything(), 2 => ring_changes()]
 }
 
 pub(crate) fn with_crashes() -> impl Strategy<Value = Step> {

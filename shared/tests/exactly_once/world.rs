@@ -1,6 +1,6 @@
 //! Environments, shards and deliverers on one clock, and the plain sum that they are held against.
 
-use crate::steps::{SHARDS, Step, WRITERS};
+use crate::steps::{RINGS, SHARDS, Step, WRITERS};
 use futures_util::future::join_all;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,6 +9,7 @@ use visits_core::clock::ManualClock;
 use visits_core::flusher::{Flusher, Limits};
 use visits_core::page::PageId;
 use visits_core::parking::{Delivery, deliver};
+use visits_core::rehome::{Rehome, rehome};
 use visits_core::ring::Ring;
 use visits_core::shard::{ShardName, Weight};
 use visits_core::store::Store;
@@ -26,7 +27,9 @@ const OLDEST_SAVE: Duration = Duration::from_secs(50);
 
 pub(crate) struct World {
     store: MemoryStore,
-    ring: Ring,
+    rings: [Ring; RINGS],
+    /// The one that functions are given now.
+    ring: usize,
     time: ManualClock,
     saved: [Duration; SHARDS],
     now: Duration,
@@ -45,12 +48,14 @@ impl World {
     pub(crate) fn new(careful_disks: bool) -> Self {
         let time = ManualClock::new();
         let store = MemoryStore::new(SHARDS, time.clock());
-        let shard = |name: &str| (name.parse::<ShardName>().unwrap(), Weight::default());
-        let ring = Ring::new(["a", "b", "c"].map(shard)).unwrap();
+        let shard = |(name, weight): (&str, u8)| (name.parse::<ShardName>().unwrap(), Weight::new(weight).unwrap());
+        let ring = |weights: [u8; SHARDS]| Ring::new(["a", "b", "c"].into_iter().zip(weights).map(shard)).unwrap();
+        let rings = [ring([1, 1, 1]), ring([1, 1, 0]), ring([1, 0, 3])];
         let (saved, now) = ([Duration::ZERO; SHARDS], Duration::ZERO);
         let mut world = Self {
             store,
-            ring,
+            rings,
+            ring: 0,
             time,
             saved,
             now,
@@ -66,7 +71,7 @@ impl World {
 
     fn new_writer(&self) -> Flusher<MemoryStore> {
         let limits = Limits { interval: INTERVAL, pages: BUFFER_PAGES, timing: Timing::REAL };
-        Flusher::new(Arc::new(self.store.clone()), self.ring.clone(), self.time.clock(), limits)
+        Flusher::new(Arc::new(self.store.clone()), self.rings[self.ring].clone(), self.time.clock(), limits)
     }
 
     /// Takes a step, and lets careful disks write what it left.
@@ -129,6 +134,12 @@ impl World {
                 self.writers[writer] = self.new_writer();
             }
             Step::Deliver { deliverers } => drop(join_all((0..deliverers).map(|_| self.deliver())).await),
+            Step::ChangeRing { ring } => self.ring = ring,
+            Step::Rehome { runs, ring } => {
+                let before = self.counts();
+                join_all((0..runs).map(|_| self.rehome(ring.unwrap_or(self.ring)))).await;
+                assert_eq!(self.counts(), before, "moving pages changes no count");
+            }
             Step::Tidy { shard } => drop(tokio::time::timeout(BUDGET, self.store.tidy(shard)).await),
             Step::Fail { shard, fault } => self.store.fail_next(shard, [Some(fault)]),
             Step::Down { shard, fault } => self.store.set_down(shard, Some(fault)),
@@ -153,8 +164,19 @@ impl World {
     /// A run of flush-visits. One that meets a mute shard is ended by its function's timeout, at any step.
     async fn deliver(&self) -> Option<Delivery> {
         let clock = self.time.clock();
-        let run = deliver(&self.store, &self.ring, &clock, Timing::REAL, BUDGET);
+        let run = deliver(&self.store, &self.rings[self.ring], &clock, Timing::REAL, BUDGET);
         tokio::time::timeout(BUDGET, run).await.ok()
+    }
+
+    /// A run of flush-visits' re-homing, which may be ended in the same way.
+    async fn rehome(&self, ring: usize) -> Option<Rehome> {
+        let clock = self.time.clock();
+        let run = rehome(&self.store, &self.rings[ring], &clock, Timing::REAL, BUDGET);
+        tokio::time::timeout(BUDGET, run).await.ok()
+    }
+
+    fn counts(&self) -> Vec<u64> {
+        self.taken.keys().map(|page| self.counted(page)).collect()
     }
 
     fn save(&mut self, shard: usize) {
@@ -189,6 +211,7 @@ impl World {
                 let report = writer.sweep(BUDGET).await;
                 left += report.visits_held + report.visits_healing + report.failed;
             }
+            left += u64::from(!self.rehome(self.ring).await.is_some_and(|rehome| rehome.ring_settled));
             if left == 0 {
                 return;
             }
@@ -199,6 +222,20 @@ impl World {
 
     pub(crate) fn counted(&self, page: &PageId) -> u64 {
         self.store.sum(page)
+    }
+
+    /// Every page is on its owner, and nothing is left of its way there.
+    fn assert_all_at_home(&self) {
+        let ring = &self.rings[self.ring];
+        for page in self.taken.keys() {
+            for shard in 0..SHARDS {
+                let record = self.store.record(shard, page);
+                let total = if shard == ring.owner(page.as_str()) { self.counted(page) } else { 0 };
+                assert_eq!(record.total, total, "{page} on {shard}: {record:?}");
+                assert!(record.moved_out.is_empty(), "{page} on {shard}: {record:?}");
+            }
+        }
+        (0..SHARDS).for_each(|shard| assert_eq!(self.store.moves_on(shard), 0));
     }
 
     pub(crate) fn assert_never_more_than_taken(&self) {
@@ -227,6 +264,7 @@ fn run_on(steps: &[Step], careful_disks: bool) -> World {
             world.assert_never_more_than_taken();
         }
         world.come_to_rest().await;
+        world.assert_all_at_home();
         world.assert_never_more_than_taken();
         world
     })

@@ -10,6 +10,7 @@ mod layout;
 mod mutated_arguments;
 mod parked;
 mod refusals;
+mod rehoming;
 mod silence;
 mod tidying;
 mod tls;

@@ -5,4 +5,5 @@ pub(crate) mod base;
 pub(crate) mod exactly_once;
 pub(crate) mod parking;
 pub(crate) mod reading;
+pub(crate) mod rehoming;
 pub(crate) mod writers;

@@ -11,8 +11,8 @@ use visits_core::config::Config;
 use visits_core::page::PageId;
 use visits_core::shard::ShardName;
 use visits_core::store::memory::MemoryStore;
-use visits_core::store::parking::Parking;
 use visits_core::store::redis::RedisStore;
+use visits_core::store::rehoming::Rehoming;
 use visits_core::store::{Applied, Apply, ShardIndex, Standing, Store};
 
 /// The writer of most claims.
@@ -31,7 +31,7 @@ pub(crate) fn owner() -> ShardName {
 /// A store of two shards under test.
 pub(crate) trait Subject: Sync {
     /// The store.
-    fn store(&self) -> &impl Parking;
+    fn store(&self) -> &impl Rehoming;
 
     /// Lets time run on for all shards.
     fn pass(&self, time: Duration);
@@ -56,7 +56,7 @@ impl Memory {
 }
 
 impl Subject for Memory {
-    fn store(&self) -> &impl Parking {
+    fn store(&self) -> &impl Rehoming {
         &self.store
     }
 
@@ -88,7 +88,7 @@ impl Redis {
 }
 
 impl Subject for Redis {
-    fn store(&self) -> &impl Parking {
+    fn store(&self) -> &impl Rehoming {
         &self.store
     }
 

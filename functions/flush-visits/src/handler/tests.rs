@@ -3,10 +3,13 @@ mod fuzz;
 use super::*;
 use serde_json::json;
 use std::sync::{Arc, Mutex};
+use visits_core::batch::{Batch, Sequence, WriterId};
 use visits_core::clock::ManualClock;
 use visits_core::flusher::{FlushReport, Flusher, Limits};
 use visits_core::page::PageId;
+use visits_core::shard::Weight;
 use visits_core::store::memory::{Fault, MemoryStore};
+use visits_core::store::{Apply, Standing, Store};
 use visits_core::sweep::{FlushOrder, InvokeError};
 
 const SCHEDULE: &str = include_str!("../../../../shared/tests/fixtures/aws/example-eventbridge-schedule.json");
@@ -83,6 +86,32 @@ async fn what_is_parked_is_delivered_and_both_summaries_are_one_answer() {
     for figure in figures.iter().chain(&deliveries) {
         assert!(answer[figure].is_u64(), "{figure} of {answer}");
     }
+}
+
+#[tokio::test]
+async fn pages_of_another_ring_are_brought_home_and_the_answer_says_how_far_that_is() {
+    let world = world().await;
+    let report = world.handler.handle(&json!({}), 0).await.unwrap();
+    assert!(report.rehome.ring_settled, "{report:?}");
+    let page = PageId::from_decoded("home").unwrap();
+    let other = 1 - world.handler.ring.owner(page.as_str());
+    let batch = Batch::seal(Sequence::FIRST, vec![(page, 1)], world.time.clock().now());
+    let batches = vec![(Arc::new(batch), Duration::ZERO)];
+    let (writer, base) = (WriterId::from_u128(7), Sequence::FIRST);
+    let misplaced = Apply { writer, base, batches, standing: Standing::Gone, ring: None };
+    world.store.apply(other, &misplaced).await.unwrap();
+    let answer = serde_json::to_value(world.handler.handle(&json!({}), 0).await.unwrap()).unwrap();
+    assert_eq!((&answer["ring_settled"], &answer["pages_taken"]), (&json!(false), &json!(1)), "{answer}");
+}
+
+#[tokio::test]
+async fn a_shard_removed_too_early_is_an_error_once_all_else_is_done() {
+    let world = world().await;
+    let shard = |name: &str| (name.parse().unwrap(), Weight::default());
+    world.store.settle_all(&Ring::new(["redis_7070", "redis_7071", "redis_7072"].map(shard)).unwrap());
+    let error = world.handler.handle(&json!({}), 0).await.unwrap_err().to_string();
+    assert!(error.contains("does not name redis_7072") && error.contains(";weight=0"), "{error}");
+    assert_eq!(world.one.orders.lock().unwrap().len(), 1);
 }
 
 #[tokio::test]

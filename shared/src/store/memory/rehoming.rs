@@ -300,7 +300,9 @@ impl Rehoming for MemoryStore {
         self.call(shard, |shard| {
             let before = shard.data.ring.moves.len();
             shard.data.ring.moves.retain(|(to, id), on_its_way| {
-                let bears = |mark: &Mark| on_its_way.arrived.is_some_and(|(at, run)| (millis(at), run) == (mark.at, mark.owner));
+                let bears = |mark: &Mark| {
+                    on_its_way.arrived.is_some_and(|(at, run)| (millis(at), run) == (mark.at, mark.owner))
+                };
                 to != owner || !moves.iter().any(|(removed, mark)| removed == id && bears(mark))
             });
             before - shard.data.ring.moves.len()

@@ -58,10 +58,7 @@ impl Reply {
     }
 }
 
-fn rejected<'a>(
-    found: Vec<(usize, String)>,
-    page: impl Fn(usize) -> Option<(&'a PageId, u64)>,
-) -> Vec<Rejected> {
+fn rejected<'a>(found: Vec<(usize, String)>, page: impl Fn(usize) -> Option<(&'a PageId, u64)>) -> Vec<Rejected> {
     let found = found.into_iter().filter_map(|(number, reason)| {
         let (page, visits) = page(number)?;
         Some(Rejected { page: page.clone(), visits, reason })
@@ -120,10 +117,8 @@ mod tests {
         let read = content(id(), br#"1 1700 [["a b",{"total":"2","d:1":"1"}],["c\/d",{"total":"3"}]]"#).unwrap();
         let field = |name: &str, amount| (name.to_owned(), amount);
         let page = |id| PageId::from_decoded(id).unwrap();
-        let pages = vec![
-            (page("a b"), vec![field("d:1", 1), field("total", 2)]),
-            (page("c/d"), vec![field("total", 3)]),
-        ];
+        let pages =
+            vec![(page("a b"), vec![field("d:1", 1), field("total", 2)]), (page("c/d"), vec![field("total", 3)])];
         assert_eq!(read, Move { id: id(), tag: 1_700, pages });
     }
 

@@ -99,12 +99,7 @@ impl Rehoming for RedisStore {
         })
     }
 
-    async fn announce(
-        &self,
-        shard: ShardIndex,
-        ring: Fingerprint,
-        members: &[ShardName],
-    ) -> Result<(), StoreError> {
+    async fn announce(&self, shard: ShardIndex, ring: Fingerprint, members: &[ShardName]) -> Result<(), StoreError> {
         let shard = &self.shards[shard];
         let call = |mut redis: MultiplexedConnection| {
             let mut script = self.rehoming.announce.prepare_invoke();
@@ -114,13 +109,7 @@ impl Rehoming for RedisStore {
         self.with_shard(shard, call).await
     }
 
-    async fn advance(
-        &self,
-        shard: ShardIndex,
-        ring: Fingerprint,
-        from: Pass,
-        to: Pass,
-    ) -> Result<bool, StoreError> {
+    async fn advance(&self, shard: ShardIndex, ring: Fingerprint, from: Pass, to: Pass) -> Result<bool, StoreError> {
         let renews = matches!((from.stage, to.stage), (Stage::Taken, Stage::Out { .. }));
         let what = if renews { "renew" } else { "" };
         self.advance_to(shard, &ring.to_string(), (from, to), (what, "")).await
