@@ -1,7 +1,7 @@
 //! What `make chaos` runs: every scenario in full, as a table. Arguments name scenarios; without any, all run.
 
 use chaos::report::{Report, Row};
-use chaos::scenario::{crash, faults, idle, kill, outage, shutdown, sigterm};
+use chaos::scenario::{crash, faults, growth, idle, kill, outage, shutdown, sigterm};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -40,6 +40,10 @@ async fn main() -> ExitCode {
     if wants("shutdown") {
         add(shutdown::run(shutdown::Size { environments: 200 }).await);
         add(sigterm::run(sigterm::Size { environments: 20 }).await);
+    }
+    if wants("growth") {
+        let size = growth::Size { pages: 200_000, rate: 2_000, patience: Duration::from_mins(5) };
+        add(growth::run(size).await);
     }
     if wants("idle") {
         add(idle::run(idle::Size { environments: vec![1, 10, 50], runs: 6, runs_idle: 60 }).await);

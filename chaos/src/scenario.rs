@@ -2,6 +2,7 @@
 
 pub mod crash;
 pub mod faults;
+pub mod growth;
 pub mod idle;
 pub mod kill;
 pub mod outage;

@@ -32,7 +32,7 @@ pub const RECORD: &str = "record-visit";
 const FLUSH: &str = "flush-visits";
 
 /// Longest wait for something that must come true in the end.
-const PATIENCE: Duration = Duration::from_mins(1);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Environments that are told to end at the same time.
 const REAPED_AT_ONCE: usize = 4;

@@ -1,7 +1,7 @@
 //! Each scenario in short, so that every change is tried on the real binaries. `make chaos` runs them in full.
 
 use chaos::report::Report;
-use chaos::scenario::{crash, faults, idle, kill, outage, shutdown, sigterm};
+use chaos::scenario::{crash, faults, growth, idle, kill, outage, shutdown, sigterm};
 use std::time::Duration;
 
 /// Shows the rows and holds each claim.
@@ -39,6 +39,12 @@ async fn at_sigterm_everything_is_safe_within_half_a_second_also_with_a_shard_mu
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn visits_during_sigterm_are_refused_or_counted() {
     assert_holds(sigterm::run(sigterm::Size { environments: 3 }).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_ring_that_changes_under_load_costs_no_visit_and_shows_no_reader_less_than_before() {
+    let size = growth::Size { pages: 5_000, rate: 200, patience: Duration::from_mins(2) };
+    assert_holds(growth::run(size).await);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -160,8 +160,8 @@ mod tests {
     const NOW: Incarnation = Incarnation(2);
     const BEFORE: Incarnation = Incarnation(1);
 
-    fn mark(owner: Incarnation, age: Duration) -> Option<Mark> {
-        Some(Mark { at: 0, owner, age })
+    fn noted(owner: Incarnation, age: Duration) -> Mark {
+        Mark { at: 0, owner, age }
     }
 
     #[test]
@@ -172,12 +172,12 @@ mod tests {
         let see = Plan { see: vec![id], ..Plan::default() };
         let land = Plan { land: vec![id], ..Plan::default() };
         let wait = Plan { waiting: 1, ..Plan::default() };
-        let confirm = |age| Plan { confirm: vec![(id, mark(BEFORE, age).unwrap())], ..Plan::default() };
+        let confirm = |age| Plan { confirm: vec![(id, noted(BEFORE, age))], ..Plan::default() };
         assert_eq!(plan(None, None), see);
-        assert_eq!(plan(mark(BEFORE, old), None), see);
-        assert_eq!(plan(mark(NOW, young), None), wait);
-        assert_eq!(plan(mark(NOW, old), None), land);
-        assert_eq!(plan(mark(NOW, old), mark(BEFORE, young)), wait);
-        assert_eq!(plan(mark(NOW, old), mark(BEFORE, old)), confirm(old));
+        assert_eq!(plan(Some(noted(BEFORE, old)), None), see);
+        assert_eq!(plan(Some(noted(NOW, young)), None), wait);
+        assert_eq!(plan(Some(noted(NOW, old)), None), land);
+        assert_eq!(plan(Some(noted(NOW, old)), Some(noted(BEFORE, young))), wait);
+        assert_eq!(plan(Some(noted(NOW, old)), Some(noted(BEFORE, old))), confirm(old));
     }
 }

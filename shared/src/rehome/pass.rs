@@ -52,10 +52,10 @@ impl<S: Rehoming> Run<'_, S> {
             tracing::error!(%key, shard = self.ring.name(shard).as_str(), "a key among the pages is no page's");
         }
         self.lock().pages_scanned += slice.pages.len() as u64;
-        let takes = self.takes(shard, slice.pages);
-        let taken = join_all(takes.iter().map(|take| self.store.take(shard, take))).await;
-        for taken in taken {
-            match self.answer(taken) {
+        let calls = self.takes(shard, slice.pages);
+        let answers = join_all(calls.iter().map(|call| self.store.take(shard, call))).await;
+        for answer in answers {
+            match self.answer(answer) {
                 Some(Taken::Moved { pages, visits, rejected }) => {
                     let mut done = self.lock();
                     done.pages_taken += pages;

@@ -1,0 +1,83 @@
+//! What the servers hold in the end, against what the clients were told.
+
+use super::deployment::{Deployment, page, preloaded};
+use redis::{Commands, Connection};
+use std::collections::HashMap;
+use std::time::Duration;
+
+/// What was moved, and how long the runs that took something lasted.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Moved {
+    pub(super) taken: u64,
+    pub(super) busy: Duration,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Verdict {
+    pub(super) acknowledged: u64,
+    pub(super) counted: u64,
+    pub(super) lost: u64,
+    pub(super) doubled: u64,
+    /// Pages that their owner does not have, or that another shard has, too.
+    pub(super) misplaced: u64,
+    /// Fields of records that tell of moves.
+    pub(super) notes_left: u64,
+}
+
+/// Pages that must move, if shards of one weight are added or drained: the share of those that come or go.
+pub(super) fn ideal(pages: usize, from: usize, to: usize) -> f64 {
+    number(pages as u64) * number(from.abs_diff(to) as u64) / number(from.max(to) as u64)
+}
+
+/// A count for a ratio. None here comes near four billion.
+pub(super) fn number(count: u64) -> f64 {
+    f64::from(u32::try_from(count).unwrap_or(u32::MAX))
+}
+
+impl Moved {
+    /// What was moved since then.
+    pub(super) fn since(self, before: Self) -> Self {
+        Self { taken: self.taken - before.taken, busy: self.busy.saturating_sub(before.busy) }
+    }
+
+    /// Pages a second, while some were taken.
+    pub(super) fn rate(self) -> f64 {
+        number(self.taken) / self.busy.as_secs_f64().max(f64::MIN_POSITIVE)
+    }
+}
+
+pub(super) fn compare(deployment: &Deployment) -> Verdict {
+    let (ring, mut verdict) = (deployment.ring(), Verdict::default());
+    let mut counts: HashMap<String, u64> = HashMap::new();
+    for (shard, server) in deployment.servers.iter().enumerate() {
+        let mut redis = server.connect();
+        for (page, fields) in records(&mut redis, &format!("visits:{{shard_{shard}}}:page:")) {
+            verdict.misplaced += u64::from(ring.owner(&page) != shard);
+            verdict.notes_left += fields.keys().filter(|field| *field != "total").count() as u64;
+            *counts.entry(page).or_default() += fields.get("total").copied().unwrap_or(0);
+        }
+    }
+    for (number, told) in deployment.told.iter().enumerate() {
+        let count = counts.get(&page(number)).copied().unwrap_or(0);
+        let (least, most) = (preloaded(number) + told.acknowledged(), preloaded(number) + told.sent());
+        verdict.acknowledged += least;
+        verdict.counted += count;
+        verdict.lost += least.saturating_sub(count);
+        verdict.doubled += count.saturating_sub(most);
+    }
+    verdict
+}
+
+fn records(redis: &mut Connection, prefix: &str) -> Vec<(String, HashMap<String, u64>)> {
+    let keys: Vec<String> = redis.keys(format!("{prefix}*")).expect("the server answers");
+    let mut records = Vec::with_capacity(keys.len());
+    for keys in keys.chunks(1_000) {
+        let mut pipeline = redis::pipe();
+        for key in keys {
+            pipeline.hgetall(key);
+        }
+        let fields: Vec<HashMap<String, u64>> = pipeline.query(redis).expect("a record has numbers");
+        records.extend(keys.iter().map(|key| key[prefix.len()..].to_owned()).zip(fields));
+    }
+    records
+}
