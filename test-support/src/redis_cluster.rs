@@ -92,8 +92,24 @@ impl RedisCluster {
     /// If it does not.
     pub fn fail_over_to(&self, node: usize) {
         let _: () = self.tell(node, &["CLUSTER", "FAILOVER"]);
+        self.await_promotion(node);
+    }
+
+    /// Waits until the replica `node` has become a primary, for whatever reason.
+    ///
+    /// # Panics
+    /// If it does not.
+    pub fn await_promotion(&self, node: usize) {
         let promoted = || self.view(node).is_some_and(|view| view.follows == "-");
         assert!(wait_for(PATIENCE, promoted), "node {node} does not take over");
+    }
+
+    /// Has the replica `node` stay one, also when its primary is gone.
+    ///
+    /// # Panics
+    /// If it does not answer.
+    pub fn forbid_failover(&self, node: usize) {
+        let _: () = self.tell(node, &["CONFIG", "SET", "cluster-replica-no-failover", "yes"]);
     }
 
     /// Waits until the running nodes agree that all slots are served, each primary with `replicas` in all.

@@ -1,0 +1,110 @@
+//! Nodes that die, fall silent, hand over, and come back: exact as long as the writer lives.
+
+use crate::helpers::{Writer, call, key, page, store};
+use std::time::Duration;
+use test_support::RedisCluster;
+use visits_core::store::Store;
+
+/// A node that has a shard, and that the writer knows the cluster by.
+fn seed(cluster: &RedisCluster) -> usize {
+    cluster.primary(&key(0, "shard"))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_primary_that_was_the_seed_costs_no_visit() {
+    let mut cluster = RedisCluster::start();
+    let seed = seed(&cluster);
+    let mut writer = Writer::new(&cluster, seed);
+    let cluster = writer
+        .during(move || {
+            load_for(Duration::from_millis(500));
+            cluster.node_mut(seed).kill();
+            assert_ne!(cluster.primary(&key(0, "shard")), seed);
+            cluster.await_whole(2);
+            load_for(Duration::from_millis(500));
+            cluster
+        })
+        .await;
+    let writer = writer.expect_exact().await;
+    println!("{} visits, {} healed", writer.visits(), writer.visits_healed);
+    drop(cluster);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn primaries_that_hand_over_to_their_replicas_cost_no_visit() {
+    let cluster = RedisCluster::start();
+    let mut writer = Writer::new(&cluster, 0);
+    let cluster = writer
+        .during(move || {
+            for node in 0..RedisCluster::PRIMARIES {
+                cluster.fail_over_to(cluster.replica(node));
+                cluster.await_whole(3);
+            }
+            cluster
+        })
+        .await;
+    writer.expect_exact().await;
+    drop(cluster);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_primary_that_falls_silent_and_goes_on_as_a_replica_costs_no_visit() {
+    let mut cluster = RedisCluster::start();
+    let seed = seed(&cluster);
+    let mut writer = Writer::new(&cluster, seed);
+    let cluster = writer
+        .during(move || {
+            load_for(Duration::from_millis(500));
+            let replica = cluster.replica(seed);
+            cluster.node_mut(seed).freeze();
+            cluster.await_promotion(replica);
+            load_for(Duration::from_millis(500));
+            cluster.node_mut(seed).thaw();
+            cluster.await_whole(3);
+            load_for(Duration::from_millis(300));
+            cluster
+        })
+        .await;
+    writer.expect_exact().await;
+    drop(cluster);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_comes_back_at_another_address_is_found_there() {
+    let mut cluster = RedisCluster::start();
+    let primary = seed(&cluster);
+    let mut writer = Writer::new(&cluster, (primary + 1) % RedisCluster::PRIMARIES);
+    let cluster = writer
+        .during(move || {
+            load_for(Duration::from_millis(500));
+            // So that no other node takes its slots.
+            cluster.forbid_failover(cluster.replica(primary));
+            cluster.node_mut(primary).restart_elsewhere();
+            cluster.await_whole(3);
+            load_for(Duration::from_millis(500));
+            assert_eq!(cluster.primary(&key(0, "shard")), primary);
+            cluster
+        })
+        .await;
+    writer.expect_exact().await;
+    drop(cluster);
+}
+
+/// The writer visits meanwhile.
+fn load_for(time: Duration) {
+    std::thread::sleep(time);
+}
+
+/// Whoever has called once knows all nodes, not only the one that it was told of.
+#[tokio::test]
+async fn a_store_outlives_its_seed_and_asks_it_no_more_first() {
+    let mut cluster = RedisCluster::start();
+    let seed = cluster.replica(seed(&cluster));
+    let store = store(&cluster, seed);
+    store.apply(0, &call(1, &[("home", 1)])).await.unwrap();
+    cluster.node_mut(seed).kill();
+    // These shards were never asked for.
+    for shard in 1..4 {
+        assert_eq!(store.total(shard, &page("home")).await, Ok(0));
+    }
+}
