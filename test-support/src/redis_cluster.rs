@@ -15,7 +15,7 @@ use std::time::Duration;
 const SLOTS: u16 = 16_384;
 
 /// Longest wait for the nodes to agree on something; a failover takes some three seconds.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Six servers on free loopback ports, `0..3` primaries at the start and `3..6` their replicas in the same order.
 /// Stopped when dropped.

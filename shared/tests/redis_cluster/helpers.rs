@@ -18,7 +18,7 @@ use visits_core::store::{Apply, Standing, Store};
 pub(crate) const SHARDS: usize = 8;
 
 /// Longest wait for all to be counted after a load: a few of the protocol's minutes, at 1/50.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// For one flush or delivery.
 const BUDGET: Duration = Duration::from_secs(5);

@@ -1,6 +1,7 @@
 //! Slots that move to another node: calls follow, and what cannot be applied for the moment is kept.
 
 use crate::helpers::{SHARDS, Writer, call, key, page, store};
+use futures_util::future::join_all;
 use test_support::RedisCluster;
 use visits_core::store::{Incarnation, Store, StoreError};
 
@@ -21,6 +22,11 @@ async fn while_a_slot_moves_each_key_is_read_and_written_where_it_is() {
     let next = call(2, &[("a", 300), ("b", 4_000)]);
     let answer = store.apply(0, &next).await;
     assert!(matches!(&answer, Err(StoreError::Refused { reason, .. }) if reason.contains("TryAgain")), "{answer:?}");
+
+    // However many ask at once over the same connections.
+    let (home, unknown) = (page("a"), page("unknown"));
+    let totals = join_all((0..100).map(|n| store.total(0, if n % 2 == 0 { &home } else { &unknown }))).await;
+    assert!(totals.into_iter().eq((0..100).map(|n| Ok(1 - n % 2))));
 
     // All that the call names is there, the shard's own record is not: an environment that starts now finds both.
     migration.move_these(&[&key(0, "page:b"), &key(0, &format!("applied:{}", next.writer)), &key(0, "writers")]);

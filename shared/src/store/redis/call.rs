@@ -7,7 +7,6 @@ use super::route::{Failure, Remedy, Route};
 use super::routed::Connection;
 use super::shard::Shard;
 use crate::store::{Incarnation, StoreError};
-use futures_util::future::join;
 use redis::{ErrorKind, RedisError, RedisResult};
 use std::sync::Arc;
 use tokio::time::timeout;
@@ -48,9 +47,8 @@ impl RedisStore {
                             return Ok((answer, connection.answered(incarnation)));
                         }
                         failed => {
-                            connection.drop_elsewhere();
                             let error = failed.ok().and_then(RedisResult::err);
-                            self.unanswered(shard, &route.node, &connected, error)
+                            self.unanswered(shard, (&route.node, &connected), &connection, error)
                         }
                     }
                 }
@@ -61,14 +59,21 @@ impl RedisStore {
     }
 
     /// A call was sent and brought this error, or none in time.
-    fn unanswered(&self, shard: &Shard, node: &Link, connected: &Connected, error: Option<RedisError>) -> Failure {
+    fn unanswered(
+        &self,
+        shard: &Shard,
+        (node, connected): (&Link, &Connected),
+        connection: &Connection,
+        error: Option<RedisError>,
+    ) -> Failure {
         match error {
             Some(error) if is_server_answer(&error) => Failure::answered(shard, node, &error),
             error => {
                 node.drop_connection(connected.number);
+                connection.drop_elsewhere();
                 let remedy = if connected.is_stale(error.as_ref()) { Remedy::Again } else { Remedy::Doubt };
-                let reason = error
-                    .map_or_else(|| format!("no answer within {:?}", self.answer_timeout), |error| error.to_string());
+                let silence = || format!("no answer within {:?}", self.answer_timeout);
+                let reason = error.map_or_else(silence, |error| error.to_string());
                 Failure { error: StoreError::Unknown { shard: shard.config.name.to_string(), reason }, remedy }
             }
         }
@@ -83,22 +88,21 @@ impl RedisStore {
         }
         let mut connection = Connection::new(&connected, node, &shard.nodes);
         let check = self.contact.check(&mut connection, &shard.keys, &shard.config);
-        // At the same time, as the questions of the check itself.
-        match timeout(self.answer_timeout, join(check, shard.nodes.learn(node, &connected))).await {
-            Ok((Ok((identity, incarnation)), ())) => {
+        match timeout(self.answer_timeout, check).await {
+            Ok(Ok((identity, incarnation))) => {
                 shard.recognise(&identity, connected.number, incarnation);
                 Ok((connected, incarnation))
             }
-            Ok((Err(ContactError::UnfitServer(reason)), ())) => {
+            Ok(Err(ContactError::UnfitServer(reason))) => {
                 Err(Failure { error: shard.unfit(&reason), remedy: Remedy::None })
             }
-            Ok((Err(ContactError::Redis(error)), ())) if is_server_answer(&error) => {
+            Ok(Err(ContactError::Redis(error))) if is_server_answer(&error) => {
                 Err(Failure::answered(shard, node, &error))
             }
             failed => {
                 node.drop_connection(connected.number);
                 connection.drop_elsewhere();
-                let error = failed.ok().and_then(|(check, ())| check.err()).and_then(ContactError::into_redis);
+                let error = failed.ok().and_then(Result::err).and_then(ContactError::into_redis);
                 let remedy = if connected.is_stale(error.as_ref()) { Remedy::Again } else { Remedy::Another };
                 Err(Failure { error: shard.unanswered(error.as_ref()), remedy })
             }

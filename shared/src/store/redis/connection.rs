@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::shard::Endpoint;
 use redis::aio::MultiplexedConnection;
 use redis::io::tcp::TcpSettings;
-use redis::{AsyncConnectionConfig, Client, ConnectionAddr, IntoConnectionInfo, RedisError, RedisResult};
+use redis::{AsyncConnectionConfig, Client, ConnectionAddr, IntoConnectionInfo, RedisError, RedisFuture, RedisResult};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -82,24 +82,32 @@ impl Link {
     }
 
     /// The open connection, or a new one.
-    pub(super) async fn get(&self) -> Result<Connected, RedisError> {
-        if let Some(open) = self.open() {
-            return Ok(open);
+    pub(super) async fn get(&self) -> RedisResult<Connected> {
+        match self.open() {
+            Some(open) => Ok(open),
+            None => self.connect().await,
         }
-        // The semaphore is never closed; should it be, connecting twice is harmless.
-        let _turn = self.connecting.acquire().await;
-        if let Some(open) = self.open() {
-            return Ok(open);
-        }
-        if self.tls {
-            tls::choose_cryptography();
-        }
-        let config =
-            AsyncConnectionConfig::new().set_connection_timeout(Some(self.connect_timeout)).set_response_timeout(None);
-        let redis = self.client.get_multiplexed_async_connection_with_config(&config).await?;
-        let connected = Connected { redis, number: OPENED.fetch_add(1, Ordering::Relaxed), reused: false };
-        *self.lock() = Some(connected.clone());
-        Ok(connected)
+    }
+
+    /// Boxed: it is long and seldom gone, and would be a part of every call's future.
+    fn connect(&self) -> RedisFuture<'_, Connected> {
+        Box::pin(async move {
+            // The semaphore is never closed; should it be, connecting twice is harmless.
+            let _turn = self.connecting.acquire().await;
+            if let Some(open) = self.open() {
+                return Ok(open);
+            }
+            if self.tls {
+                tls::choose_cryptography();
+            }
+            let config = AsyncConnectionConfig::new()
+                .set_connection_timeout(Some(self.connect_timeout))
+                .set_response_timeout(None);
+            let redis = self.client.get_multiplexed_async_connection_with_config(&config).await?;
+            let connected = Connected { redis, number: OPENED.fetch_add(1, Ordering::Relaxed), reused: false };
+            *self.lock() = Some(connected.clone());
+            Ok(connected)
+        })
     }
 
     /// Drops the connection with this number, unless a newer one has taken its place.
@@ -117,5 +125,25 @@ impl Link {
 
     fn lock(&self) -> MutexGuard<'_, Option<Connected>> {
         self.slot.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_node_of_a_cluster_is_spoken_to_as_the_first() {
+        for url in ["redis://app:pw@seed:7000", "rediss://app:pw@seed:7000"] {
+            let seed = Link::new(&url.parse().unwrap(), &Config::from_vars(|_| None).unwrap()).unwrap();
+            let other = seed.beside("::1", 7001);
+            let [one, two] = [&seed, &other].map(|link| link.client.get_connection_info());
+            assert_eq!((other.address(), seed.address()), (("::1", 7001), ("seed", 7000)));
+            assert_eq!(one.redis_settings().password(), two.redis_settings().password());
+            assert_eq!(one.redis_settings().username(), Some("app"));
+            assert_eq!(format!("{:?}", one.tcp_settings()), format!("{:?}", two.tcp_settings()));
+            assert_eq!(matches!(two.addr(), ConnectionAddr::TcpTls { insecure: false, .. }), url.starts_with("rediss"));
+            assert_eq!((seed.tls, seed.connect_timeout), (other.tls, other.connect_timeout));
+        }
     }
 }

@@ -66,6 +66,9 @@ impl Contact {
         keys: &Keys,
         shard: &ShardConfig,
     ) -> Result<(String, Incarnation), ContactError> {
+        if let Some(learning) = redis.learn_nodes() {
+            let _ = learning.await;
+        }
         // At the same time, so that it costs a cold start no further round trip.
         let mut beside = redis.clone();
         let (record, server) = join(self.record(redis, keys, shard, ""), Server::ask(&mut beside)).await;

@@ -2,8 +2,8 @@
 //!
 //! Each has one connection at most, opened when it is first needed. All are spoken to as the endpoint's URL says.
 
-use super::connection::{Connected, Link};
-use redis::{RedisError, RedisResult, Value};
+use super::connection::Link;
+use redis::{RedisError, Value};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Most nodes that are remembered: some more than any cluster that this program was made for, since a node that
@@ -63,15 +63,10 @@ impl Nodes {
         }
     }
 
-    /// Asks a new connection of a cluster for the other nodes, so that one which fails is not the only one known.
-    /// A node that does not tell is no error.
-    pub(super) async fn learn(&self, node: &Link, connected: &Connected) {
-        if connected.reused || !self.is_cluster() {
-            return;
-        }
-        let mut redis = connected.redis.clone();
-        let slots: RedisResult<Value> = redis::cmd("CLUSTER").arg("SLOTS").query_async(&mut redis).await;
-        addresses(slots.as_ref().ok(), node, &mut |address| drop(self.at(&address)));
+    /// Learns of the nodes that `asked` names in its answer to `CLUSTER SLOTS`, so that it is not the only one known
+    /// should it fail. Any other answer teaches nothing.
+    pub(super) fn learn(&self, answer: &Value, asked: &Link) {
+        addresses(answer, asked, &mut |address| drop(self.at(&address)));
     }
 
     fn known(&self) -> Option<MutexGuard<'_, Vec<Arc<Link>>>> {
@@ -81,8 +76,8 @@ impl Nodes {
 
 /// Finds the addresses in an answer to `CLUSTER SLOTS`, nested lists with `[host, port, id, …]` at the ends. A node
 /// that does not know its own host tells none: it is the one that it was reached at.
-fn addresses(answer: Option<&Value>, asked: &Link, found: &mut impl FnMut(Address)) {
-    let Some(Value::Array(items)) = answer else { return };
+fn addresses(answer: &Value, asked: &Link, found: &mut impl FnMut(Address)) {
+    let Value::Array(items) = answer else { return };
     if let [host @ (Value::BulkString(_) | Value::Nil), Value::Int(port), ..] = items.as_slice() {
         let host = if let Value::BulkString(host) = host { String::from_utf8_lossy(host) } else { "".into() };
         if let Some(port) = u16::try_from(*port).ok().filter(|port| *port != 0) {
@@ -91,7 +86,7 @@ fn addresses(answer: Option<&Value>, asked: &Link, found: &mut impl FnMut(Addres
         return;
     }
     for item in items {
-        addresses(Some(item), asked, found);
+        addresses(item, asked, found);
     }
 }
 
@@ -183,7 +178,7 @@ mod tests {
             range(vec![node(Value::Nil, 3), node(host(""), 4), node(host("c"), 0), node(host("c"), 70_000)]),
         ]);
         let mut found = Vec::new();
-        addresses(Some(&answer), &asked, &mut |(host, port)| found.push(format!("{host}:{port}")));
+        addresses(&answer, &asked, &mut |(host, port)| found.push(format!("{host}:{port}")));
         assert_eq!(found, ["a:1", "b:2", "seed:3", "seed:4"]);
     }
 }

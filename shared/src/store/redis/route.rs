@@ -84,6 +84,9 @@ impl<'a> Route<'a> {
             return Ok(());
         }
         let (shard, nodes) = (self.shard, &self.shard.nodes);
+        if matches!(remedy, Remedy::Doubt | Remedy::Another) {
+            shard.doubt_recognition();
+        }
         if !nodes.is_cluster() {
             let moved = matches!(remedy, Remedy::Moved(_));
             let mend = "it is a node of a cluster; add ;cluster to its entry in REDIS_ENDPOINTS";

@@ -6,7 +6,7 @@ use super::nodes::{Nodes, redirection};
 use crate::batch::WriterId;
 use crate::store::Incarnation;
 use redis::aio::{ConnectionLike, MultiplexedConnection};
-use redis::{Arg, Cmd, ErrorKind, Pipeline, RedisError, RedisFuture, RedisResult, ServerErrorKind, Value};
+use redis::{Arg, Cmd, ErrorKind, Pipeline, RedisError, RedisFuture, ServerErrorKind, Value};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -23,6 +23,8 @@ pub(super) struct Connection {
 struct Cluster {
     nodes: Arc<Nodes>,
     node: Arc<Link>,
+    /// The connection was opened for this call.
+    fresh: bool,
     elsewhere: Mutex<Option<Elsewhere>>,
 }
 
@@ -36,14 +38,30 @@ struct Elsewhere {
 impl Connection {
     /// For one call to `node`, one of `nodes`, which is connected.
     pub(super) fn new(connected: &Connected, node: &Arc<Link>, nodes: &Arc<Nodes>) -> Self {
-        let cluster = || Cluster { nodes: Arc::clone(nodes), node: Arc::clone(node), elsewhere: Mutex::default() };
+        let cluster = || {
+            let (nodes, node, fresh) = (Arc::clone(nodes), Arc::clone(node), !connected.reused);
+            Arc::new(Cluster { nodes, node, fresh, elsewhere: Mutex::default() })
+        };
         let redis = connected.redis.clone();
-        Self { redis, cluster: nodes.is_cluster().then(|| Arc::new(cluster())), any_slot: false }
+        Self { redis, cluster: nodes.is_cluster().then(cluster), any_slot: false }
     }
 
     /// The same for keys of other slots than the shard's: follows `MOVED` too, command by command.
     pub(super) fn to_any_slot(&self) -> Self {
         Self { any_slot: true, ..self.clone() }
+    }
+
+    /// In a cluster, and over a new connection: asks the node for the others. What goes wrong shows in the next command.
+    pub(super) fn learn_nodes(&mut self) -> Option<RedisFuture<'_, ()>> {
+        let Self { redis, cluster, .. } = self;
+        let cluster = cluster.as_ref().filter(|cluster| cluster.fresh)?;
+        Some(Box::pin(async move {
+            let mut slots = Cmd::new();
+            slots.arg("CLUSTER").arg("SLOTS");
+            let answer = redis.req_packed_command(&slots).await?;
+            cluster.nodes.learn(&answer, &cluster.node);
+            Ok(())
+        }))
     }
 
     /// The run of the server that answered: of the node at the other end, unless another one had a part in it.
@@ -73,20 +91,22 @@ impl Cluster {
     }
 
     /// Sends the command where the error says. It is sent once: what goes wrong there is the caller's.
-    async fn follow(&self, error: RedisError, command: &Cmd) -> RedisResult<Value> {
-        let Some(address) = redirection(&error, &self.node) else { return Err(error) };
-        let node = self.nodes.at(&address);
-        let connected = node.get().await?;
-        let mut redis = connected.redis.clone();
-        *self.lock() = Some(Elsewhere { node, connected });
-        if error.kind() == ErrorKind::Server(ServerErrorKind::Moved) {
-            return redis.req_packed_command(command).await;
-        }
-        // In one piece: on a shared connection another call's command must not come in between.
-        let mut asking = Pipeline::with_capacity(2);
-        asking.cmd("ASKING").add_command(command.clone());
-        let answers = redis.req_packed_commands(&asking, 1, 1).await?;
-        answers.into_iter().next().unwrap_or_default().extract_error()
+    fn follow<'a>(&'a self, error: RedisError, command: &'a Cmd) -> RedisFuture<'a, Value> {
+        Box::pin(async move {
+            let Some(address) = redirection(&error, &self.node) else { return Err(error) };
+            let node = self.nodes.at(&address);
+            let connected = node.get().await?;
+            let mut redis = connected.redis.clone();
+            *self.lock() = Some(Elsewhere { node, connected });
+            if error.kind() == ErrorKind::Server(ServerErrorKind::Moved) {
+                return redis.req_packed_command(command).await;
+            }
+            // In one piece: on a shared connection another call's command must not come in between.
+            let mut asking = Pipeline::with_capacity(2);
+            asking.cmd("ASKING").add_command(command.clone());
+            let answers = redis.req_packed_commands(&asking, 1, 1).await?;
+            answers.into_iter().next().unwrap_or_default().extract_error()
+        })
     }
 }
 

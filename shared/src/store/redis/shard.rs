@@ -62,6 +62,11 @@ impl Shard {
         self.nodes.failed(node);
     }
 
+    /// The server is not what it was: a connection that is still good may have another run of it behind it.
+    pub(super) fn doubt_recognition(&self) {
+        *self.recognised.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
     fn place(&self) -> MutexGuard<'_, Place> {
         self.place.lock().unwrap_or_else(PoisonError::into_inner)
     }
