@@ -112,6 +112,15 @@ impl RedisCluster {
         let _: () = self.tell(node, &["CONFIG", "SET", "cluster-replica-no-failover", "yes"]);
     }
 
+    /// Cuts off the replicas of the primary `node`: they stay, and get no more of its writes.
+    ///
+    /// # Panics
+    /// If it does not answer.
+    pub fn cut_off_replicas(&self, node: usize) {
+        let _: () = self.tell(node, &["ACL", "SETUSER", "default", "-psync", "-sync"]);
+        let _: i64 = self.tell(node, &["CLIENT", "KILL", "TYPE", "replica"]);
+    }
+
     /// Waits until the running nodes agree that all slots are served, each primary with `replicas` in all.
     ///
     /// # Panics

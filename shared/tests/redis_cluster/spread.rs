@@ -4,9 +4,10 @@ use crate::helpers::{SHARDS, batch, call, config, key, page, store, url};
 use futures_util::future::join_all;
 use redis::Commands;
 use std::collections::BTreeSet;
-use test_support::RedisCluster;
+use test_support::{CertificateAuthority, RedisCluster};
 use visits_core::batch::WriterId;
 use visits_core::clock::Clock;
+use visits_core::config::Config;
 use visits_core::parking::deliver;
 use visits_core::store::parking::{Park, Parked, Parking};
 use visits_core::store::redis::RedisStore;
@@ -103,4 +104,29 @@ async fn two_deployments_on_one_cluster_in_one_namespace_are_told() {
         matches!(&answer, Err(StoreError::UnfitServer { reason, .. }) if reason.contains("VISITS_NAMESPACE")),
         "{answer:?}"
     );
+}
+
+/// What a node says of another one is its address only: TLS, credentials and whom to trust are the endpoint's.
+#[tokio::test]
+async fn over_tls_every_node_is_verified_and_spoken_to_as_the_first() {
+    let authority = CertificateAuthority::new();
+    let cluster = RedisCluster::start_with_tls(&authority);
+    for node in 0..RedisCluster::NODES {
+        let rules = ["SETUSER", "app", "on", ">pw", "~visits:*", "+@all"];
+        let _: () = redis::cmd("ACL").arg(&rules).query(&mut cluster.node(node).connect()).unwrap();
+    }
+    let ca = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(&ca, authority.pem()).unwrap();
+    let mut config = config(&url(&cluster, 0).replace("rediss://", "rediss://app:pw@"), SHARDS);
+    let [trusted, built_in] = [ca.path().to_str().unwrap(), "built-in"].map(|file| {
+        let file = |name: &str| (name == "REDIS_CA_FILE").then(|| file.into());
+        Config::from_vars(file).unwrap().redis_ca
+    });
+    for (authorities, good) in [(trusted, true), (built_in, false)] {
+        config.redis_ca = authorities;
+        let store = RedisStore::new(&config).unwrap();
+        let visit = call(1, &[("home", 1)]);
+        let answers = join_all((0..SHARDS).map(|shard| store.apply(shard, &visit))).await;
+        assert!(answers.iter().all(|answer| answer.is_ok() == good), "{answers:?}");
+    }
 }

@@ -1,7 +1,7 @@
 //! How six servers become a cluster.
 
 use super::{PATIENCE, RedisCluster, SLOTS, ask};
-use crate::{RedisServer, ReservedPort, wait_for};
+use crate::{CertificateAuthority, RedisServer, RedisServerBuilder, ReservedPort, wait_for};
 
 /// A node silent for this long is taken for dead, in ms. Long against the pauses of a busy machine.
 const NODE_TIMEOUT: &str = "1000";
@@ -12,8 +12,21 @@ impl RedisCluster {
     /// # Panics
     /// If there is no server program, or they do not find together.
     pub fn start() -> Self {
+        Self::form(&RedisServer::builder())
+    }
+
+    /// The same, over TLS throughout: each shows a certificate for 127.0.0.1 of this authority.
+    ///
+    /// # Panics
+    /// As [`RedisCluster::start`].
+    pub fn start_with_tls(authority: &CertificateAuthority) -> Self {
+        let builder = RedisServer::builder().tls(authority.certificate(&["127.0.0.1"]));
+        Self::form(&builder.option("tls-cluster", "yes").option("tls-replication", "yes"))
+    }
+
+    fn form(builder: &RedisServerBuilder) -> Self {
         let buses: Vec<ReservedPort> = (0..Self::NODES).map(|_| ReservedPort::new()).collect();
-        let nodes = buses.iter().map(|bus| start_node(bus.number())).collect();
+        let nodes = buses.iter().map(|bus| start_node(builder.clone(), bus.number())).collect();
         let cluster = Self { nodes, buses };
         cluster.meet();
         cluster.give_slots();
@@ -48,7 +61,7 @@ impl RedisCluster {
     }
 }
 
-fn start_node(bus: u16) -> RedisServer {
+fn start_node(builder: RedisServerBuilder, bus: u16) -> RedisServer {
     let options = [
         ("cluster-enabled", "yes"),
         ("cluster-port", &bus.to_string()),
@@ -59,6 +72,5 @@ fn start_node(bus: u16) -> RedisServer {
         // Replicas are filled at once, not together with others that may come.
         ("repl-diskless-sync-delay", "0"),
     ];
-    let builder = RedisServer::builder().append_only(true);
-    options.iter().fold(builder, |builder, (name, value)| builder.option(name, value)).start()
+    options.iter().fold(builder.append_only(true), |builder, (name, value)| builder.option(name, value)).start()
 }
