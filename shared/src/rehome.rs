@@ -111,7 +111,7 @@ impl<S: Rehoming> Run<'_, S> {
         announced.into_iter().filter(|answer| self.answer(answer.clone()).is_none()).count() == 0
     }
 
-    /// The steps that depend on more than one shard. Whether any was made, or a shard must begin its pass anew.
+    /// The steps that depend on more than one shard. Whether any was made.
     async fn turn(&self, states: &[RingState]) -> bool {
         let Some(passes) = states.iter().map(|state| state.pass).collect::<Option<Vec<Pass>>>() else { return false };
         if !states.iter().all(|state| self.is_moving(state)) {
@@ -119,7 +119,8 @@ impl<S: Rehoming> Run<'_, S> {
             return false;
         }
         if states.iter().zip(&passes).any(|(state, pass)| state.late != pass.late) {
-            return true;
+            // Somebody writes by another ring. Looking again at once, and again, would load the shards for nothing.
+            return false;
         }
         let over = |pass: &Pass| matches!(pass.stage, Stage::Cleaned { .. } | Stage::In { .. } | Stage::Done { .. });
         if !passes.iter().all(over) {
@@ -149,10 +150,8 @@ impl<S: Rehoming> Run<'_, S> {
         let mut begun = false;
         for (shard, (state, pass)) in states.iter().zip(passes).enumerate() {
             let next = match pass.stage {
-                Stage::Cleaned { run, .. } if state.tag.is_some() && run != state.incarnation => {
-                    Stage::Out { cursor: 0 }
-                }
-                Stage::Cleaned { .. } if lasting => Stage::In { cursor: 0, kept: 0 },
+                Stage::Cleaned { run, .. } if state.tag.is_some() && run != state.incarnation => Stage::OUT,
+                Stage::Cleaned { .. } if lasting => Stage::IN,
                 _ => continue,
             };
             begun |= self.advance(shard, *pass, pass.at(next)).await;

@@ -21,7 +21,6 @@ mod tests;
 pub use fingerprint::{Fingerprint, InvalidFingerprint};
 
 use crate::shard::{ShardName, Weight};
-use std::cmp::Reverse;
 use std::hint::select_unpredictable;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -67,8 +66,12 @@ impl Ring {
     /// A ring of these shards. Their order here is the index that the other functions answer with.
     pub fn new(shards: impl IntoIterator<Item = (ShardName, Weight)>) -> Result<Self, RingError> {
         let (names, weights): (Vec<_>, Vec<_>) = shards.into_iter().unzip();
-        let mut by_name: Vec<usize> = (0..names.len()).collect();
-        by_name.sort_by_key(|&shard| &names[shard]);
+        // Sorted by insertion, as below: shards are few, and the code of the library's sort is large.
+        let mut by_name: Vec<usize> = Vec::with_capacity(names.len());
+        for shard in 0..names.len() {
+            let place = by_name.partition_point(|&other: &usize| names[other] <= names[shard]);
+            by_name.insert(place, shard);
+        }
         if let Some(pair) = by_name.windows(2).find(|pair| names[pair[0]] == names[pair[1]]) {
             return Err(RingError::DuplicateName(names[pair[0]].clone()));
         }
@@ -101,10 +104,11 @@ impl Ring {
         let key = xxh3_64(key.as_bytes());
         // The slots of one shard are neighbours.
         let by_shard = self.slots.chunk_by(|left, right| left.shard == right.shard);
-        let mut scores: Vec<(u64, usize)> =
-            by_shard.filter_map(|slots| slots.iter().map(|slot| (slot.score(key), slot.shard)).max()).collect();
-        // A stable sort keeps the lesser name first among equals.
-        scores.sort_by_key(|&(score, _)| Reverse(score));
+        let mut scores: Vec<(u64, usize)> = Vec::new();
+        for best in by_shard.filter_map(|slots| slots.iter().map(|slot| (slot.score(key), slot.shard)).max()) {
+            // Behind its equals: the lesser name stays first.
+            scores.insert(scores.partition_point(|(score, _)| *score >= best.0), best);
+        }
         scores.into_iter().map(|(_, shard)| shard).collect()
     }
 

@@ -10,6 +10,8 @@ pub struct CertificateAuthority(CertifiedIssuer<'static, KeyPair>);
 pub struct ServerCertificate {
     pub(crate) certificate: String,
     pub(crate) key: String,
+    /// The certificate of the authority that signed it, if that is not itself.
+    pub(crate) authority: Option<String>,
 }
 
 impl ServerCertificate {
@@ -20,7 +22,7 @@ impl ServerCertificate {
     pub fn self_signed(hosts: &[&str]) -> Self {
         let key = KeyPair::generate().expect("a key can be made");
         let certificate = params(hosts).self_signed(&key).expect("a key signs");
-        Self { certificate: certificate.pem(), key: key.serialize_pem() }
+        Self { certificate: certificate.pem(), key: key.serialize_pem(), authority: None }
     }
 
     /// The certificate, as PEM.
@@ -72,7 +74,8 @@ impl CertificateAuthority {
     fn sign(&self, params: &CertificateParams) -> ServerCertificate {
         let key = KeyPair::generate().expect("a key can be made");
         let certificate = params.signed_by(&key, &self.0).expect("an authority signs");
-        ServerCertificate { certificate: certificate.pem(), key: key.serialize_pem() }
+        let (certificate, key) = (certificate.pem(), key.serialize_pem());
+        ServerCertificate { certificate, key, authority: Some(self.pem()) }
     }
 }
 

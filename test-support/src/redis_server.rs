@@ -116,6 +116,23 @@ impl RedisServer {
         self.try_start().unwrap_or_else(|reason| panic!("{reason}"));
     }
 
+    /// Starts it again on the same data and another port, after killing it if it runs.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub fn restart_elsewhere(&mut self) {
+        self.kill();
+        let (old, new) = (self.port.number().to_string(), ReservedPort::new());
+        self.options.iter_mut().filter(|option| **option == old).for_each(|option| *option = new.number().to_string());
+        self.port = new;
+        self.try_start().unwrap_or_else(|reason| panic!("{reason}"));
+    }
+
+    /// Whether it was started and neither stopped nor killed since.
+    pub fn runs(&self) -> bool {
+        self.process.is_some()
+    }
+
     /// Makes it stand still: connections are accepted and calls taken by the system, and nothing answers.
     /// What has come until [`RedisServer::thaw`] is done then.
     pub fn freeze(&mut self) {
@@ -131,7 +148,7 @@ impl RedisServer {
         self.process.as_mut().expect("the server runs").signal(signal);
     }
 
-    fn try_connect(&self) -> RedisResult<Connection> {
+    pub(crate) fn try_connect(&self) -> RedisResult<Connection> {
         let own = if self.tls { format!("unix://{}", self.data().join(SOCKET).display()) } else { self.url() };
         let redis = Client::open(own)?.get_connection_with_timeout(ANSWER)?;
         redis.set_read_timeout(Some(ANSWER))?;

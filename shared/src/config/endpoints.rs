@@ -18,7 +18,7 @@ enum EntryError {
     Endpoint(#[from] EndpointError),
     #[error(transparent)]
     Weight(#[from] WeightError),
-    #[error("after the URL only ;weight=N may come, once (write ; as %3B in a password)")]
+    #[error("after the URL only ;weight=N and ;cluster may come, each once (write ; as %3B in a password)")]
     Option,
 }
 
@@ -47,14 +47,18 @@ fn entry(text: &str) -> Result<ShardConfig, EntryError> {
     }
     let (name, address) = text.split_once('=').ok_or(EntryError::NoName)?;
     let mut parts = address.split(';');
-    let endpoint: Endpoint = parts.next().unwrap_or_default().trim().parse()?;
+    let mut endpoint: Endpoint = parts.next().unwrap_or_default().trim().parse()?;
     let options = Options::parse(parts)?;
+    if options.cluster {
+        endpoint = endpoint.of_cluster()?;
+    }
     Ok(ShardConfig { name: name.trim().parse()?, endpoint, weight: options.weight.unwrap_or_default() })
 }
 
-/// What follows an endpoint's URL: `;key=value`, each key once.
+/// What follows an endpoint's URL: `;key=value` or `;flag`, each once.
 #[derive(Default)]
 struct Options {
+    cluster: bool,
     weight: Option<Weight>,
 }
 
@@ -62,9 +66,10 @@ impl Options {
     fn parse<'a>(parts: impl Iterator<Item = &'a str>) -> Result<Self, EntryError> {
         let mut options = Self::default();
         for part in parts {
-            let (key, value) = part.split_once('=').ok_or(EntryError::Option)?;
-            match key.trim() {
-                "weight" if options.weight.is_none() => options.weight = Some(value.trim().parse()?),
+            let (key, value) = part.split_once('=').map_or((part, None), |(key, value)| (key, Some(value.trim())));
+            match (key.trim(), value) {
+                ("weight", Some(weight)) if options.weight.is_none() => options.weight = Some(weight.parse()?),
+                ("cluster", None) if !options.cluster => options.cluster = true,
                 _ => return Err(EntryError::Option),
             }
         }
@@ -106,10 +111,28 @@ mod tests {
     }
 
     #[test]
-    fn only_one_weight_may_follow_the_url() {
-        for options in [";", ";weight", ";wait=1", ";weight=1;weight=2", ";weight=1;", ";WEIGHT=1"] {
+    fn only_one_weight_and_one_flag_may_follow_the_url() {
+        let weights = [";", ";weight", ";wait=1", ";weight=1;weight=2", ";weight=1;", ";WEIGHT=1"];
+        for options in weights.into_iter().chain([";cluster=1", ";cluster=", ";cluster;cluster", ";clusters"]) {
             let message = parse(&format!("a=redis://h{options}")).unwrap_err();
-            assert!(message.contains("only ;weight=N"), "{options}: {message}");
+            assert!(message.contains("only ;weight=N and ;cluster"), "{options}: {message}");
+        }
+    }
+
+    #[test]
+    fn a_cluster_is_told_by_a_flag_and_is_another_endpoint_than_a_server() {
+        let shards = parse("a=redis://h;cluster,b=redis://h/0; cluster ;weight=2,c=redis://h").unwrap();
+        assert_eq!(shards.iter().map(|shard| shard.endpoint.is_cluster()).collect::<Vec<_>>(), [true, true, false]);
+        assert_eq!((&shards[0].endpoint, shards[1].weight.get()), (&shards[1].endpoint, 2));
+        assert_ne!(shards[0].endpoint, shards[2].endpoint);
+    }
+
+    #[test]
+    fn a_cluster_has_database_0_only() {
+        for (database, good) in [("", true), ("/0", true), ("/1", false), ("/10", false)] {
+            let parsed = parse(&format!("a=redis://h{database};cluster"));
+            assert_eq!(parsed.is_ok(), good, "{database}");
+            assert!(good || parsed.unwrap_err().contains("entry 1: a cluster has database 0 only"));
         }
     }
 

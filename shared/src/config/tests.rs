@@ -102,7 +102,7 @@ fn one_message_tells_everything_that_is_wrong() {
 the configuration is wrong:
   REDIS_ENDPOINTS=\"a=redis://app:***@h:7070,b=http://:***@h\": entry 2: the URL's scheme is not redis:// or \
 rediss://; accepted: a comma-separated list of name=redis://[user][:password]@host[:port][/db], or rediss:// for TLS, \
-each with an optional ;weight=N from 0 to 16 (default \
+each with an optional ;weight=N from 0 to 16, and ;cluster for a node of a cluster (default \
 redis_7070=redis://127.0.0.1:7070,redis_7071=redis://127.0.0.1:7071)
   REDIS_CA_FILE=\"/no/such/file\": the file cannot be read: No such file or directory (os error 2); accepted: the path \
 of a PEM file with the certificates of the authorities that rediss:// servers are signed by, or built-in for Mozilla's \

@@ -68,13 +68,14 @@ impl<S: Parking> Flusher<S> {
     }
 
     /// The shards to park on, best first: by rendezvous order of owner and writer, so that the writers of one
-    /// shard spread over the others; not those that are draining; those of the owner's own endpoint last, since
-    /// that is likely what is down.
+    /// shard spread over the others; not those that are draining; those of the owner's own endpoint after them, since
+    /// that is likely what is down, and in a cluster those of its own node last.
     pub(super) fn refuges(&self, owner: ShardIndex, writer: WriterId) -> Vec<ShardIndex> {
-        let mut order = self.ring.preference(&format!("{} {writer}", self.ring.name(owner)));
-        order.retain(|&shard| shard != owner);
-        order.sort_by_key(|&shard| self.store.share_endpoint(shard, owner));
-        order
+        let order = self.ring.preference(&format!("{} {writer}", self.ring.name(owner)));
+        let common = |shard| [self.store.share_endpoint(shard, owner), self.store.share_node(shard, owner)];
+        let shares = [[false, false], [true, false], [true, true]].into_iter();
+        let sharing = |share| order.iter().copied().filter(move |&shard| shard != owner && common(shard) == share);
+        shares.flat_map(sharing).collect()
     }
 }
 

@@ -24,6 +24,7 @@ use url::{Host, Url};
 pub struct Endpoint {
     full: Arc<str>,
     masked: Arc<str>,
+    cluster: bool,
 }
 
 /// Why a text is not an endpoint. No message repeats a part of the text, since any part may be a secret.
@@ -50,6 +51,9 @@ pub enum EndpointError {
     /// `?` or `#`: nothing is configured there, and a password with one must be percent-encoded.
     #[error("the URL has a query or fragment; write ? as %3F and # as %23 in a password")]
     Extra,
+    /// A cluster with another database than 0.
+    #[error("a cluster has database 0 only: leave out the number in the URL's path")]
+    ClusterDatabase,
 }
 
 impl Endpoint {
@@ -64,6 +68,16 @@ impl Endpoint {
     /// Whether the server is spoken to over TLS.
     pub fn is_tls(&self) -> bool {
         self.full.starts_with("rediss:")
+    }
+
+    /// The same address as one node of a Redis or Valkey Cluster, whose nodes say which of them holds a shard.
+    pub fn of_cluster(self) -> Result<Self, EndpointError> {
+        if self.full.ends_with("/0") { Ok(Self { cluster: true, ..self }) } else { Err(EndpointError::ClusterDatabase) }
+    }
+
+    /// Whether the server is a node of a cluster.
+    pub fn is_cluster(&self) -> bool {
+        self.cluster
     }
 
     fn from_url(url: &Url) -> Result<Self, EndpointError> {
@@ -90,7 +104,7 @@ impl Endpoint {
             (user, secret) => format!("{scheme}://{user}:{secret}@{host}:{port}/{db}"),
         };
         let mask = if password.is_empty() { "" } else { "***" };
-        Ok(Self { full: address(password).into(), masked: address(mask).into() })
+        Ok(Self { full: address(password).into(), masked: address(mask).into(), cluster: false })
     }
 }
 

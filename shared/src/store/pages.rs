@@ -1,6 +1,6 @@
 //! The shards as places where pages are found, for what looks at all of them: re-homing and the operator.
 
-use super::{ShardIndex, Store, StoreError};
+use super::{Incarnation, ShardIndex, Store, StoreError};
 use crate::page::PageId;
 use crate::record::{BadField, PageRecord};
 use std::future::Future;
@@ -14,6 +14,9 @@ pub struct PageSlice {
     pub unreadable: Vec<Vec<u8>>,
     /// Where to go on; 0: this was the last slice.
     pub next: u64,
+    /// The run of the server that answered. Another run knows nothing of this one's cursors: whoever must not miss a
+    /// page begins anew.
+    pub run: Incarnation,
 }
 
 /// What is at a page's key.
@@ -30,7 +33,7 @@ pub enum BadRecord {
 /// All pages of a shard.
 pub trait Pages: Store {
     /// A slice of the shard's pages, from `cursor` on (0: the beginning). Whatever is there from the first to the
-    /// last slice comes at least once. A slice costs the shard less than a millisecond.
+    /// last slice comes at least once, if all are of one run of the server. A slice costs the shard less than a millisecond.
     fn scan(&self, shard: ShardIndex, cursor: u64) -> impl Future<Output = Result<PageSlice, StoreError>> + Send;
 
     /// The shard's records of these pages, in their order; an empty one where it has none. At most some

@@ -119,4 +119,9 @@ pub trait Parking: Store {
 
     /// Whether two shards live at one address, and so are likely to be down together.
     fn share_endpoint(&self, one: ShardIndex, other: ShardIndex) -> bool;
+
+    /// Whether they were last found on one server there: the shards of one cluster may be on several.
+    fn share_node(&self, one: ShardIndex, other: ShardIndex) -> bool {
+        self.share_endpoint(one, other)
+    }
 }

@@ -1,32 +1,35 @@
 //! The shards in Redis: the only place that knows its commands, scripts and keys.
 
+mod call;
 mod connection;
 mod contact;
 mod keys;
 mod move_script;
+mod nodes;
 mod pages;
 mod park_script;
 mod parking;
 mod rehoming;
+mod route;
+mod routed;
 mod script;
 mod shard;
 mod tls;
 
-use super::{
-    Applied, Apply, Incarnation, Reading, ShardIndex, Store, StoreError, TIDY_AT_ONCE, Traces, WRITERS_AT_ONCE,
-};
+use super::{Applied, Apply, Reading, ShardIndex, Store, StoreError, TIDY_AT_ONCE, Traces, WRITERS_AT_ONCE};
 use crate::batch::WriterId;
 use crate::config::Config;
 use crate::page::PageId;
 use crate::shard::{Endpoint, ShardConfig};
 use crate::timing::Timing;
-use connection::{Connected, Link};
-use contact::{Contact, ContactError};
+use connection::Link;
+use contact::Contact;
 use keys::Keys;
+use nodes::Nodes;
 use parking::ParkingScripts;
-use redis::aio::MultiplexedConnection;
-use redis::{AsyncCommands, ErrorKind, RedisError, RedisResult};
+use redis::{AsyncCommands, RedisResult};
 use rehoming::RehomingScripts;
+use routed::Connection;
 use script::Scripts;
 use shard::Shard;
 use std::collections::HashMap;
@@ -56,17 +59,17 @@ pub struct InvalidEndpoint {
 }
 
 impl RedisStore {
-    /// The shards that `config` names. Shards of one endpoint share its connection.
+    /// The shards that `config` names. Shards of one endpoint share its connection, or one for each node of it.
     pub fn new(config: &Config) -> Result<Self, InvalidEndpoint> {
-        let mut links: HashMap<Endpoint, Arc<Link>> = HashMap::new();
+        let mut endpoints: HashMap<Endpoint, Arc<Nodes>> = HashMap::new();
         let mut shards = Vec::with_capacity(config.shards.len());
         for shard in &config.shards {
-            let link = match links.get(&shard.endpoint) {
-                Some(link) => Arc::clone(link),
-                None => Arc::new(open_link(config, shard)?),
+            let nodes = match endpoints.get(&shard.endpoint) {
+                Some(nodes) => Arc::clone(nodes),
+                None => Arc::new(Nodes::new(open_link(config, shard)?, shard.endpoint.is_cluster())),
             };
-            links.insert(shard.endpoint.clone(), Arc::clone(&link));
-            shards.push(Shard::new(shard.clone(), Keys::new(&config.namespace, &shard.name), link));
+            endpoints.insert(shard.endpoint.clone(), Arc::clone(&nodes));
+            shards.push(Shard::new(shard.clone(), Keys::new(&config.namespace, &shard.name), nodes));
         }
         Ok(Self {
             shards,
@@ -78,89 +81,6 @@ impl RedisStore {
             answer_timeout: config.redis_timeout,
         })
     }
-
-    /// Runs `call` over the shard's connection. A connection that was open before and turns out to be
-    /// closed is replaced and the call made once more: all our calls may be repeated.
-    async fn with_shard<T, F>(
-        &self,
-        shard: &Shard,
-        call: impl Fn(MultiplexedConnection) -> F + Send + Sync,
-    ) -> Result<T, StoreError>
-    where
-        F: Future<Output = RedisResult<T>> + Send,
-    {
-        Ok(self.with_incarnation(shard, call).await?.0)
-    }
-
-    /// The same, with the run of the server that answered.
-    async fn with_incarnation<T, F>(
-        &self,
-        shard: &Shard,
-        call: impl Fn(MultiplexedConnection) -> F + Send + Sync,
-    ) -> Result<(T, Incarnation), StoreError>
-    where
-        F: Future<Output = RedisResult<T>> + Send,
-    {
-        self.with_run(shard, |redis, _| call(redis)).await
-    }
-
-    /// The same, for a call that must know the run of the server that it goes to.
-    async fn with_run<T, F>(
-        &self,
-        shard: &Shard,
-        call: impl Fn(MultiplexedConnection, Incarnation) -> F + Send + Sync,
-    ) -> Result<(T, Incarnation), StoreError>
-    where
-        F: Future<Output = RedisResult<T>> + Send,
-    {
-        let (mut connected, mut incarnation) = self.connect(shard).await?;
-        loop {
-            match tokio::time::timeout(self.answer_timeout, call(connected.redis.clone(), incarnation)).await {
-                Ok(Ok(answer)) => return Ok((answer, incarnation)),
-                Ok(Err(error)) if is_server_answer(&error) => return Err(shard.refused(&error)),
-                outcome => {
-                    shard.link.drop_connection(connected.number);
-                    let reason = match outcome {
-                        Ok(Err(error)) if connected.reused && error.is_connection_dropped() => {
-                            (connected, incarnation) = self.connect(shard).await?;
-                            continue;
-                        }
-                        Ok(Err(error)) => error.to_string(),
-                        _ => format!("no answer within {:?}", self.answer_timeout),
-                    };
-                    return Err(StoreError::Unknown { shard: shard.config.name.to_string(), reason });
-                }
-            }
-        }
-    }
-
-    /// A connection over which this shard has been recognised, and the run of its server.
-    async fn connect(&self, shard: &Shard) -> Result<(Connected, Incarnation), StoreError> {
-        let mut connected = shard.link.get().await.map_err(|error| shard.unconnected(&error))?;
-        loop {
-            if let Some(incarnation) = shard.recognised_over(connected.number) {
-                return Ok((connected, incarnation));
-            }
-            let check = self.contact.check(&mut connected.redis, &shard.keys, &shard.config);
-            match tokio::time::timeout(self.answer_timeout, check).await {
-                Ok(Ok((identity, incarnation))) => shard.recognise(&identity, connected.number, incarnation),
-                Ok(Err(ContactError::UnfitServer(reason))) => {
-                    return Err(StoreError::UnfitServer { shard: shard.config.name.to_string(), reason });
-                }
-                Ok(Err(ContactError::Redis(error))) if is_server_answer(&error) => {
-                    return Err(shard.refused(&error));
-                }
-                failed => {
-                    shard.link.drop_connection(connected.number);
-                    let error = failed.ok().and_then(Result::err).and_then(ContactError::into_redis);
-                    if !(connected.reused && error.as_ref().is_some_and(RedisError::is_connection_dropped)) {
-                        return Err(shard.unanswered(error.as_ref()));
-                    }
-                    connected = shard.link.get().await.map_err(|error| shard.unconnected(&error))?;
-                }
-            }
-        }
-    }
 }
 
 fn open_link(config: &Config, shard: &ShardConfig) -> Result<Link, InvalidEndpoint> {
@@ -169,12 +89,6 @@ fn open_link(config: &Config, shard: &ShardConfig) -> Result<Link, InvalidEndpoi
         endpoint: shard.endpoint.to_string(),
         reason: error.to_string(),
     })
-}
-
-/// Whether the server itself answered with an error, so that the connection is good and nothing was
-/// applied.
-fn is_server_answer(error: &RedisError) -> bool {
-    matches!(error.kind(), ErrorKind::Server(_) | ErrorKind::Extension)
 }
 
 impl Store for RedisStore {
@@ -196,7 +110,7 @@ impl Store for RedisStore {
     async fn writers(&self, shard: ShardIndex) -> Result<HashMap<WriterId, Duration>, StoreError> {
         let shard = &self.shards[shard];
         let longest_silent = isize::try_from(WRITERS_AT_ONCE).unwrap_or(isize::MAX);
-        let list = |mut redis: MultiplexedConnection| async move {
+        let list = |mut redis: Connection| async move {
             let now = server_millis(&mut redis).await?;
             let writers: Vec<(String, u64)> =
                 redis.zrange_withscores(shard.keys.writers(), 0, longest_silent - 1).await?;
@@ -210,7 +124,7 @@ impl Store for RedisStore {
 
     async fn tidy(&self, shard: ShardIndex) -> Result<usize, StoreError> {
         let shard = &self.shards[shard];
-        let tidy = |mut redis: MultiplexedConnection| async move {
+        let tidy = |mut redis: Connection| async move {
             let now = server_millis(&mut redis).await?;
             let at_once = isize::try_from(TIDY_AT_ONCE).unwrap_or(isize::MAX);
             let past: Vec<String> = redis.zrangebyscore_limit(shard.keys.sets(), "-inf", now, 0, at_once).await?;
@@ -221,7 +135,7 @@ impl Store for RedisStore {
 }
 
 /// The server's own clock, in milliseconds since the Unix epoch.
-async fn server_millis(redis: &mut MultiplexedConnection) -> RedisResult<u64> {
+async fn server_millis(redis: &mut Connection) -> RedisResult<u64> {
     let (seconds, micros): (u64, u64) = redis::cmd("TIME").query_async(redis).await?;
     Ok(seconds * 1000 + micros / 1000)
 }

@@ -142,6 +142,8 @@ pub struct Cleaned {
     pub next: u64,
     /// Pages of this slice that still have a record.
     pub kept: u64,
+    /// The run of the server that answered, as in [`super::pages::PageSlice`].
+    pub run: Incarnation,
 }
 
 /// The shards while pages move between them.

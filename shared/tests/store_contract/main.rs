@@ -1,9 +1,10 @@
-//! What every store promises, held against the store in memory and against real Redis servers.
+//! What every store promises, held against the store in memory, real Redis servers and a real cluster.
 
 mod claims;
 mod subject;
 
-/// Runs each claim against both stores. A `Redis` has a server of its own.
+/// Runs each claim against all stores. A `Redis` has a server of its own; a cluster, which takes seconds to form, serves
+/// the claims one after the other.
 macro_rules! hold {
     ($($topic:ident: $($claim:ident)*;)*) => {
         mod memory {
@@ -20,6 +21,15 @@ macro_rules! hold {
                 async fn $claim() {
                     crate::claims::$topic::$claim(&crate::subject::Redis::new()).await;
                 }
+            )*)*
+        }
+        #[tokio::test]
+        async fn a_cluster_keeps_every_promise() {
+            let cluster = std::sync::Arc::new(test_support::RedisCluster::start());
+            $($(
+                println!("{}", stringify!($claim));
+                let subject = crate::subject::Redis::on_cluster(&cluster);
+                Box::pin(crate::claims::$topic::$claim(&subject)).await;
             )*)*
         }
     };

@@ -1,10 +1,11 @@
-//! The two stores under test, and how a test makes time pass and spoils a key.
+//! The stores under test, and how a test makes time pass and spoils a key.
 
-use redis::Commands;
+use redis::{Commands, Connection};
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
-use test_support::RedisServer;
+use test_support::{RedisCluster, RedisServer};
 use visits_core::batch::{Batch, Sequence, WriterId};
 use visits_core::clock::{Clock, ManualClock};
 use visits_core::config::Config;
@@ -73,17 +74,45 @@ impl Subject for Memory {
     }
 }
 
+/// Two shards on a server of their own, or with a namespace of their own on a cluster that others use too.
 pub(crate) struct Redis {
     store: RedisStore,
-    server: RedisServer,
+    servers: Servers,
+    namespace: String,
+}
+
+enum Servers {
+    One(RedisServer),
+    Cluster(Arc<RedisCluster>),
 }
 
 impl Redis {
     pub(crate) fn new() -> Self {
         let server = RedisServer::start();
-        let endpoints = format!("one={0},two={0}", server.url());
-        let config = Config::from_vars(|name| (name == "REDIS_ENDPOINTS").then(|| endpoints.clone().into())).unwrap();
-        Self { store: RedisStore::new(&config).unwrap(), server }
+        Self::on(&server.url(), "visits".to_owned(), Servers::One(server))
+    }
+
+    pub(crate) fn on_cluster(cluster: &Arc<RedisCluster>) -> Self {
+        static MADE: AtomicUsize = AtomicUsize::new(0);
+        let namespace = format!("claim-{}", MADE.fetch_add(1, Ordering::Relaxed));
+        Self::on(&format!("{};cluster", cluster.node(0).url()), namespace, Servers::Cluster(Arc::clone(cluster)))
+    }
+
+    fn on(address: &str, namespace: String, servers: Servers) -> Self {
+        let endpoints = format!("one={address},two={address}");
+        let settings = [("REDIS_ENDPOINTS", &endpoints), ("VISITS_NAMESPACE", &namespace)];
+        let value = |name: &str| settings.iter().find(|(set, _)| *set == name).map(|(_, value)| value.into());
+        Self { store: RedisStore::new(&Config::from_vars(value).unwrap()).unwrap(), servers, namespace }
+    }
+
+    /// A key of a shard, and a connection to where it is.
+    fn key(&self, shard: &str, key: &str) -> (String, Connection) {
+        let key = format!("{}:{{{shard}}}:{key}", self.namespace);
+        let connection = match &self.servers {
+            Servers::One(server) => server.connect(),
+            Servers::Cluster(cluster) => cluster.node(cluster.primary(&key)).connect(),
+        };
+        (key, connection)
     }
 }
 
@@ -94,33 +123,37 @@ impl Subject for Redis {
 
     /// Redis' clock is the machine's: all that it noted is moved back instead.
     fn pass(&self, time: Duration) {
-        let mut redis = self.server.connect();
-        for key in ["visits:{one}:writers", "visits:{one}:sets", "visits:{two}:writers", "visits:{two}:sets"] {
-            let noted: HashMap<String, f64> = redis.zrange_withscores(key, 0, -1).unwrap();
+        for (shard, key) in [("one", "writers"), ("one", "sets"), ("two", "writers"), ("two", "sets")] {
+            let (key, mut redis) = self.key(shard, key);
+            let noted: HashMap<String, f64> = redis.zrange_withscores(&key, 0, -1).unwrap();
             for writer in noted.keys() {
-                let _: f64 = redis.zincr(key, writer, -(time.as_secs_f64() * 1e3)).unwrap();
+                let _: f64 = redis.zincr(&key, writer, -(time.as_secs_f64() * 1e3)).unwrap();
             }
         }
         let before = |millis: &str| millis.parse::<u128>().unwrap().saturating_sub(time.as_millis());
-        let copies: HashMap<String, String> = redis.hgetall("visits:{one}:parked:two").unwrap();
+        let (parked, mut redis) = self.key("one", "parked:two");
+        let copies: HashMap<String, String> = redis.hgetall(&parked).unwrap();
         for (id, copy) in copies {
             let parts: Vec<&str> = copy.splitn(3, ' ').collect();
             let copy = format!("{} {} {}", parts[0], before(parts[1]), parts[2]);
-            let _: i64 = redis.hset("visits:{one}:parked:two", id, copy).unwrap();
+            let _: i64 = redis.hset(&parked, id, copy).unwrap();
         }
-        let marks: HashMap<String, String> = redis.hgetall("visits:{one}:delivered:two").unwrap();
+        let (delivered, mut redis) = self.key("one", "delivered:two");
+        let marks: HashMap<String, String> = redis.hgetall(&delivered).unwrap();
         for (id, mark) in marks {
             let (at, owner) = mark.split_once(' ').unwrap();
-            let _: i64 = redis.hset("visits:{one}:delivered:two", id, format!("{} {owner}", before(at))).unwrap();
+            let _: i64 = redis.hset(&delivered, id, format!("{} {owner}", before(at))).unwrap();
         }
     }
 
     fn take_parking_room(&self, bytes: u64) {
-        let _: i64 = self.server.connect().hset("visits:{one}:parking", OWNER, bytes).unwrap();
+        let (key, mut redis) = self.key("one", "parking");
+        let _: i64 = redis.hset(key, OWNER, bytes).unwrap();
     }
 
     fn spoil(&self, page: &PageId) {
-        let _: () = self.server.connect().set(format!("visits:{{one}}:page:{page}"), "not a hash").unwrap();
+        let (key, mut redis) = self.key("one", &format!("page:{page}"));
+        let _: () = redis.set(key, "not a hash").unwrap();
     }
 }
 

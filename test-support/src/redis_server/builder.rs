@@ -68,8 +68,15 @@ impl RedisServerBuilder {
                 write("server.crt", &certificate.certificate);
                 write("server.key", &certificate.key);
                 let files = ["--tls-cert-file", "server.crt", "--tls-key-file", "server.key"];
+                let authority: &[&str] = match &certificate.authority {
+                    None => &[],
+                    Some(pem) => {
+                        write("ca.crt", pem);
+                        &["--tls-ca-cert-file", "ca.crt"]
+                    }
+                };
                 let only_tls = ["--port", "0", "--tls-port", &port, "--tls-auth-clients", "no"];
-                [&files[..], &only_tls, &["--unixsocket", SOCKET]].concat()
+                [&files[..], authority, &only_tls, &["--unixsocket", SOCKET]].concat()
             }
         };
         arguments.extend(["--bind", "127.0.0.1", "--save", "", "--appendfsync", "everysec"]);

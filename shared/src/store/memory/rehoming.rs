@@ -121,7 +121,7 @@ impl Data {
         rest.sort();
         let next = rest.get(SLICE).map_or(0, |_| rest[SLICE - 1].0);
         let pages = rest.into_iter().take(SLICE).map(|(_, page)| page).collect();
-        PageSlice { pages, unreadable: Vec::new(), next }
+        PageSlice { pages, next, ..PageSlice::default() }
     }
 
     fn take(&mut self, take: &Take, now: Moment, incarnation: Incarnation) -> Taken {
@@ -165,7 +165,7 @@ impl Data {
         Landed { fresh: true, rejected: Vec::new(), incarnation }
     }
 
-    fn clean(&mut self, cursor: u64, cleaning: &Cleaning) -> Cleaned {
+    fn clean(&mut self, cursor: u64, cleaning: &Cleaning, run: Incarnation) -> Cleaned {
         let PageSlice { pages, next, .. } = self.slice(cursor);
         let mut kept = 0;
         for page in pages {
@@ -182,13 +182,13 @@ impl Data {
                 kept += 1;
             }
         }
-        Cleaned { next, kept }
+        Cleaned { next, kept, run }
     }
 }
 
 impl Pages for MemoryStore {
     async fn scan(&self, shard: ShardIndex, cursor: u64) -> Result<PageSlice, StoreError> {
-        self.call(shard, |shard| shard.data.slice(cursor)).await
+        self.call(shard, |shard| PageSlice { run: shard.incarnation(), ..shard.data.slice(cursor) }).await
     }
 
     async fn records(
@@ -337,7 +337,11 @@ impl Rehoming for MemoryStore {
     }
 
     async fn clean(&self, shard: ShardIndex, cursor: u64, cleaning: &Cleaning) -> Result<Cleaned, StoreError> {
-        self.call(shard, |shard| shard.data.clean(cursor, cleaning)).await
+        self.call(shard, |shard| {
+            let run = shard.incarnation();
+            shard.data.clean(cursor, cleaning, run)
+        })
+        .await
     }
 }
 

@@ -6,6 +6,6 @@ local have = redis.call('HMGET', KEYS[1], 'ring', 'moving', 'late')
 if have[1] == ARGV[1] and have[2] then
   redis.call('HSET', KEYS[1], 'members', ARGV[2])
 else
-  local pass = 'take ' .. (have[3] or '0') .. ' 0'
+  local pass = 'take ' .. (have[3] or '0') .. ' 0 0'
   redis.call('HSET', KEYS[1], 'ring', ARGV[1], 'moving', 1, 'members', ARGV[2], 'pass', pass)
 end

@@ -1,4 +1,4 @@
-//! One connection for each endpoint, opened at the first call and again after any doubt.
+//! One connection for each server, opened at the first call and again after any doubt.
 //!
 //! The client is told never to retry and never to reconnect: a call whose outcome is unknown is the
 //! caller's to repeat. A connection that timed out is dropped, since a late answer may still be in it.
@@ -8,12 +8,16 @@ use crate::config::Config;
 use crate::shard::Endpoint;
 use redis::aio::MultiplexedConnection;
 use redis::io::tcp::TcpSettings;
-use redis::{AsyncConnectionConfig, Client, IntoConnectionInfo, RedisError, RedisResult};
+use redis::{AsyncConnectionConfig, Client, ConnectionAddr, IntoConnectionInfo, RedisError, RedisFuture, RedisResult};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 
-/// An open connection, with a number that no other of its endpoint has.
+/// The connections that this process has opened.
+static OPENED: AtomicU64 = AtomicU64::new(1);
+
+/// An open connection, with a number that no other has.
 #[derive(Clone, Debug)]
 pub(super) struct Connected {
     pub(super) redis: MultiplexedConnection,
@@ -22,21 +26,22 @@ pub(super) struct Connected {
     pub(super) reused: bool,
 }
 
-/// The connection slot of one endpoint, shared by the shards that live there.
+impl Connected {
+    /// Whether `error` says no more than that the peer had closed this connection before the call.
+    pub(super) fn is_stale(&self, error: Option<&RedisError>) -> bool {
+        self.reused && error.is_some_and(RedisError::is_connection_dropped)
+    }
+}
+
+/// The connection slot of one server, shared by the shards that live there.
 #[derive(Debug)]
 pub(super) struct Link {
     client: Client,
     tls: bool,
     connect_timeout: Duration,
-    slot: Mutex<Slot>,
+    slot: Mutex<Option<Connected>>,
     /// One attempt at a time: those who wait use the connection that the first one opens.
     connecting: Semaphore,
-}
-
-#[derive(Debug, Default)]
-struct Slot {
-    open: Option<Connected>,
-    opened: u64,
 }
 
 impl Link {
@@ -49,46 +54,96 @@ impl Link {
         let info = info.set_tcp_settings(tcp).set_redis_settings(settings);
         let (tls, connect_timeout) = (endpoint.is_tls(), config.redis_connect_timeout);
         let client = if tls { tls::client(info, config.redis_ca.as_ref())? } else { Client::open(info)? };
-        Ok(Self { client, tls, connect_timeout, slot: Mutex::default(), connecting: Semaphore::const_new(1) })
+        Ok(Self::of(client, tls, connect_timeout))
+    }
+
+    fn of(client: Client, tls: bool, connect_timeout: Duration) -> Self {
+        Self { client, tls, connect_timeout, slot: Mutex::default(), connecting: Semaphore::const_new(1) }
+    }
+
+    /// A link to another node of the same cluster, spoken to in the same way.
+    pub(super) fn beside(&self, to_host: &str, to_port: u16) -> Self {
+        let info = self.client.get_connection_info().clone();
+        let mut address = info.addr().clone();
+        if let ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } = &mut address {
+            (*host, *port) = (to_host.to_owned(), to_port);
+        }
+        // It takes a complete description as it is: there is nothing that could fail.
+        let client = Client::open(info.set_addr(address)).unwrap_or_else(|_| self.client.clone());
+        Self::of(client, self.tls, self.connect_timeout)
+    }
+
+    /// The server's host and port.
+    pub(super) fn address(&self) -> (&str, u16) {
+        match self.client.get_connection_info().addr() {
+            ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } => (host, *port),
+            _ => ("", 0),
+        }
     }
 
     /// The open connection, or a new one.
-    pub(super) async fn get(&self) -> Result<Connected, RedisError> {
-        if let Some(open) = self.open() {
-            return Ok(open);
+    pub(super) async fn get(&self) -> RedisResult<Connected> {
+        match self.open() {
+            Some(open) => Ok(open),
+            None => self.connect().await,
         }
-        // The semaphore is never closed; should it be, connecting twice is harmless.
-        let _turn = self.connecting.acquire().await;
-        if let Some(open) = self.open() {
-            return Ok(open);
-        }
-        if self.tls {
-            tls::choose_cryptography();
-        }
-        let config =
-            AsyncConnectionConfig::new().set_connection_timeout(Some(self.connect_timeout)).set_response_timeout(None);
-        let redis = self.client.get_multiplexed_async_connection_with_config(&config).await?;
-        let mut slot = self.lock();
-        slot.opened += 1;
-        let connected = Connected { redis, number: slot.opened, reused: false };
-        slot.open = Some(connected.clone());
-        Ok(connected)
+    }
+
+    /// Boxed: it is long and seldom gone, and would be a part of every call's future.
+    fn connect(&self) -> RedisFuture<'_, Connected> {
+        Box::pin(async move {
+            // The semaphore is never closed; should it be, connecting twice is harmless.
+            let _turn = self.connecting.acquire().await;
+            if let Some(open) = self.open() {
+                return Ok(open);
+            }
+            if self.tls {
+                tls::choose_cryptography();
+            }
+            let config = AsyncConnectionConfig::new()
+                .set_connection_timeout(Some(self.connect_timeout))
+                .set_response_timeout(None);
+            let redis = self.client.get_multiplexed_async_connection_with_config(&config).await?;
+            let connected = Connected { redis, number: OPENED.fetch_add(1, Ordering::Relaxed), reused: false };
+            *self.lock() = Some(connected.clone());
+            Ok(connected)
+        })
     }
 
     /// Drops the connection with this number, unless a newer one has taken its place.
     pub(super) fn drop_connection(&self, number: u64) {
         let mut slot = self.lock();
-        if slot.open.as_ref().is_some_and(|open| open.number == number) {
-            slot.open = None;
+        if slot.as_ref().is_some_and(|open| open.number == number) {
+            *slot = None;
         }
     }
 
     fn open(&self) -> Option<Connected> {
-        let open = self.lock().open.clone()?;
+        let open = self.lock().clone()?;
         Some(Connected { reused: true, ..open })
     }
 
-    fn lock(&self) -> MutexGuard<'_, Slot> {
+    fn lock(&self) -> MutexGuard<'_, Option<Connected>> {
         self.slot.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_node_of_a_cluster_is_spoken_to_as_the_first() {
+        for url in ["redis://app:pw@seed:7000", "rediss://app:pw@seed:7000"] {
+            let seed = Link::new(&url.parse().unwrap(), &Config::from_vars(|_| None).unwrap()).unwrap();
+            let other = seed.beside("::1", 7001);
+            let [one, two] = [&seed, &other].map(|link| link.client.get_connection_info());
+            assert_eq!((other.address(), seed.address()), (("::1", 7001), ("seed", 7000)));
+            assert_eq!(one.redis_settings().password(), two.redis_settings().password());
+            assert_eq!(one.redis_settings().username(), Some("app"));
+            assert_eq!(format!("{:?}", one.tcp_settings()), format!("{:?}", two.tcp_settings()));
+            assert_eq!(matches!(two.addr(), ConnectionAddr::TcpTls { insecure: false, .. }), url.starts_with("rediss"));
+            assert_eq!((seed.tls, seed.connect_timeout), (other.tls, other.connect_timeout));
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! First contact: is the server behind a shard's name the one that holds this shard?
 //!
-//! A shard's record says who it is. A server keeps a roster of the shards that live on it. A shard whose
+//! A shard's record says who it is. A server, or a cluster, keeps a roster of the shards that live on it. A shard whose
 //! record is missing is new, unless the roster shows that the server belongs to others: then its name
 //! points at the wrong server, or two deployments share one, and a count read there would be wrong.
 //!
@@ -10,12 +10,12 @@
 //! TTL, so the `volatile-*` policies evict none.
 
 use super::keys::{self, Keys};
+use super::routed::Connection;
 use super::script::LazyScript;
 use crate::batch::WriterId;
 use crate::shard::{Namespace, ShardConfig};
 use crate::store::Incarnation;
 use futures_util::future::join;
-use redis::aio::MultiplexedConnection;
 use redis::{AsyncCommands, RedisResult, Script};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -62,10 +62,13 @@ impl Contact {
     /// Returns the shard's identity and the run of the server.
     pub(super) async fn check(
         &self,
-        redis: &mut MultiplexedConnection,
+        redis: &mut Connection,
         keys: &Keys,
         shard: &ShardConfig,
     ) -> Result<(String, Incarnation), ContactError> {
+        if let Some(learning) = redis.learn_nodes() {
+            let _ = learning.await;
+        }
         // At the same time, so that it costs a cold start no further round trip.
         let mut beside = redis.clone();
         let (record, server) = join(self.record(redis, keys, shard, ""), Server::ask(&mut beside)).await;
@@ -73,6 +76,10 @@ impl Contact {
             return Err(ContactError::UnfitServer(format!(
                 "its maxmemory-policy is {policy}, so that it may evict counts; noeviction or volatile-* are accepted"
             )));
+        }
+        if shard.endpoint.is_cluster() && server.cluster_enabled.as_deref() == Some("0") {
+            let mend = "it is no node of a cluster; take ;cluster off its entry in REDIS_ENDPOINTS";
+            return Err(ContactError::UnfitServer(mend.to_owned()));
         }
         let mut record = record?;
         if record.identity.is_empty() {
@@ -86,7 +93,7 @@ impl Contact {
 
     async fn record(
         &self,
-        redis: &mut MultiplexedConnection,
+        redis: &mut Connection,
         keys: &Keys,
         shard: &ShardConfig,
         identity: &str,
@@ -97,8 +104,10 @@ impl Contact {
         Ok(Record { format, namespace, name, identity })
     }
 
-    async fn check_roster(&self, redis: &mut MultiplexedConnection, shard: &ShardConfig) -> Result<(), ContactError> {
+    async fn check_roster(&self, redis: &Connection, shard: &ShardConfig) -> Result<(), ContactError> {
         let roster = keys::roster(&self.namespace);
+        // In a cluster it is one key for all nodes, in a slot of its own.
+        let mut redis = redis.to_any_slot();
         let residents: Vec<String> = redis.smembers(&roster).await?;
         for resident in residents.iter().filter(|name| **name != shard.name.as_str()) {
             let configured = self.shards.iter().find(|other| other.name.as_str() == resident);
@@ -115,11 +124,13 @@ impl Contact {
 #[derive(Debug, Default)]
 struct Server {
     eviction_policy: Option<String>,
+    /// 1: it is a node of a cluster.
+    cluster_enabled: Option<String>,
     incarnation: Incarnation,
 }
 
 impl Server {
-    async fn ask(redis: &mut MultiplexedConnection) -> Self {
+    async fn ask(redis: &mut Connection) -> Self {
         let info: RedisResult<String> = redis::cmd("INFO").query_async(redis).await;
         let info = info.unwrap_or_default();
         let line = |name: &str| info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
@@ -127,13 +138,14 @@ impl Server {
         // replication id is new.
         let ids = ["run_id", "master_replid"].map(|name| line(name).unwrap_or_default().trim());
         let run = if ids[0].is_empty() { 0 } else { xxh3_64(ids.join(" ").as_bytes()) };
-        let mut eviction_policy = line("maxmemory_policy").map(|policy| policy.trim().to_owned());
+        let [mut eviction_policy, cluster_enabled] =
+            ["maxmemory_policy", "cluster_enabled"].map(|name| line(name).map(|value| value.trim().to_owned()));
         if eviction_policy.is_none() {
             let config: RedisResult<Vec<String>> =
                 redis::cmd("CONFIG").arg("GET").arg("maxmemory-policy").query_async(redis).await;
             eviction_policy = config.ok().and_then(|config| config.into_iter().nth(1));
         }
-        Self { eviction_policy, incarnation: Incarnation(run) }
+        Self { eviction_policy, cluster_enabled, incarnation: Incarnation(run) }
     }
 }
 

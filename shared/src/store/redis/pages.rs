@@ -1,13 +1,13 @@
 //! Pages and their records in Redis.
 
+use super::routed::Connection;
 use super::{RedisStore, Shard};
 use crate::page::PageId;
 use crate::record::PageRecord;
 use crate::shard::ShardName;
 use crate::store::pages::{BadRecord, PageSlice, Pages};
 use crate::store::{Reading, ShardIndex, StoreError, Traces};
-use futures_util::future::join_all;
-use redis::aio::MultiplexedConnection;
+use futures_util::future::{join_all, try_join};
 use redis::{AsyncCommands, FromRedisValue, RedisResult};
 use std::collections::HashMap;
 
@@ -21,10 +21,11 @@ impl RedisStore {
     /// A page's total, and whether the shard's ring is settled, in one round trip.
     pub(super) async fn read_page(&self, shard: &Shard, page: &PageId) -> Result<Reading, StoreError> {
         let key = shard.keys.page(page);
-        let call = |mut redis: MultiplexedConnection| {
-            let mut pipeline = redis::pipe();
-            pipeline.hget(&key, "total").hmget(shard.keys.shard(), &["ring", "moving"]);
-            async move { pipeline.query_async(&mut redis).await }
+        let call = |mut redis: Connection| {
+            let (mut beside, key) = (redis.clone(), &key);
+            // Two commands and not a pipeline: while a slot moves, a cluster may redirect one of them.
+            let ring = async move { beside.hmget(shard.keys.shard(), &["ring", "moving"]).await };
+            async move { try_join(redis.hget(key, "total"), ring).await }
         };
         let (total, ring): (Option<String>, [Option<String>; 2]) = self.with_shard(shard, call).await?;
         // The connection is good, and so are the other pages.
@@ -39,10 +40,10 @@ impl RedisStore {
 
     pub(super) async fn page_traces(&self, shard: &Shard, page: &PageId) -> Result<Traces, StoreError> {
         let key = shard.keys.page(page);
-        let call = |mut redis: MultiplexedConnection| {
-            let mut pipeline = redis::pipe();
-            pipeline.hgetall(&key).hget(shard.keys.shard(), "members");
-            async move { pipeline.query_async(&mut redis).await }
+        let call = |mut redis: Connection| {
+            let (mut beside, key) = (redis.clone(), &key);
+            let members = async move { beside.hget(shard.keys.shard(), "members").await };
+            async move { try_join(redis.hgetall(key), members).await }
         };
         let (fields, members): (Fields, Option<String>) = self.with_shard(shard, call).await?;
         let record = record(&fields).map_err(|error| shard.refused(&format!("{key}: {error}")))?;
@@ -66,13 +67,16 @@ impl Pages for RedisStore {
         let prefix = shard.keys.page_prefix();
         // No character of a shard's name or a namespace has a meaning in a pattern.
         let pattern = format!("{prefix}*");
-        let call = |mut redis: MultiplexedConnection| {
+        let call = |mut redis: Connection| {
             let mut scan = redis::cmd("SCAN");
             scan.arg(cursor).arg("MATCH").arg(&pattern).arg("COUNT").arg(SCANNED);
-            async move { scan.query_async(&mut redis).await }
+            let mut beside = redis.clone();
+            // A scan names no key, so a node that has lost the shard's slot answers it; not so this.
+            let here = async move { beside.exists::<_, bool>(shard.keys.shard()).await };
+            async move { Ok(try_join(scan.query_async(&mut redis), here).await?.0) }
         };
-        let (next, keys): (u64, Vec<Vec<u8>>) = self.with_shard(shard, call).await?;
-        let mut slice = PageSlice { next, ..PageSlice::default() };
+        let ((next, keys), run): ((u64, Vec<Vec<u8>>), _) = self.with_incarnation(shard, call).await?;
+        let mut slice = PageSlice { next, run, ..PageSlice::default() };
         for key in keys {
             let id = key.get(prefix.len()..).and_then(|id| std::str::from_utf8(id).ok());
             match id.and_then(|id| PageId::from_decoded(id).ok()) {
@@ -89,14 +93,14 @@ impl Pages for RedisStore {
         pages: &[PageId],
     ) -> Result<Vec<Result<PageRecord, BadRecord>>, StoreError> {
         let shard = &self.shards[shard];
-        let call = |redis: MultiplexedConnection| async move {
+        let call = |redis: Connection| async move {
             // Sent together; one that is refused spoils none of the others.
             let reads = pages.iter().map(|page| {
                 let (mut redis, key) = (redis.clone(), shard.keys.page(page));
                 async move {
                     let answer: RedisResult<redis::Value> = redis.hgetall(key).await;
                     match answer {
-                        Err(error) if super::is_server_answer(&error) => Ok(Err(error.to_string())),
+                        Err(error) if super::call::is_server_answer(&error) => Ok(Err(error.to_string())),
                         answer => answer.map(Ok),
                     }
                 }

@@ -2,6 +2,7 @@
 
 use super::keys::Keys;
 use super::park_script::{copy, mark_text, park_arguments};
+use super::routed::Connection;
 use super::script::LazyScript;
 use super::{RedisStore, Shard, server_millis};
 use crate::batch::BatchId;
@@ -9,7 +10,6 @@ use crate::shard::ShardName;
 use crate::store::parking::{Mark, PARKED_BYTES, Park, Parked, ParkedPage, Parking, Unreadable};
 use crate::store::{Incarnation, ShardIndex, StoreError};
 use futures_util::future::join_all;
-use redis::aio::MultiplexedConnection;
 use redis::{AsyncCommands, RedisResult, Script};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -52,7 +52,7 @@ impl RedisStore {
     /// A key of another type where copies should be: it is moved out of the way, so that it stops nothing.
     async fn set_key_aside(&self, shard: &Shard, owner: &ShardName) -> Result<(), StoreError> {
         let (from, to) = (shard.keys.parked(owner), aside_key(&shard.keys, owner));
-        let call = |mut redis: MultiplexedConnection| {
+        let call = |mut redis: Connection| {
             let mut script = self.parking.set_aside.prepare_invoke();
             script.key(&from).key(&to).key(shard.keys.parking()).arg(owner.as_str());
             async move { script.invoke_async::<u64>(&mut redis).await }
@@ -68,7 +68,7 @@ impl Parking for RedisStore {
     async fn park(&self, shard: ShardIndex, park: &Park) -> Result<Parked, StoreError> {
         let shard = &self.shards[shard];
         let aside = aside_key(&shard.keys, &park.owner);
-        let call = |mut redis: MultiplexedConnection| {
+        let call = |mut redis: Connection| {
             let mut script = self.parking.park.prepare_invoke();
             script.key(shard.keys.parked(&park.owner)).key(shard.keys.parking()).key(&aside);
             park_arguments(&mut script, park, PARKED_BYTES);
@@ -80,7 +80,7 @@ impl Parking for RedisStore {
 
     async fn parked_owners(&self, shard: ShardIndex) -> Result<Vec<(String, u64)>, StoreError> {
         let (shard, all) = (&self.shards[shard], &self.shards);
-        let call = |mut redis: MultiplexedConnection| async move {
+        let call = |mut redis: Connection| async move {
             // The list of owners may itself be damaged: those that are configured are looked at all the same.
             let listed: RedisResult<HashMap<String, u64>> = redis.hgetall(shard.keys.parking()).await;
             let has_copies = all.iter().map(|other| {
@@ -103,7 +103,7 @@ impl Parking for RedisStore {
     async fn parked(&self, shard: ShardIndex, owner: &ShardName, cursor: u64) -> Result<ParkedPage, StoreError> {
         let shard = &self.shards[shard];
         let (parked, delivered) = (shard.keys.parked(owner), shard.keys.delivered(owner));
-        let read = |mut redis: MultiplexedConnection| {
+        let read = |mut redis: Connection| {
             let (parked, delivered) = (&parked, &delivered);
             async move {
                 let now = server_millis(&mut redis).await?;
@@ -169,7 +169,11 @@ impl Parking for RedisStore {
     }
 
     fn share_endpoint(&self, one: ShardIndex, other: ShardIndex) -> bool {
-        Arc::ptr_eq(&self.shards[one].link, &self.shards[other].link)
+        Arc::ptr_eq(&self.shards[one].nodes, &self.shards[other].nodes)
+    }
+
+    fn share_node(&self, one: ShardIndex, other: ShardIndex) -> bool {
+        Arc::ptr_eq(&self.shards[one].last_node(), &self.shards[other].last_node())
     }
 }
 
@@ -219,7 +223,7 @@ impl RedisStore {
         found: &[(BatchId, Incarnation)],
     ) -> Result<(), StoreError> {
         let aside = aside_key(&shard.keys, owner);
-        let call = |mut redis: MultiplexedConnection| {
+        let call = |mut redis: Connection| {
             let mut script = self.parking.mark.prepare_invoke();
             script.key(copies).key(marks).key(&aside);
             for (id, run) in found {
@@ -238,7 +242,7 @@ impl RedisStore {
         copies: &Copies,
         removals: &[Removal],
     ) -> Result<usize, StoreError> {
-        let call = |mut redis: MultiplexedConnection| {
+        let call = |mut redis: Connection| {
             let mut script = self.parking.remove.prepare_invoke();
             script.key(&copies.content).key(&copies.marks).key(&copies.bytes).key(shard.keys.aside());
             if let Some(seen) = &copies.seen {

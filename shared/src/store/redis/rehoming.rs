@@ -3,6 +3,7 @@
 use super::move_script::{Reply, content, land_arguments};
 use super::park_script::{mark, mark_text};
 use super::parking::{Copies, Removal};
+use super::routed::Connection;
 use super::script::LazyScript;
 use super::{RedisStore, Shard, pages, server_millis};
 use crate::batch::{BatchId, MAX_BATCH_PAGES};
@@ -15,7 +16,6 @@ use crate::store::rehoming::{
 };
 use crate::store::{Incarnation, ShardIndex, StoreError};
 use futures_util::future::try_join_all;
-use redis::aio::MultiplexedConnection;
 use redis::{AsyncCommands, RedisResult, Script};
 use std::collections::HashMap;
 
@@ -67,7 +67,7 @@ impl RedisStore {
     ) -> Result<bool, StoreError> {
         let shard = &self.shards[shard];
         let (from, to) = passes;
-        let call = |mut redis: MultiplexedConnection| {
+        let call = |mut redis: Connection| {
             let mut script = self.rehoming.advance.prepare_invoke();
             script.key(shard.keys.shard()).key(shard.keys.moving());
             script.arg(ring).arg(from.to_string()).arg(to.to_string()).arg(to.late).arg(what).arg(members);
@@ -80,7 +80,7 @@ impl RedisStore {
 impl Rehoming for RedisStore {
     async fn ring_state(&self, shard: ShardIndex) -> Result<RingState, StoreError> {
         let shard = &self.shards[shard];
-        let call = |mut redis: MultiplexedConnection| async move {
+        let call = |mut redis: Connection| async move {
             let now = server_millis(&mut redis).await?;
             let fields: HashMap<String, String> = redis.hgetall(shard.keys.shard()).await?;
             Ok((now, fields))
@@ -101,7 +101,7 @@ impl Rehoming for RedisStore {
 
     async fn announce(&self, shard: ShardIndex, ring: Fingerprint, members: &[ShardName]) -> Result<(), StoreError> {
         let shard = &self.shards[shard];
-        let call = |mut redis: MultiplexedConnection| {
+        let call = |mut redis: Connection| {
             let mut script = self.rehoming.announce.prepare_invoke();
             script.key(shard.keys.shard()).arg(ring.to_string()).arg(list(members));
             async move { script.invoke_async::<()>(&mut redis).await }
@@ -128,7 +128,7 @@ impl Rehoming for RedisStore {
     async fn take(&self, shard: ShardIndex, take: &Take) -> Result<Taken, StoreError> {
         let shard = &self.shards[shard];
         let (moves, prefix) = (moves_for(shard, &take.owner), shard.keys.page_prefix().len());
-        let call = |mut redis: MultiplexedConnection, incarnation: Incarnation| {
+        let call = |mut redis: Connection, incarnation: Incarnation| {
             let mut script = self.rehoming.take.prepare_invoke();
             script.key(shard.keys.shard()).key(&moves.content).key(shard.keys.seen(&take.owner)).key(&moves.bytes);
             for page in &take.pages {
@@ -144,9 +144,8 @@ impl Rehoming for RedisStore {
 
     async fn moving_owners(&self, shard: ShardIndex) -> Result<Vec<(String, u64)>, StoreError> {
         let shard = &self.shards[shard];
-        let call = |mut redis: MultiplexedConnection| async move {
-            redis.hgetall::<_, HashMap<String, u64>>(shard.keys.moving()).await
-        };
+        let call =
+            |mut redis: Connection| async move { redis.hgetall::<_, HashMap<String, u64>>(shard.keys.moving()).await };
         let mut owners: Vec<_> = self.with_shard(shard, call).await?.into_iter().collect();
         owners.sort();
         Ok(owners)
@@ -160,14 +159,14 @@ impl Rehoming for RedisStore {
         type Marks = HashMap<String, String>;
         let shard = &self.shards[shard];
         let moves = moves_for(shard, owner);
-        let call = |mut redis: MultiplexedConnection| {
+        let call = |mut redis: Connection| {
             let moves = &moves;
             async move {
                 let now = server_millis(&mut redis).await?;
-                let mut pipeline = redis::pipe();
-                pipeline.hkeys(&moves.content).hgetall(shard.keys.seen(owner)).hgetall(&moves.marks);
-                let marks: (Vec<String>, Marks, Marks) = pipeline.query_async(&mut redis).await?;
-                Ok((now, marks))
+                let names: Vec<String> = redis.hkeys(&moves.content).await?;
+                let seen: Marks = redis.hgetall(shard.keys.seen(owner)).await?;
+                let arrived: Marks = redis.hgetall(&moves.marks).await?;
+                Ok((now, (names, seen, arrived)))
             }
         };
         let ((now, (names, seen, arrived)), incarnation) = self.with_incarnation(shard, call).await?;
@@ -183,7 +182,7 @@ impl Rehoming for RedisStore {
     async fn moves(&self, shard: ShardIndex, owner: &ShardName, ids: &[BatchId]) -> Result<Moves, StoreError> {
         let shard = &self.shards[shard];
         let names: Vec<String> = ids.iter().map(ToString::to_string).collect();
-        let call = |mut redis: MultiplexedConnection| {
+        let call = |mut redis: Connection| {
             let names = &names;
             async move { redis.hmget::<_, _, Vec<Option<Vec<u8>>>>(shard.keys.moves(owner), names.as_slice()).await }
         };
@@ -245,12 +244,12 @@ impl Rehoming for RedisStore {
 
     async fn arrived(&self, shard: ShardIndex, moves: &[BatchId]) -> Result<(Vec<bool>, Incarnation), StoreError> {
         let shard = &self.shards[shard];
-        let call = |mut redis: MultiplexedConnection| {
-            let mut pipeline = redis::pipe();
-            for id in moves {
-                pipeline.hexists(shard.keys.applied(&id.writer), "floor");
-            }
-            async move { pipeline.query_async::<Vec<bool>>(&mut redis).await }
+        let call = |redis: Connection| async move {
+            let asked = moves.iter().map(|id| {
+                let (mut redis, key) = (redis.clone(), shard.keys.applied(&id.writer));
+                async move { redis.hexists(key, "floor").await }
+            });
+            try_join_all(asked).await
         };
         if moves.is_empty() {
             return Ok((Vec::new(), Incarnation::default()));
@@ -260,7 +259,7 @@ impl Rehoming for RedisStore {
 
     async fn land(&self, shard: ShardIndex, landing: &Landing<'_>) -> Result<Landed, StoreError> {
         let shard = &self.shards[shard];
-        let call = |mut redis: MultiplexedConnection| {
+        let call = |mut redis: Connection| {
             let mut script = self.rehoming.land.prepare_invoke();
             script.key(shard.keys.applied(&landing.content.id.writer)).key(shard.keys.sets()).key(shard.keys.shard());
             for (page, _) in &landing.content.pages {
@@ -274,9 +273,9 @@ impl Rehoming for RedisStore {
     }
 
     async fn clean(&self, shard: ShardIndex, cursor: u64, cleaning: &Cleaning) -> Result<Cleaned, StoreError> {
-        let PageSlice { pages, next, .. } = self.scan(shard, cursor).await?;
+        let PageSlice { pages, next, run, .. } = self.scan(shard, cursor).await?;
         let (pages, shard) = (&pages, &self.shards[shard]);
-        let call = |redis: MultiplexedConnection| async move {
+        let call = |redis: Connection| async move {
             // Some hundred at once: a script's keys are all in memory, and nobody else is served meanwhile.
             let calls = pages.chunks(MAX_BATCH_PAGES).map(|pages| {
                 let mut redis = redis.clone();
@@ -300,6 +299,6 @@ impl Rehoming for RedisStore {
             let kept: RedisResult<Vec<u64>> = try_join_all(calls).await;
             Ok(kept?.into_iter().sum())
         };
-        Ok(Cleaned { next, kept: self.with_shard(shard, call).await? })
+        Ok(Cleaned { next, kept: self.with_shard(shard, call).await?, run })
     }
 }

@@ -1,11 +1,11 @@
 //! The Lua scripts and how their arguments and answers are laid out.
 
 use super::keys::Keys;
+use super::routed::Connection;
 use crate::applied::AppliedSet;
 use crate::batch::Sequence;
 use crate::store::{Applied, Apply, Incarnation, Rejected, Standing};
 use crate::timing::Timing;
-use redis::aio::MultiplexedConnection;
 use redis::{Cmd, ErrorKind, FromRedisValue, ParsingError, RedisResult, Script, ServerErrorKind, Value};
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -32,12 +32,7 @@ impl Scripts {
         }
     }
 
-    pub(super) async fn apply(
-        &self,
-        mut redis: MultiplexedConnection,
-        keys: &Keys,
-        call: &Apply,
-    ) -> RedisResult<ApplyReply> {
+    pub(super) async fn apply(&self, mut redis: Connection, keys: &Keys, call: &Apply) -> RedisResult<ApplyReply> {
         let command = self.apply_command(keys, call);
         match command.query_async(&mut redis).await {
             Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
@@ -73,12 +68,7 @@ impl Scripts {
         command
     }
 
-    pub(super) async fn tidy(
-        &self,
-        mut redis: MultiplexedConnection,
-        keys: &Keys,
-        writers: &[String],
-    ) -> RedisResult<usize> {
+    pub(super) async fn tidy(&self, mut redis: Connection, keys: &Keys, writers: &[String]) -> RedisResult<usize> {
         let mut script = self.tidy.prepare_invoke();
         script.key(keys.sets()).key(keys.writers()).arg(millis(self.timing.writer_listed));
         for writer in writers {

@@ -1,20 +1,30 @@
-//! One shard: its keys, its connection, and over which of them it was recognised.
+//! One shard: its keys, its server or node, and over which connection it was recognised.
 
 use super::connection::Link;
 use super::keys::Keys;
+use super::nodes::Nodes;
 use crate::shard::ShardConfig;
 use crate::store::{Incarnation, StoreError};
 use redis::RedisError;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 #[derive(Debug)]
 pub(super) struct Shard {
     pub(super) config: ShardConfig,
     pub(super) keys: Keys,
-    pub(super) link: Arc<Link>,
+    pub(super) nodes: Arc<Nodes>,
+    place: Mutex<Place>,
     /// The connection over which this shard was last recognised.
     recognised: Mutex<Option<Recognised>>,
     identity: OnceLock<String>,
+}
+
+/// Where a shard is.
+#[derive(Debug)]
+struct Place {
+    node: Arc<Link>,
+    /// It was there at the last call. Else the node must be asked for.
+    sure: bool,
 }
 
 /// A shard was recognised over a connection.
@@ -25,8 +35,40 @@ struct Recognised {
 }
 
 impl Shard {
-    pub(super) fn new(config: ShardConfig, keys: Keys, link: Arc<Link>) -> Self {
-        Self { config, keys, link, recognised: Mutex::new(None), identity: OnceLock::new() }
+    pub(super) fn new(config: ShardConfig, keys: Keys, nodes: Arc<Nodes>) -> Self {
+        let place = Mutex::new(Place { node: nodes.entry(), sure: !nodes.is_cluster() });
+        Self { config, keys, nodes, place, recognised: Mutex::new(None), identity: OnceLock::new() }
+    }
+
+    /// Whom to call: the server, or the node where the shard was found last, or one to ask for it.
+    pub(super) fn node(&self) -> Arc<Link> {
+        let place = self.place();
+        if place.sure { Arc::clone(&place.node) } else { self.nodes.entry() }
+    }
+
+    /// The node where the shard was found last, also if that is in doubt.
+    pub(super) fn last_node(&self) -> Arc<Link> {
+        Arc::clone(&self.place().node)
+    }
+
+    /// The shard is on this node.
+    pub(super) fn found_at(&self, node: &Arc<Link>) {
+        *self.place() = Place { node: Arc::clone(node), sure: true };
+    }
+
+    /// The node failed: the next call asks another one where the shard is.
+    pub(super) fn lost(&self, node: &Arc<Link>) {
+        self.place().sure = false;
+        self.nodes.failed(node);
+    }
+
+    /// The server is not what it was: a connection that is still good may have another run of it behind it.
+    pub(super) fn doubt_recognition(&self) {
+        *self.recognised.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    fn place(&self) -> MutexGuard<'_, Place> {
+        self.place.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn recognised_over(&self, connection: u64) -> Option<Incarnation> {
@@ -64,6 +106,10 @@ impl Shard {
 
     fn unreachable(&self, reason: String) -> StoreError {
         StoreError::Unreachable { shard: self.config.name.to_string(), reason }
+    }
+
+    pub(super) fn unfit(&self, reason: &str) -> StoreError {
+        StoreError::UnfitServer { shard: self.config.name.to_string(), reason: reason.to_owned() }
     }
 
     pub(super) fn refused(&self, error: &impl ToString) -> StoreError {

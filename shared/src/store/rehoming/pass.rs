@@ -21,6 +21,8 @@ pub enum Stage {
     Take {
         /// Where it goes on.
         cursor: u64,
+        /// The run of the server whose cursor this is; 0: any, it begins.
+        run: Incarnation,
     },
     /// Has found none left, and waits until all that it took has arrived.
     Taken,
@@ -28,6 +30,8 @@ pub enum Stage {
     Out {
         /// Where it goes on.
         cursor: u64,
+        /// As in [`Stage::Take`].
+        run: Incarnation,
     },
     /// Waits until no shard's notes of what has left can come back with a crash.
     Cleaned {
@@ -40,6 +44,8 @@ pub enum Stage {
     In {
         /// Where it goes on.
         cursor: u64,
+        /// As in [`Stage::Take`].
+        run: Incarnation,
         /// Pages that were found so far.
         kept: u64,
     },
@@ -58,7 +64,7 @@ pub struct InvalidPass;
 impl Pass {
     /// A pass that begins.
     pub const fn begin(late: u64) -> Self {
-        Self { late, stage: Stage::Take { cursor: 0 } }
+        Self { late, stage: Stage::TAKE }
     }
 
     /// The same pass at another stage.
@@ -68,15 +74,24 @@ impl Pass {
     }
 }
 
+impl Stage {
+    /// The beginning of [`Stage::Take`].
+    pub const TAKE: Self = Self::Take { cursor: 0, run: Incarnation(0) };
+    /// The beginning of [`Stage::Out`].
+    pub const OUT: Self = Self::Out { cursor: 0, run: Incarnation(0) };
+    /// The beginning of [`Stage::In`].
+    pub const IN: Self = Self::In { cursor: 0, run: Incarnation(0), kept: 0 };
+}
+
 impl fmt::Display for Pass {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let late = self.late;
         match self.stage {
-            Stage::Take { cursor } => write!(f, "take {late} {cursor}"),
+            Stage::Take { cursor, run } => write!(f, "take {late} {cursor} {}", run.0),
             Stage::Taken => write!(f, "taken {late}"),
-            Stage::Out { cursor } => write!(f, "out {late} {cursor}"),
+            Stage::Out { cursor, run } => write!(f, "out {late} {cursor} {}", run.0),
             Stage::Cleaned { at, run } => write!(f, "cleaned {late} {at} {}", run.0),
-            Stage::In { cursor, kept } => write!(f, "in {late} {cursor} {kept}"),
+            Stage::In { cursor, run, kept } => write!(f, "in {late} {cursor} {} {kept}", run.0),
             Stage::Done { kept } => write!(f, "done {late} {kept}"),
         }
     }
@@ -89,11 +104,11 @@ impl FromStr for Pass {
         let (stage, numbers) = text.split_once(' ').ok_or(InvalidPass)?;
         let numbers: Result<Vec<u64>, _> = numbers.split(' ').map(str::parse).collect();
         let (late, stage) = match (stage, numbers.map_err(|_| InvalidPass)?.as_slice()) {
-            ("take", &[late, cursor]) => (late, Stage::Take { cursor }),
+            ("take", &[late, cursor, run]) => (late, Stage::Take { cursor, run: Incarnation(run) }),
             ("taken", &[late]) => (late, Stage::Taken),
-            ("out", &[late, cursor]) => (late, Stage::Out { cursor }),
+            ("out", &[late, cursor, run]) => (late, Stage::Out { cursor, run: Incarnation(run) }),
             ("cleaned", &[late, at, run]) => (late, Stage::Cleaned { at, run: Incarnation(run) }),
-            ("in", &[late, cursor, kept]) => (late, Stage::In { cursor, kept }),
+            ("in", &[late, cursor, run, kept]) => (late, Stage::In { cursor, run: Incarnation(run), kept }),
             ("done", &[late, kept]) => (late, Stage::Done { kept }),
             _ => return Err(InvalidPass),
         };
@@ -109,11 +124,11 @@ mod tests {
     fn a_pass_reads_back() {
         let run = Incarnation(u64::MAX);
         for stage in [
-            Stage::Take { cursor: 7 },
+            Stage::Take { cursor: 7, run },
             Stage::Taken,
-            Stage::Out { cursor: u64::MAX },
+            Stage::Out { cursor: u64::MAX, run },
             Stage::Cleaned { at: 1_700_000_000_000, run },
-            Stage::In { cursor: 0, kept: 3 },
+            Stage::In { cursor: 0, run, kept: 3 },
             Stage::Done { kept: 0 },
         ] {
             let pass = Pass::begin(5).at(stage);
@@ -123,7 +138,9 @@ mod tests {
 
     #[test]
     fn anything_else_is_no_pass() {
-        for text in ["", "take", "take 1", "take 1 2 3", "take  1 2", "taken -1", "TAKE 1 2", "done 1 2 ", "rest 1"] {
+        for text in
+            ["", "take", "take 1", "take 1 2 3 4", "take  1 2 3", "taken -1", "TAKE 1 2 3", "done 1 2 ", "rest 1"]
+        {
             assert_eq!(text.parse::<Pass>(), Err(InvalidPass), "{text:?}");
         }
     }

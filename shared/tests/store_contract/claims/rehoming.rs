@@ -90,7 +90,7 @@ pub(crate) async fn an_announced_ring_is_in_force_and_its_pass_goes_on_when_it_i
 
 pub(crate) async fn a_pass_moves_on_only_from_where_it_is(subject: &impl Subject) {
     announce(subject).await;
-    let further = Pass::begin(0).at(Stage::Take { cursor: 7 });
+    let further = Pass::begin(0).at(Stage::Take { cursor: 7, run: Incarnation(3) });
     assert!(advance(subject, Pass::begin(0), further).await);
     assert!(!advance(subject, Pass::begin(0), TAKEN).await, "another run has moved it on");
     assert!(!subject.store().advance(SHARD, other_ring(), further, TAKEN).await.unwrap(), "another ring is in force");
@@ -184,7 +184,7 @@ pub(crate) async fn a_move_is_removed_only_with_the_mark_that_it_bears(subject: 
 
 pub(crate) async fn the_tag_is_renewed_once_no_move_is_left(subject: &impl Subject) {
     let tag = taken(subject).await.tag;
-    let out = TAKEN.at(Stage::Out { cursor: 0 });
+    let out = TAKEN.at(Stage::OUT);
     assert!(advance(subject, Pass::begin(0), TAKEN).await);
     assert!(!advance(subject, TAKEN, out).await, "a move is left");
     subject.store().mark_arrived(SHARD, &owner(), &[(ID, Incarnation(7))]).await.unwrap();
@@ -214,7 +214,7 @@ pub(crate) async fn cleaning_deletes_the_notes_under_earlier_tags(subject: &impl
 async fn clean(subject: &impl Subject, shard: usize, cleaning: &Cleaning) -> u64 {
     let (mut cursor, mut pages) = (0, 0);
     loop {
-        let Cleaned { next, kept } = subject.store().clean(shard, cursor, cleaning).await.unwrap();
+        let Cleaned { next, kept, .. } = subject.store().clean(shard, cursor, cleaning).await.unwrap();
         pages += kept;
         cursor = next;
         if cursor == 0 {

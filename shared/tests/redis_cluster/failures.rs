@@ -1,0 +1,129 @@
+//! Nodes that die, fall silent, hand over, and come back: exact as long as the writer lives.
+
+use crate::helpers::{SHARDS, Writer, call, key, page, store};
+use std::time::Duration;
+use test_support::RedisCluster;
+use visits_core::store::Store;
+
+/// A node that has a shard, and that the writer knows the cluster by.
+fn seed(cluster: &RedisCluster) -> usize {
+    cluster.primary(&key(0, "shard"))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_primary_that_was_the_seed_costs_no_visit() {
+    let mut cluster = RedisCluster::start();
+    let seed = seed(&cluster);
+    let mut writer = Writer::new(&cluster, seed);
+    let cluster = writer
+        .during(move || {
+            load_for(Duration::from_millis(500));
+            cluster.node_mut(seed).kill();
+            assert_ne!(cluster.primary(&key(0, "shard")), seed);
+            cluster.await_whole(2);
+            load_for(Duration::from_millis(500));
+            cluster
+        })
+        .await;
+    writer.expect_exact().await;
+    drop(cluster);
+}
+
+/// Replicas are a little behind: what they had not got when they took over was acknowledged all the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_failover_lost_is_sent_again() {
+    let mut cluster = RedisCluster::start();
+    let seed = seed(&cluster);
+    let mut writer = Writer::new(&cluster, seed);
+    let cluster = writer
+        .during(move || {
+            load_for(Duration::from_millis(500));
+            cluster.cut_off_replicas(seed);
+            load_for(Duration::from_millis(500));
+            cluster.node_mut(seed).kill();
+            cluster.await_whole(2);
+            cluster
+        })
+        .await;
+    let writer = writer.expect_exact().await;
+    assert!(writer.visits_healed > 0);
+    drop(cluster);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn primaries_that_hand_over_to_their_replicas_cost_no_visit() {
+    let cluster = RedisCluster::start();
+    let mut writer = Writer::new(&cluster, 0);
+    let cluster = writer
+        .during(move || {
+            for node in 0..RedisCluster::PRIMARIES {
+                cluster.fail_over_to(cluster.replica(node));
+                cluster.await_whole(3);
+            }
+            cluster
+        })
+        .await;
+    writer.expect_exact().await;
+    drop(cluster);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_primary_that_falls_silent_and_goes_on_as_a_replica_costs_no_visit() {
+    let mut cluster = RedisCluster::start();
+    let seed = seed(&cluster);
+    let mut writer = Writer::new(&cluster, seed);
+    let cluster = writer
+        .during(move || {
+            load_for(Duration::from_millis(500));
+            let replica = cluster.replica(seed);
+            cluster.node_mut(seed).freeze();
+            cluster.await_promotion(replica);
+            load_for(Duration::from_millis(500));
+            cluster.node_mut(seed).thaw();
+            cluster.await_whole(3);
+            load_for(Duration::from_millis(300));
+            cluster
+        })
+        .await;
+    writer.expect_exact().await;
+    drop(cluster);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_comes_back_at_another_address_is_found_there() {
+    let mut cluster = RedisCluster::start();
+    let primary = seed(&cluster);
+    let mut writer = Writer::new(&cluster, (primary + 1) % RedisCluster::PRIMARIES);
+    let cluster = writer
+        .during(move || {
+            load_for(Duration::from_millis(500));
+            // So that no other node takes its slots.
+            cluster.forbid_failover(cluster.replica(primary));
+            cluster.node_mut(primary).restart_elsewhere();
+            cluster.await_whole(3);
+            load_for(Duration::from_millis(500));
+            assert_eq!(cluster.primary(&key(0, "shard")), primary);
+            cluster
+        })
+        .await;
+    writer.expect_exact().await;
+    drop(cluster);
+}
+
+/// The writer visits meanwhile.
+fn load_for(time: Duration) {
+    std::thread::sleep(time);
+}
+
+/// Whoever has called once knows all nodes, not only the one that it was told of.
+#[tokio::test]
+async fn a_store_outlives_its_seed_also_if_no_call_ever_left_it() {
+    let mut cluster = RedisCluster::start();
+    let seed = seed(&cluster);
+    store(&cluster, seed).apply(0, &call(1, &[("home", 1)])).await.unwrap();
+    let store = store(&cluster, seed);
+    assert_eq!(store.total(0, &page("home")).await, Ok(1));
+    let elsewhere = (1..SHARDS).find(|shard| cluster.primary(&key(*shard, "shard")) != seed).unwrap();
+    cluster.node_mut(seed).kill();
+    assert_eq!(store.total(elsewhere, &page("home")).await, Ok(0));
+}

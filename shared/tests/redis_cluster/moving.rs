@@ -1,0 +1,71 @@
+//! Slots that move to another node: calls follow, and what cannot be applied for the moment is kept.
+
+use crate::helpers::{SHARDS, Writer, call, key, page, store};
+use futures_util::future::join_all;
+use test_support::RedisCluster;
+use visits_core::store::{Incarnation, Store, StoreError};
+
+#[tokio::test]
+async fn while_a_slot_moves_each_key_is_read_and_written_where_it_is() {
+    let cluster = RedisCluster::start();
+    let store = store(&cluster, 0);
+    let before = store.apply(0, &call(1, &[("a", 1), ("b", 20)])).await.unwrap().incarnation;
+    let from = cluster.primary(&key(0, "shard"));
+    let to = (from + 1) % RedisCluster::PRIMARIES;
+    let migration = cluster.migrate(&key(0, "shard"), to);
+
+    // One page is there, one here, and the script that needs both can be run nowhere.
+    migration.move_these(&[&key(0, "page:a")]);
+    for (id, total) in [("a", 1), ("b", 20), ("unknown", 0)] {
+        assert_eq!(store.total(0, &page(id)).await, Ok(total), "{id}");
+    }
+    let next = call(2, &[("a", 300), ("b", 4_000)]);
+    let answer = store.apply(0, &next).await;
+    assert!(matches!(&answer, Err(StoreError::Refused { reason, .. }) if reason.contains("TryAgain")), "{answer:?}");
+
+    // However many ask at once over the same connections.
+    let (home, unknown) = (page("a"), page("unknown"));
+    let totals = join_all((0..100).map(|n| store.total(0, if n % 2 == 0 { &home } else { &unknown }))).await;
+    assert!(totals.into_iter().eq((0..100).map(|n| Ok(1 - n % 2))));
+
+    // All that the call names is there.
+    migration.move_these(&[&key(0, "page:b"), &key(0, &format!("applied:{}", next.writer)), &key(0, "writers")]);
+    migration.move_these(&[&key(0, "sets"), &key(0, "shard")]);
+    let applied = store.apply(0, &next).await.unwrap();
+    assert_eq!((applied.set.visits, applied.fresh.len()), (4_321, 1));
+    assert!(![before, Incarnation(0)].contains(&applied.incarnation), "another node has answered");
+    let again = crate::helpers::store(&cluster, 0).apply(0, &next).await.unwrap();
+    assert_eq!((again.set.visits, again.fresh.len()), (4_321, 0));
+
+    assert_eq!(crate::helpers::store(&cluster, 0).total(0, &page("a")).await, Ok(301));
+    migration.finish();
+    let after = store.apply(0, &call(3, &[("a", 1)])).await.unwrap();
+    assert_eq!((after.set.visits, store.total(0, &page("b")).await), (4_322, Ok(4_020)));
+    let fresh = crate::helpers::store(&cluster, 0).apply(0, &call(3, &[("a", 1)])).await.unwrap();
+    assert_eq!(fresh.incarnation, after.incarnation, "the new node's own run");
+    assert_ne!(after.incarnation, before);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn slots_that_move_under_load_cost_no_visit_and_count_none_twice() {
+    let cluster = RedisCluster::start();
+    let mut writer = Writer::new(&cluster, 0);
+    let cluster = writer
+        .during(move || {
+            for round in 0..3 {
+                for shard in 0..SHARDS {
+                    let key = key(shard, "shard");
+                    let to = (cluster.primary(&key) + 1 + round % 2) % RedisCluster::PRIMARIES;
+                    let migration = cluster.migrate(&key, to);
+                    // A few at a time, so that calls come in between.
+                    while migration.move_keys(3) > 0 {}
+                    migration.finish();
+                }
+            }
+            cluster
+        })
+        .await;
+    let writer = writer.expect_exact().await;
+    assert!(writer.visits() > 1_000);
+    drop(cluster);
+}
