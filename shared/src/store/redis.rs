@@ -2,6 +2,7 @@
 
 mod connection;
 mod contact;
+pub mod facts;
 mod keys;
 mod move_script;
 mod pages;
