@@ -18,6 +18,7 @@ mod vars;
 
 pub use ca_file::CaCertificates;
 pub use error::ConfigError;
+pub use mask::masked;
 pub use modes::{Durability, Timer};
 pub use testing::Testing;
 pub use variables::Variable;

@@ -4,7 +4,7 @@
 const MASK: &str = "***";
 
 /// `value` with all that may be a password replaced by `***`.
-pub(super) fn masked(value: &str) -> String {
+pub fn masked(value: &str) -> String {
     // A file's content in place of its path: perhaps a private key.
     if value.contains("-----BEGIN") {
         return MASK.to_owned();

@@ -3,6 +3,7 @@
 mod call;
 mod connection;
 mod contact;
+pub mod facts;
 mod keys;
 mod move_script;
 mod nodes;

@@ -50,16 +50,23 @@ pub(super) struct Contact {
     script: LazyScript,
     namespace: Namespace,
     shards: Vec<ShardConfig>,
+    /// Whether only to look: then a shard that is new stays so.
+    looks_only: bool,
 }
 
 impl Contact {
     pub(super) fn new(namespace: Namespace, shards: Vec<ShardConfig>) -> Self {
         let script = LazyScript::new(|| Script::new(include_str!("contact.lua")));
-        Self { script, namespace, shards }
+        Self { script, namespace, shards, looks_only: false }
+    }
+
+    /// From now on, a shard that is new gets no record.
+    pub(super) fn only_look(&mut self) {
+        self.looks_only = true;
     }
 
     /// Checks that `redis` is the server of this shard, and makes the shard's record if it is new.
-    /// Returns the shard's identity and the run of the server.
+    /// Returns the shard's identity (empty where it is new and stays so) and the run of the server.
     pub(super) async fn check(
         &self,
         redis: &mut Connection,
@@ -84,6 +91,10 @@ impl Contact {
         let mut record = record?;
         if record.identity.is_empty() {
             self.check_roster(redis, shard).await?;
+            if self.looks_only {
+                return Ok((record.identity, server.incarnation));
+            }
+            let _: () = redis.sadd(keys::roster(&self.namespace), shard.name.as_str()).await?;
             let identity = WriterId::random().map_err(|error| ContactError::UnfitServer(error.to_string()))?;
             record = self.record(redis, keys, shard, &identity.to_string()).await?;
         }
@@ -115,7 +126,6 @@ impl Contact {
                 return Err(ContactError::UnfitServer(wrong_server(resident, configured, &roster)));
             }
         }
-        let _: () = redis.sadd(&roster, shard.name.as_str()).await?;
         Ok(())
     }
 }

@@ -94,13 +94,13 @@ impl Pages for RedisStore {
     ) -> Result<Vec<Result<PageRecord, BadRecord>>, StoreError> {
         let shard = &self.shards[shard];
         let call = |redis: Connection| async move {
-            // Sent together; one that is refused spoils none of the others.
+            // Sent together; a key of another type spoils none of the others. Any other refusal is meant for all.
             let reads = pages.iter().map(|page| {
                 let (mut redis, key) = (redis.clone(), shard.keys.page(page));
                 async move {
                     let answer: RedisResult<redis::Value> = redis.hgetall(key).await;
                     match answer {
-                        Err(error) if super::call::is_server_answer(&error) => Ok(Err(error.to_string())),
+                        Err(error) if error.code() == Some("WRONGTYPE") => Ok(Err(error.to_string())),
                         answer => answer.map(Ok),
                     }
                 }

@@ -85,6 +85,11 @@ impl Shard {
         *self.recognised.lock().unwrap_or_else(PoisonError::into_inner) = Some(recognised);
     }
 
+    /// Whether its server had no record of it when it was last recognised.
+    pub(super) fn is_new(&self) -> bool {
+        self.identity.get().is_some_and(String::is_empty)
+    }
+
     /// No connection could be opened.
     pub(super) fn unconnected(&self, error: &RedisError) -> StoreError {
         // A server without TLS says nothing that tells so, or nothing at all.

@@ -1,0 +1,66 @@
+//! The shards of this call, and pages' counts over all of them.
+
+use crate::exit::Failure;
+use futures_util::future::try_join_all;
+use visits_core::config::Config;
+use visits_core::page::PageId;
+use visits_core::record::{self, PageRecord};
+use visits_core::ring::Ring;
+use visits_core::shard::ShardName;
+use visits_core::store::pages::{BadRecord, Pages as _};
+use visits_core::store::redis::RedisStore;
+use visits_core::store::{ShardIndex, StoreError};
+
+/// A page's count, or why it has none: a sentence that names the shard.
+pub(crate) type Count = Result<u64, String>;
+
+/// The shards and the ring that they make.
+pub(crate) struct Shards {
+    pub(crate) config: Config,
+    pub(crate) ring: Ring,
+    pub(crate) store: RedisStore,
+}
+
+impl Shards {
+    /// Shards that are only looked at. Connects to nothing yet.
+    pub(crate) fn looking(config: Config) -> Result<Self, Failure> {
+        Ok(Self { ring: config.ring(), store: RedisStore::looking(&config)?, config })
+    }
+
+    /// Shards that are changed. Connects to nothing yet.
+    pub(crate) fn changing(config: Config) -> Result<Self, Failure> {
+        Ok(Self { ring: config.ring(), store: RedisStore::new(&config)?, config })
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.ring.len()
+    }
+
+    /// Whether the ring places this page on this shard.
+    pub(crate) fn owns(&self, shard: ShardIndex, page: &PageId) -> bool {
+        self.ring.owner(page.as_str()) == shard
+    }
+
+    /// The name of one of a shard's keys.
+    pub(crate) fn key(&self, shard: ShardIndex, key: &str) -> String {
+        format!("{}:{{{}}}:{key}", self.config.namespace, self.ring.name(shard))
+    }
+
+    /// The pages' counts, in their order. Each is the sum over all shards, so that it is right also while a ring change
+    /// moves pages. At most some thousand at once.
+    pub(crate) async fn counts(&self, pages: &[PageId]) -> Result<Vec<Count>, StoreError> {
+        let records = try_join_all((0..self.len()).map(|shard| self.store.records(shard, pages))).await?;
+        let of_page = |page: usize| records.iter().map(move |of_shard| &of_shard[page]);
+        Ok((0..pages.len()).map(|page| count(self.ring.shards(), of_page(page))).collect())
+    }
+}
+
+fn count<'a>(names: &[ShardName], records: impl Iterator<Item = &'a Result<PageRecord, BadRecord>>) -> Count {
+    let readable = names.iter().zip(records).map(|(name, record)| match record {
+        Ok(record) => Ok((name, record)),
+        Err(error) => Err(format!("its record on shard {name}: {error}")),
+    });
+    let readable = readable.collect::<Result<Vec<_>, _>>()?;
+    Ok(record::count(readable.iter().copied()))
+}

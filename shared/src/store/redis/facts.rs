@@ -1,0 +1,114 @@
+//! What an operator wants to know of a shard and its server. Nothing that counts visits asks for it.
+
+use super::routed::Connection;
+use super::{InvalidEndpoint, RedisStore, Shard};
+use crate::config::Config;
+use crate::store::parking::Parking as _;
+use crate::store::{ShardIndex, StoreError};
+use redis::{AsyncCommands, RedisResult};
+use std::time::{Duration, Instant};
+
+/// A shard as it is found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShardFacts {
+    /// From a question to its answer, over an open connection.
+    pub round_trip: Duration,
+    /// Writers on the sweep's list.
+    pub writers: u64,
+    /// What waits here for other shards.
+    pub parked: Vec<ParkedFor>,
+    /// Copies that can never be delivered, with the reason; see the key `aside`.
+    pub aside: u64,
+    /// What the server's `INFO` says; empty where it does not allow to ask.
+    pub info: String,
+    /// Names and values in turn of `save`, `maxclients`, `maxmemory-policy` and some more; empty
+    /// where the server does not allow to ask.
+    pub config: Vec<String>,
+}
+
+/// Before Redis 7.0, `CONFIG GET` takes one pattern only.
+const CONFIG_PATTERN: &str = "[sm]a[vx]*";
+
+/// Copies for one owner.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParkedFor {
+    /// The shard that they wait for, as its name was written there.
+    pub owner: String,
+    /// How many.
+    pub copies: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+impl ShardFacts {
+    /// A line of `INFO`, such as `used_memory`.
+    pub fn info(&self, name: &str) -> Option<&str> {
+        let line = self.info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        line.map(str::trim)
+    }
+
+    /// Its `maxmemory-policy`.
+    pub fn eviction_policy(&self) -> Option<&str> {
+        let set = self.config.chunks_exact(2).find(|pair| pair[0] == "maxmemory-policy");
+        self.info("maxmemory_policy").or_else(|| set.map(|pair| pair[1].as_str()))
+    }
+}
+
+impl RedisStore {
+    /// A store that only looks: shards that are new stay so, where any other store would make their records. Calls that
+    /// change something are not to be made with it.
+    pub fn looking(config: &Config) -> Result<Self, InvalidEndpoint> {
+        let mut store = Self::new(config)?;
+        store.contact.only_look();
+        Ok(store)
+    }
+
+    /// Whether the shard is new, as far as a store that only looks has seen: nothing was ever counted on it.
+    pub fn is_new(&self, shard: ShardIndex) -> bool {
+        self.shards[shard].is_new()
+    }
+
+    /// Asks a shard and its server; some seven round trips.
+    pub async fn facts(&self, shard: ShardIndex) -> Result<ShardFacts, StoreError> {
+        let parked = self.parked_owners(shard).await?;
+        let shard = &self.shards[shard];
+        let info = |mut redis: Connection| async move { allowed(redis::cmd("INFO").query_async(&mut redis).await) };
+        let config = |mut redis: Connection| async move {
+            allowed(redis::cmd("CONFIG").arg("GET").arg(CONFIG_PATTERN).query_async(&mut redis).await)
+        };
+        Ok(ShardFacts {
+            round_trip: self.round_trip(shard).await?,
+            writers: self.with_shard(shard, |mut redis| async move { redis.zcard(shard.keys.writers()).await }).await?,
+            parked: self.parked_copies(shard, parked).await?,
+            aside: self.with_shard(shard, |mut redis| async move { redis.hlen(shard.keys.aside()).await }).await?,
+            info: self.with_shard(shard, info).await?,
+            config: self.with_shard(shard, config).await?,
+        })
+    }
+
+    async fn round_trip(&self, shard: &Shard) -> Result<Duration, StoreError> {
+        let ping = |mut redis: Connection| async move {
+            let asked = Instant::now();
+            redis::cmd("PING").query_async::<()>(&mut redis).await?;
+            Ok(asked.elapsed())
+        };
+        self.with_shard(shard, ping).await
+    }
+
+    async fn parked_copies(&self, shard: &Shard, owners: Vec<(String, u64)>) -> Result<Vec<ParkedFor>, StoreError> {
+        let mut parked = Vec::with_capacity(owners.len());
+        for (owner, bytes) in owners {
+            // What is no shard's name stands in a list that was damaged: there is no key for it.
+            let Ok(name) = owner.parse() else { continue };
+            let key = &shard.keys.parked(&name);
+            let copies = self.with_shard(shard, |mut redis| async move { redis.hlen(key).await }).await?;
+            parked.push(ParkedFor { owner, copies, bytes });
+        }
+        Ok(parked)
+    }
+}
+
+/// Nothing where the server or the user's rights forbid to ask: the rest is worth knowing all the same.
+fn allowed<T: Default>(answer: RedisResult<T>) -> RedisResult<T> {
+    answer.or_else(|error| if super::call::is_server_answer(&error) { Ok(T::default()) } else { Err(error) })
+}
