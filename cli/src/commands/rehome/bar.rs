@@ -61,9 +61,10 @@ mod tests {
     #[test]
     fn each_stage_is_further_than_the_one_before() {
         let run = Incarnation(1);
-        let (begin, cleaned) = (Stage::Take { cursor: 0, .. }, Stage::Cleaned { at: 0, run });
-        let take = [begin, Stage::Take { cursor: 1 }, Stage::Taken];
-        let clean = [Stage::Out { cursor: 1 }, cleaned, Stage::In { cursor: 1, kept: 0 }, Stage::Done { kept: 0 }];
+        let (begin, cleaned) = (Stage::TAKE, Stage::Cleaned { at: 0, run });
+        let take = [begin, Stage::Take { cursor: 1, run }, Stage::Taken];
+        let clean =
+            [Stage::Out { cursor: 1, run }, cleaned, Stage::In { cursor: 1, run, kept: 0 }, Stage::Done { kept: 0 }];
         let state = |stage| RingState { pass: Some(Pass::begin(0).at(stage)), ..RingState::default() };
         let steps: Vec<u64> = take.into_iter().chain(clean).map(|stage| steps(&state(stage))).collect();
         assert!(steps.is_sorted(), "{steps:?}");
