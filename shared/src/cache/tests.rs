@@ -3,6 +3,7 @@ use crate::applied::AppliedSet;
 use crate::batch::{Batch, Sequence, WriterId};
 use crate::clock::ManualClock;
 use crate::store::memory::{Fault, MemoryStore};
+use crate::store::rehoming::Rehoming as _;
 use crate::store::{Apply, Standing};
 
 struct World {
@@ -51,6 +52,36 @@ async fn an_unknown_page_has_no_visits() {
     let count = world.cache.get(&page("nobody")).await.unwrap();
     assert_eq!((count.count, count.stale, count.fresh_for), (0, false, Duration::from_secs(5)));
     assert!(matches!(count.source, Source::Shard(_)));
+}
+
+#[tokio::test]
+async fn while_pages_move_all_shards_are_asked_and_all_must_answer() {
+    let world = world(&[]);
+    let home = page("home");
+    world.visit(&home, 1).await;
+    let owner = world.owner(&home);
+    let ring = &world.cache.ring;
+    world.store.announce(owner, ring.fingerprint(), ring.shards()).await.unwrap();
+    let calls = world.store.calls(1 - owner);
+    assert_eq!(world.cache.get(&home).await.unwrap().count, 1);
+    assert_eq!(world.store.calls(1 - owner), calls + 1);
+    world.store.set_down(1 - owner, Some(Fault::Unreachable));
+    assert!(world.cache.get(&page("other")).await.is_err());
+    world.time.advance(Duration::from_mins(1));
+    let known = world.cache.get(&home).await.unwrap();
+    assert_eq!((known.count, known.stale), (1, true));
+}
+
+#[tokio::test]
+async fn without_a_shard_that_may_hold_counts_no_count_is_made_up() {
+    let world = world(&[]);
+    let home = page("home");
+    world.visit(&home, 1).await;
+    let members = ["redis_7070", "redis_7071", "gone"].map(|name| name.parse().unwrap());
+    for shard in 0..2 {
+        world.store.announce(shard, world.cache.ring.fingerprint(), &members).await.unwrap();
+    }
+    assert!(world.cache.get(&home).await.is_err());
 }
 
 #[tokio::test]
