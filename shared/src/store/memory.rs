@@ -2,6 +2,7 @@
 //!
 //! It keeps the same promises as the Redis store; `tests/store_contract.rs` holds both to them.
 
+mod imports;
 mod parked;
 mod shard;
 

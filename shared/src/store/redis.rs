@@ -2,6 +2,7 @@
 
 mod connection;
 mod contact;
+mod imports;
 mod keys;
 mod park_script;
 mod parking;

@@ -10,6 +10,7 @@ use visits_core::clock::{Clock, ManualClock};
 use visits_core::config::Config;
 use visits_core::page::PageId;
 use visits_core::shard::ShardName;
+use visits_core::store::imports::Imports;
 use visits_core::store::memory::MemoryStore;
 use visits_core::store::parking::Parking;
 use visits_core::store::redis::RedisStore;
@@ -31,7 +32,7 @@ pub(crate) fn owner() -> ShardName {
 /// A store of two shards under test.
 pub(crate) trait Subject: Sync {
     /// The store.
-    fn store(&self) -> &impl Parking;
+    fn store(&self) -> &(impl Parking + Imports);
 
     /// Lets time run on for all shards.
     fn pass(&self, time: Duration);
@@ -56,7 +57,7 @@ impl Memory {
 }
 
 impl Subject for Memory {
-    fn store(&self) -> &impl Parking {
+    fn store(&self) -> &(impl Parking + Imports) {
         &self.store
     }
 
@@ -88,7 +89,7 @@ impl Redis {
 }
 
 impl Subject for Redis {
-    fn store(&self) -> &impl Parking {
+    fn store(&self) -> &(impl Parking + Imports) {
         &self.store
     }
 
