@@ -113,9 +113,8 @@ mod tests {
 
     #[test]
     fn the_writer_of_an_import_never_changes() {
-        let writer = |namespace: &str, id: &str| {
-            id.parse::<ImportId>().unwrap().writer(&namespace.parse().unwrap()).to_string()
-        };
+        let writer =
+            |namespace: &str, id: &str| id.parse::<ImportId>().unwrap().writer(&namespace.parse().unwrap()).to_string();
         assert_eq!(writer("visits", "march"), "102703596b75373dfdef89ed2e5ed4d7");
         assert_ne!(writer("visits", "march"), writer("visits", "april"));
         assert_ne!(writer("visits", "march"), writer("other", "march"));

@@ -103,7 +103,8 @@ mod tests {
     fn a_record_is_plain_json_and_reads_back() {
         let text = record().encode();
         let digest = "000000000000000000000000000000ab";
-        let expected = format!(r#"{{"format":1,"digest":"{digest}","bytes":7,"ring":[["a",1],["b",16]],"done":false}}"#);
+        let expected =
+            format!(r#"{{"format":1,"digest":"{digest}","bytes":7,"ring":[["a",1],["b",16]],"done":false}}"#);
         assert_eq!(text, expected);
         assert_eq!(ImportRecord::decode(text.as_bytes()).unwrap(), record());
     }
