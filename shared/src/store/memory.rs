@@ -64,6 +64,11 @@ impl MemoryStore {
         self.shard(shard).down = fault;
     }
 
+    /// Forgets what was to go wrong with the next calls to `shard`.
+    pub fn clear_faults(&self, shard: ShardIndex) {
+        self.shard(shard).faults.clear();
+    }
+
     /// Applies the calls that were late, the newest first: the order in which a network delivers is any.
     pub fn deliver_late(&self, shard: ShardIndex) {
         let now = self.clock.now();
