@@ -3,6 +3,7 @@
 use crate::access_log::{LogMethod, LogOptions};
 use crate::counters::CounterOptions;
 use crate::goatcounter::GoatCounterOptions;
+use visits_core::page::PageId;
 
 /// The format of an input with its options.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,7 +38,7 @@ impl Source {
                 format!("goatcounter {:?} bots={count_bots}", index.as_str())
             }
             Self::Counters(CounterOptions { page, keep_namespace }) => {
-                format!("counters {:?} namespace={keep_namespace}", page.as_ref().map(|page| page.as_str()))
+                format!("counters {:?} namespace={keep_namespace}", page.as_ref().map(PageId::as_str))
             }
             Self::Export => "visits-export".to_owned(),
         }

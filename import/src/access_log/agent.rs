@@ -8,10 +8,13 @@ const WORDS: [&[u8]; 6] = [b"bot", b"crawl", b"spider", b"slurp", b"curl/", b"wg
 
 /// Whether the agent, the second quoted text behind the status, calls itself a bot. A line without one is no bot's.
 pub(super) fn is_bot(rest: &[u8]) -> bool {
-    agent(rest).is_some_and(|agent| {
-        let has = |word: &[u8]| agent.windows(word.len()).any(|part| part.eq_ignore_ascii_case(word));
-        WORDS.iter().any(|word| has(word))
-    })
+    let Some(agent) = agent(rest) else { return false };
+    let begins = |at: usize| {
+        let part = |word: &[u8]| agent.get(at..at + word.len()).is_some_and(|part| part.eq_ignore_ascii_case(word));
+        WORDS.iter().any(|word| part(word))
+    };
+    // One pass for all words: this is done for every line.
+    (0..agent.len()).any(|at| matches!(agent[at] | 0x20, b'b' | b'c' | b's' | b'w') && begins(at))
 }
 
 fn agent(rest: &[u8]) -> Option<&[u8]> {

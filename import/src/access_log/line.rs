@@ -6,7 +6,7 @@ use memchr::{memchr, memrchr};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Request<'a> {
     /// What stands between the quotes, escaped as the server wrote it.
-    request: &'a [u8],
+    quoted: &'a [u8],
     pub(super) status: u16,
     /// What follows the status: bytes sent, and in the combined format referrer and agent.
     pub(super) rest: &'a [u8],
@@ -25,12 +25,12 @@ impl<'a> Request<'a> {
             return None;
         }
         let status = status.iter().fold(0, |status, digit| status * 10 + u16::from(digit - b'0'));
-        Some(Self { request, status, rest })
+        Some(Self { quoted: request, status, rest })
     }
 
     /// The path of the request without its query, if it has this method and a path.
     pub(super) fn path(&self, method: LogMethod) -> Option<&'a [u8]> {
-        let target = self.request.strip_prefix(method.prefix())?;
+        let target = self.quoted.strip_prefix(method.prefix())?;
         // HTTP/0.9 has no version behind the target.
         let target = match memrchr(b' ', target) {
             Some(space) if target[space + 1..].starts_with(b"HTTP/") => &target[..space],

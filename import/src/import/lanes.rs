@@ -20,7 +20,7 @@ use visits_core::store::{Apply, Rejected, ShardIndex, Standing, StoreError};
 pub(super) struct Lanes<'a, S> {
     caller: Caller<'a, S>,
     ring: Ring,
-    lanes: Vec<Lane>,
+    all: Vec<Lane>,
 }
 
 /// Who calls.
@@ -58,37 +58,37 @@ impl<'a, S: Imports> Lanes<'a, S> {
         let ring = record.placing().map_err(|_| ImportError::Conflict)?;
         let ask = |(shard, (name, _)): (ShardIndex, &(_, _))| Lane::open(&caller, shard, ToString::to_string(name));
         let lanes = try_join_all(places.into_iter().zip(&record.ring).map(ask)).await?;
-        Ok(Self { caller, ring, lanes })
+        Ok(Self { caller, ring, all: lanes })
     }
 
     /// Cuts a block into each shard's batches and sends them, to all shards at once, to each one after the other.
     /// Says how many were sent, and how many the shards had, since the pass began.
     pub(super) async fn send(&mut self, block: Block) -> Result<(u64, u64), StoreError> {
-        let mut shares: Vec<Block> = self.lanes.iter().map(|_| Block::new()).collect();
+        let mut shares: Vec<Block> = self.all.iter().map(|_| Block::new()).collect();
         for (page, visits) in block {
             shares[self.ring.owner(page.as_str())].push((page, visits));
         }
-        let (caller, lanes) = (&self.caller, self.lanes.iter_mut());
+        let (caller, lanes) = (&self.caller, self.all.iter_mut());
         try_join_all(lanes.zip(shares).map(|(lane, share)| lane.send(caller, share))).await?;
         Ok(self.batches())
     }
 
     fn batches(&self) -> (u64, u64) {
-        let sum = |of: fn(&Lane) -> u64| self.lanes.iter().map(of).sum::<u64>();
+        let sum = |of: fn(&Lane) -> u64| self.all.iter().map(of).sum::<u64>();
         (sum(|lane| lane.sent), sum(|lane| lane.batches - lane.sent))
     }
 
     /// Whether every shard has all of its batches, and nothing else of this writer's.
     pub(super) async fn have_all(&mut self) -> Result<bool, ImportError> {
         let caller = &self.caller;
-        let have = try_join_all(self.lanes.iter_mut().map(|lane| lane.has_all(caller))).await?;
+        let have = try_join_all(self.all.iter_mut().map(|lane| lane.has_all(caller))).await?;
         Ok(have.into_iter().all(|has| has))
     }
 
     pub(super) fn into_imported(self, summary: Summary) -> Imported {
         let (batches_sent, batches_found) = self.batches();
-        let visits_rejected = self.lanes.iter().map(|lane| lane.visits_rejected).sum();
-        let rejected = self.lanes.into_iter().flat_map(|lane| lane.rejected).take(BAD_KEPT).collect();
+        let visits_rejected = self.all.iter().map(|lane| lane.visits_rejected).sum();
+        let rejected = self.all.into_iter().flat_map(|lane| lane.rejected).take(BAD_KEPT).collect();
         Imported { summary, batches_sent, batches_found, visits_rejected, rejected }
     }
 }

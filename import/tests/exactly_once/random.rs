@@ -4,7 +4,7 @@ use crate::world::{config_of, log, march, run, truth};
 use proptest::prelude::*;
 use visits_core::clock::ManualClock;
 use visits_core::store::memory::{Fault, MemoryStore};
-use visits_import::{ImportError, Outcome};
+use visits_import::{Bounds, Import, ImportError, Outcome};
 
 const SHARDS: usize = 4;
 
@@ -42,13 +42,17 @@ prop_compose! {
 }
 
 /// Runs an attempt. `None`: it was killed.
-async fn attempt_once(store: &MemoryStore, attempt: &Attempt, input: &[u8]) -> Option<Result<Outcome, ImportError>> {
+async fn attempt_once(
+    store: &MemoryStore,
+    attempt: &Attempt,
+    what: &Import,
+    input: &[u8],
+) -> Option<Result<Outcome, ImportError>> {
     let config = config_of(&attempt.weights);
     for (shard, faults) in attempt.faults.iter().enumerate() {
         store.fail_next(shard, faults.iter().copied());
     }
     let killed_after = attempt.killed_after.unwrap_or(usize::MAX);
-    let what = march();
     let (killed, gone) = tokio::sync::oneshot::channel::<()>();
     let (mut reports, mut killed) = (0, Some(killed));
     let mut input = std::io::Cursor::new(input);
@@ -61,7 +65,7 @@ async fn attempt_once(store: &MemoryStore, attempt: &Attempt, input: &[u8]) -> O
     let ended = tokio::select! {
         biased;
         _ = gone => None,
-        outcome = visits_import::import(store, &config, &what, &mut input, &mut progress) => Some(outcome),
+        outcome = visits_import::import(store, &config, what, &mut input, &mut progress) => Some(outcome),
     };
     // Faults that were not met are not for the next attempt.
     for shard in 0..SHARDS {
@@ -70,10 +74,9 @@ async fn attempt_once(store: &MemoryStore, attempt: &Attempt, input: &[u8]) -> O
     ended
 }
 
-async fn check(attempts: Vec<Attempt>, lines: u64, pages: u64, seed: u64) -> Result<(), TestCaseError> {
+async fn check(attempts: Vec<Attempt>, what: Import, input: Vec<u8>) -> Result<(), TestCaseError> {
     let clock = ManualClock::new();
     let store = MemoryStore::new(SHARDS, clock.clock());
-    let (what, input) = (march(), log(lines, pages, seed));
     let last = Attempt {
         weights: vec![0, 1, 0, 2],
         faults: vec![Vec::new(); SHARDS],
@@ -83,7 +86,7 @@ async fn check(attempts: Vec<Attempt>, lines: u64, pages: u64, seed: u64) -> Res
     };
     let mut done = false;
     for attempt in attempts.iter().chain([&last]) {
-        match attempt_once(&store, attempt, &input).await {
+        match attempt_once(&store, attempt, &what, &input).await {
             Some(Ok(_)) => done = true,
             Some(Err(error)) => prop_assert!(matches!(error, ImportError::Store(_) | ImportError::Losing), "{error}"),
             None => {}
@@ -103,6 +106,11 @@ async fn check(attempts: Vec<Attempt>, lines: u64, pages: u64, seed: u64) -> Res
     Ok(())
 }
 
+fn run_all(attempts: Vec<Attempt>, what: Import, input: Vec<u8>) -> Result<(), TestCaseError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    runtime.block_on(check(attempts, what, input))
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
@@ -113,7 +121,20 @@ proptest! {
         pages in 1_u64..150,
         seed in any::<u64>(),
     ) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-        runtime.block_on(check(attempts, lines, pages, seed))?;
+        run_all(attempts, march(), log(lines, pages, seed))?;
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(10))]
+
+    /// Here a shard's share of a block makes several batches: which page is in which must not change.
+    #[test]
+    fn blocks_that_make_several_batches_are_cut_the_same_at_each_repetition(
+        attempts in prop::collection::vec(attempt(), 1..4),
+        seed in any::<u64>(),
+    ) {
+        let bounds = Bounds { names: 4000, ..Bounds::default() };
+        run_all(attempts, Import { bounds, ..march() }, log(8000, 9000, seed))?;
     }
 }

@@ -10,7 +10,8 @@ use visits_core::store::redis::RedisStore;
 use visits_import::{ImportError, Outcome, Progress};
 
 fn endpoints(servers: &[&RedisServer], weights: &[u8]) -> Config {
-    let shard = |(name, (server, weight)): (char, (&&RedisServer, &u8))| format!("{name}={};weight={weight}", server.url());
+    let shard =
+        |(name, (server, weight)): (char, (&&RedisServer, &u8))| format!("{name}={};weight={weight}", server.url());
     config(&('a'..).zip(servers.iter().zip(weights)).map(shard).collect::<Vec<_>>().join(","))
 }
 

@@ -5,7 +5,7 @@ use std::io::{Cursor, Read, Seek, SeekFrom};
 use visits_core::clock::ManualClock;
 use visits_core::store::memory::{Fault, MemoryStore};
 use visits_core::store::{Store, StoreError};
-use visits_import::{Import, ImportError, LogOptions, Outcome, Source, import};
+use visits_import::{Blocks, Import, ImportError, LogOptions, Outcome, Source, import};
 
 fn store(shards: usize) -> MemoryStore {
     MemoryStore::new(shards, ManualClock::new().clock())
@@ -125,4 +125,20 @@ async fn pages_that_cannot_be_counted_are_reported_and_the_rest_counts() {
     let outcome = run(&store, &config_of(&[1]), &march(), &input).await.unwrap();
     let Outcome::Imported(imported) = outcome else { panic!("{outcome:?}") };
     assert_eq!((imported.visits_rejected, &imported.rejected[0].page), (visits, &page));
+}
+
+/// An import that is interrupted before an update of this program is gone on with after it. If this test fails, count up
+/// the version in `digest`: then such an import is refused instead of counted wrongly.
+#[test]
+fn blocks_are_cut_as_they_ever_were() {
+    let input = log(300, 50, 1);
+    let mut blocks = Blocks::new(&march().source, input.as_slice(), march().bounds).unwrap();
+    let (mut texts, mut pages) = (Vec::new(), 0);
+    while let Some(block) = blocks.next_block(&mut |_| {}).unwrap() {
+        pages += block.len();
+        let lines: Vec<String> = block.iter().map(|(page, visits)| format!("{page} {visits}\n")).collect();
+        texts.push(lines.concat());
+    }
+    let digest = xxhash_rust::xxh3::xxh3_64(texts.join("\n").as_bytes());
+    assert_eq!((texts.len(), pages, format!("{digest:016x}").as_str()), (12, 236, "b2e9432a56020bdd"));
 }

@@ -35,11 +35,8 @@ pub(crate) fn log(lines: u64, pages: u64, seed: u64) -> Vec<u8> {
 
 /// An import of a log, in small blocks, that waits for nobody for long.
 pub(crate) fn march() -> Import {
-    let patience = Patience {
-        calls: 2,
-        first_pause: Duration::from_millis(1),
-        longest_pause: Duration::from_millis(1),
-    };
+    let patience =
+        Patience { calls: 2, first_pause: Duration::from_millis(1), longest_pause: Duration::from_millis(1) };
     let bounds = Bounds { names: 20, ..Bounds::default() };
     Import { bounds, patience, ..Import::new("march".parse().unwrap(), Source::AccessLog(LogOptions::default())) }
 }
