@@ -56,7 +56,7 @@ mod tests {
         assert_eq!(first.1, 3);
         let other_log = Source::AccessLog(LogOptions { trim_slash: true, ..LogOptions::default() });
         let others = [
-            of(b"abd", &log, Bounds::default()),
+            of(b"ab\0", &log, Bounds::default()),
             of(b"abc", &other_log, Bounds::default()),
             of(b"abc", &Source::Counters(CounterOptions::default()), Bounds::default()),
             of(b"abc", &log, Bounds { names: 1, ..Bounds::default() }),

@@ -150,7 +150,7 @@ mod tests {
                     assert_eq!(found.len(), if end.is_empty() { 2 } else { 3 });
                     assert_eq!(found[0].as_deref(), Some(&b"first"[..]));
                     assert_eq!(found[1].is_some(), length <= MAX_LINE, "{length}");
-                    assert_eq!(found.get(2).is_none_or(|line| line.as_deref() == Some(b"last")), true);
+                    assert!(found.get(2).is_none_or(|line| line.as_deref() == Some(b"last")));
                 }
             }
         }
