@@ -35,7 +35,7 @@ impl WriterId {
         Ok(Self(u128::from_le_bytes(bytes)))
     }
 
-    /// A writer with a chosen identity, for tests that must be repeatable.
+    /// A writer with a chosen identity: an import's, which follows from its id, or a test's, which must be repeatable.
     pub const fn from_u128(bits: u128) -> Self {
         Self(bits)
     }

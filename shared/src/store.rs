@@ -1,5 +1,6 @@
 //! What the services ask of a shard, whatever stores it.
 
+pub mod imports;
 pub mod memory;
 pub mod pages;
 pub mod parking;
@@ -57,12 +58,19 @@ pub enum Standing {
     /// It is not the writer that calls, but who delivers a parked copy: nothing is known of the writer. The
     /// sweep's list stays as it is, and the set is kept no shorter than it was to be.
     Delivered,
+    /// It is an import: the same batches may be sent again at any time, even after years, so the set is kept
+    /// for ever. The sweep's list stays as it is: nothing waits anywhere for a sweep.
+    Import,
 }
 
 impl Standing {
     /// How long the shard keeps the writer's applied set.
     pub fn set_kept(self, timing: &Timing) -> Duration {
-        if self == Self::Settled { timing.settled_set_kept } else { timing.set_kept }
+        match self {
+            Self::Settled => timing.settled_set_kept,
+            Self::Import => Duration::MAX,
+            Self::Active | Self::Gone | Self::Delivered => timing.set_kept,
+        }
     }
 }
 

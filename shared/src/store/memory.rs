@@ -2,6 +2,7 @@
 //!
 //! It keeps the same promises as the Redis store; `tests/store_contract.rs` holds both to them.
 
+mod imports;
 mod parked;
 mod rehoming;
 mod shard;
@@ -67,6 +68,11 @@ impl MemoryStore {
     /// Until further notice, every call to `shard` goes wrong like this, or none does.
     pub fn set_down(&self, shard: ShardIndex, fault: Option<Fault>) {
         self.shard(shard).down = fault;
+    }
+
+    /// Forgets what was to go wrong with the next calls to `shard`.
+    pub fn clear_faults(&self, shard: ShardIndex) {
+        self.shard(shard).faults.clear();
     }
 
     /// Applies the calls that were late, the newest first: the order in which a network delivers is any.

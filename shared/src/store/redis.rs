@@ -4,6 +4,7 @@ mod call;
 mod connection;
 mod contact;
 pub mod facts;
+mod imports;
 mod keys;
 mod move_script;
 mod nodes;

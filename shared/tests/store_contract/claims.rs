@@ -3,6 +3,7 @@
 pub(crate) mod bad_data;
 pub(crate) mod base;
 pub(crate) mod exactly_once;
+pub(crate) mod imports;
 pub(crate) mod parking;
 pub(crate) mod reading;
 pub(crate) mod rehoming;

@@ -58,6 +58,11 @@ hold! {
         a_duplicate_is_never_too_old
         a_page_that_cannot_be_counted_is_reported_and_the_rest_applies
         a_resend_does_not_report_a_rejected_page_again;
+    imports:
+        what_was_never_begun_is_unknown
+        the_first_record_of_an_import_stays
+        a_finished_import_is_known_as_done
+        the_set_of_an_import_is_kept_for_ever_and_never_swept;
     parking:
         a_parked_copy_reads_back
         parking_again_changes_nothing

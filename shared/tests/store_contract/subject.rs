@@ -11,6 +11,7 @@ use visits_core::clock::{Clock, ManualClock};
 use visits_core::config::Config;
 use visits_core::page::PageId;
 use visits_core::shard::ShardName;
+use visits_core::store::imports::Imports;
 use visits_core::store::memory::MemoryStore;
 use visits_core::store::redis::RedisStore;
 use visits_core::store::rehoming::Rehoming;
@@ -32,7 +33,7 @@ pub(crate) fn owner() -> ShardName {
 /// A store of two shards under test.
 pub(crate) trait Subject: Sync {
     /// The store.
-    fn store(&self) -> &impl Rehoming;
+    fn store(&self) -> &(impl Rehoming + Imports);
 
     /// Lets time run on for all shards.
     fn pass(&self, time: Duration);
@@ -57,7 +58,7 @@ impl Memory {
 }
 
 impl Subject for Memory {
-    fn store(&self) -> &impl Rehoming {
+    fn store(&self) -> &(impl Rehoming + Imports) {
         &self.store
     }
 
@@ -117,7 +118,7 @@ impl Redis {
 }
 
 impl Subject for Redis {
-    fn store(&self) -> &impl Rehoming {
+    fn store(&self) -> &(impl Rehoming + Imports) {
         &self.store
     }
 

@@ -8,6 +8,7 @@ use crate::batch::WriterId;
 use crate::clock::Moment;
 use crate::page::PageId;
 use crate::record::PageRecord;
+use crate::store::imports::{ImportId, ImportRecord};
 use crate::store::parking::{Park, Parked};
 use crate::store::{Applied, Apply, Incarnation, Rejected, Standing, TIDY_AT_ONCE};
 use crate::timing::Timing;
@@ -22,6 +23,7 @@ pub(super) struct Data {
     pub(super) sets: HashMap<WriterId, (Moment, Duration)>,
     pub(super) parked: ParkedCopies,
     pub(super) ring: RingData,
+    pub(super) imports: HashMap<ImportId, ImportRecord>,
 }
 
 /// Longest way of a call that is late. A connection that gets no acknowledgement is given up after some 15
@@ -97,12 +99,12 @@ impl Shard {
 
     pub(super) fn list(&mut self, call: &Apply, now: Moment) {
         let until = (now, call.standing.set_kept(&Timing::REAL));
-        // A delivery's is the longest time there is, so that it shortens none.
+        // A delivery's is the longest time of a writer that may be delivered for, so that it shortens none.
         self.data.sets.insert(call.writer, until);
         match call.standing {
             Standing::Active => drop(self.data.writers.insert(call.writer, now)),
             Standing::Gone | Standing::Settled => drop(self.data.writers.remove(&call.writer)),
-            Standing::Delivered => {}
+            Standing::Delivered | Standing::Import => {}
         }
     }
 

@@ -90,6 +90,11 @@ impl Keys {
         format!("{}:aside", self.prefix)
     }
 
+    /// Hash: imports that were begun here, by import id.
+    pub(super) fn imports(&self) -> String {
+        format!("{}:imports", self.prefix)
+    }
+
     /// Hash: which shard this is.
     pub(super) fn shard(&self) -> String {
         format!("{}:shard", self.prefix)

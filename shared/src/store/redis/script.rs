@@ -83,7 +83,7 @@ fn listing(standing: Standing) -> &'static str {
     match standing {
         Standing::Active => "1",
         Standing::Gone | Standing::Settled => "0",
-        Standing::Delivered => "2",
+        Standing::Delivered | Standing::Import => "2",
     }
 }
 

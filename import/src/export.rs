@@ -1,0 +1,147 @@
+//! Our own export: JSON Lines, a header and then one page a line.
+//!
+//! ```text
+//! {"format":"visits-export","version":1,"namespace":"visits"}
+//! {"page":"home","count":123}
+//! ```
+//!
+//! Of a file of another version nothing is read. Fields that a later program adds to version 1 are skipped.
+
+mod writer;
+
+pub use writer::ExportWriter;
+
+use crate::lines::{Line, Lines};
+use crate::page::plain_page;
+use crate::read::{ReadError, Records};
+use crate::summary::{Reason, Seen};
+use crate::tally::{MAX_RECORD_VISITS, Tally};
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+use std::io::{self, Read};
+
+/// The name of the format, in its header.
+const FORMAT: &str = "visits-export";
+
+/// The version that is written and read.
+const VERSION: u64 = 1;
+
+#[derive(Serialize, Deserialize)]
+struct Header<'a> {
+    #[serde(borrow)]
+    format: Cow<'a, str>,
+    version: u64,
+    #[serde(borrow, default)]
+    namespace: Cow<'a, str>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct PageLine<'a> {
+    #[serde(borrow)]
+    page: Cow<'a, str>,
+    count: u64,
+}
+
+#[derive(Debug)]
+pub(crate) struct Export<R> {
+    lines: Lines<R>,
+}
+
+impl<R: Read> Export<R> {
+    pub(crate) fn new(input: R) -> Result<Self, ReadError> {
+        let mut lines = Lines::new(input);
+        let header = match lines.next()? {
+            Some(Line::Text(line)) => serde_json::from_slice::<Header<'_>>(line).ok(),
+            _ => None,
+        };
+        let header = header.filter(|header| header.format == FORMAT);
+        match header.map(|header| header.version) {
+            Some(VERSION) => Ok(Self { lines }),
+            Some(version) => Err(ReadError::Header(format!(
+                "the export is of version {version}, this program reads version {VERSION}: a newer one is needed"
+            ))),
+            None => Err(ReadError::Header(format!(
+                "not an export of this counter: its first line would be \
+                 {{\"format\":\"{FORMAT}\",\"version\":{VERSION},…}}"
+            ))),
+        }
+    }
+}
+
+impl<R: Read> Records for Export<R> {
+    fn next(&mut self, tally: &mut Tally) -> io::Result<Option<Seen>> {
+        Ok(self.lines.next()?.map(|line| match line {
+            Line::Text(line) => see(line, tally).unwrap_or_else(Seen::Bad),
+            Line::TooLong => Seen::Bad(Reason::Told("the line has more than 64 KiB")),
+        }))
+    }
+
+    fn line(&self) -> u64 {
+        self.lines.number()
+    }
+
+    fn bytes(&self) -> u64 {
+        self.lines.bytes()
+    }
+}
+
+fn see(line: &[u8], tally: &mut Tally) -> Result<Seen, Reason> {
+    if line.is_empty() {
+        return Ok(Seen::Ignored);
+    }
+    let PageLine { page, count } = serde_json::from_slice(line).map_err(|error| Reason::Json(error.to_string()))?;
+    if count > MAX_RECORD_VISITS {
+        return Err(Reason::Told("the count is not from 0 to 99999999999999"));
+    }
+    Ok(if count == 0 { Seen::Ignored } else { tally.add(page.as_bytes(), count, plain_page) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Blocks, Bounds, Source};
+    use visits_core::page::PageId;
+
+    #[test]
+    fn what_is_exported_reads_back() {
+        let pages = ["a", "caf\u{e9} \"b\"", "100%"].map(|page| PageId::from_decoded(page).unwrap());
+        let mut writer = ExportWriter::new(Vec::new(), &"visits".parse().unwrap()).unwrap();
+        for (page, count) in pages.iter().zip([3, MAX_RECORD_VISITS, 0]) {
+            writer.page(page, count).unwrap();
+        }
+        let text = writer.finish().unwrap();
+        let first =
+            "{\"format\":\"visits-export\",\"version\":1,\"namespace\":\"visits\"}\n{\"page\":\"a\",\"count\":3}\n";
+        assert!(text.starts_with(first.as_bytes()), "{}", String::from_utf8_lossy(&text));
+        let mut blocks = Blocks::new(&Source::Export, text.as_slice(), Bounds::default()).unwrap();
+        let block = blocks.next_block(&mut |_| {}).unwrap().unwrap();
+        assert_eq!(block, [(pages[0].clone(), 3), (pages[1].clone(), MAX_RECORD_VISITS)]);
+        let summary = blocks.summary();
+        assert_eq!((summary.records, summary.counted, summary.ignored, summary.bytes), (3, 2, 1, text.len() as u64));
+    }
+
+    #[test]
+    fn another_version_or_file_is_refused_clearly() {
+        let table = [
+            ("{\"format\":\"visits-export\",\"version\":2}\n", "the export is of version 2"),
+            ("{\"format\":\"other\",\"version\":1}\n", "not an export of this counter"),
+            ("{\"page\":\"home\",\"count\":1}\n", "not an export of this counter"),
+            ("", "not an export of this counter"),
+        ];
+        for (text, reason) in table {
+            let error = Blocks::new(&Source::Export, text.as_bytes(), Bounds::default()).err().unwrap().to_string();
+            assert!(error.contains(reason), "{error}");
+        }
+    }
+
+    #[test]
+    fn bad_lines_are_counted_and_told() {
+        let lines = ["{\"page\":\"a\",\"count\":-1}", "{\"page\":\"a\"}", "{\"page\":\"\",\"count\":1}", "x", ""];
+        let text = format!("{{\"format\":\"visits-export\",\"version\":1}}\n{}\n", lines.join("\n"));
+        let mut blocks = Blocks::new(&Source::Export, text.as_bytes(), Bounds::default()).unwrap();
+        assert!(blocks.next_block(&mut |_| {}).unwrap().is_none());
+        let summary = blocks.summary();
+        assert_eq!((summary.records, summary.bad, summary.ignored), (5, 4, 1));
+        assert_eq!(summary.bad_records[0].line, 2, "the header is a line");
+    }
+}

@@ -1,0 +1,190 @@
+//! `GoatCounter`'s CSV export (Settings, Export; versions 1 and 2): one row for each pageview, columns by their names.
+//!
+//! The first column's name begins with the version: `2Path`. A path is what visitors' browsers sent, percent-encoded
+//! and perhaps with a query; it is treated as a log's is. Rows of events are no visits to a page.
+
+mod rows;
+
+use crate::page::{encoded_page, plain_page};
+use crate::read::{ReadError, Records};
+use crate::summary::{Reason, Seen};
+use crate::tally::{Tally, Verdict};
+use memchr::memchr;
+use rows::{Row, Rows};
+use std::io::{self, Read};
+use visits_core::page::PageId;
+
+/// What a site owner may choose of a `GoatCounter` export.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GoatCounterOptions {
+    /// Whether rows that `GoatCounter` takes for a bot's count too. It shows none of them itself.
+    pub count_bots: bool,
+    /// The page id of the path `/`.
+    pub index: PageId,
+}
+
+impl Default for GoatCounterOptions {
+    fn default() -> Self {
+        Self { count_bots: false, index: PageId::from_decoded("/").expect("a slash is a page id") }
+    }
+}
+
+/// Places of the columns that are read.
+#[derive(Clone, Copy, Debug)]
+struct Columns {
+    path: usize,
+    event: usize,
+    bot: usize,
+}
+
+#[derive(Debug)]
+pub(crate) struct GoatCounter<R> {
+    rows: Rows<R>,
+    columns: Columns,
+    options: GoatCounterOptions,
+}
+
+impl<R: Read> GoatCounter<R> {
+    pub(crate) fn new(input: R, options: GoatCounterOptions) -> Result<Self, ReadError> {
+        let mut rows = Rows::new(input);
+        let columns = match rows.next()? {
+            Some(Row::Fields(header)) => columns(&header.iter().collect::<Vec<_>>()),
+            _ => Err("the header is missing"),
+        };
+        let columns = columns.map_err(|what| ReadError::Header(format!("not a CSV export of GoatCounter: {what}")))?;
+        Ok(Self { rows, columns, options })
+    }
+}
+
+fn columns(header: &[&[u8]]) -> Result<Columns, &'static str> {
+    let path = header.first().and_then(|name| name.strip_suffix(b"Path"));
+    match path {
+        Some(b"1" | b"2") => {}
+        Some(version) if !version.is_empty() && version.iter().all(u8::is_ascii_digit) => {
+            return Err("its version is neither 1 nor 2, which are known");
+        }
+        _ => return Err("the first column is not named 1Path or 2Path"),
+    }
+    let place = |name: &[u8]| header.iter().position(|column| *column == name);
+    let event = place(b"Event").ok_or("no column is named Event")?;
+    Ok(Columns { path: 0, event, bot: place(b"Bot").ok_or("no column is named Bot")? })
+}
+
+impl<R: Read> Records for GoatCounter<R> {
+    fn next(&mut self, tally: &mut Tally) -> io::Result<Option<Seen>> {
+        Ok(self.rows.next()?.map(|row| match row {
+            Row::Fields(fields) => see(&fields, self.columns, &self.options, tally),
+            Row::TooLong => Seen::Bad(Reason::Told("the row is too long; is a quote missing?")),
+        }))
+    }
+
+    fn line(&self) -> u64 {
+        self.rows.line()
+    }
+
+    fn bytes(&self) -> u64 {
+        self.rows.bytes()
+    }
+}
+
+fn see(fields: &rows::Fields<'_>, columns: Columns, options: &GoatCounterOptions, tally: &mut Tally) -> Seen {
+    let Some((path, event, bot)) = fields
+        .get(columns.path)
+        .zip(fields.get(columns.event))
+        .zip(fields.get(columns.bot))
+        .map(|((path, event), bot)| (path, event, bot))
+    else {
+        return Seen::Bad(Reason::Told("the row has too few columns"));
+    };
+    let event = match event {
+        b"true" | b"1" => true,
+        b"false" | b"0" => false,
+        _ => return Seen::Bad(Reason::Told("the column Event is neither true nor false")),
+    };
+    if bot.is_empty() || !bot.iter().all(u8::is_ascii_digit) {
+        return Seen::Bad(Reason::Told("the column Bot is no number"));
+    }
+    let is_bot = bot.iter().any(|digit| *digit != b'0');
+    if event || (is_bot && !options.count_bots) {
+        return Seen::Ignored;
+    }
+    tally.add(path, 1, |path| verdict(path, &options.index))
+}
+
+fn verdict(path: &[u8], index: &PageId) -> Verdict {
+    let path = &path[..memchr(b'?', path).unwrap_or(path.len())];
+    match path.strip_prefix(b"/") {
+        Some(id) => encoded_page(id, index),
+        // A name that the site's own script gave: nothing has encoded it.
+        None => plain_page(path),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::summary::Summary;
+    use crate::{Blocks, Bounds, Source};
+
+    const V2: &str = include_str!("../tests/fixtures/goatcounter-2.csv");
+    const V1: &str = include_str!("../tests/fixtures/goatcounter-1.csv");
+
+    fn read(text: &str, options: GoatCounterOptions) -> Result<(Vec<(String, u64)>, Summary), ReadError> {
+        let mut blocks = Blocks::new(&Source::GoatCounter(options), text.as_bytes(), Bounds::default())?;
+        let block = blocks.next_block(&mut |_| {})?.unwrap_or_default();
+        let counts = block.into_iter().map(|(page, visits)| (page.to_string(), visits)).collect();
+        Ok((counts, blocks.summary().clone()))
+    }
+
+    fn expected(counts: &[(&str, u64)]) -> Vec<(String, u64)> {
+        counts.iter().map(|(page, visits)| ((*page).to_owned(), *visits)).collect()
+    }
+
+    #[test]
+    fn an_export_of_version_2_counts_pageviews() {
+        let (counts, summary) = read(V2, GoatCounterOptions::default()).unwrap();
+        assert_eq!(counts, expected(&[("/", 2), ("blog/caf\u{e9}", 2), ("custom name 100%", 1)]));
+        let sums = (summary.records, summary.counted, summary.ignored, summary.bad, summary.visits);
+        assert_eq!(sums, (9, 5, 2, 2, 5));
+        assert_eq!(summary.bytes, V2.len() as u64);
+        let lines: Vec<String> = summary.bad_records.iter().map(ToString::to_string).collect();
+        assert_eq!(lines, ["line 9: the column Bot is no number", "line 11: the row has too few columns"]);
+    }
+
+    #[test]
+    fn bots_count_on_request() {
+        let index = PageId::from_decoded("home").unwrap();
+        let (counts, _) = read(V2, GoatCounterOptions { count_bots: true, index }).unwrap();
+        assert_eq!(counts[2], ("home".to_owned(), 3));
+    }
+
+    #[test]
+    fn version_1_has_its_columns_in_another_order() {
+        let (counts, summary) = read(V1, GoatCounterOptions::default()).unwrap();
+        assert_eq!((counts, summary.ignored), (expected(&[("/", 1), ("about", 1)]), 1));
+    }
+
+    #[test]
+    fn what_is_no_export_or_of_an_unknown_version_is_refused() {
+        let table = [
+            ("", "the header is missing"),
+            ("Path,Event,Bot\n", "not named 1Path or 2Path"),
+            ("page,count\nhome,1\n", "not named 1Path or 2Path"),
+            ("3Path,Event,Bot\n", "neither 1 nor 2"),
+            ("2Path,Event\n", "no column is named Bot"),
+            ("2Path,Bot\n", "no column is named Event"),
+        ];
+        for (text, reason) in table {
+            let error = read(text, GoatCounterOptions::default()).unwrap_err().to_string();
+            assert!(error.contains(reason), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_quote_that_is_never_closed_takes_no_memory() {
+        let text = format!("2Path,Event,Bot\n/a,false,0\n\"/b,{}", "x,\n".repeat(200_000));
+        let (counts, summary) = read(&text, GoatCounterOptions::default()).unwrap();
+        assert_eq!((counts, summary.records, summary.bad), (expected(&[("a", 1)]), 2, 1));
+        assert!(summary.bad_records[0].to_string().starts_with("line 3: the row is too long"));
+    }
+}

@@ -1,0 +1,205 @@
+//! Counts by page in bounded memory: gathered until a bound is reached, then handed on as a sorted block.
+//!
+//! Names are looked up as they stand in the input, and each distinct one is read once. The bounds count what the
+//! input holds and nothing else, so the same input makes the same blocks on every machine.
+
+use crate::summary::{Reason, Seen};
+use std::collections::HashMap;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use visits_core::batch::encoding::MAX_VISITS;
+use visits_core::page::PageId;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+/// Pages with their visits: sorted, distinct, each with at least one visit, at most [`MAX_VISITS`] in all.
+pub type Block = Vec<(PageId, u64)>;
+
+/// Most visits that one record may stand for: 14 digits, so that a block's sum stays within [`MAX_VISITS`].
+pub const MAX_RECORD_VISITS: u64 = 99_999_999_999_999;
+
+/// When a block is full. Part of what makes an import's batches: other bounds are another import.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// Distinct names as they stand in the input.
+    pub names: usize,
+    /// Bytes of these names and of the pages they stand for.
+    pub bytes: usize,
+}
+
+impl Default for Bounds {
+    /// 200,000 names, and at most 32 MiB of them: some 60 MB of memory.
+    fn default() -> Self {
+        Self { names: 200_000, bytes: 32 * 1024 * 1024 }
+    }
+}
+
+/// What a name stands for.
+#[derive(Clone, Debug)]
+pub(crate) enum Verdict {
+    Page(PageId),
+    Ignored,
+    Bad(Box<Reason>),
+}
+
+#[derive(Debug)]
+pub(crate) struct Tally {
+    names: HashMap<Box<[u8]>, (u64, Verdict), Seeded>,
+    bounds: Bounds,
+    bytes: usize,
+    visits: u64,
+}
+
+impl Tally {
+    /// Longest name that is remembered if it is no page: longer ones are rare, and would fill the memory.
+    const LONGEST_KEPT: usize = 4096;
+
+    pub(crate) fn new(bounds: Bounds) -> Self {
+        Self { names: HashMap::with_hasher(Seeded::new()), bounds, bytes: 0, visits: 0 }
+    }
+
+    /// Adds `visits`, at most [`MAX_RECORD_VISITS`], to the page that `name` stands for; `read` says which that is.
+    pub(crate) fn add(&mut self, name: &[u8], visits: u64, read: impl FnOnce(&[u8]) -> Verdict) -> Seen {
+        if let Some((sum, verdict)) = self.names.get_mut(name) {
+            return match verdict {
+                Verdict::Page(_) => {
+                    *sum += visits;
+                    self.visits += visits;
+                    Seen::Counted(visits)
+                }
+                Verdict::Ignored => Seen::Ignored,
+                Verdict::Bad(reason) => Seen::Bad((**reason).clone()),
+            };
+        }
+        let verdict = read(name);
+        let (seen, page) = match &verdict {
+            Verdict::Page(page) => (Seen::Counted(visits), page.as_str().len()),
+            Verdict::Ignored => (Seen::Ignored, 0),
+            Verdict::Bad(reason) => (Seen::Bad((**reason).clone()), 0),
+        };
+        if page > 0 || name.len() <= Self::LONGEST_KEPT {
+            self.bytes += name.len() + page;
+            self.visits += if page > 0 { visits } else { 0 };
+            self.names.insert(name.into(), (visits, verdict));
+        }
+        seen
+    }
+
+    /// Whether the block is to be taken before anything more is added.
+    pub(crate) fn is_full(&self) -> bool {
+        self.names.len() >= self.bounds.names
+            || self.bytes >= self.bounds.bytes
+            || self.visits > MAX_VISITS - MAX_RECORD_VISITS
+    }
+
+    /// What was gathered; the next block begins empty.
+    pub(crate) fn take(&mut self) -> Block {
+        (self.bytes, self.visits) = (0, 0);
+        let page = |(_, (visits, verdict))| if let Verdict::Page(page) = verdict { Some((page, visits)) } else { None };
+        let mut block: Block = self.names.drain().filter_map(page).collect();
+        block.sort_unstable();
+        // Two names may stand for one page, as `/a%2Fb` and `/a/b` do.
+        block.dedup_by(|(page, visits), (kept, sum)| {
+            let same = page == kept;
+            *sum += if same { *visits } else { 0 };
+            same
+        });
+        block
+    }
+}
+
+/// Hashes names with a seed of this process, so that no input can be made whose names collide.
+#[derive(Clone, Copy, Debug)]
+struct Seeded(u64);
+
+impl Seeded {
+    fn new() -> Self {
+        Self(RandomState::new().hash_one(0))
+    }
+}
+
+impl BuildHasher for Seeded {
+    type Hasher = NameHasher;
+
+    fn build_hasher(&self) -> NameHasher {
+        NameHasher(self.0)
+    }
+}
+
+/// For one slice of bytes, whose length XXH3 takes in.
+struct NameHasher(u64);
+
+impl Hasher for NameHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = xxh3_64_with_seed(bytes, self.0);
+    }
+
+    fn write_usize(&mut self, _length: usize) {}
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn page(name: &[u8]) -> Verdict {
+        Verdict::Page(PageId::from_encoded(std::str::from_utf8(name).unwrap()).unwrap())
+    }
+
+    fn texts(block: &Block) -> Vec<(&str, u64)> {
+        block.iter().map(|(page, visits)| (page.as_str(), *visits)).collect()
+    }
+
+    #[test]
+    fn a_block_is_sorted_and_names_of_one_page_are_added_up() {
+        let mut tally = Tally::new(Bounds::default());
+        for (name, visits) in [("b", 1), ("a%2Fb", 2), ("a/b", 3), ("b", 4), ("a%2fb", 5)] {
+            assert_eq!(tally.add(name.as_bytes(), visits, page), Seen::Counted(visits));
+        }
+        assert_eq!(texts(&tally.take()), [("a/b", 10), ("b", 5)]);
+        assert_eq!(tally.take(), []);
+    }
+
+    #[test]
+    fn a_name_is_read_once_and_what_is_no_page_is_remembered() {
+        let mut tally = Tally::new(Bounds::default());
+        let reads = std::cell::Cell::new(0);
+        for _ in 0..3 {
+            for verdict in [Verdict::Ignored, Verdict::Bad(Reason::Told("bad").into())] {
+                let bad = matches!(verdict, Verdict::Bad(_));
+                let read = |_: &[u8]| {
+                    reads.set(reads.get() + 1);
+                    verdict
+                };
+                let seen = tally.add(if bad { b"x" } else { b"y" }, 1, read);
+                assert_eq!(seen, if bad { Seen::Bad(Reason::Told("bad")) } else { Seen::Ignored });
+            }
+        }
+        assert_eq!((reads.get(), tally.take()), (2, Block::new()));
+    }
+
+    #[test]
+    fn a_tally_is_full_by_names_bytes_or_visits() {
+        let names = Bounds { names: 2, ..Bounds::default() };
+        let bytes = Bounds { bytes: 9, ..Bounds::default() };
+        for (bounds, visits) in [(names, 1), (bytes, 1), (Bounds::default(), MAX_RECORD_VISITS)] {
+            let mut tally = Tally::new(bounds);
+            tally.add(b"one", visits, page);
+            assert!(!tally.is_full());
+            for _ in 0..9 {
+                tally.add(b"two", visits, page);
+            }
+            assert!(tally.is_full());
+            assert!(tally.take().iter().map(|(_, visits)| visits).sum::<u64>() <= MAX_VISITS);
+            assert!(!tally.is_full());
+        }
+    }
+
+    #[test]
+    fn long_names_that_are_no_pages_take_no_memory() {
+        let mut tally = Tally::new(Bounds::default());
+        tally.add(&[b'x'; 5000], 1, |_| Verdict::Ignored);
+        assert_eq!((tally.names.len(), tally.bytes), (0, 0));
+    }
+}
