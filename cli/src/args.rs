@@ -1,7 +1,10 @@
 //! The command line as clap reads it. The comments here are the texts of `--help`.
 
+pub(crate) mod import;
+
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
+use import::ImportArgs;
 use std::path::PathBuf;
 use visits_core::page::PageId;
 
@@ -67,6 +70,11 @@ pub(crate) enum Command {
 First line: {\"format\":\"visits-export\",\"version\":1,\"namespace\":\"visits\"}
 Then for each page, in no order: {\"page\":\"home\",\"count\":12}")]
     Export(ExportArgs),
+    /// Count what a file says, exactly once under an id: an export, an access log, counts of another counter
+    #[command(after_help = "\
+JSON, one document: {\"id\":…,\"result\":\"imported\",\"records\":…,\"visits\":…,\"warnings\":[…]}; a result is also
+already-imported or dry-run.")]
+    Import(ImportArgs),
     /// Bring all pages to the shards that own them, to the end; may be stopped at any time, and flush-visits goes on
     #[command(after_help = "\
 It takes some minutes: what was moved is kept twice until no crash can lose it. Visits are counted meanwhile.

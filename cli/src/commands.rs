@@ -3,6 +3,7 @@
 mod completions;
 mod export;
 mod get;
+mod import;
 mod owner;
 mod plan;
 mod rehome;
@@ -31,6 +32,8 @@ pub(crate) fn run(cli: Cli) -> Result<Outcome, Failure> {
             wait(plan::run(&after, &shards()?, &mut output))
         }
         Command::Export(args) => wait(export::run(&args, &shards()?, &mut output)),
+        Command::Import(args) if args.dry_run => import::look(&args, &mut output),
+        Command::Import(args) => wait(import::run(&args, &Shards::changing(settings::read(&common)?)?, &mut output)),
         Command::Rehome => wait(rehome::run(&Shards::changing(settings::read(&common)?)?, &mut output)),
         Command::Completions(args) => completions::run(&args, &mut output),
     }?;

@@ -3,6 +3,7 @@
 mod counts;
 mod export;
 mod helpers;
+mod import;
 mod mistakes;
 mod plan;
 mod rehome;
