@@ -4,7 +4,9 @@
 //! a name is a part of it.
 
 use crate::ring::Ring;
-use crate::shard::{Endpoint, EndpointError, NameError, ShardConfig, Weight, WeightError};
+use crate::shard::{
+    Endpoint, EndpointError, NameError, PasswordError, PasswordSource, ShardConfig, Weight, WeightError,
+};
 
 #[derive(Debug, thiserror::Error)]
 enum EntryError {
@@ -18,7 +20,12 @@ enum EntryError {
     Endpoint(#[from] EndpointError),
     #[error(transparent)]
     Weight(#[from] WeightError),
-    #[error("after the URL only ;weight=N may come, once (write ; as %3B in a password)")]
+    #[error(transparent)]
+    Password(#[from] PasswordError),
+    #[error(
+        "after the URL only ;weight=N and one of ;password-file, ;password-secret, ;iam and ;iam-serverless may come, \
+         each once and with =value (write ; as %3B in a password)"
+    )]
     Option,
 }
 
@@ -49,13 +56,16 @@ fn entry(text: &str) -> Result<ShardConfig, EntryError> {
     let mut parts = address.split(';');
     let endpoint: Endpoint = parts.next().unwrap_or_default().trim().parse()?;
     let options = Options::parse(parts)?;
-    Ok(ShardConfig { name: name.trim().parse()?, endpoint, weight: options.weight.unwrap_or_default() })
+    let password = options.password.unwrap_or_default();
+    password.check(&endpoint)?;
+    Ok(ShardConfig { name: name.trim().parse()?, endpoint, password, weight: options.weight.unwrap_or_default() })
 }
 
 /// What follows an endpoint's URL: `;key=value`, each key once.
 #[derive(Default)]
 struct Options {
     weight: Option<Weight>,
+    password: Option<PasswordSource>,
 }
 
 impl Options {
@@ -65,7 +75,12 @@ impl Options {
             let (key, value) = part.split_once('=').ok_or(EntryError::Option)?;
             match key.trim() {
                 "weight" if options.weight.is_none() => options.weight = Some(value.trim().parse()?),
-                _ => return Err(EntryError::Option),
+                key => {
+                    let source = PasswordSource::from_option(key, value.trim()).ok_or(EntryError::Option)??;
+                    if options.password.replace(source).is_some() {
+                        return Err(PasswordError::Several.into());
+                    }
+                }
             }
         }
         Ok(options)
@@ -75,7 +90,7 @@ impl Options {
 #[cfg(test)]
 mod tests {
     use super::parse;
-    use crate::shard::ShardConfig;
+    use crate::shard::{PasswordSource, ShardConfig};
 
     fn shown(shard: &ShardConfig) -> (String, String, u8) {
         (shard.name.to_string(), shard.endpoint.to_string(), shard.weight.get())
@@ -106,10 +121,25 @@ mod tests {
     }
 
     #[test]
-    fn only_one_weight_may_follow_the_url() {
-        for options in [";", ";weight", ";wait=1", ";weight=1;weight=2", ";weight=1;", ";WEIGHT=1"] {
+    fn a_source_of_the_password_and_a_weight_may_follow_the_url_in_any_order() {
+        let file = |path: &str| PasswordSource::File(path.into());
+        let shards = parse("a=redis://app@h;password-file=/p=1;weight=2,b=redis://h; weight=2 ; password-file = /q");
+        let sources: Vec<_> = shards.unwrap().into_iter().map(|shard| (shard.password, shard.weight.get())).collect();
+        assert_eq!(sources, [(file("/p=1"), 2), (file("/q"), 2)]);
+        for two in [";password-file=/p;password-file=/p", ";password-file=/p;iam=c"] {
+            let message = parse(&format!("a=rediss://app@h{two}")).unwrap_err();
+            assert!(message.contains("comes from one place"), "{two}: {message}");
+        }
+        assert!(parse("a=redis://app@h;iam=cache").unwrap_err().contains("rediss://"));
+    }
+
+    #[test]
+    fn nothing_but_known_options_follows_the_url() {
+        for options in
+            [";", ";weight", ";wait=1", ";weight=1;weight=2", ";weight=1;", ";WEIGHT=1", ";password=x", ";iam"]
+        {
             let message = parse(&format!("a=redis://h{options}")).unwrap_err();
-            assert!(message.contains("only ;weight=N"), "{options}: {message}");
+            assert!(message.contains("only ;weight=N and one of"), "{options}: {message}");
         }
     }
 

@@ -3,6 +3,7 @@
 mod connection;
 mod contact;
 mod keys;
+mod login;
 mod park_script;
 mod parking;
 mod script;
@@ -13,10 +14,11 @@ use super::{Applied, Apply, Incarnation, ShardIndex, Store, StoreError, TIDY_AT_
 use crate::batch::WriterId;
 use crate::config::Config;
 use crate::page::PageId;
-use crate::shard::{Endpoint, ShardConfig};
+use crate::shard::{Endpoint, PasswordSource, ShardConfig};
 use connection::{Connected, Link};
 use contact::{Contact, ContactError};
 use keys::Keys;
+use login::Logins;
 use parking::ParkingScripts;
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncCommands, ErrorKind, RedisError, RedisResult};
@@ -49,14 +51,29 @@ pub struct InvalidEndpoint {
 impl RedisStore {
     /// The shards that `config` names. Shards of one endpoint share its connection.
     pub fn new(config: &Config) -> Result<Self, InvalidEndpoint> {
-        let mut links: HashMap<Endpoint, Arc<Link>> = HashMap::new();
+        Self::with_logins(config, &Logins::new(config))
+    }
+
+    /// The same, with AWS settings of its own, and a clock for whatever a login measures.
+    #[cfg(feature = "aws-identity")]
+    pub fn with_aws(
+        config: &Config,
+        clock: crate::clock::Clock,
+        aws: aws_config::SdkConfig,
+    ) -> Result<Self, InvalidEndpoint> {
+        Self::with_logins(config, &Logins::with_aws(config, clock, aws))
+    }
+
+    fn with_logins(config: &Config, logins: &Logins) -> Result<Self, InvalidEndpoint> {
+        let mut links: HashMap<(Endpoint, PasswordSource), Arc<Link>> = HashMap::new();
         let mut shards = Vec::with_capacity(config.shards.len());
         for shard in &config.shards {
-            let link = match links.get(&shard.endpoint) {
+            let server = (shard.endpoint.clone(), shard.password.clone());
+            let link = match links.get(&server) {
                 Some(link) => Arc::clone(link),
-                None => Arc::new(open_link(config, shard)?),
+                None => Arc::new(open_link(config, logins, shard)?),
             };
-            links.insert(shard.endpoint.clone(), Arc::clone(&link));
+            links.insert(server, Arc::clone(&link));
             shards.push(Shard::new(shard.clone(), Keys::new(&config.namespace, &shard.name), link));
         }
         Ok(Self {
@@ -94,7 +111,7 @@ impl RedisStore {
         loop {
             match tokio::time::timeout(self.answer_timeout, call(connected.redis.clone())).await {
                 Ok(Ok(answer)) => return Ok((answer, incarnation)),
-                Ok(Err(error)) if is_server_answer(&error) => return Err(shard.refused(&error)),
+                Ok(Err(error)) if is_server_answer(&error) => return Err(shard.answered(&error, connected.number)),
                 outcome => {
                     shard.link.drop_connection(connected.number);
                     let reason = match outcome {
@@ -125,7 +142,7 @@ impl RedisStore {
                     return Err(StoreError::UnfitServer { shard: shard.config.name.to_string(), reason });
                 }
                 Ok(Err(ContactError::Redis(error))) if is_server_answer(&error) => {
-                    return Err(shard.refused(&error));
+                    return Err(shard.answered(&error, connected.number));
                 }
                 failed => {
                     shard.link.drop_connection(connected.number);
@@ -140,8 +157,9 @@ impl RedisStore {
     }
 }
 
-fn open_link(config: &Config, shard: &ShardConfig) -> Result<Link, InvalidEndpoint> {
-    Link::new(&shard.endpoint, config).map_err(|error| InvalidEndpoint {
+fn open_link(config: &Config, logins: &Logins, shard: &ShardConfig) -> Result<Link, InvalidEndpoint> {
+    let link = logins.login(shard).and_then(|login| Link::new(&shard.endpoint, Arc::new(login), config));
+    link.map_err(|error| InvalidEndpoint {
         shard: shard.name.to_string(),
         endpoint: shard.endpoint.to_string(),
         reason: error.to_string(),

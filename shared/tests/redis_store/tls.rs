@@ -155,7 +155,7 @@ async fn user_and_password_are_sent_over_tls() {
     let store = |user: &str| trusting(&authority, &format!("a={}", server.url().replace("//", &format!("//{user}@"))));
     apply(&store("app:s3c%3Aret"), &visit()).await.unwrap();
     let reason = unreachable(&store("app:wr0ng")).await;
-    assert!(reason.contains("authentication failed") && !reason.contains("wr0ng"), "{reason}");
+    assert!(reason.contains("user app (WRONGPASS: invalid") && !reason.contains("wr0ng"), "{reason}");
 }
 
 #[tokio::test]

@@ -3,13 +3,14 @@
 //! The client is told never to retry and never to reconnect: a call whose outcome is unknown is the
 //! caller's to repeat. A connection that timed out is dropped, since a late answer may still be in it.
 
+use super::login::{ConnectError, LoggedIn, Login};
 use super::tls;
 use crate::config::Config;
 use crate::shard::Endpoint;
 use redis::aio::MultiplexedConnection;
 use redis::io::tcp::TcpSettings;
-use redis::{AsyncConnectionConfig, Client, IntoConnectionInfo, RedisError, RedisResult};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use redis::{AsyncConnectionConfig, Client, IntoConnectionInfo, RedisConnectionInfo, RedisResult};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 
@@ -20,6 +21,7 @@ pub(super) struct Connected {
     pub(super) number: u64,
     /// It was open before this call asked for it, so its peer may be gone.
     pub(super) reused: bool,
+    logged_in: LoggedIn,
 }
 
 /// The connection slot of one endpoint, shared by the shards that live there.
@@ -27,6 +29,7 @@ pub(super) struct Connected {
 pub(super) struct Link {
     client: Client,
     tls: bool,
+    login: Arc<Login>,
     connect_timeout: Duration,
     slot: Mutex<Slot>,
     /// One attempt at a time: those who wait use the connection that the first one opens.
@@ -42,37 +45,62 @@ struct Slot {
 impl Link {
     /// A link that connects at its first use. The answer timeout also bounds how long the kernel keeps sending
     /// to a peer that does not acknowledge.
-    pub(super) fn new(endpoint: &Endpoint, config: &Config) -> RedisResult<Self> {
+    pub(super) fn new(endpoint: &Endpoint, login: Arc<Login>, config: &Config) -> RedisResult<Self> {
         let tcp = TcpSettings::default().set_nodelay(true).set_user_timeout(config.redis_timeout);
         let info = endpoint.expose().into_connection_info()?;
-        let settings = info.redis_settings().clone().set_skip_set_lib_name();
+        // Without user, password and database: these are the login's.
+        let settings = RedisConnectionInfo::default().set_skip_set_lib_name();
         let info = info.set_tcp_settings(tcp).set_redis_settings(settings);
         let (tls, connect_timeout) = (endpoint.is_tls(), config.redis_connect_timeout);
         let client = if tls { tls::client(info, config.redis_ca.as_ref())? } else { Client::open(info)? };
-        Ok(Self { client, tls, connect_timeout, slot: Mutex::default(), connecting: Semaphore::const_new(1) })
+        Ok(Self { client, tls, login, connect_timeout, slot: Mutex::default(), connecting: Semaphore::const_new(1) })
     }
 
-    /// The open connection, or a new one.
-    pub(super) async fn get(&self) -> Result<Connected, RedisError> {
-        if let Some(open) = self.open() {
+    /// The open connection, or a new one, logged in.
+    pub(super) async fn get(&self) -> Result<Connected, ConnectError> {
+        if let Some(open) = self.logged_in() {
             return Ok(open);
         }
         // The semaphore is never closed; should it be, connecting twice is harmless.
         let _turn = self.connecting.acquire().await;
-        if let Some(open) = self.open() {
+        if let Some(open) = self.logged_in() {
             return Ok(open);
         }
+        if let Some(open) = self.renewed().await {
+            return Ok(open);
+        }
+        let mut redis = self.connect().await?;
+        let logged_in = self.login.over(&mut redis).await?;
+        let mut slot = self.lock();
+        slot.opened += 1;
+        let connected = Connected { redis, number: slot.opened, reused: false, logged_in };
+        slot.open = Some(connected.clone());
+        Ok(connected)
+    }
+
+    async fn connect(&self) -> Result<MultiplexedConnection, ConnectError> {
         if self.tls {
             tls::choose_cryptography();
         }
         let config =
             AsyncConnectionConfig::new().set_connection_timeout(Some(self.connect_timeout)).set_response_timeout(None);
-        let redis = self.client.get_multiplexed_async_connection_with_config(&config).await?;
+        self.client.get_multiplexed_async_connection_with_config(&config).await.map_err(ConnectError::Closed)
+    }
+
+    /// The open connection with its login made again, where that was due. What fails gives the connection up: a new
+    /// one tells why.
+    async fn renewed(&self) -> Option<Connected> {
+        let mut open = self.open()?;
+        let renewed =
+            if self.login.is_over(open.logged_in) { None } else { self.login.over(&mut open.redis).await.ok() };
+        let Some(logged_in) = renewed else {
+            self.drop_connection(open.number);
+            return None;
+        };
         let mut slot = self.lock();
-        slot.opened += 1;
-        let connected = Connected { redis, number: slot.opened, reused: false };
-        slot.open = Some(connected.clone());
-        Ok(connected)
+        let current = slot.open.as_mut().filter(|current| current.number == open.number)?;
+        current.logged_in = logged_in;
+        Some(Connected { logged_in, ..open })
     }
 
     /// Drops the connection with this number, unless a newer one has taken its place.
@@ -81,6 +109,11 @@ impl Link {
         if slot.open.as_ref().is_some_and(|open| open.number == number) {
             slot.open = None;
         }
+    }
+
+    /// The open connection, unless its login is to be renewed.
+    fn logged_in(&self) -> Option<Connected> {
+        self.open().filter(|open| !self.login.is_due(open.logged_in))
     }
 
     fn open(&self) -> Option<Connected> {

@@ -2,6 +2,7 @@
 
 use super::connection::Link;
 use super::keys::Keys;
+use super::login::{ConnectError, advice, is_no_login};
 use crate::shard::ShardConfig;
 use crate::store::{Incarnation, StoreError};
 use redis::RedisError;
@@ -43,11 +44,18 @@ impl Shard {
         *self.recognised.lock().unwrap_or_else(PoisonError::into_inner) = Some(recognised);
     }
 
-    /// No connection could be opened.
-    pub(super) fn unconnected(&self, error: &RedisError) -> StoreError {
-        // A server without TLS says nothing that tells so, or nothing at all.
-        let over = if self.config.endpoint.is_tls() { "no connection over TLS (rediss://): " } else { "" };
-        self.unreachable(format!("{over}{error}"))
+    /// There is no connection that somebody is logged in on.
+    pub(super) fn unconnected(&self, error: &ConnectError) -> StoreError {
+        match error {
+            ConnectError::Unanswered(error) => self.unanswered(error.as_ref()),
+            ConnectError::Login(error) => self.unreachable(error.to_string()),
+            ConnectError::Closed(error) => {
+                // A server without TLS says nothing that tells so, or nothing at all.
+                let over = if self.config.endpoint.is_tls() { "no connection over TLS (rediss://): " } else { "" };
+                let error = error.to_string();
+                self.unreachable(format!("{over}{error}{}", advice(&error)))
+            }
+        }
     }
 
     /// A connection was opened, and not answered as Redis answers. None: not in time.
@@ -64,6 +72,17 @@ impl Shard {
 
     fn unreachable(&self, reason: String) -> StoreError {
         StoreError::Unreachable { shard: self.config.name.to_string(), reason }
+    }
+
+    /// The server answered with an error, over the connection with this number. Where it wants a login first, that
+    /// connection has none any more: the next call opens another one.
+    pub(super) fn answered(&self, error: &RedisError, connection: u64) -> StoreError {
+        if !is_no_login(error) {
+            return self.refused(error);
+        }
+        self.link.drop_connection(connection);
+        let error = error.to_string();
+        self.refused(&format!("{error}{}", advice(&error)))
     }
 
     pub(super) fn refused(&self, error: &impl ToString) -> StoreError {
