@@ -7,6 +7,7 @@ use super::login::{ConnectError, LoggedIn, Login};
 use super::tls;
 use crate::config::Config;
 use crate::shard::Endpoint;
+use futures_util::future::BoxFuture;
 use redis::aio::MultiplexedConnection;
 use redis::io::tcp::TcpSettings;
 use redis::{AsyncConnectionConfig, Client, IntoConnectionInfo, RedisConnectionInfo, RedisResult};
@@ -58,24 +59,33 @@ impl Link {
 
     /// The open connection, or a new one, logged in.
     pub(super) async fn get(&self) -> Result<Connected, ConnectError> {
-        if let Some(open) = self.logged_in() {
-            return Ok(open);
+        match self.logged_in() {
+            Some(open) => Ok(open),
+            None => self.opened().await,
         }
-        // The semaphore is never closed; should it be, connecting twice is harmless.
-        let _turn = self.connecting.acquire().await;
-        if let Some(open) = self.logged_in() {
-            return Ok(open);
-        }
-        if let Some(open) = self.renewed().await {
-            return Ok(open);
-        }
-        let mut redis = self.connect().await?;
-        let logged_in = self.login.over(&mut redis).await?;
-        let mut slot = self.lock();
-        slot.opened += 1;
-        let connected = Connected { redis, number: slot.opened, reused: false, logged_in };
-        slot.open = Some(connected.clone());
-        Ok(connected)
+    }
+
+    /// Boxed, since it is rare, and every call to a shard would carry room for it.
+    fn opened(&self) -> BoxFuture<'_, Result<Connected, ConnectError>> {
+        Box::pin(async {
+            // The semaphore is never closed; should it be, connecting twice is harmless.
+            let _turn = self.connecting.acquire().await;
+            if let Some(open) = self.logged_in() {
+                return Ok(open);
+            }
+            if self.login.ends_by_itself()
+                && let Some(open) = self.renewed().await
+            {
+                return Ok(open);
+            }
+            let mut redis = self.connect().await?;
+            let logged_in = self.login.over(&mut redis).await?;
+            let mut slot = self.lock();
+            slot.opened += 1;
+            let connected = Connected { redis, number: slot.opened, reused: false, logged_in };
+            slot.open = Some(connected.clone());
+            Ok(connected)
+        })
     }
 
     async fn connect(&self) -> Result<MultiplexedConnection, ConnectError> {

@@ -20,8 +20,9 @@ use crate::clock::Moment;
 use crate::config::Config;
 use crate::shard::{PasswordSource, ShardConfig};
 use error::Refusal;
-use redis::aio::MultiplexedConnection;
-use redis::{Cmd, IntoConnectionInfo, RedisResult};
+use futures_util::future::BoxFuture;
+use redis::aio::{ConnectionLike as _, MultiplexedConnection};
+use redis::{Cmd, IntoConnectionInfo, RedisResult, Value};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -101,11 +102,17 @@ impl Login {
             self.authenticate(redis, password).await?;
         }
         if self.database != 0 {
-            let select = redis::cmd("SELECT").arg(self.database).to_owned();
-            let said = self.ask(redis, &select).await?;
+            let mut select = redis::cmd("SELECT");
+            select.arg(self.database);
+            let said = self.ask(redis, select).await?;
             said.map_err(|said| LoginError::Database { number: self.database, said: said.text() })?;
         }
         Ok(at)
+    }
+
+    /// Whether the server ends a login after some time.
+    pub(super) fn ends_by_itself(&self) -> bool {
+        self.source.now().is_some()
     }
 
     /// Whether a login made then is to be made again before the connection's next use.
@@ -119,13 +126,15 @@ impl Login {
     }
 
     async fn authenticate(&self, redis: &mut MultiplexedConnection, password: Password) -> Result<(), ConnectError> {
-        let Err(refusal) = self.ask(redis, &self.auth(&password)).await? else { return Ok(()) };
+        let Err(refusal) = self.ask(redis, self.auth(&password)).await? else { return Ok(()) };
         let Some(newer) = self.source.newer(&password).await? else { return Err(self.refused(&refusal)) };
-        self.ask(redis, &self.auth(&newer)).await?.map_err(|refusal| self.refused(&refusal))
+        self.ask(redis, self.auth(&newer)).await?.map_err(|refusal| self.refused(&refusal))
     }
 
     fn auth(&self, password: &Password) -> Cmd {
-        redis::cmd("AUTH").arg(self.user.as_deref()).arg(password.expose()).to_owned()
+        let mut auth = redis::cmd("AUTH");
+        auth.arg(self.user.as_deref()).arg(password.expose());
+        auth
     }
 
     fn refused(&self, refusal: &Refusal) -> ConnectError {
@@ -133,13 +142,20 @@ impl Login {
         ConnectError::Login(LoginError::Refused { user, said: refusal.text(), mend: self.source.mend() })
     }
 
-    /// What the server says to `command`, in time.
-    async fn ask(&self, redis: &mut MultiplexedConnection, command: &Cmd) -> Result<Result<(), Refusal>, ConnectError> {
-        match tokio::time::timeout(self.timeout, command.query_async(redis)).await {
-            Ok(Ok(())) => Ok(Ok(())),
-            Ok(Err(error)) => Refusal::of(&error).map(Err).ok_or(ConnectError::Unanswered(Some(error))),
-            Err(_) => Err(ConnectError::Unanswered(None)),
-        }
+    /// What the server says to `command`, in time. Boxed, so that it is compiled once.
+    fn ask<'a>(
+        &'a self,
+        redis: &'a mut MultiplexedConnection,
+        command: Cmd,
+    ) -> BoxFuture<'a, Result<Result<(), Refusal>, ConnectError>> {
+        Box::pin(async move {
+            match tokio::time::timeout(self.timeout, redis.req_packed_command(&command)).await {
+                Ok(Ok(Value::Okay)) => Ok(Ok(())),
+                Ok(Ok(Value::ServerError(error))) => Ok(Err(Refusal::of(&error))),
+                Ok(Err(error)) => Err(ConnectError::Unanswered(Some(error))),
+                Ok(Ok(_)) | Err(_) => Err(ConnectError::Unanswered(None)),
+            }
+        })
     }
 }
 

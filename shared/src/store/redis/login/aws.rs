@@ -6,6 +6,7 @@ use crate::clock::Clock;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
+use futures_util::future::BoxFuture;
 use std::collections::HashMap;
 use std::error::Error;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -75,8 +76,9 @@ impl Aws {
     }
 }
 
-/// The outcome of `call` if it comes in time.
-pub(super) async fn in_time<T>(call: impl Future<Output = Result<T, String>>) -> Result<T, String> {
+/// The outcome of `call` if it comes in time. Boxed, since the SDK's futures are large, and every call to a shard would
+/// carry room for one.
+pub(super) async fn in_time<T>(call: BoxFuture<'_, Result<T, String>>) -> Result<T, String> {
     tokio::time::timeout(TIMEOUT, call).await.unwrap_or_else(|_| Err(format!("no answer within {TIMEOUT:?}")))
 }
 

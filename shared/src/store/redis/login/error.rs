@@ -1,6 +1,6 @@
 //! Why a connection was not opened: one sentence for the operator, which never holds a password.
 
-use redis::{ErrorKind, RedisError};
+use redis::{RedisError, ServerError};
 use std::path::PathBuf;
 
 /// Why there is no connection.
@@ -52,14 +52,10 @@ pub(super) struct Refusal {
 }
 
 impl Refusal {
-    /// None: the server has said nothing.
-    pub(super) fn of(error: &RedisError) -> Option<Self> {
-        if !matches!(error.kind(), ErrorKind::Server(_) | ErrorKind::Extension) {
-            return None;
-        }
-        let said = error.detail().unwrap_or_default();
+    pub(super) fn of(error: &ServerError) -> Self {
+        let said = error.details().unwrap_or_default();
         let detail = HARMLESS.into_iter().find(|detail| said.starts_with(detail)).unwrap_or_default();
-        Some(Self { code: error.code().unwrap_or_default().to_owned(), detail })
+        Self { code: error.code().to_owned(), detail }
     }
 
     pub(super) fn text(&self) -> String {

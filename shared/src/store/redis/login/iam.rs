@@ -40,7 +40,9 @@ impl Iam {
 
     /// A token that is taken from now on for 15 minutes.
     pub(super) async fn token(&self) -> Result<Password, LoginError> {
-        in_time(self.make()).await.map_err(|reason| LoginError::Aws(format!("no token for an IAM login: {reason}")))
+        in_time(Box::pin(self.make()))
+            .await
+            .map_err(|reason| LoginError::Aws(format!("no token for an IAM login: {reason}")))
     }
 
     async fn make(&self) -> Result<Password, String> {

@@ -64,7 +64,7 @@ impl Secret {
 
     async fn fetch(&self) -> Result<Password, LoginError> {
         let at = self.aws.clock().now();
-        let asked = in_time(self.ask()).await;
+        let asked = in_time(Box::pin(self.ask())).await;
         let outcome = asked.map_err(|reason| LoginError::Aws(format!("the secret {}: {reason}", self.id)));
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(Fetched { at, outcome: outcome.clone() });
         outcome
@@ -100,12 +100,11 @@ fn member(json: &str, key: &str) -> Result<String, String> {
 
 fn wrong(error: &SdkError<GetSecretValueError>) -> String {
     match error {
-        SdkError::ServiceError(service) => {
-            let answer = service.err();
-            format!("{}: {}", answer.code().unwrap_or("an error"), answer.message().unwrap_or("without a message"))
-        }
-        // Its causes may quote the answer, which may hold the secret.
-        SdkError::ResponseError(_) => "the answer is not Secrets Manager's".to_owned(),
+        // Without a code nobody refused: the answer is not understood. Its causes may quote it, the secret included.
+        SdkError::ServiceError(_) | SdkError::ResponseError(_) => match error.code() {
+            Some(code) => format!("{code}: {}", error.message().unwrap_or("no reason is given")),
+            None => "the answer is not Secrets Manager's".to_owned(),
+        },
         _ => told(error),
     }
 }
