@@ -31,7 +31,7 @@ fn masked_entry(entry: &str) -> String {
     let authority = authority_start(entry);
     let (head, rest) = entry.split_at(authority.unwrap_or(0));
     let Some((credentials, host)) = rest.rsplit_once('@') else {
-        return if authority.is_some() { format!("{head}{}", masked_host(rest)) } else { entry.to_owned() };
+        return if authority.is_some() { format!("{head}{}", masked_host(rest)) } else { masked_options(entry) };
     };
     let host = masked_options(&masked_query(host));
     match credentials.split_once(':') {
@@ -145,6 +145,8 @@ mod tests {
             "a=redis://app:x@h;Password = SECRET;weight=1",
             "a=redis://h;pass=SECRET;weight=1",
             "a=redis://h;password-file=SECRET",
+            "a=h;password-file=SECRET",
+            ";password=SECRET",
             "a=redis://app:SECRET;password-secret=arn:aws",
             "-----BEGIN PRIVATE KEY-----\nSECRET\n-----END PRIVATE KEY-----",
         ];

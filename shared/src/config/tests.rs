@@ -33,7 +33,10 @@ fn a_blank_variable_counts_as_unset() {
 #[test]
 fn each_variable_takes_the_ends_of_its_range() {
     let table: [(&str, &[&str]); 13] = [
-        ("REDIS_ENDPOINTS", &["a=redis://h", "a=redis://h;weight=16,b=rediss://h;weight=0", "a=redis://u@h;password-file=/p"]),
+        (
+            "REDIS_ENDPOINTS",
+            &["a=redis://h", "a=redis://h;weight=16,b=rediss://h;weight=0", "a=redis://u@h;password-file=/p"],
+        ),
         ("REDIS_CA_FILE", &["built-in"]),
         ("VISITS_NAMESPACE", &["a", "My-site_2"]),
         ("VISITS_CACHE_TTL", &["0", "0s", "1ms", "1m 30s", "1h", " 5s "]),

@@ -18,7 +18,7 @@ pub enum PasswordSource {
         /// The member of a JSON object that holds the password. None: the secret is the password.
         key: Option<String>,
     },
-    /// Tokens that AWS credentials sign, for an ElastiCache cache.
+    /// Tokens that AWS credentials sign, for an `ElastiCache` cache.
     Iam {
         /// The cache's name (of a serverless cache, or of a replication group), in lower case.
         cache: String,

@@ -81,36 +81,48 @@ async fn aws() -> SdkConfig {
     FakeAws::start().settings().await
 }
 
-#[tokio::test]
-async fn a_token_is_made_when_a_connection_is_opened_and_made_again_before_its_hours_are_over() {
-    let world = World::new();
+/// A store with a connection, opened at the clock's start, and the server's number of it.
+async fn connected(world: &World) -> (RedisStore, Vec<u64>) {
     world.let_in(&token(0));
     // The name as somebody may write it: the token has it in lower case.
     let store = world.store("iam=Site-Cache", aws().await);
     apply(&store, &visit()).await.unwrap();
-    let (first, logins) = world.connection();
-    assert_eq!((first.len(), logins), (1, 1));
+    let (connection, logins) = world.connection();
+    assert_eq!((connection.len(), logins), (1, 1));
+    (store, connection)
+}
 
-    world.time.advance(11 * HOUR - Duration::from_secs(1));
+#[tokio::test]
+async fn from_its_eleventh_hour_on_a_connection_logs_in_again_with_a_new_token() {
+    let world = World::new();
+    let (store, connection) = connected(&world).await;
     world.let_in(&token(11));
+    world.time.advance(10 * HOUR + Duration::from_secs(3599));
     assert_eq!(total(&store, "home").await, 1);
-    assert_eq!(world.connection(), (first.clone(), 1), "before, nothing is sent");
-
+    assert_eq!(world.connection(), (connection.clone(), 1), "before, nothing is sent");
     world.time.advance(Duration::from_secs(1));
     assert_eq!(total(&store, "home").await, 1);
     assert_eq!(total(&store, "home").await, 1);
-    assert_eq!(world.connection(), (first.clone(), 2), "over the same connection, once");
+    assert_eq!(world.connection(), (connection, 2), "over the same connection, once");
+}
 
+#[tokio::test]
+async fn an_environment_that_was_frozen_logs_in_again_when_it_thaws() {
+    let world = World::new();
+    let (store, connection) = connected(&world).await;
+    world.let_in(&token(11));
     world.time.freeze(11 * HOUR);
+    assert_eq!(total(&store, "home").await, 1);
+    assert_eq!(world.connection(), (connection.clone(), 2));
     world.let_in(&token(22));
+    world.time.freeze(11 * HOUR);
     assert_eq!(total(&store, "home").await, 1);
-    assert_eq!(world.connection(), (first.clone(), 3), "an environment that was frozen notices when it thaws");
-
-    world.time.freeze(12 * HOUR);
+    assert_eq!(world.connection(), (connection.clone(), 3), "time runs from the last login");
     world.let_in(&token(34));
+    world.time.freeze(12 * HOUR);
     assert_eq!(total(&store, "home").await, 1);
-    let (last, logins) = world.connection();
-    assert!(last.len() == 1 && last != first && logins == 4, "what is over is not renewed: {last:?} {logins}");
+    let (another, logins) = world.connection();
+    assert!(another.len() == 1 && another != connection && logins == 4, "what is over is opened anew: {logins}");
 }
 
 #[tokio::test]
@@ -130,9 +142,7 @@ async fn a_serverless_cache_is_told_in_the_token_and_so_is_the_session_of_a_role
 async fn a_token_that_is_refused_says_what_to_check_and_is_not_shown() {
     let logs = Logs::capture();
     let world = World::new();
-    world.let_in(&token(0));
-    let store = world.store("iam=site-cache", aws().await);
-    apply(&store, &visit()).await.unwrap();
+    let (store, _) = connected(&world).await;
     // As if the role had lost the right: the renewal fails, and so does the connection after it.
     world.time.advance(11 * HOUR);
     let reason = unreachable(&store).await;

@@ -10,6 +10,7 @@ mod helpers;
 mod identity;
 mod layout;
 mod logins;
+mod logins_by_file;
 #[cfg(feature = "aws-identity")]
 mod logins_by_iam;
 #[cfg(feature = "aws-identity")]

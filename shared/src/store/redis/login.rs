@@ -12,6 +12,7 @@ mod iam;
 mod password;
 #[cfg(feature = "aws-identity")]
 mod secret;
+mod source;
 
 pub(super) use error::{ConnectError, LoginError, advice, is_no_login};
 pub(super) use password::Password;
@@ -23,8 +24,14 @@ use error::Refusal;
 use futures_util::future::BoxFuture;
 use redis::aio::{ConnectionLike as _, MultiplexedConnection};
 use redis::{Cmd, IntoConnectionInfo, RedisResult, Value};
-use std::path::PathBuf;
+use source::Source;
 use std::time::Duration;
+
+/// From this age on a login that ends by itself is renewed: an hour before `ElastiCache` closes the connection.
+const RENEWED_FROM: Duration = Duration::from_hours(11);
+
+/// The age at which `ElastiCache` closes a connection that was logged in by IAM.
+const ENDS_AFTER: Duration = Duration::from_hours(12);
 
 /// What logins are made of, for all shards of a deployment. Nothing is asked for before the first login.
 #[derive(Debug)]
@@ -78,16 +85,6 @@ pub(super) struct Login {
     source: Source,
     /// Longest wait for an answer.
     timeout: Duration,
-}
-
-#[derive(Debug)]
-enum Source {
-    Url(Option<Password>),
-    File(PathBuf),
-    #[cfg(feature = "aws-identity")]
-    Secret(std::sync::Arc<secret::Secret>),
-    #[cfg(feature = "aws-identity")]
-    Iam(iam::Iam),
 }
 
 /// When a login was made, if it ends by itself.
@@ -156,66 +153,5 @@ impl Login {
                 Ok(Ok(_)) | Err(_) => Err(ConnectError::Unanswered(None)),
             }
         })
-    }
-}
-
-/// From this age on a login that ends by itself is renewed: an hour before `ElastiCache` closes the connection.
-const RENEWED_FROM: Duration = Duration::from_hours(11);
-
-/// The age at which `ElastiCache` closes a connection that was logged in by IAM.
-const ENDS_AFTER: Duration = Duration::from_hours(12);
-
-impl Source {
-    async fn password(&self) -> Result<Option<Password>, LoginError> {
-        match self {
-            Self::Url(password) => Ok(password.clone()),
-            Self::File(path) => Password::read(path).map(Some),
-            #[cfg(feature = "aws-identity")]
-            Self::Secret(secret) => secret.password().await.map(Some),
-            #[cfg(feature = "aws-identity")]
-            Self::Iam(iam) => iam.token().await.map(Some),
-        }
-    }
-
-    /// Another password than the one that was refused, if there may be one.
-    #[cfg_attr(not(feature = "aws-identity"), expect(clippy::unused_async, reason = "one signature for both builds"))]
-    async fn newer(&self, refused: &Password) -> Result<Option<Password>, LoginError> {
-        match self {
-            #[cfg(feature = "aws-identity")]
-            Self::Secret(secret) => secret.newer(refused).await,
-            _ => {
-                let _ = refused;
-                Ok(None)
-            }
-        }
-    }
-
-    fn now(&self) -> Option<Moment> {
-        match self {
-            #[cfg(feature = "aws-identity")]
-            Self::Iam(iam) => Some(iam.now()),
-            _ => None,
-        }
-    }
-
-    fn age(&self, at: LoggedIn) -> Option<Duration> {
-        Some(self.now()?.since(at?))
-    }
-
-    /// What to look at when the server refuses the login.
-    fn mend(&self) -> &'static str {
-        match self {
-            Self::Url(_) => "check user and password in REDIS_ENDPOINTS",
-            Self::File(_) => "check the user in REDIS_ENDPOINTS and what is in its ;password-file",
-            #[cfg(feature = "aws-identity")]
-            Self::Secret(_) => {
-                "check the user in REDIS_ENDPOINTS and what is in its ;password-secret (of JSON, name the member: #key)"
-            }
-            #[cfg(feature = "aws-identity")]
-            Self::Iam(_) => {
-                "check that the function's role allows elasticache:Connect on cache and user, that the user's name is its \
-                 id and its authentication IAM, and the name of the cache"
-            }
-        }
     }
 }

@@ -16,11 +16,14 @@ use tokio::sync::OnceCell;
 /// Longest wait for AWS at one login. A first TLS connection in a small function takes some 0.3 s.
 const TIMEOUT: Duration = Duration::from_secs(3);
 
+/// A secret's name or ARN, and the member of its JSON.
+type SecretName = (String, Option<String>);
+
 /// What the logins of a deployment share: AWS's settings, and each secret, which is fetched once for all of them.
 #[derive(Debug)]
 pub(super) struct Shared {
     aws: Arc<Aws>,
-    secrets: Mutex<HashMap<(String, Option<String>), Arc<Secret>>>,
+    secrets: Mutex<HashMap<SecretName, Arc<Secret>>>,
 }
 
 impl Shared {

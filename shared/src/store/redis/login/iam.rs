@@ -99,7 +99,7 @@ mod tests {
         let key = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
         let credentials = Credentials::new("AKIDEXAMPLE", key, token.map(str::to_owned), None, "test");
         // 2015-08-30T12:36:00Z
-        let time = UNIX_EPOCH + Duration::from_secs(1_440_938_160);
+        let time = UNIX_EPOCH + Duration::from_mins(24_015_636);
         let scope = Scope { service: "service", region: "us-east-1", time, expires_in: Duration::from_hours(1) };
         presigned(url, &scope, credentials).unwrap()
     }
