@@ -2,13 +2,17 @@
 //!
 //! The tokens were made by a program of their own (HMAC as AWS describes it, in Python), not by the code under test.
 
-use crate::fake_aws::FakeAws;
+use crate::fake_aws::{FakeAws, KEY, KEY_ID};
 use crate::helpers::{acl, apply, calls_of, client_ids, total, unreachable, visit};
 use crate::logs::Logs;
 use crate::tls::trusted_server;
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_credential_types::Credentials;
+use aws_credential_types::provider::error::CredentialsError;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
 use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use test_support::{CertificateAuthority, RedisServer};
 use visits_core::clock::ManualClock;
@@ -125,16 +129,43 @@ async fn an_environment_that_was_frozen_logs_in_again_when_it_thaws() {
     assert!(another.len() == 1 && another != connection && logins == 4, "what is over is opened anew: {logins}");
 }
 
+/// Credentials as long as the switch is on.
+#[derive(Debug)]
+struct Switched(Arc<AtomicBool>);
+
+impl ProvideCredentials for Switched {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        let found = self.0.load(Ordering::Relaxed).then(|| Credentials::new(KEY_ID, KEY, None, None, "test"));
+        future::ProvideCredentials::ready(found.ok_or_else(|| CredentialsError::not_loaded("switched off")))
+    }
+}
+
+#[tokio::test]
+async fn while_there_are_no_credentials_a_login_serves_until_it_is_over() {
+    let world = World::new();
+    world.let_in(&token(0));
+    let on = Arc::new(AtomicBool::new(true));
+    let switched = SharedCredentialsProvider::new(Switched(Arc::clone(&on)));
+    let store = world.store("iam=site-cache", aws().await.to_builder().credentials_provider(switched).build());
+    apply(&store, &visit()).await.unwrap();
+    on.store(false, Ordering::Relaxed);
+    world.time.advance(11 * HOUR);
+    assert_eq!(total(&store, "home").await, 1);
+    world.time.advance(HOUR);
+    let reason = unreachable(&store).await;
+    assert!(reason.starts_with("no token for an IAM login: ") && reason.contains("switched off"), "{reason}");
+}
+
 #[tokio::test]
 async fn a_serverless_cache_is_told_in_the_token_and_so_is_the_session_of_a_role() {
     let world = World::new();
     world.let_in(SERVERLESS);
     let token = Some("session/token+=".to_owned());
-    let role = Credentials::new(crate::fake_aws::KEY_ID, crate::fake_aws::KEY, token, None, "test");
-    let settings = aws()
-        .await
-        .to_builder()
-        .credentials_provider(aws_credential_types::provider::SharedCredentialsProvider::new(role));
+    let role = Credentials::new(KEY_ID, KEY, token, None, "test");
+    let settings = aws().await.to_builder().credentials_provider(SharedCredentialsProvider::new(role));
     apply(&world.store("iam-serverless=site-cache", settings.build()), &visit()).await.unwrap();
 }
 
@@ -150,7 +181,7 @@ async fn a_token_that_is_refused_says_what_to_check_and_is_not_shown() {
     world.let_in(&token(11));
     assert_eq!(total(&store, "home").await, 1);
     // The signature and the key that it was made with.
-    for secret in [&token(11)[token(11).len() - 64..], crate::fake_aws::KEY] {
+    for secret in [&token(11)[token(11).len() - 64..], KEY] {
         assert!(!reason.contains(secret) && !logs.text().contains(secret), "{}", logs.text());
     }
 }

@@ -97,20 +97,26 @@ impl Link {
         self.client.get_multiplexed_async_connection_with_config(&config).await.map_err(ConnectError::Closed)
     }
 
-    /// The open connection with its login made again, where that was due. What fails gives the connection up: a new
-    /// one tells why.
+    /// The open connection with its login made again, where that was due. A server that does not answer or refuses it
+    /// gives the connection up: a new one tells why. While there is no password the old login serves until it is over.
     async fn renewed(&self) -> Option<Connected> {
         let mut open = self.open()?;
-        let renewed =
-            if self.login.is_over(open.logged_in) { None } else { self.login.over(&mut open.redis).await.ok() };
-        let Some(logged_in) = renewed else {
-            self.drop_connection(open.number);
-            return None;
-        };
+        if !self.login.is_over(open.logged_in) {
+            match self.login.over(&mut open.redis).await {
+                Ok(logged_in) => return self.renew(Connected { logged_in, ..open }),
+                Err(error) if error.is_without_password() => return Some(open),
+                Err(_) => {}
+            }
+        }
+        self.drop_connection(open.number);
+        None
+    }
+
+    fn renew(&self, renewed: Connected) -> Option<Connected> {
         let mut slot = self.lock();
-        let current = slot.open.as_mut().filter(|current| current.number == open.number)?;
-        current.logged_in = logged_in;
-        Some(Connected { logged_in, ..open })
+        let current = slot.open.as_mut().filter(|current| current.number == renewed.number)?;
+        current.logged_in = renewed.logged_in;
+        Some(renewed)
     }
 
     /// Drops the connection with this number, unless a newer one has taken its place.

@@ -14,6 +14,18 @@ pub(in crate::store::redis) enum ConnectError {
     Login(LoginError),
 }
 
+impl ConnectError {
+    /// Whether nothing was sent, since there was no password to send.
+    pub(in crate::store::redis) fn is_without_password(&self) -> bool {
+        match self {
+            #[cfg(feature = "aws-identity")]
+            Self::Login(LoginError::Aws(_)) => true,
+            Self::Login(LoginError::File { .. }) => true,
+            _ => false,
+        }
+    }
+}
+
 impl From<LoginError> for ConnectError {
     fn from(error: LoginError) -> Self {
         Self::Login(error)
