@@ -13,6 +13,7 @@ mod parse;
 mod testing;
 #[cfg(test)]
 mod tests;
+pub(crate) mod text_file;
 mod variables;
 mod vars;
 

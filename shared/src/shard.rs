@@ -1,8 +1,10 @@
 //! What a shard is: its name, its share of the pages, and the address of the Redis server that holds it.
 
 mod endpoint;
+mod password;
 
 pub use endpoint::{Endpoint, EndpointError};
+pub use password::{PasswordError, PasswordSource};
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -14,6 +16,8 @@ pub struct ShardConfig {
     pub name: ShardName,
     /// Where it lives now. It may move; no page does.
     pub endpoint: Endpoint,
+    /// Where the password for it comes from.
+    pub password: PasswordSource,
     /// Its share of the pages.
     pub weight: Weight,
 }

@@ -44,6 +44,8 @@ fn setting() -> impl Strategy<Value = String> {
         format!("{url},{url}"),
         format!("a=redis://x:{SECRET}@"),
         format!("a = redis://u:{SECRET}@[::1]:99999/x?y#z"),
+        format!("a={url};password-file={SECRET},b=redis://h;password={SECRET}"),
+        format!("a=h;password-file={SECRET}"),
         "5s".into(),
         "0".into(),
         "-1".into(),

@@ -1,12 +1,11 @@
 //! `REDIS_CA_FILE`: whose signature on a server's certificate is believed.
 
+use super::text_file::{self, TextFileError};
 use super::variables::BUILT_IN_ROOTS;
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use std::fmt;
-use std::fs::File;
-use std::io::{self, Read as _};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -34,16 +33,10 @@ impl fmt::Debug for CaCertificates {
 /// What is wrong with the file. Nothing of what it holds is repeated: it may be a private key.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum CaFileError {
-    #[error("the file cannot be read: {0}")]
-    Read(#[from] io::Error),
-    #[error("it is not a file")]
-    NotAFile,
+    #[error(transparent)]
+    File(#[from] TextFileError),
     #[error("it holds PEM itself; the path of a file with it is wanted")]
     Pem,
-    #[error("the file is longer than {MAX_BYTES} bytes")]
-    TooLong,
-    #[error("the file is not text")]
-    NotText,
     #[error("the file has no certificate in PEM (-----BEGIN CERTIFICATE-----)")]
     NoCertificate,
     #[error("certificate {0} of the file is broken: {1}")]
@@ -58,22 +51,9 @@ pub(super) fn read(value: &str) -> Result<Option<CaCertificates>, CaFileError> {
     if value.contains("-----BEGIN") {
         return Err(CaFileError::Pem);
     }
-    let pem = text(Path::new(value))?;
+    let pem = text_file::read(Path::new(value), MAX_BYTES)?;
     check(&pem)?;
     Ok(Some(CaCertificates(pem.into())))
-}
-
-fn text(path: &Path) -> Result<String, CaFileError> {
-    // First, since opening a named pipe would wait for its writer.
-    if !path.metadata()?.is_file() {
-        return Err(CaFileError::NotAFile);
-    }
-    let mut bytes = Vec::new();
-    File::open(path)?.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MAX_BYTES {
-        return Err(CaFileError::TooLong);
-    }
-    String::from_utf8(bytes).map_err(|_| CaFileError::NotText)
 }
 
 /// As the Redis client will read it, so that it never fails there.

@@ -4,7 +4,9 @@
 //! a name is a part of it.
 
 use crate::ring::Ring;
-use crate::shard::{Endpoint, EndpointError, NameError, ShardConfig, Weight, WeightError};
+use crate::shard::{
+    Endpoint, EndpointError, NameError, PasswordError, PasswordSource, ShardConfig, Weight, WeightError,
+};
 
 #[derive(Debug, thiserror::Error)]
 enum EntryError {
@@ -18,7 +20,12 @@ enum EntryError {
     Endpoint(#[from] EndpointError),
     #[error(transparent)]
     Weight(#[from] WeightError),
-    #[error("after the URL only ;weight=N and ;cluster may come, each once (write ; as %3B in a password)")]
+    #[error(transparent)]
+    Password(#[from] PasswordError),
+    #[error(
+        "after the URL only ;weight=N, ;cluster and one of ;password-file, ;password-secret, ;iam and ;iam-serverless \
+         may come, each once, and all but ;cluster with =value (write ; as %3B in a password)"
+    )]
     Option,
 }
 
@@ -49,10 +56,12 @@ fn entry(text: &str) -> Result<ShardConfig, EntryError> {
     let mut parts = address.split(';');
     let mut endpoint: Endpoint = parts.next().unwrap_or_default().trim().parse()?;
     let options = Options::parse(parts)?;
+    let password = options.password.unwrap_or_default();
+    password.check(&endpoint)?;
     if options.cluster {
         endpoint = endpoint.of_cluster()?;
     }
-    Ok(ShardConfig { name: name.trim().parse()?, endpoint, weight: options.weight.unwrap_or_default() })
+    Ok(ShardConfig { name: name.trim().parse()?, endpoint, password, weight: options.weight.unwrap_or_default() })
 }
 
 /// What follows an endpoint's URL: `;key=value` or `;flag`, each once.
@@ -60,6 +69,7 @@ fn entry(text: &str) -> Result<ShardConfig, EntryError> {
 struct Options {
     cluster: bool,
     weight: Option<Weight>,
+    password: Option<PasswordSource>,
 }
 
 impl Options {
@@ -70,6 +80,12 @@ impl Options {
             match (key.trim(), value) {
                 ("weight", Some(weight)) if options.weight.is_none() => options.weight = Some(weight.parse()?),
                 ("cluster", None) if !options.cluster => options.cluster = true,
+                (key, Some(value)) => {
+                    let source = PasswordSource::from_option(key, value).ok_or(EntryError::Option)??;
+                    if options.password.replace(source).is_some() {
+                        return Err(PasswordError::Several.into());
+                    }
+                }
                 _ => return Err(EntryError::Option),
             }
         }
@@ -80,7 +96,7 @@ impl Options {
 #[cfg(test)]
 mod tests {
     use super::parse;
-    use crate::shard::ShardConfig;
+    use crate::shard::{PasswordSource, ShardConfig};
 
     fn shown(shard: &ShardConfig) -> (String, String, u8) {
         (shard.name.to_string(), shard.endpoint.to_string(), shard.weight.get())
@@ -111,11 +127,33 @@ mod tests {
     }
 
     #[test]
-    fn only_one_weight_and_one_flag_may_follow_the_url() {
+    fn a_source_of_the_password_a_weight_and_a_cluster_may_follow_the_url_in_any_order() {
+        let file = |path: &str| PasswordSource::File(path.into());
+        let shards = parse(
+            "a=redis://app@h;password-file=/p=1;weight=2,b=redis://h; weight=2 ; password-file = /q,\
+             c=redis://h;password-file=/r;cluster;weight=2,d=redis://h;cluster;weight=2;password-file=/r",
+        );
+        let shards: Vec<_> = shards.unwrap().into_iter().collect();
+        let sources: Vec<_> = shards.iter().map(|shard| (shard.password.clone(), shard.weight.get())).collect();
+        assert_eq!(sources, [(file("/p=1"), 2), (file("/q"), 2), (file("/r"), 2), (file("/r"), 2)]);
+        assert_eq!(
+            shards.iter().map(|shard| shard.endpoint.is_cluster()).collect::<Vec<_>>(),
+            [false, false, true, true]
+        );
+        for two in [";password-file=/p;password-file=/p", ";password-file=/p;cluster;iam=c"] {
+            let message = parse(&format!("a=rediss://app@h{two}")).unwrap_err();
+            assert!(message.contains("comes from one place"), "{two}: {message}");
+        }
+        assert!(parse("a=redis://app@h;iam=cache").unwrap_err().contains("rediss://"));
+    }
+
+    #[test]
+    fn nothing_but_known_options_follows_the_url() {
         let weights = [";", ";weight", ";wait=1", ";weight=1;weight=2", ";weight=1;", ";WEIGHT=1"];
-        for options in weights.into_iter().chain([";cluster=1", ";cluster=", ";cluster;cluster", ";clusters"]) {
+        let clusters = [";cluster=1", ";cluster=", ";cluster;cluster", ";clusters"];
+        for options in weights.into_iter().chain(clusters).chain([";password=x", ";password-file", ";iam"]) {
             let message = parse(&format!("a=redis://h{options}")).unwrap_err();
-            assert!(message.contains("only ;weight=N and ;cluster"), "{options}: {message}");
+            assert!(message.contains("only ;weight=N, ;cluster and one of ;password-file"), "{options}: {message}");
         }
     }
 

@@ -31,9 +31,9 @@ fn masked_entry(entry: &str) -> String {
     let authority = authority_start(entry);
     let (head, rest) = entry.split_at(authority.unwrap_or(0));
     let Some((credentials, host)) = rest.rsplit_once('@') else {
-        return if authority.is_some() { format!("{head}{}", masked_host(rest)) } else { entry.to_owned() };
+        return if authority.is_some() { format!("{head}{}", masked_host(rest)) } else { masked_options(entry) };
     };
-    let host = masked_query(host);
+    let host = masked_options(&masked_query(host));
     match credentials.split_once(':') {
         // With these it is no user: another entry, with what it hides, runs into this one.
         Some((user, _)) if !user.contains(['@', '?']) => format!("{head}{user}:{MASK}@{host}"),
@@ -48,13 +48,31 @@ fn authority_start(entry: &str) -> Option<usize> {
     (!entry[..slashes].contains('@')).then_some(slashes + 3)
 }
 
-/// A host without credentials. What follows its colon must look like a port: it is a password whose `@host`
-/// was forgotten otherwise.
+/// A host without credentials, and the options after it. What follows its colon must look like a port: it is a
+/// password whose `@host` was forgotten otherwise.
 fn masked_host(host: &str) -> String {
+    // The colons of an ARN are no sign of a password.
+    let (host, options) = host.split_at(host.find(";password-secret=arn:").unwrap_or(host.len()));
     let name_end = if host.starts_with('[') { host.find(']').unwrap_or(0) } else { 0 };
     match host[name_end..].find(':').map(|colon| name_end + colon + 1) {
         Some(port) if !is_port(&host[port..]) => format!("{}{MASK}", &host[..port]),
-        _ => masked_query(host),
+        _ => masked_options(&masked_query(&format!("{host}{options}"))),
+    }
+}
+
+/// An option that is none, such as `;password=`, may hold one, and so may what stands in place of a file's path.
+fn masked_options(host: &str) -> String {
+    let masked = |part: &str| match part.split_once('=') {
+        Some((key, value)) if !shows(key.trim(), value.trim()) => format!("{key}={MASK}"),
+        _ => part.to_owned(),
+    };
+    host.split(';').map(masked).collect::<Vec<_>>().join(";")
+}
+
+fn shows(key: &str, value: &str) -> bool {
+    match key {
+        "password-file" => value.starts_with('/'),
+        _ => !key.to_ascii_lowercase().contains("pass") || key == "password-secret",
     }
 }
 
@@ -84,6 +102,14 @@ mod tests {
             ("a=redis://:pw@h, b=redis://:pw@g", "a=redis://:***@h, b=redis://:***@g"),
             ("a=redis://[::1]:7070/0", "a=redis://[::1]:7070/0"),
             ("a=redis://h:7070;weight=99", "a=redis://h:7070;weight=99"),
+            (
+                "a=rediss://h;iam=c,b=rediss://app@h:1;password-file=/p",
+                "a=rediss://h;iam=c,b=rediss://***@h:1;password-file=/p",
+            ),
+            (
+                "a=rediss://h:1;password-secret=arn:aws:x:1:y/z#k;weight=99",
+                "a=rediss://h:1;password-secret=arn:aws:x:1:y/z#k;weight=99",
+            ),
             ("5 parsecs", "5 parsecs"),
             ("arn:aws:lambda:eu-west-1:1:function:f/", "arn:aws:lambda:eu-west-1:1:function:f/"),
         ];
@@ -115,6 +141,13 @@ mod tests {
             "a=redis://SECRET@h,b c=redis://u:p@g",
             "a=redis://h?password=SECRET,b c=redis://u:p@g",
             "a=redis://u:x,=://SECRET,x:x@h",
+            "a=redis://h;password=SECRET",
+            "a=redis://app:x@h;Password = SECRET;weight=1",
+            "a=redis://h;pass=SECRET;weight=1",
+            "a=redis://h;password-file=SECRET",
+            "a=h;password-file=SECRET",
+            ";password=SECRET",
+            "a=redis://app:SECRET;password-secret=arn:aws",
             "-----BEGIN PRIVATE KEY-----\nSECRET\n-----END PRIVATE KEY-----",
         ];
         for value in values {

@@ -33,7 +33,10 @@ fn a_blank_variable_counts_as_unset() {
 #[test]
 fn each_variable_takes_the_ends_of_its_range() {
     let table: [(&str, &[&str]); 13] = [
-        ("REDIS_ENDPOINTS", &["a=redis://h", "a=redis://h;weight=16,b=rediss://h;weight=0"]),
+        (
+            "REDIS_ENDPOINTS",
+            &["a=redis://h", "a=redis://h;weight=16,b=rediss://h;weight=0", "a=redis://u@h;password-file=/p"],
+        ),
         ("REDIS_CA_FILE", &["built-in"]),
         ("VISITS_NAMESPACE", &["a", "My-site_2"]),
         ("VISITS_CACHE_TTL", &["0", "0s", "1ms", "1m 30s", "1h", " 5s "]),
@@ -102,7 +105,8 @@ fn one_message_tells_everything_that_is_wrong() {
 the configuration is wrong:
   REDIS_ENDPOINTS=\"a=redis://app:***@h:7070,b=http://:***@h\": entry 2: the URL's scheme is not redis:// or \
 rediss://; accepted: a comma-separated list of name=redis://[user][:password]@host[:port][/db], or rediss:// for TLS, \
-each with an optional ;weight=N from 0 to 16, and ;cluster for a node of a cluster (default \
+each with an optional ;weight=N from 0 to 16, ;cluster for a node of a cluster, and one of ;password-file=/path, \
+;password-secret=id[#key], ;iam=cache and ;iam-serverless=cache (default \
 redis_7070=redis://127.0.0.1:7070,redis_7071=redis://127.0.0.1:7071)
   REDIS_CA_FILE=\"/no/such/file\": the file cannot be read: No such file or directory (os error 2); accepted: the path \
 of a PEM file with the certificates of the authorities that rediss:// servers are signed by, or built-in for Mozilla's \
@@ -124,9 +128,22 @@ fn a_password_shows_neither_in_an_error_nor_in_the_settings() {
     }
     let config = read(&[("REDIS_ENDPOINTS", "a=redis://app:s3cret@h")]).unwrap();
     assert!(!format!("{config:?}").contains("s3cret"));
+    // An option that does not exist.
+    let error = read(&[("REDIS_ENDPOINTS", "a=redis://app@h;password=s3cret,b=redis://h;password-file=s3cret")]);
+    assert!(!format!("{error:?}").contains("s3cret"), "{error:?}");
     // A value that landed in the wrong variable.
     let error = read(&[("VISITS_NAMESPACE", "redis://app:s3cret@h")]).unwrap_err();
     assert!(!error.to_string().contains("s3cret"), "{error}");
+}
+
+#[cfg(not(feature = "aws-identity"))]
+#[test]
+fn a_login_that_needs_aws_says_at_the_start_how_to_build_it_in() {
+    for option in ["password-secret=site/redis", "iam=cache", "iam-serverless=cache"] {
+        let message = read(&[("REDIS_ENDPOINTS", &format!("a=rediss://app@h;{option}"))]).unwrap_err().to_string();
+        assert!(message.contains("entry 1: ") && message.contains("--features aws-identity"), "{message}");
+        assert!(message.contains(option), "{message}");
+    }
 }
 
 #[test]

@@ -32,7 +32,8 @@ pub(super) const REDIS_ENDPOINTS: Variable = Variable {
     name: "REDIS_ENDPOINTS",
     default: "redis_7070=redis://127.0.0.1:7070,redis_7071=redis://127.0.0.1:7071",
     accepted: "a comma-separated list of name=redis://[user][:password]@host[:port][/db], \
-               or rediss:// for TLS, each with an optional ;weight=N from 0 to 16, and ;cluster for a node of a cluster",
+               or rediss:// for TLS, each with an optional ;weight=N from 0 to 16, ;cluster for a node of a cluster, \
+               and one of ;password-file=/path, ;password-secret=id[#key], ;iam=cache and ;iam-serverless=cache",
 };
 
 /// Stands for the certificates that are compiled in.

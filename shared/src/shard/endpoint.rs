@@ -80,6 +80,23 @@ impl Endpoint {
         self.cluster
     }
 
+    /// The user to log in as, as the URL writes it; empty where it names none.
+    pub fn user(&self) -> &str {
+        self.credentials().0
+    }
+
+    /// Whether the URL has a password.
+    pub fn has_password(&self) -> bool {
+        !self.credentials().1.is_empty()
+    }
+
+    /// User and password, percent-encoded: neither has a `:` or `@` of its own.
+    fn credentials(&self) -> (&str, &str) {
+        let address = self.full.split_once("://").map_or("", |(_, address)| address);
+        let credentials = address.split_once('@').map_or("", |(credentials, _)| credentials);
+        credentials.split_once(':').unwrap_or((credentials, ""))
+    }
+
     fn from_url(url: &Url) -> Result<Self, EndpointError> {
         let scheme = url.scheme();
         if !["redis", "rediss"].contains(&scheme) {
@@ -207,6 +224,21 @@ mod tests {
         ];
         for (text, error) in table {
             assert_eq!(text.parse::<Endpoint>(), Err(error), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn an_endpoint_knows_its_user_and_whether_it_has_a_password() {
+        let table = [
+            ("redis://h", "", false),
+            ("redis://app@h", "app", false),
+            ("redis://:pw@h", "", true),
+            ("rediss://app:p@w:x@[::1]", "app", true),
+            ("redis://a%40b:pw@h", "a%40b", true),
+        ];
+        for (text, user, has_password) in table {
+            let endpoint: Endpoint = text.parse().unwrap();
+            assert_eq!((endpoint.user(), endpoint.has_password()), (user, has_password), "{text}");
         }
     }
 

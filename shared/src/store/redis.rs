@@ -6,6 +6,7 @@ mod contact;
 pub mod facts;
 mod imports;
 mod keys;
+mod login;
 mod move_script;
 mod nodes;
 mod pages;
@@ -22,11 +23,12 @@ use super::{Applied, Apply, Reading, ShardIndex, Store, StoreError, TIDY_AT_ONCE
 use crate::batch::WriterId;
 use crate::config::Config;
 use crate::page::PageId;
-use crate::shard::{Endpoint, ShardConfig};
+use crate::shard::{Endpoint, PasswordSource, ShardConfig};
 use crate::timing::Timing;
 use connection::Link;
 use contact::Contact;
 use keys::Keys;
+use login::Logins;
 use nodes::Nodes;
 use parking::ParkingScripts;
 use redis::{AsyncCommands, RedisResult};
@@ -63,14 +65,29 @@ pub struct InvalidEndpoint {
 impl RedisStore {
     /// The shards that `config` names. Shards of one endpoint share its connection, or one for each node of it.
     pub fn new(config: &Config) -> Result<Self, InvalidEndpoint> {
-        let mut endpoints: HashMap<Endpoint, Arc<Nodes>> = HashMap::new();
+        Self::with_logins(config, &Logins::new(config))
+    }
+
+    /// The same, with AWS settings of its own, and a clock for whatever a login measures.
+    #[cfg(feature = "aws-identity")]
+    pub fn with_aws(
+        config: &Config,
+        clock: crate::clock::Clock,
+        aws: aws_config::SdkConfig,
+    ) -> Result<Self, InvalidEndpoint> {
+        Self::with_logins(config, &Logins::with_aws(config, clock, aws))
+    }
+
+    fn with_logins(config: &Config, logins: &Logins) -> Result<Self, InvalidEndpoint> {
+        let mut endpoints: HashMap<(Endpoint, PasswordSource), Arc<Nodes>> = HashMap::new();
         let mut shards = Vec::with_capacity(config.shards.len());
         for shard in &config.shards {
-            let nodes = match endpoints.get(&shard.endpoint) {
+            let endpoint = (shard.endpoint.clone(), shard.password.clone());
+            let nodes = match endpoints.get(&endpoint) {
                 Some(nodes) => Arc::clone(nodes),
-                None => Arc::new(Nodes::new(open_link(config, shard)?, shard.endpoint.is_cluster())),
+                None => Arc::new(Nodes::new(open_link(config, logins, shard)?, shard.endpoint.is_cluster())),
             };
-            endpoints.insert(shard.endpoint.clone(), Arc::clone(&nodes));
+            endpoints.insert(endpoint, Arc::clone(&nodes));
             shards.push(Shard::new(shard.clone(), Keys::new(&config.namespace, &shard.name), nodes));
         }
         Ok(Self {
@@ -85,8 +102,9 @@ impl RedisStore {
     }
 }
 
-fn open_link(config: &Config, shard: &ShardConfig) -> Result<Link, InvalidEndpoint> {
-    Link::new(&shard.endpoint, config).map_err(|error| InvalidEndpoint {
+fn open_link(config: &Config, logins: &Logins, shard: &ShardConfig) -> Result<Link, InvalidEndpoint> {
+    let link = logins.login(shard).and_then(|login| Link::new(&shard.endpoint, Arc::new(login), config));
+    link.map_err(|error| InvalidEndpoint {
         shard: shard.name.to_string(),
         endpoint: shard.endpoint.to_string(),
         reason: error.to_string(),

@@ -117,13 +117,20 @@ async fn over_tls_every_node_is_verified_and_spoken_to_as_the_first() {
     }
     let ca = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(&ca, authority.pem()).unwrap();
-    let mut config = config(&url(&cluster, 0).replace("rediss://", "rediss://app:pw@"), SHARDS);
+    let password = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(&password, "pw\n").unwrap();
+    let as_user = |user: &str| url(&cluster, 0).replace("rediss://", &format!("rediss://{user}@"));
+    let by_url = as_user("app:pw");
+    let by_file = format!("{};password-file={}", as_user("app"), password.path().display());
     let [trusted, built_in] = [ca.path().to_str().unwrap(), "built-in"].map(|file| {
         let file = |name: &str| (name == "REDIS_CA_FILE").then(|| file.into());
         Config::from_vars(file).unwrap().redis_ca
     });
-    for (authorities, good) in [(trusted, true), (built_in, false)] {
-        config.redis_ca = authorities;
+    for (login, authorities, good) in
+        [(&by_url, &trusted, true), (&by_file, &trusted, true), (&by_url, &built_in, false)]
+    {
+        let mut config = config(login, SHARDS);
+        config.redis_ca.clone_from(authorities);
         let store = RedisStore::new(&config).unwrap();
         let visit = call(1, &[("home", 1)]);
         let answers = join_all((0..SHARDS).map(|shard| store.apply(shard, &visit))).await;

@@ -3,7 +3,7 @@
 use redis::{Commands, Connection};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use test_support::RedisServer;
 use visits_core::batch::{Batch, Sequence, WriterId};
 use visits_core::clock::Clock;
@@ -69,6 +69,33 @@ pub(crate) async fn apply(store: &RedisStore, call: &Apply) -> Result<Applied, S
 /// The count on the first shard.
 pub(crate) async fn total(store: &RedisStore, id: &str) -> u64 {
     store.total(0, &page(id)).await.unwrap()
+}
+
+/// Far above the store's timeouts, and far below a wait without end.
+const GENEROUS: Duration = Duration::from_secs(5);
+
+/// The reason why the first shard is not reached, and that nobody waited long for it.
+pub(crate) async fn unreachable(store: &RedisStore) -> String {
+    let started = Instant::now();
+    let answer = apply(store, &visit()).await;
+    assert!(started.elapsed() < GENEROUS, "{:?}", started.elapsed());
+    match answer {
+        Err(StoreError::Unreachable { reason, .. }) => reason,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// `ACL` with these words.
+pub(crate) fn acl(redis: &mut Connection, rules: &str) {
+    let _: () = redis::cmd("ACL").arg(rules.split(' ').collect::<Vec<_>>()).query(redis).unwrap();
+}
+
+/// How often the server was sent this command.
+pub(crate) fn calls_of(redis: &mut Connection, command: &str) -> usize {
+    let statistics: String = redis::cmd("INFO").arg("commandstats").query(redis).unwrap();
+    let line = format!("cmdstat_{command}:calls=");
+    let calls = statistics.lines().find_map(|statistic| statistic.strip_prefix(&line)?.split(',').next());
+    calls.map_or(0, |calls| calls.parse().unwrap())
 }
 
 /// All that a server holds, as text that differs when any of it does.

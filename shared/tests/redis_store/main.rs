@@ -4,9 +4,18 @@
 mod arguments;
 mod connections;
 mod crash;
+#[cfg(feature = "aws-identity")]
+mod fake_aws;
 mod helpers;
 mod identity;
 mod layout;
+mod logins;
+mod logins_by_file;
+#[cfg(feature = "aws-identity")]
+mod logins_by_iam;
+#[cfg(feature = "aws-identity")]
+mod logins_by_secret;
+mod logs;
 mod mutated_arguments;
 mod parked;
 mod refusals;

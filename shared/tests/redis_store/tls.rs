@@ -1,23 +1,20 @@
 //! Redis over TLS: whom the store believes, and that a server it does not believe is told and never waited for.
 
-use crate::helpers::{apply, batch, call, clients, close_all_but_ours, page, store_with, total, visit};
-use redis::Connection;
+use crate::helpers::{
+    acl, apply, batch, call, clients, close_all_but_ours, page, store_with, total, unreachable, visit,
+};
 use std::fs;
 use std::net::TcpListener;
-use std::time::{Duration, Instant};
 use tempfile::NamedTempFile;
 use test_support::{CertificateAuthority, RedisServer, ServerCertificate};
+use visits_core::store::Store;
 use visits_core::store::redis::RedisStore;
-use visits_core::store::{Store, StoreError};
 
 /// Where the test servers listen.
 const HERE: &[&str] = &["127.0.0.1"];
 
-/// Far above the store's timeouts, and far below a wait without end.
-const GENEROUS: Duration = Duration::from_secs(5);
-
 /// A store that trusts only `authority`.
-fn trusting(authority: &CertificateAuthority, endpoints: &str) -> RedisStore {
+pub(crate) fn trusting(authority: &CertificateAuthority, endpoints: &str) -> RedisStore {
     trusting_pem(&authority.pem(), endpoints)
 }
 
@@ -31,25 +28,10 @@ fn serving(certificate: ServerCertificate) -> RedisServer {
     RedisServer::builder().tls(certificate).start()
 }
 
-fn trusted_server() -> (CertificateAuthority, RedisServer) {
+pub(crate) fn trusted_server() -> (CertificateAuthority, RedisServer) {
     let authority = CertificateAuthority::new();
     let server = serving(authority.certificate(HERE));
     (authority, server)
-}
-
-/// The reason why the first shard is not reached, and that nobody waited long for it.
-async fn unreachable(store: &RedisStore) -> String {
-    let started = Instant::now();
-    let answer = apply(store, &visit()).await;
-    assert!(started.elapsed() < GENEROUS, "{:?}", started.elapsed());
-    match answer {
-        Err(StoreError::Unreachable { reason, .. }) => reason,
-        other => panic!("{other:?}"),
-    }
-}
-
-fn acl(redis: &mut Connection, rules: &str) {
-    let _: () = redis::cmd("ACL").arg(rules.split(' ').collect::<Vec<_>>()).query(redis).unwrap();
 }
 
 #[tokio::test]
@@ -91,6 +73,7 @@ async fn a_certificate_of_an_unknown_authority_is_refused() {
     for store in [trusting(&CertificateAuthority::new(), &endpoints), store_with(&[("REDIS_ENDPOINTS", &endpoints)])] {
         let reason = unreachable(&store).await;
         assert!(reason.contains("certificate") && reason.contains("UnknownIssuer"), "{reason}");
+        assert!(reason.contains("REDIS_CA_FILE"), "what to do is told: {reason}");
     }
     assert_eq!(total(&trusting(&authority, &endpoints), "home").await, 0, "only the trust was missing");
 }
@@ -155,7 +138,7 @@ async fn user_and_password_are_sent_over_tls() {
     let store = |user: &str| trusting(&authority, &format!("a={}", server.url().replace("//", &format!("//{user}@"))));
     apply(&store("app:s3c%3Aret"), &visit()).await.unwrap();
     let reason = unreachable(&store("app:wr0ng")).await;
-    assert!(reason.contains("authentication failed") && !reason.contains("wr0ng"), "{reason}");
+    assert!(reason.contains("user app (WRONGPASS: invalid") && !reason.contains("wr0ng"), "{reason}");
 }
 
 #[tokio::test]

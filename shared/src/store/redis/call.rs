@@ -79,7 +79,7 @@ impl RedisStore {
         error: Option<RedisError>,
     ) -> Failure {
         match error {
-            Some(error) if is_server_answer(&error) => Failure::answered(shard, node, &error),
+            Some(error) if is_server_answer(&error) => Failure::answered(shard, (node, connected), connection, &error),
             error => {
                 node.drop_connection(connected.number);
                 connection.drop_elsewhere();
@@ -93,8 +93,7 @@ impl RedisStore {
 
     /// A connection over which this shard has been recognised, and the run of its server.
     async fn connect(&self, shard: &Shard, node: &Arc<Link>) -> Result<(Connected, Incarnation), Failure> {
-        let connected =
-            node.get().await.map_err(|error| Failure { error: shard.unconnected(&error), remedy: Remedy::Another })?;
+        let connected = node.get().await.map_err(|error| Failure::unconnected(shard, &error))?;
         if let Some(incarnation) = shard.recognised_over(connected.number) {
             return Ok((connected, incarnation));
         }
@@ -109,7 +108,7 @@ impl RedisStore {
                 Err(Failure { error: shard.unfit(&reason), remedy: Remedy::None })
             }
             Ok(Err(ContactError::Redis(error))) if is_server_answer(&error) => {
-                Err(Failure::answered(shard, node, &error))
+                Err(Failure::answered(shard, (node, &connected), &connection, &error))
             }
             failed => {
                 node.drop_connection(connected.number);

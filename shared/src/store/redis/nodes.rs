@@ -105,11 +105,9 @@ fn host_or(host: &str, asked: &Link) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Config;
 
     fn nodes(cluster: bool) -> Nodes {
-        let config = Config::from_vars(|_| None).unwrap();
-        Nodes::new(Link::new(&"redis://:pw@seed:7000".parse().unwrap(), &config).unwrap(), cluster)
+        Nodes::new(Link::to("redis://:pw@seed:7000"), cluster)
     }
 
     fn address(link: &Link) -> String {

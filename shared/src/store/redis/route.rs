@@ -1,7 +1,9 @@
 //! Which node a call goes to next: the shard's, and after a failure or a redirection another one.
 
-use super::connection::Link;
+use super::connection::{Connected, Link};
+use super::login::{ConnectError, is_no_login};
 use super::nodes::{Address, redirection};
+use super::routed::Connection;
 use super::shard::Shard;
 use crate::store::StoreError;
 use redis::{ErrorKind, RedisError, ServerErrorKind};
@@ -21,9 +23,26 @@ pub(super) struct Failure {
 }
 
 impl Failure {
-    /// `node` itself answered with an error: nothing was applied.
-    pub(super) fn answered(shard: &Shard, node: &Link, error: &RedisError) -> Self {
-        Self { error: shard.refused(error), remedy: Remedy::of(error, node) }
+    /// There is no connection to a node that somebody is logged in on. Another one may have one, unless there is no
+    /// password: all take the same.
+    pub(super) fn unconnected(shard: &Shard, error: &ConnectError) -> Self {
+        let remedy = if error.is_without_password() { Remedy::None } else { Remedy::Another };
+        Self { error: shard.unconnected(error), remedy }
+    }
+
+    /// `node` itself answered with an error: nothing was applied. Where it wants a login first, its connection has none
+    /// any more: the next call opens another one.
+    pub(super) fn answered(
+        shard: &Shard,
+        (node, connected): (&Link, &Connected),
+        connection: &Connection,
+        error: &RedisError,
+    ) -> Self {
+        if is_no_login(error) {
+            node.drop_connection(connected.number);
+            connection.drop_elsewhere();
+        }
+        Self { error: shard.answered(error), remedy: Remedy::of(error, node) }
     }
 }
 

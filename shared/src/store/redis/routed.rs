@@ -2,6 +2,7 @@
 //! slot moves to another node and this key is there already. A `MOVED` concerns the shard, and ends the call.
 
 use super::connection::{Connected, Link};
+use super::login::ConnectError;
 use super::nodes::{Nodes, redirection};
 use crate::batch::WriterId;
 use crate::store::Incarnation;
@@ -95,7 +96,7 @@ impl Cluster {
         Box::pin(async move {
             let Some(address) = redirection(&error, &self.node) else { return Err(error) };
             let node = self.nodes.at(&address);
-            let connected = node.get().await?;
+            let connected = node.get().await.map_err(ConnectError::into_redis)?;
             let mut redis = connected.redis.clone();
             *self.lock() = Some(Elsewhere { node, connected });
             if error.kind() == ErrorKind::Server(ServerErrorKind::Moved) {

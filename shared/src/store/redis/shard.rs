@@ -2,6 +2,7 @@
 
 use super::connection::Link;
 use super::keys::Keys;
+use super::login::{ConnectError, advice, is_no_login};
 use super::nodes::Nodes;
 use crate::shard::ShardConfig;
 use crate::store::{Incarnation, StoreError};
@@ -90,11 +91,18 @@ impl Shard {
         self.identity.get().is_some_and(String::is_empty)
     }
 
-    /// No connection could be opened.
-    pub(super) fn unconnected(&self, error: &RedisError) -> StoreError {
-        // A server without TLS says nothing that tells so, or nothing at all.
-        let over = if self.config.endpoint.is_tls() { "no connection over TLS (rediss://): " } else { "" };
-        self.unreachable(format!("{over}{error}"))
+    /// There is no connection that somebody is logged in on.
+    pub(super) fn unconnected(&self, error: &ConnectError) -> StoreError {
+        match error {
+            ConnectError::Unanswered(error) => self.unanswered(error.as_ref()),
+            ConnectError::Login(error) => self.unreachable(error.to_string()),
+            ConnectError::Closed(error) => {
+                // A server without TLS says nothing that tells so, or nothing at all.
+                let over = if self.config.endpoint.is_tls() { "no connection over TLS (rediss://): " } else { "" };
+                let error = error.to_string();
+                self.unreachable(format!("{over}{error}{}", advice(&error)))
+            }
+        }
     }
 
     /// A connection was opened, and not answered as Redis answers. None: not in time.
@@ -115,6 +123,12 @@ impl Shard {
 
     pub(super) fn unfit(&self, reason: &str) -> StoreError {
         StoreError::UnfitServer { shard: self.config.name.to_string(), reason: reason.to_owned() }
+    }
+
+    /// The server answered with an error.
+    pub(super) fn answered(&self, error: &RedisError) -> StoreError {
+        let text = error.to_string();
+        if is_no_login(error) { self.refused(&format!("{text}{}", advice(&text))) } else { self.refused(&text) }
     }
 
     pub(super) fn refused(&self, error: &impl ToString) -> StoreError {

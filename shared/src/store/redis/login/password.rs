@@ -1,0 +1,83 @@
+//! A password, which nobody prints.
+
+use super::LoginError;
+use crate::config::text_file;
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Longest file with a password, in bytes: it is no key ring. `ElastiCache` takes 128 characters.
+const MAX_BYTES: u64 = 4096;
+
+/// A password or a token. `Debug` hides it. Cheap to clone.
+#[derive(Clone, PartialEq, Eq)]
+pub(in crate::store::redis) struct Password(Arc<str>);
+
+impl Password {
+    pub(super) fn new(password: &str) -> Self {
+        Self(password.into())
+    }
+
+    /// The password itself: for the server only.
+    pub(super) fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// What the file holds, without the line's end that editors add.
+    pub(super) fn read(path: &Path) -> Result<Self, LoginError> {
+        let wrong = |reason: String| LoginError::File { path: path.to_owned(), reason };
+        let text = text_file::read(path, MAX_BYTES).map_err(|error| wrong(error.to_string()))?;
+        let line = text.strip_suffix('\n').map_or(&*text, |line| line.strip_suffix('\r').unwrap_or(line));
+        if line.is_empty() { Err(wrong("the file is empty".to_owned())) } else { Ok(Self::new(line)) }
+    }
+}
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(content: impl AsRef<[u8]>) -> Result<String, String> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(&file, content).unwrap();
+        Password::read(file.path()).map(|password| password.expose().to_owned()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_password_is_the_file_without_the_end_of_its_last_line() {
+        for (content, password) in [("s3cret", "s3cret"), ("s3cret\n", "s3cret"), ("s3cret\r\n", "s3cret")] {
+            assert_eq!(of(content).as_deref(), Ok(password));
+        }
+        for (content, password) in [(" a b \n", " a b "), ("a\nb\n\n", "a\nb\n"), ("é\r", "é\r")] {
+            assert_eq!(of(content).as_deref(), Ok(password), "only one end of a line is taken away");
+        }
+        assert_eq!(of("x".repeat(4096)).unwrap().len(), 4096);
+    }
+
+    #[test]
+    fn a_file_without_a_password_is_told_by_its_path_and_shows_nothing() {
+        for (content, reason) in [
+            (Vec::new(), "the file is empty"),
+            (b"\n".to_vec(), "the file is empty"),
+            (b"s3cret".repeat(1000), "the file is longer than 4096 bytes"),
+            (b"s3cret\xff".to_vec(), "the file is not text"),
+        ] {
+            let message = of(content).unwrap_err();
+            assert!(message.contains("the password file /") && message.ends_with(reason), "{message}");
+            assert!(!message.contains("s3cret"), "{message}");
+        }
+        let missing = Password::read(Path::new("/no/such/file")).unwrap_err().to_string();
+        assert!(missing.contains("/no/such/file: the file cannot be read: No such file"), "{missing}");
+        assert!(Password::read(Path::new("/")).unwrap_err().to_string().ends_with("it is not a file"));
+    }
+
+    #[test]
+    fn a_password_is_not_printed() {
+        assert_eq!(format!("{:?}", Password::new("s3cret")), "***");
+    }
+}

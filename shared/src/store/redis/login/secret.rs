@@ -1,0 +1,125 @@
+//! A password from AWS Secrets Manager: fetched at the first login, and again when the server refuses it.
+
+use super::aws::{Aws, in_time, told};
+use super::{LoginError, Password};
+use crate::clock::Moment;
+use aws_sdk_secretsmanager::Client;
+use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueError;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::Semaphore;
+
+/// A secret is asked for at most this often: while it is wrong, every request may try to log in, and AWS bills each call.
+const PAUSE: Duration = Duration::from_secs(5);
+
+/// A secret that is, or holds, a password.
+#[derive(Debug)]
+pub(super) struct Secret {
+    aws: Arc<Aws>,
+    id: String,
+    /// The member of a JSON object.
+    key: Option<String>,
+    last: Mutex<Option<Fetched>>,
+    /// One fetch at a time: those who wait take what the first one brings.
+    fetching: Semaphore,
+}
+
+#[derive(Clone, Debug)]
+struct Fetched {
+    at: Moment,
+    outcome: Result<Password, LoginError>,
+}
+
+impl Secret {
+    pub(super) fn new(aws: Arc<Aws>, id: String, key: Option<String>) -> Self {
+        Self { aws, id, key, last: Mutex::new(None), fetching: Semaphore::const_new(1) }
+    }
+
+    /// The password as it was last fetched.
+    pub(super) async fn password(&self) -> Result<Password, LoginError> {
+        self.last_or_fetched(|last| last.outcome.is_ok()).await
+    }
+
+    /// What the secret holds by now, if that is another password than `refused`.
+    pub(super) async fn newer(&self, refused: &Password) -> Result<Option<Password>, LoginError> {
+        let is_other = |last: &Fetched| last.outcome.as_ref().is_ok_and(|password| password != refused);
+        let password = self.last_or_fetched(is_other).await?;
+        Ok((password != *refused).then_some(password))
+    }
+
+    async fn last_or_fetched(&self, serves: impl Fn(&Fetched) -> bool) -> Result<Password, LoginError> {
+        let last = || self.last().filter(|last| serves(last) || self.is_recent(last)).map(|last| last.outcome);
+        if let Some(outcome) = last() {
+            return outcome;
+        }
+        // The semaphore is never closed; should it be, fetching twice is harmless.
+        let _turn = self.fetching.acquire().await;
+        match last() {
+            Some(outcome) => outcome,
+            None => self.fetch().await,
+        }
+    }
+
+    async fn fetch(&self) -> Result<Password, LoginError> {
+        let at = self.aws.clock().now();
+        let asked = in_time(Box::pin(self.ask())).await;
+        let outcome = asked.map_err(|reason| LoginError::Aws(format!("the secret {}: {reason}", self.id)));
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(Fetched { at, outcome: outcome.clone() });
+        outcome
+    }
+
+    async fn ask(&self) -> Result<Password, String> {
+        let client = Client::new(self.aws.settings().await);
+        let answer = client.get_secret_value().secret_id(&self.id).send().await.map_err(|error| wrong(&error))?;
+        let text = answer.secret_string().ok_or("it is binary, text is wanted")?;
+        let password = match &self.key {
+            None => text.to_owned(),
+            Some(key) => member(text, key)?,
+        };
+        if password.is_empty() { Err("the password is empty".to_owned()) } else { Ok(Password::new(&password)) }
+    }
+
+    fn last(&self) -> Option<Fetched> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn is_recent(&self, last: &Fetched) -> bool {
+        self.aws.clock().now().since(last.at) < PAUSE
+    }
+}
+
+/// The text at `key` of a JSON object. The parser's own message might repeat a value.
+fn member(json: &str, key: &str) -> Result<String, String> {
+    let object: HashMap<String, serde_json::Value> =
+        serde_json::from_str(json).map_err(|_| "it is no JSON object, as its #key wants")?;
+    let text = object.get(key).and_then(serde_json::Value::as_str);
+    text.map(str::to_owned).ok_or_else(|| format!("its JSON has no text at {key}"))
+}
+
+fn wrong(error: &SdkError<GetSecretValueError>) -> String {
+    match error {
+        // Without a code nobody refused: the answer is not understood. Its causes may quote it, the secret included.
+        SdkError::ServiceError(_) | SdkError::ResponseError(_) => match error.code() {
+            Some(code) => format!("{code}: {}", error.message().unwrap_or("no reason is given")),
+            None => "the answer is not Secrets Manager's".to_owned(),
+        },
+        _ => told(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::member;
+
+    #[test]
+    fn the_member_of_a_json_object_is_the_password() {
+        let json = r#"{"username":"app","pass word":"s3cr\"et","port":6379}"#;
+        assert_eq!(member(json, "pass word").as_deref(), Ok("s3cr\"et"));
+        for (json, key) in [(json, "port"), (json, "x"), ("s3cret", "x"), (r#"["s3cret"]"#, "x"), ("\"s3cret\"", "x")] {
+            let reason = member(json, key).unwrap_err();
+            assert!(!reason.contains("s3cr") && reason.contains("JSON"), "{reason}");
+        }
+    }
+}

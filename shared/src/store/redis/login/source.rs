@@ -1,0 +1,75 @@
+//! Where a password comes from, and what a login with it is like.
+
+use super::{LoggedIn, LoginError, Password};
+use crate::clock::Moment;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// A source of passwords for one server.
+#[derive(Debug)]
+pub(super) enum Source {
+    Url(Option<Password>),
+    File(PathBuf),
+    #[cfg(feature = "aws-identity")]
+    Secret(std::sync::Arc<super::secret::Secret>),
+    #[cfg(feature = "aws-identity")]
+    Iam(super::iam::Iam),
+}
+
+#[cfg_attr(not(feature = "aws-identity"), expect(clippy::unused_async, reason = "with the feature they wait"))]
+impl Source {
+    /// The password to use now, if there is one. Asks AWS where it must.
+    pub(super) async fn password(&self) -> Result<Option<Password>, LoginError> {
+        match self {
+            Self::Url(password) => Ok(password.clone()),
+            Self::File(path) => Password::read(path).map(Some),
+            #[cfg(feature = "aws-identity")]
+            Self::Secret(secret) => secret.password().await.map(Some),
+            #[cfg(feature = "aws-identity")]
+            Self::Iam(iam) => iam.token().await.map(Some),
+        }
+    }
+
+    /// Another password than the one that was refused, if there may be one.
+    pub(super) async fn newer(&self, refused: &Password) -> Result<Option<Password>, LoginError> {
+        match self {
+            #[cfg(feature = "aws-identity")]
+            Self::Secret(secret) => secret.newer(refused).await,
+            _ => {
+                let _ = refused;
+                Ok(None)
+            }
+        }
+    }
+
+    /// The time, where a login ends by itself.
+    pub(super) fn now(&self) -> Option<Moment> {
+        match self {
+            #[cfg(feature = "aws-identity")]
+            Self::Iam(iam) => Some(iam.now()),
+            _ => None,
+        }
+    }
+
+    /// How long ago a login was made, if it ends by itself.
+    pub(super) fn age(&self, at: LoggedIn) -> Option<Duration> {
+        Some(self.now()?.since(at?))
+    }
+
+    /// What to look at when the server refuses the login.
+    pub(super) fn mend(&self) -> &'static str {
+        match self {
+            Self::Url(_) => "check user and password in REDIS_ENDPOINTS",
+            Self::File(_) => "check the user in REDIS_ENDPOINTS and what is in its ;password-file",
+            #[cfg(feature = "aws-identity")]
+            Self::Secret(_) => {
+                "check the user in REDIS_ENDPOINTS and what is in its ;password-secret (of JSON, name the member: #key)"
+            }
+            #[cfg(feature = "aws-identity")]
+            Self::Iam(_) => {
+                "check that the function's role allows elasticache:Connect on cache and user, that the user's name is its \
+                 id and its authentication IAM, and the name of the cache"
+            }
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! IAM logins, at a Redis whose user has for its password the very token that is to be sent.
+//!
+//! The tokens were made by a program of their own (HMAC as AWS describes it, in Python), not by the code under test.
+
+use crate::fake_aws::{FakeAws, KEY, KEY_ID};
+use crate::helpers::{acl, apply, calls_of, client_ids, total, unreachable, visit};
+use crate::logs::Logs;
+use crate::tls::trusted_server;
+use aws_config::{BehaviorVersion, SdkConfig};
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::error::CredentialsError;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
+use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use test_support::{CertificateAuthority, RedisServer};
+use visits_core::clock::ManualClock;
+use visits_core::config::Config;
+use visits_core::store::redis::RedisStore;
+
+/// The token of user `app` for `site-cache` in eu-west-1, so many hours after the start of [`ManualClock`].
+fn token(hours: u64) -> String {
+    let (time, signature) = match hours {
+        0 => ("20231114T221320Z", "4381b4400ccd3d8efa8be7f7c278c72244b60014b3e1201feefdb8b2a3bd1a14"),
+        11 => ("20231115T091320Z", "21428f7c743f4a9625e96321185a677a7e3c0f561e4c811f12aab931e70c3781"),
+        22 => ("20231115T201320Z", "7f8dd9b83ff4cbc712a88d8c7d2b57e1a5d3dce54dfb6892b0ddf98745777a3f"),
+        34 => ("20231116T081320Z", "ac5a3c6f8bb9a77b479b6d340262dc6917caef4bad06d197516c43e99155d173"),
+        _ => panic!("no token was made for it"),
+    };
+    let day = &time[..8];
+    format!(
+        "site-cache/?Action=connect&User=app&X-Amz-Algorithm=AWS4-HMAC-SHA256\
+         &X-Amz-Credential=AKIDEXAMPLE%2F{day}%2Feu-west-1%2Felasticache%2Faws4_request&X-Amz-Date={time}\
+         &X-Amz-Expires=900&X-Amz-SignedHeaders=host&X-Amz-Signature={signature}"
+    )
+}
+
+/// The same at the start, for a serverless cache and with the session token of a role.
+const SERVERLESS: &str = "site-cache/?Action=connect&User=app&ResourceType=ServerlessCache\
+    &X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKIDEXAMPLE%2F20231114%2Feu-west-1%2Felasticache%2Faws4_request\
+    &X-Amz-Date=20231114T221320Z&X-Amz-Expires=900&X-Amz-SignedHeaders=host\
+    &X-Amz-Signature=ba321c18f3623bcf9d0dbdf11897f12f0ac1089f18a7d6fdfba827217f41f3e0\
+    &X-Amz-Security-Token=session%2Ftoken%2B%3D";
+
+const HOUR: Duration = Duration::from_hours(1);
+
+struct World {
+    authority: CertificateAuthority,
+    server: RedisServer,
+    time: ManualClock,
+}
+
+impl World {
+    fn new() -> Self {
+        let (authority, server) = trusted_server();
+        Self { authority, server, time: ManualClock::new() }
+    }
+
+    /// Lets `app` in with this token only. Connections that are open stay.
+    fn let_in(&self, token: &str) {
+        acl(&mut self.server.connect(), &format!("SETUSER app reset on >{token} ~* +@all"));
+    }
+
+    fn store(&self, option: &str, aws: SdkConfig) -> RedisStore {
+        let ca = self.server.data().join("ca.pem");
+        fs::write(&ca, self.authority.pem()).unwrap();
+        let endpoints = format!("a={};{option}", self.server.url().replace("//", "//app@"));
+        let config = Config::from_vars(|name| match name {
+            "REDIS_ENDPOINTS" => Some(endpoints.clone().into()),
+            "REDIS_CA_FILE" => Some(ca.clone().into()),
+            _ => None,
+        });
+        RedisStore::with_aws(&config.unwrap(), self.time.clock(), aws).unwrap()
+    }
+
+    /// The one connection of the store, and how often it logged in.
+    fn connection(&self) -> (Vec<u64>, usize) {
+        let mut redis = self.server.connect();
+        (client_ids(&mut redis), calls_of(&mut redis, "auth"))
+    }
+}
+
+async fn aws() -> SdkConfig {
+    FakeAws::start().settings().await
+}
+
+/// A store with a connection, opened at the clock's start, and the server's number of it.
+async fn connected(world: &World) -> (RedisStore, Vec<u64>) {
+    world.let_in(&token(0));
+    // The name as somebody may write it: the token has it in lower case.
+    let store = world.store("iam=Site-Cache", aws().await);
+    apply(&store, &visit()).await.unwrap();
+    let (connection, logins) = world.connection();
+    assert_eq!((connection.len(), logins), (1, 1));
+    (store, connection)
+}
+
+#[tokio::test]
+async fn from_its_eleventh_hour_on_a_connection_logs_in_again_with_a_new_token() {
+    let world = World::new();
+    let (store, connection) = connected(&world).await;
+    world.let_in(&token(11));
+    world.time.advance(10 * HOUR + Duration::from_secs(3599));
+    assert_eq!(total(&store, "home").await, 1);
+    assert_eq!(world.connection(), (connection.clone(), 1), "before, nothing is sent");
+    world.time.advance(Duration::from_secs(1));
+    assert_eq!(total(&store, "home").await, 1);
+    assert_eq!(total(&store, "home").await, 1);
+    assert_eq!(world.connection(), (connection, 2), "over the same connection, once");
+}
+
+#[tokio::test]
+async fn an_environment_that_was_frozen_logs_in_again_when_it_thaws() {
+    let world = World::new();
+    let (store, connection) = connected(&world).await;
+    world.let_in(&token(11));
+    world.time.freeze(11 * HOUR);
+    assert_eq!(total(&store, "home").await, 1);
+    assert_eq!(world.connection(), (connection.clone(), 2));
+    world.let_in(&token(22));
+    world.time.freeze(11 * HOUR);
+    assert_eq!(total(&store, "home").await, 1);
+    assert_eq!(world.connection(), (connection.clone(), 3), "time runs from the last login");
+    world.let_in(&token(34));
+    world.time.freeze(12 * HOUR);
+    assert_eq!(total(&store, "home").await, 1);
+    let (another, logins) = world.connection();
+    assert!(another.len() == 1 && another != connection && logins == 4, "what is over is opened anew: {logins}");
+}
+
+/// Credentials as long as the switch is on.
+#[derive(Debug)]
+struct Switched(Arc<AtomicBool>);
+
+impl ProvideCredentials for Switched {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        let found = self.0.load(Ordering::Relaxed).then(|| Credentials::new(KEY_ID, KEY, None, None, "test"));
+        future::ProvideCredentials::ready(found.ok_or_else(|| CredentialsError::not_loaded("switched off")))
+    }
+}
+
+#[tokio::test]
+async fn while_there_are_no_credentials_a_login_serves_until_it_is_over() {
+    let world = World::new();
+    world.let_in(&token(0));
+    let on = Arc::new(AtomicBool::new(true));
+    let switched = SharedCredentialsProvider::new(Switched(Arc::clone(&on)));
+    let store = world.store("iam=site-cache", aws().await.to_builder().credentials_provider(switched).build());
+    apply(&store, &visit()).await.unwrap();
+    on.store(false, Ordering::Relaxed);
+    world.time.advance(11 * HOUR);
+    assert_eq!(total(&store, "home").await, 1);
+    world.time.advance(HOUR);
+    let reason = unreachable(&store).await;
+    assert!(reason.starts_with("no token for an IAM login: ") && reason.contains("switched off"), "{reason}");
+}
+
+#[tokio::test]
+async fn a_serverless_cache_is_told_in_the_token_and_so_is_the_session_of_a_role() {
+    let world = World::new();
+    world.let_in(SERVERLESS);
+    let token = Some("session/token+=".to_owned());
+    let role = Credentials::new(KEY_ID, KEY, token, None, "test");
+    let settings = aws().await.to_builder().credentials_provider(SharedCredentialsProvider::new(role));
+    apply(&world.store("iam-serverless=site-cache", settings.build()), &visit()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_token_that_is_refused_says_what_to_check_and_is_not_shown() {
+    let logs = Logs::capture();
+    let world = World::new();
+    let (store, _) = connected(&world).await;
+    // As if the role had lost the right: the renewal fails, and so does the connection after it.
+    world.time.advance(11 * HOUR);
+    let reason = unreachable(&store).await;
+    assert!(reason.contains("user app (WRONGPASS") && reason.contains("elasticache:Connect"), "{reason}");
+    world.let_in(&token(11));
+    assert_eq!(total(&store, "home").await, 1);
+    // The signature and the key that it was made with.
+    for secret in [&token(11)[token(11).len() - 64..], KEY] {
+        assert!(!reason.contains(secret) && !logs.text().contains(secret), "{}", logs.text());
+    }
+}
+
+#[tokio::test]
+async fn without_region_or_credentials_the_error_says_so() {
+    let world = World::new();
+    let nothing = || SdkConfig::builder().behavior_version(BehaviorVersion::latest());
+    let reason = unreachable(&world.store("iam=site-cache", nothing().build())).await;
+    assert_eq!(reason, "no token for an IAM login: the region is unknown: set AWS_REGION");
+    let region = aws_config::Region::from_static("eu-west-1");
+    let reason = unreachable(&world.store("iam=site-cache", nothing().region(region).build())).await;
+    assert_eq!(reason, "no token for an IAM login: there are no AWS credentials");
+}
