@@ -3,16 +3,12 @@
 use chaos::report::{Report, Row};
 use chaos::scenario::{crash, faults, growth, idle, kill, outage, shutdown, sigterm};
 use std::process::ExitCode;
+use std::str::FromStr;
 use std::time::Duration;
 
-/// Visits for each seed of `faults`: `CHAOS_VISITS`, or as many as the figures are promised for.
-fn visits() -> u64 {
-    std::env::var("CHAOS_VISITS").ok().and_then(|visits| visits.parse().ok()).unwrap_or(200_000)
-}
-
-/// Seeds of `faults`: `CHAOS_SEEDS`, or 20.
-fn seeds() -> u64 {
-    std::env::var("CHAOS_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(20)
+/// The number in an environment variable, or else what the figures are promised for.
+fn number<T: FromStr>(variable: &str, promised: T) -> T {
+    std::env::var(variable).ok().and_then(|number| number.parse().ok()).unwrap_or(promised)
 }
 
 #[tokio::main]
@@ -26,7 +22,9 @@ async fn main() -> ExitCode {
         report.0.extend(rows);
     };
     if wants("faults") {
-        add(faults::run(faults::Size { visits: visits(), environments: 20, seeds: seeds() }).await);
+        // For each of the seeds.
+        let (visits, seeds) = (number("CHAOS_VISITS", 200_000), number("CHAOS_SEEDS", 20));
+        add(faults::run(faults::Size { visits, environments: 20, seeds }).await);
     }
     if wants("outage") {
         add(outage::run(outage::Size { clients: 20, down: Duration::from_mins(5) }).await);
@@ -42,7 +40,8 @@ async fn main() -> ExitCode {
         add(sigterm::run(sigterm::Size { environments: 20 }).await);
     }
     if wants("growth") {
-        let size = growth::Size { pages: 200_000, rate: 2_000, patience: Duration::from_mins(5) };
+        let (pages, rate) = (number("CHAOS_PAGES", 200_000), number("CHAOS_RATE", 2_000));
+        let size = growth::Size { pages, rate, patience: Duration::from_mins(5) };
         add(growth::run(size).await);
     }
     if wants("idle") {

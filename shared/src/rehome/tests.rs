@@ -219,6 +219,31 @@ async fn a_late_writer_of_the_old_ring_is_noticed_and_its_visits_are_brought_hom
     world.assert_home(&three());
 }
 
+/// Found by the chaos scenario `growth`: a pass that was under way when something came late stood still for ever.
+#[tokio::test]
+async fn a_pass_goes_on_when_something_comes_late_in_its_midst() {
+    let mut world = World::new();
+    world.visit_all(&two()).await;
+    world.settle(&two()).await;
+    let ring = three();
+    world.run(&ring).await;
+    // As if a run had ended in the midst of a pass.
+    let state = world.store.ring_state(0).await.unwrap();
+    let midst = Pass::begin(state.late).at(Stage::Take { cursor: 1, run: state.incarnation });
+    let begun = Pass::begin(state.late);
+    assert!(world.store.advance(0, ring.fingerprint(), state.pass.unwrap(), begun).await.unwrap());
+    assert!(world.store.advance(0, ring.fingerprint(), begun, midst).await.unwrap());
+    for number in 0..PAGES {
+        world.visit(&two(), number, 1).await;
+    }
+    for _ in 0..8 {
+        world.time.advance(MINUTE);
+        world.run(&ring).await;
+    }
+    assert!(world.run(&ring).await.ring_settled);
+    world.assert_home(&ring);
+}
+
 #[tokio::test]
 async fn a_change_back_before_the_first_is_over_loses_and_doubles_nothing() {
     let mut world = World::new();

@@ -161,7 +161,7 @@ pub trait Rehoming: Parking + Pages {
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Moves the shard's pass on, if it is still `from`, this ring is in force, and nothing has come late since the pass
-    /// began (unless `to` begins it anew). From [`Stage::Taken`] to [`Stage::Out`] no move may be left here, and the
+    /// began (unless `to` begins it anew, or goes on taking). From [`Stage::Taken`] to [`Stage::Out`] no move may be left here, and the
     /// shard's tag is renewed. Whether it did.
     fn advance(
         &self,

@@ -39,6 +39,8 @@ pub(super) struct Deployment {
     /// Runs in a row that found the ring settled.
     settled: AtomicU64,
     moved: Mutex<Moved>,
+    /// What the last run of the schedule said.
+    last: Mutex<Value>,
 }
 
 pub(super) fn page(number: usize) -> String {
@@ -64,6 +66,7 @@ impl Deployment {
             runs: AtomicU64::new(0),
             settled: AtomicU64::new(0),
             moved: Mutex::default(),
+            last: Mutex::default(),
         };
         deployment.preload().await;
         deployment
@@ -218,6 +221,7 @@ impl Deployment {
         if answer.function_error.is_some() {
             eprintln!("a scheduled flush failed: {summary}");
         }
+        *lock(&self.last) = summary.clone();
         let taken = summary["pages_taken"].as_u64().unwrap_or(0);
         if taken > 0 {
             let mut moved = lock(&self.moved);
@@ -246,7 +250,7 @@ impl Deployment {
     async fn wait(&self, patience: Duration, reached: impl Fn() -> bool) {
         let started = Instant::now();
         while !reached() {
-            assert!(started.elapsed() < patience, "the ring does not settle within {patience:?}");
+            assert!(started.elapsed() < patience, "not reached within {patience:?}: {}", lock(&self.last));
             tokio::time::sleep(SCHEDULE / 10).await;
         }
     }

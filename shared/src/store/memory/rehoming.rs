@@ -63,7 +63,8 @@ impl RingData {
     }
 
     fn advance(&mut self, ring: Fingerprint, from: Pass, to: Pass, now: u64) -> bool {
-        let known = self.ring == Some(ring) && self.moving && self.pass == Some(from) && self.late == to.late;
+        let on_time = from.goes_on_to(to) || self.late == to.late;
+        let known = self.ring == Some(ring) && self.moving && self.pass == Some(from) && on_time;
         let renews = matches!((from.stage, to.stage), (Stage::Taken, Stage::Out { .. }));
         if !known || (renews && !self.moves.is_empty()) {
             return false;

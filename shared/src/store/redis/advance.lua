@@ -1,11 +1,12 @@
 -- Moves a shard's pass on, if it is still what the caller knows. Returns whether it did.
 --
 -- KEYS  1 the shard's record (hash)   2 bytes of the moves for each owner (hash)
--- ARGV  1 ring   2 the pass that is known   3 the next one   4 late writes that the next one allows for
+-- ARGV  1 ring   2 the pass that is known   3 the next one   4 late writes that the next one allows for, or empty: any number
 --       5 `renew`: no move may be left, and the tag is renewed; `settle`: the change is over; else empty
 --       6 with `settle`: the shards that may hold something
 local have = redis.call('HMGET', KEYS[1], 'ring', 'moving', 'pass', 'late', 'tag')
-if have[1] ~= ARGV[1] or not have[2] or have[3] ~= ARGV[2] or (have[4] or '0') ~= ARGV[4] then return 0 end
+if have[1] ~= ARGV[1] or not have[2] or have[3] ~= ARGV[2] then return 0 end
+if ARGV[4] ~= '' and (have[4] or '0') ~= ARGV[4] then return 0 end
 if ARGV[5] == 'renew' then
   if redis.call('EXISTS', KEYS[2]) == 1 then return 0 end
   local time = redis.call('TIME')

@@ -70,7 +70,8 @@ impl RedisStore {
         let call = |mut redis: Connection| {
             let mut script = self.rehoming.advance.prepare_invoke();
             script.key(shard.keys.shard()).key(shard.keys.moving());
-            script.arg(ring).arg(from.to_string()).arg(to.to_string()).arg(to.late).arg(what).arg(members);
+            let late = if from.goes_on_to(to) { String::new() } else { to.late.to_string() };
+            script.arg(ring).arg(from.to_string()).arg(to.to_string()).arg(late).arg(what).arg(members);
             async move { script.invoke_async::<bool>(&mut redis).await }
         };
         self.with_shard(shard, call).await

@@ -67,6 +67,11 @@ impl Pass {
         Self { late, stage: Stage::TAKE }
     }
 
+    /// Whether `to` is this pass, a slice further in taking pages. What comes late meanwhile matters at its end.
+    pub fn goes_on_to(self, to: Self) -> bool {
+        self.late == to.late && matches!((self.stage, to.stage), (Stage::Take { .. }, Stage::Take { .. }))
+    }
+
     /// The same pass at another stage.
     #[must_use]
     pub const fn at(self, stage: Stage) -> Self {

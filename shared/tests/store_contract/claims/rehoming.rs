@@ -108,7 +108,10 @@ pub(crate) async fn what_comes_by_another_ring_keeps_a_pass_from_ending(subject:
     apply(subject, &by(3, None)).await;
     assert_eq!(state(subject).await.late, 2);
     assert!(!advance(subject, Pass::begin(0), TAKEN).await);
-    assert!(advance(subject, Pass::begin(0), Pass::begin(2)).await);
+    let further = Pass::begin(0).at(Stage::Take { cursor: 7, run: Incarnation(3) });
+    assert!(advance(subject, Pass::begin(0), further).await, "the pass goes on to its end");
+    assert!(!advance(subject, further, TAKEN).await);
+    assert!(advance(subject, further, Pass::begin(2)).await);
     assert!(advance(subject, Pass::begin(2), Pass::begin(2).at(Stage::Taken)).await);
 }
 
