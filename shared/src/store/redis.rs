@@ -61,7 +61,7 @@ impl RedisStore {
         }
         Ok(Self {
             shards,
-            contact: Contact::new(config.namespace.clone(), config.shards.clone()),
+            contact: Contact::new(config),
             scripts: Scripts::new(config.testing.timing),
             parking: ParkingScripts::new(),
             answer_timeout: config.redis_timeout,
@@ -94,7 +94,7 @@ impl RedisStore {
         loop {
             match tokio::time::timeout(self.answer_timeout, call(connected.redis.clone())).await {
                 Ok(Ok(answer)) => return Ok((answer, incarnation)),
-                Ok(Err(error)) if is_server_answer(&error) => return Err(shard.refused(&error)),
+                Ok(Err(error)) if is_server_answer(&error) => return Err(shard.refused_over(connected.number, &error)),
                 outcome => {
                     shard.link.drop_connection(connected.number);
                     let reason = match outcome {
@@ -120,12 +120,12 @@ impl RedisStore {
             }
             let check = self.contact.check(&mut connected.redis, &shard.keys, &shard.config);
             match tokio::time::timeout(self.answer_timeout, check).await {
-                Ok(Ok((identity, incarnation))) => shard.recognise(&identity, connected.number, incarnation),
+                Ok(Ok((identity, server))) => shard.recognise(&identity, connected.number, &server),
                 Ok(Err(ContactError::UnfitServer(reason))) => {
                     return Err(StoreError::UnfitServer { shard: shard.config.name.to_string(), reason });
                 }
                 Ok(Err(ContactError::Redis(error))) if is_server_answer(&error) => {
-                    return Err(shard.refused(&error));
+                    return Err(shard.refused_over(connected.number, &error));
                 }
                 failed => {
                     shard.link.drop_connection(connected.number);

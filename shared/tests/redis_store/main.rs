@@ -13,3 +13,4 @@ mod refusals;
 mod silence;
 mod tidying;
 mod tls;
+mod warnings;

@@ -52,7 +52,7 @@ async fn a_server_that_may_evict_any_key_is_refused_and_nothing_is_written() {
         let answer = apply(&store_on(&server), &visit()).await;
         assert!(
             matches!(&answer, Err(StoreError::UnfitServer { reason, .. }) if reason.contains(policy)
-                && reason.contains("noeviction or volatile-* are accepted")),
+                && reason.contains("set noeviction or volatile-*")),
             "{answer:?}"
         );
         assert!(contents(&mut server.connect()).is_empty());

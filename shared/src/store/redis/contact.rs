@@ -4,20 +4,23 @@
 //! record is missing is new, unless the roster shows that the server belongs to others: then its name
 //! points at the wrong server, or two deployments share one, and a count read there would be wrong.
 //!
-//! The server also tells which run of it this is: see [`Incarnation`].
+//! The server also tells which run of it this is, and how it is: see [`Server`].
 //!
-//! A server that may evict any key is refused, too: counts and applied sets would vanish. No key of ours has a
-//! TTL, so the `volatile-*` policies evict none.
+//! A server that may evict any key is refused, too, unless the settings allow it: counts and applied sets would
+//! vanish.
+
+mod server;
 
 use super::keys::{self, Keys};
 use super::script::LazyScript;
 use crate::batch::WriterId;
+use crate::config::Config;
 use crate::shard::{Namespace, ShardConfig};
-use crate::store::Incarnation;
+use crate::store::health::Warning;
 use futures_util::future::join;
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncCommands, RedisResult, Script};
-use xxhash_rust::xxh3::xxh3_64;
+pub(super) use server::Server;
 
 /// Version of the layout of a shard's keys.
 const FORMAT: &str = "1";
@@ -50,28 +53,31 @@ pub(super) struct Contact {
     script: LazyScript,
     namespace: Namespace,
     shards: Vec<ShardConfig>,
+    allow_eviction: bool,
 }
 
 impl Contact {
-    pub(super) fn new(namespace: Namespace, shards: Vec<ShardConfig>) -> Self {
+    pub(super) fn new(config: &Config) -> Self {
         let script = LazyScript::new(|| Script::new(include_str!("contact.lua")));
-        Self { script, namespace, shards }
+        let (namespace, shards) = (config.namespace.clone(), config.shards.clone());
+        Self { script, namespace, shards, allow_eviction: config.allow_eviction }
     }
 
     /// Checks that `redis` is the server of this shard, and makes the shard's record if it is new.
-    /// Returns the shard's identity and the run of the server.
+    /// Returns the shard's identity and what the server tells of itself.
     pub(super) async fn check(
         &self,
         redis: &mut MultiplexedConnection,
         keys: &Keys,
         shard: &ShardConfig,
-    ) -> Result<(String, Incarnation), ContactError> {
+    ) -> Result<(String, Server), ContactError> {
         // At the same time, so that it costs a cold start no further round trip.
         let mut beside = redis.clone();
         let (record, server) = join(self.record(redis, keys, shard, ""), Server::ask(&mut beside)).await;
-        if let Some(policy) = server.eviction_policy.filter(|policy| policy.starts_with("allkeys-")) {
+        if let (Some(policy), false) = (server.health.evicting_policy(), self.allow_eviction) {
+            let warning = Warning::Eviction { policy: policy.to_owned() };
             return Err(ContactError::UnfitServer(format!(
-                "its maxmemory-policy is {policy}, so that it may evict counts; noeviction or volatile-* are accepted"
+                "{warning} (or VISITS_ALLOW_EVICTION=on to count all the same)"
             )));
         }
         let mut record = record?;
@@ -81,7 +87,7 @@ impl Contact {
             record = self.record(redis, keys, shard, &identity.to_string()).await?;
         }
         record.check(&self.namespace, shard)?;
-        Ok((record.identity, server.incarnation))
+        Ok((record.identity, server))
     }
 
     async fn record(
@@ -108,32 +114,6 @@ impl Contact {
         }
         let _: () = redis.sadd(&roster, shard.name.as_str()).await?;
         Ok(())
-    }
-}
-
-/// What a server tells of itself; nothing where it does not allow to ask.
-#[derive(Debug, Default)]
-struct Server {
-    eviction_policy: Option<String>,
-    incarnation: Incarnation,
-}
-
-impl Server {
-    async fn ask(redis: &mut MultiplexedConnection) -> Self {
-        let info: RedisResult<String> = redis::cmd("INFO").query_async(redis).await;
-        let info = info.unwrap_or_default();
-        let line = |name: &str| info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-        // A process that was made a replica and a master again goes on with other data under the same run_id; its
-        // replication id is new.
-        let ids = ["run_id", "master_replid"].map(|name| line(name).unwrap_or_default().trim());
-        let run = if ids[0].is_empty() { 0 } else { xxh3_64(ids.join(" ").as_bytes()) };
-        let mut eviction_policy = line("maxmemory_policy").map(|policy| policy.trim().to_owned());
-        if eviction_policy.is_none() {
-            let config: RedisResult<Vec<String>> =
-                redis::cmd("CONFIG").arg("GET").arg("maxmemory-policy").query_async(redis).await;
-            eviction_policy = config.ok().and_then(|config| config.into_iter().nth(1));
-        }
-        Self { eviction_policy, incarnation: Incarnation(run) }
     }
 }
 

@@ -1,10 +1,13 @@
 //! One shard: its keys, its connection, and over which of them it was recognised.
 
 use super::connection::Link;
+use super::contact::Server;
 use super::keys::Keys;
 use crate::shard::ShardConfig;
+use crate::store::health::{Health, Warning};
 use crate::store::{Incarnation, StoreError};
-use redis::RedisError;
+use redis::{ErrorKind, RedisError, ServerErrorKind};
+use std::mem::discriminant;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 #[derive(Debug)]
@@ -15,6 +18,8 @@ pub(super) struct Shard {
     /// The connection over which this shard was last recognised.
     recognised: Mutex<Option<Recognised>>,
     identity: OnceLock<String>,
+    /// What was logged about its server.
+    warned: Mutex<Vec<Warning>>,
 }
 
 /// A shard was recognised over a connection.
@@ -26,7 +31,7 @@ struct Recognised {
 
 impl Shard {
     pub(super) fn new(config: ShardConfig, keys: Keys, link: Arc<Link>) -> Self {
-        Self { config, keys, link, recognised: Mutex::new(None), identity: OnceLock::new() }
+        Self { config, keys, link, recognised: Mutex::new(None), identity: OnceLock::new(), warned: Mutex::default() }
     }
 
     pub(super) fn recognised_over(&self, connection: u64) -> Option<Incarnation> {
@@ -34,13 +39,26 @@ impl Shard {
         recognised.filter(|recognised| recognised.connection == connection).map(|recognised| recognised.incarnation)
     }
 
-    pub(super) fn recognise(&self, identity: &str, connection: u64, incarnation: Incarnation) {
+    pub(super) fn recognise(&self, identity: &str, connection: u64, server: &Server) {
+        self.warn(&server.health);
         if self.identity.get_or_init(|| identity.to_owned()) != identity {
             let shard = self.config.name.as_str();
             tracing::error!(shard, "the shard came back with another identity: its data was replaced or lost");
         }
-        let recognised = Recognised { connection, incarnation };
+        let recognised = Recognised { connection, incarnation: server.incarnation };
         *self.recognised.lock().unwrap_or_else(PoisonError::into_inner) = Some(recognised);
+    }
+
+    /// Logs what an operator should know, each kind once in the life of this environment: a log for each connection
+    /// would bury it.
+    fn warn(&self, health: &Health) {
+        let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
+        for warning in health.warnings() {
+            if warned.iter().all(|told| discriminant(told) != discriminant(&warning)) {
+                tracing::warn!(shard = self.config.name.as_str(), "{warning}");
+                warned.push(warning);
+            }
+        }
     }
 
     /// No connection could be opened.
@@ -64,6 +82,15 @@ impl Shard {
 
     fn unreachable(&self, reason: String) -> StoreError {
         StoreError::Unreachable { shard: self.config.name.to_string(), reason }
+    }
+
+    /// The server answered with an error. A replica's connection is dropped: the shard's address may lead to another
+    /// server by now, and only a new connection gets there.
+    pub(super) fn refused_over(&self, connection: u64, error: &RedisError) -> StoreError {
+        if matches!(error.kind(), ErrorKind::Server(ServerErrorKind::ReadOnly | ServerErrorKind::MasterDown)) {
+            self.link.drop_connection(connection);
+        }
+        self.refused(error)
     }
 
     pub(super) fn refused(&self, error: &impl ToString) -> StoreError {
