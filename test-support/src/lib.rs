@@ -10,6 +10,7 @@ mod process;
 mod program;
 mod redis_server;
 mod release;
+mod sentinel;
 mod wait;
 
 pub use certificates::{CertificateAuthority, ServerCertificate};
@@ -18,4 +19,5 @@ pub use process::{Process, Signal};
 pub use program::{need_program, redis_program};
 pub use redis_server::{RedisServer, RedisServerBuilder};
 pub use release::release_program;
+pub use sentinel::Sentinels;
 pub use wait::wait_for;
