@@ -9,7 +9,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 /// Longest wait for a start and for all to know each other: they look for each other every two seconds.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A primary that is silent for so long is taken for gone, in milliseconds.
 const DOWN_AFTER_MILLIS: u32 = 500;

@@ -12,7 +12,7 @@ use visits_core::store::redis::RedisStore;
 use visits_core::timing::Timing;
 
 /// Longest wait for anything that must happen.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Pauses are short, so that a test need not wait for them; what is remembered is remembered for its real minute.
 const TIMING: Timing =

@@ -8,6 +8,7 @@ impl RedisServer {
     ///
     /// # Panics
     /// If it does not start, or does not get the data.
+    #[must_use]
     pub fn start_replica(&self) -> Self {
         let replica = Self::builder().append_only(self.appends()).start();
         replica.follow(self, self.port());

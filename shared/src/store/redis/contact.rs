@@ -72,8 +72,8 @@ impl Contact {
         shard: &ShardConfig,
     ) -> Result<(String, Server), ContactError> {
         // At the same time, so that it costs a cold start no further round trip.
-        let mut beside = redis.clone();
-        let (record, server) = join(self.record(redis, keys, shard, ""), Server::ask(&mut beside)).await;
+        let ask = Server::ask(redis.clone());
+        let (record, server) = join(self.record(redis, keys, shard, ""), ask).await;
         if let (Some(policy), false) = (server.health.evicting_policy(), self.allow_eviction) {
             let warning = Warning::Eviction { policy: policy.to_owned() };
             return Err(ContactError::UnfitServer(format!(

@@ -3,7 +3,7 @@
 use crate::store::Incarnation;
 use crate::store::health::{CONFIG_PATTERN, Health, field};
 use futures_util::future::join;
-use redis::RedisResult;
+use redis::Cmd;
 use redis::aio::MultiplexedConnection;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -16,15 +16,19 @@ pub(in crate::store::redis) struct Server {
 
 impl Server {
     /// Asks both ways at once, so that it costs no further round trip where one of them does not tell.
-    pub(super) async fn ask(redis: &mut MultiplexedConnection) -> Self {
-        let mut beside = redis.clone();
-        let (info, mut config) = (redis::cmd("INFO"), redis::cmd("CONFIG"));
+    pub(super) async fn ask(redis: MultiplexedConnection) -> Self {
+        let mut config = redis::cmd("CONFIG");
         config.arg("GET").arg(CONFIG_PATTERN);
-        let answers = join(info.query_async(redis), config.query_async(&mut beside)).await;
-        let (info, config): (RedisResult<String>, RedisResult<Vec<String>>) = answers;
-        let info = info.unwrap_or_default();
-        Self { health: Health::read(&info, &config.unwrap_or_default()), incarnation: incarnation(&info) }
+        let (info, config) = join(answer(redis.clone(), redis::cmd("INFO")), answer(redis, config)).await;
+        let info = info.first().map_or("", String::as_str);
+        Self { health: Health::read(info, &config), incarnation: incarnation(info) }
     }
+}
+
+/// The answer as a list, which for a single text has one item. Nothing for an error. One function for both questions,
+/// since the code of each future of its own weighs on every start.
+async fn answer(mut redis: MultiplexedConnection, command: Cmd) -> Vec<String> {
+    command.query_async(&mut redis).await.unwrap_or_default()
 }
 
 /// A process that was made a replica and a master again goes on with other data under the same `run_id`; its
