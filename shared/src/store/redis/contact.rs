@@ -17,10 +17,11 @@ use crate::batch::WriterId;
 use crate::config::Config;
 use crate::shard::{Namespace, ShardConfig};
 use crate::store::health::Warning;
-use futures_util::future::join;
+use futures_util::future::{BoxFuture, join3};
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncCommands, RedisResult, Script};
 pub(super) use server::Server;
+use server::answer;
 
 /// Version of the layout of a shard's keys.
 const FORMAT: &str = "1";
@@ -65,15 +66,29 @@ impl Contact {
 
     /// Checks that `redis` is the server of this shard, and makes the shard's record if it is new.
     /// Returns the shard's identity and what the server tells of itself.
-    pub(super) async fn check(
+    ///
+    /// Boxed, since it runs once a connection: it takes no room in every call, and is compiled here for size, not
+    /// where it is awaited.
+    pub(super) fn check<'a>(
+        &'a self,
+        redis: &'a mut MultiplexedConnection,
+        keys: &'a Keys,
+        shard: &'a ShardConfig,
+    ) -> BoxFuture<'a, Result<(String, Server), ContactError>> {
+        Box::pin(self.check_inline(redis, keys, shard))
+    }
+
+    async fn check_inline(
         &self,
         redis: &mut MultiplexedConnection,
         keys: &Keys,
         shard: &ShardConfig,
     ) -> Result<(String, Server), ContactError> {
         // At the same time, so that it costs a cold start no further round trip.
-        let ask = Server::ask(redis.clone());
-        let (record, server) = join(self.record(redis, keys, shard, ""), ask).await;
+        let (info, config) = server::questions();
+        let (info, config) = (answer(redis.clone(), info), answer(redis.clone(), config));
+        let (record, info, config) = join3(self.record(redis, keys, shard, ""), info, config).await;
+        let server = Server::new(&info, &config);
         if let (Some(policy), false) = (server.health.evicting_policy(), self.allow_eviction) {
             let warning = Warning::Eviction { policy: policy.to_owned() };
             return Err(ContactError::UnfitServer(format!(

@@ -7,7 +7,7 @@ use crate::shard::ShardConfig;
 use crate::store::health::{Health, Warning};
 use crate::store::{Incarnation, StoreError};
 use redis::{ErrorKind, RedisError, ServerErrorKind};
-use std::mem::discriminant;
+use std::mem::{Discriminant, discriminant};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 #[derive(Debug)]
@@ -19,7 +19,7 @@ pub(super) struct Shard {
     recognised: Mutex<Option<Recognised>>,
     identity: OnceLock<String>,
     /// What was logged about its server.
-    warned: Mutex<Vec<Warning>>,
+    warned: Mutex<Vec<Discriminant<Warning>>>,
 }
 
 /// A shard was recognised over a connection.
@@ -54,9 +54,10 @@ impl Shard {
     fn warn(&self, health: &Health) {
         let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
         for warning in health.warnings() {
-            if warned.iter().all(|told| discriminant(told) != discriminant(&warning)) {
+            let kind = discriminant(&warning);
+            if !warned.contains(&kind) {
                 tracing::warn!(shard = self.config.name.as_str(), "{warning}");
-                warned.push(warning);
+                warned.push(kind);
             }
         }
     }

@@ -2,7 +2,6 @@
 
 use crate::store::Incarnation;
 use crate::store::health::{CONFIG_PATTERN, Health, field};
-use futures_util::future::join;
 use redis::Cmd;
 use redis::aio::MultiplexedConnection;
 use xxhash_rust::xxh3::xxh3_64;
@@ -15,20 +14,23 @@ pub(in crate::store::redis) struct Server {
 }
 
 impl Server {
-    /// Asks both ways at once, so that it costs no further round trip where one of them does not tell.
-    pub(super) async fn ask(redis: MultiplexedConnection) -> Self {
-        let mut config = redis::cmd("CONFIG");
-        config.arg("GET").arg(CONFIG_PATTERN);
-        let (info, config) = join(answer(redis.clone(), redis::cmd("INFO")), answer(redis, config)).await;
+    /// Reads the answers to [`questions`].
+    pub(super) fn new(info: &[String], config: &[String]) -> Self {
         let info = info.first().map_or("", String::as_str);
-        Self { health: Health::read(info, &config), incarnation: incarnation(info) }
+        Self { health: Health::read(info, config), incarnation: incarnation(info) }
     }
 }
 
-/// The answer as a list, which for a single text has one item. Nothing for an error. One function for both questions,
-/// since the code of each future of its own weighs on every start.
-async fn answer(mut redis: MultiplexedConnection, command: Cmd) -> Vec<String> {
-    command.query_async(&mut redis).await.unwrap_or_default()
+/// What to ask: `INFO` and `CONFIG GET`, both at once, since each may be forbidden.
+pub(super) fn questions() -> (Cmd, Cmd) {
+    let mut config = redis::cmd("CONFIG");
+    config.arg("GET").arg(CONFIG_PATTERN);
+    (redis::cmd("INFO"), config)
+}
+
+/// The answer as a list, which for a single text has one item. Nothing for an error.
+pub(super) async fn answer(mut redis: MultiplexedConnection, question: Cmd) -> Vec<String> {
+    question.query_async(&mut redis).await.unwrap_or_default()
 }
 
 /// A process that was made a replica and a master again goes on with other data under the same `run_id`; its
