@@ -115,7 +115,8 @@ impl Contact {
             if self.looks_only {
                 return Ok((record.identity, server));
             }
-            let _: () = redis.sadd(keys::roster(&self.namespace), shard.name.as_str()).await?;
+            let mut to_roster = redis.to_any_slot();
+            let _: () = to_roster.sadd(keys::roster(&self.namespace), shard.name.as_str()).await?;
             let identity = WriterId::random().map_err(|error| ContactError::UnfitServer(error.to_string()))?;
             record = self.record(redis, keys, shard, &identity.to_string()).await?;
         }
