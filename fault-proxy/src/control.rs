@@ -3,6 +3,7 @@
 use crate::end::{self, End, Lift};
 use crate::plan::Plan;
 use crate::{Counters, Fault};
+use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -15,6 +16,8 @@ pub(crate) struct Control {
     /// stood only for a moment.
     standing: watch::Sender<Vec<Fault>>,
     script: Mutex<Script>,
+    /// Where connections lead that are accepted from now on.
+    upstream: Mutex<SocketAddr>,
     pub(crate) counters: Counters,
 }
 
@@ -38,9 +41,18 @@ pub(crate) struct Strike {
 }
 
 impl Control {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(upstream: SocketAddr) -> Self {
         let standing = watch::Sender::new(vec![Fault::None]);
-        Self { standing, script: Mutex::default(), counters: Counters::default() }
+        let (script, upstream) = (Mutex::default(), Mutex::new(upstream));
+        Self { standing, script, upstream, counters: Counters::default() }
+    }
+
+    pub(crate) fn upstream(&self) -> SocketAddr {
+        *self.upstream.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn redirect(&self, upstream: SocketAddr) {
+        *self.upstream.lock().unwrap_or_else(PoisonError::into_inner) = upstream;
     }
 
     /// To be called on the thread of the connections only: none of them sees it in the middle of a decision.

@@ -41,7 +41,6 @@ impl Port {
 #[derive(Debug)]
 pub(crate) struct Listener {
     pub(crate) address: SocketAddr,
-    pub(crate) upstream: SocketAddr,
     pub(crate) control: Arc<Control>,
 }
 
@@ -83,7 +82,7 @@ impl Listener {
         // A client that is gone already does not mind.
         let _ = client.set_nodelay(true);
         self.control.counters.connected();
-        let (upstream, control, watch) = (self.upstream, self.control.clone(), self.control.watch());
+        let (upstream, control, watch) = (self.control.upstream(), self.control.clone(), self.control.watch());
         tokio::spawn(Connection { client, upstream, control, watch }.serve());
     }
 }

@@ -32,8 +32,8 @@ impl FaultProxy {
     /// If there is no free port or no thread.
     pub fn start(upstream: SocketAddr) -> Self {
         let port = ReservedPort::new();
-        let control = Arc::new(Control::new());
-        let listener = Listener { address: port.address(), upstream, control: control.clone() };
+        let control = Arc::new(Control::new(upstream));
+        let listener = Listener { address: port.address(), control: control.clone() };
         let (orders, received) = mpsc::unbounded_channel();
         let (ready, is_ready) = blocking::channel();
         let thread = thread::Builder::new().name(format!("fault-proxy-{}", port.number())).spawn(move || {
@@ -58,6 +58,12 @@ impl FaultProxy {
     /// [`FaultProxy::address`] as the URL of a Redis server.
     pub fn url(&self) -> String {
         format!("redis://{}", self.address())
+    }
+
+    /// Leads the connections that are made from now on to another server, as when a DNS name is given to another
+    /// address: those that are open stay where they are. One that is made at the same time may go either way.
+    pub fn redirect(&self, upstream: SocketAddr) {
+        self.control.redirect(upstream);
     }
 
     /// Makes `fault` the standing fault, and lifts the one before and all silences that were chosen for single

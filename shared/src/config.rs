@@ -49,6 +49,9 @@ pub struct Config {
     pub buffer_pages: usize,
     /// When a visit is acknowledged.
     pub durability: Durability,
+    /// Whether a server may be used that may evict counts and applied sets (an `allkeys-*` policy): then visits may be
+    /// lost, or counted twice.
+    pub allow_eviction: bool,
     /// Whether a timer flushes; see [`Config::timer_runs`].
     pub timer: Timer,
     /// Most `record-visit` environments that one round of the sweep invokes at once.
@@ -67,7 +70,7 @@ pub struct Config {
 
 impl Config {
     /// Every variable that a site owner may set, in the order of the README's table.
-    pub const VARIABLES: [&'static Variable; 13] = variables::ALL;
+    pub const VARIABLES: [&'static Variable; 14] = variables::ALL;
 
     /// Reads the process environment.
     pub fn from_env() -> Result<Self, ConfigError> {
@@ -94,6 +97,7 @@ impl Config {
             flush_interval: vars.read(&variables::FLUSH_INTERVAL, parse::duration(limits::FLUSH_INTERVAL)),
             buffer_pages: vars.read(&variables::BUFFER_PAGES, parse::number(limits::BUFFER_PAGES)),
             durability: vars.read(&variables::DURABILITY, str::parse),
+            allow_eviction: vars.read(&variables::ALLOW_EVICTION, parse::switch),
             timer: vars.read(&variables::TIMER, str::parse),
             sweep_concurrency: vars.read(&variables::SWEEP_CONCURRENCY, parse::number(limits::SWEEP_CONCURRENCY)),
             record_function: vars.read(&variables::RECORD_FUNCTION, parse::function_name),

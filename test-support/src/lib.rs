@@ -11,6 +11,7 @@ mod program;
 mod redis_cluster;
 mod redis_server;
 mod release;
+mod sentinel;
 mod wait;
 
 pub use certificates::{CertificateAuthority, ServerCertificate};
@@ -20,4 +21,5 @@ pub use program::{need_program, redis_program};
 pub use redis_cluster::{Migration, RedisCluster};
 pub use redis_server::{RedisServer, RedisServerBuilder};
 pub use release::release_program;
+pub use sentinel::Sentinels;
 pub use wait::wait_for;

@@ -1,6 +1,7 @@
 //! A real Redis (or Valkey) server for one test.
 
 mod builder;
+mod replica;
 #[cfg(test)]
 mod tests;
 

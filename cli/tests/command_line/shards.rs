@@ -53,6 +53,17 @@ fn writers_parked_copies_and_copies_set_aside_are_counted() {
 }
 
 #[test]
+fn a_server_that_keeps_nothing_on_disk_is_warned_of() {
+    let world = World::new(2);
+    let _: () = redis::cmd("CONFIG").arg(&["SET", "appendonly", "no"]).query(&mut world.servers[1].connect()).unwrap();
+    let run = world.visits(&["shards"]);
+    assert_eq!(
+        run.told(3),
+        "warning: shard b: it keeps nothing on disk, a restart loses all counts: set appendonly yes\n"
+    );
+}
+
+#[test]
 fn pages_that_the_ring_places_elsewhere_are_counted_and_traces_of_moves_are_not() {
     let world = World::new(2);
     world.fill(50);

@@ -1,12 +1,13 @@
 //! What passes.
 
-use crate::{Setup, incr};
+use crate::{Setup, get, incr};
 use fault_proxy::Fault;
 use std::fmt::Write;
 use std::io::{Read, Write as _};
 use std::net::{Shutdown, TcpStream};
 use std::thread;
 use std::time::Instant;
+use test_support::RedisServer;
 
 /// Sends `bytes` while it reads, and returns all answers.
 fn exchange(setup: &Setup, bytes: &[u8]) -> Vec<u8> {
@@ -33,6 +34,16 @@ fn pipelined_commands_keep_their_order() {
     (0..10_000).for_each(|n| write!(expected, "$4\r\n{n:04}\r\n").unwrap());
     assert_eq!(String::from_utf8(answers).unwrap(), expected + "+OK\r\n");
     assert_eq!(setup.proxy.counters().forwarded(), 10_001);
+}
+
+#[test]
+fn connections_made_after_a_redirection_lead_to_the_other_server_and_open_ones_stay() {
+    let (setup, other) = (Setup::new(), RedisServer::start());
+    let mut open = setup.connect();
+    setup.proxy.redirect(([127, 0, 0, 1], other.port()).into());
+    assert_eq!(incr(&mut setup.connect()), Ok(1));
+    assert_eq!([incr(&mut open), incr(&mut open)], [Ok(1), Ok(2)]);
+    assert_eq!((setup.count(), get(&mut other.connect())), (2, 1));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Values that are a duration, a number or a function's name. Reasons repeat nothing of the value: it is
+//! Values that are a duration, a number, a switch or a function's name. Reasons repeat nothing of the value: it is
 //! shown once, masked.
 
 use super::limits::FUNCTION_NAME_BYTES;
@@ -23,6 +23,14 @@ pub(super) fn number(range: RangeInclusive<usize>) -> impl Fn(&str) -> Result<us
         }
         // Digits that do not parse are too many.
         text.parse().ok().filter(|number| range.contains(number)).ok_or("out of range")
+    }
+}
+
+pub(super) fn switch(text: &str) -> Result<bool, &'static str> {
+    match text {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err("unknown word"),
     }
 }
 

@@ -17,6 +17,7 @@ fn without_any_variable_the_defaults_hold() {
     assert_eq!((config.cache_ttl, config.cache_pages), (Duration::from_secs(5), 10_000));
     assert_eq!((config.flush_interval, config.buffer_pages), (Duration::from_secs(30), 10_000));
     assert_eq!((config.durability, config.timer, config.timer_runs()), (Durability::Buffered, Timer::Auto, false));
+    assert!(!config.allow_eviction);
     assert_eq!((config.sweep_concurrency, config.record_function.as_str()), (5, "record-visit"));
     assert_eq!(config.redis_connect_timeout, Duration::from_millis(500));
     assert_eq!((config.redis_timeout, config.max_concurrency), (Duration::from_secs(1), 1));
@@ -32,7 +33,7 @@ fn a_blank_variable_counts_as_unset() {
 
 #[test]
 fn each_variable_takes_the_ends_of_its_range() {
-    let table: [(&str, &[&str]); 13] = [
+    let table: [(&str, &[&str]); 14] = [
         (
             "REDIS_ENDPOINTS",
             &["a=redis://h", "a=redis://h;weight=16,b=rediss://h;weight=0", "a=redis://u@h;password-file=/p"],
@@ -44,6 +45,7 @@ fn each_variable_takes_the_ends_of_its_range() {
         ("VISITS_FLUSH_INTERVAL", &["100ms", "10m"]),
         ("VISITS_BUFFER_PAGES", &["1", "1000000"]),
         ("VISITS_DURABILITY", &["buffered", "direct"]),
+        ("VISITS_ALLOW_EVICTION", &["on", "off"]),
         ("VISITS_TIMER", &["auto", "on", "off"]),
         ("VISITS_SWEEP_CONCURRENCY", &["1", "100"]),
         (
@@ -63,7 +65,7 @@ fn each_variable_takes_the_ends_of_its_range() {
 #[test]
 fn each_variable_refuses_what_is_not_accepted_and_says_what_is() {
     let long = "f".repeat(171);
-    let table: [(&str, &[&str]); 13] = [
+    let table: [(&str, &[&str]); 14] = [
         (
             "REDIS_ENDPOINTS",
             &["a", "redis://h", "a=h", "a=redis://h,", "a=redis://h,a=redis://g", "a=redis://h;weight=0"],
@@ -75,6 +77,7 @@ fn each_variable_refuses_what_is_not_accepted_and_says_what_is() {
         ("VISITS_FLUSH_INTERVAL", &["0", "99ms", "11m", "30"]),
         ("VISITS_BUFFER_PAGES", &["0", "1000001", "10k"]),
         ("VISITS_DURABILITY", &["Direct", "none"]),
+        ("VISITS_ALLOW_EVICTION", &["yes", "1", "ON"]),
         ("VISITS_TIMER", &["true", "1"]),
         ("VISITS_SWEEP_CONCURRENCY", &["0", "101"]),
         ("VISITS_RECORD_FUNCTION", &["record visit", "f/g", &long]),

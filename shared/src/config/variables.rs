@@ -12,7 +12,7 @@ pub struct Variable {
     pub accepted: &'static str,
 }
 
-pub(super) const ALL: [&Variable; 13] = [
+pub(super) const ALL: [&Variable; 14] = [
     &REDIS_ENDPOINTS,
     &REDIS_CA_FILE,
     &NAMESPACE,
@@ -21,6 +21,7 @@ pub(super) const ALL: [&Variable; 13] = [
     &FLUSH_INTERVAL,
     &BUFFER_PAGES,
     &DURABILITY,
+    &ALLOW_EVICTION,
     &TIMER,
     &SWEEP_CONCURRENCY,
     &RECORD_FUNCTION,
@@ -66,6 +67,9 @@ pub(super) const BUFFER_PAGES: Variable =
 
 pub(super) const DURABILITY: Variable =
     Variable { name: "VISITS_DURABILITY", default: "buffered", accepted: "buffered or direct" };
+
+pub(super) const ALLOW_EVICTION: Variable =
+    Variable { name: "VISITS_ALLOW_EVICTION", default: "off", accepted: "on or off" };
 
 pub(super) const TIMER: Variable = Variable { name: "VISITS_TIMER", default: "auto", accepted: "auto, on or off" };
 

@@ -92,7 +92,7 @@ impl RedisStore {
         }
         Ok(Self {
             shards,
-            contact: Contact::new(config.namespace.clone(), config.shards.clone()),
+            contact: Contact::new(config),
             scripts: Scripts::new(config.testing.timing),
             parking: ParkingScripts::new(),
             rehoming: RehomingScripts::new(),

@@ -23,3 +23,4 @@ mod rehoming;
 mod silence;
 mod tidying;
 mod tls;
+mod warnings;

@@ -52,7 +52,7 @@ async fn a_server_that_may_evict_any_key_is_refused_and_nothing_is_written() {
         let answer = apply(&store_on(&server), &visit()).await;
         assert!(
             matches!(&answer, Err(StoreError::UnfitServer { reason, .. }) if reason.contains(policy)
-                && reason.contains("noeviction or volatile-* are accepted")),
+                && reason.contains("set noeviction or volatile-*")),
             "{answer:?}"
         );
         assert!(contents(&mut server.connect()).is_empty());
@@ -143,6 +143,24 @@ async fn a_read_only_replica_applies_nothing_and_once_promoted_all_of_it_once() 
     assert_eq!(contents(&mut redis), before);
 
     let _: () = follow("NO", "ONE").query(&mut redis).unwrap();
+    assert_eq!(apply(&store, &call).await.unwrap().set.floor, 2);
+    assert_eq!(total(&store, "home").await, 11);
+}
+
+#[tokio::test]
+async fn a_primary_without_the_replicas_that_it_needs_applies_nothing_and_later_all_of_it_once() {
+    let server = RedisServer::start();
+    let mut redis = server.connect();
+    let store = store_on(&server);
+    apply(&store, &visit()).await.unwrap();
+    let before = contents(&mut redis);
+    configure(&mut redis, "min-replicas-to-write", "1");
+    let call = call(&[batch(2, &[("home", 10)])]);
+    let answer = apply(&store, &call).await;
+    assert!(is_refused(&answer, "NOREPLICAS"), "{answer:?}");
+    assert_eq!(contents(&mut redis), before);
+
+    let _replica = server.start_replica();
     assert_eq!(apply(&store, &call).await.unwrap().set.floor, 2);
     assert_eq!(total(&store, "home").await, 11);
 }

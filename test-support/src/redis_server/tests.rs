@@ -56,6 +56,18 @@ fn a_frozen_server_answers_once_it_is_thawed() {
 }
 
 #[test]
+fn a_replica_has_the_data_and_takes_writes_once_it_is_promoted() {
+    let primary = RedisServer::start();
+    let _: () = primary.connect().set("key", 1).unwrap();
+    let replica = primary.start_replica();
+    assert_eq!(replica.connect().get("key"), Ok(1));
+    assert!(replica.connect().incr::<_, _, u64>("key", 1).is_err());
+    replica.promote();
+    assert_eq!(replica.connect().incr("key", 1), Ok(2));
+    assert_eq!(primary.connect().get("key"), Ok(1));
+}
+
+#[test]
 fn a_server_ends_with_its_handle() {
     let server = RedisServer::start();
     let (url, data) = (server.url(), server.data().to_owned());

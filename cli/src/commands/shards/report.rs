@@ -182,7 +182,7 @@ impl From<Found> for Content {
             moves: moves.into_iter().map(|(owner, bytes)| MovesFor { owner, bytes }).collect(),
             memory_bytes: number("used_memory"),
             memory_limit_bytes: number("maxmemory"),
-            eviction_policy: facts.eviction_policy().map(str::to_owned),
+            eviction_policy: facts.health().eviction_policy,
         }
     }
 }

@@ -100,9 +100,9 @@ impl RedisStore {
         let mut connection = Connection::new(&connected, node, &shard.nodes);
         let check = self.contact.check(&mut connection, &shard.keys, &shard.config);
         match timeout(self.answer_timeout, check).await {
-            Ok(Ok((identity, incarnation))) => {
-                shard.recognise(&identity, connected.number, incarnation);
-                Ok((connected, incarnation))
+            Ok(Ok((identity, server))) => {
+                shard.recognise(&identity, connected.number, &server);
+                Ok((connected, server.incarnation))
             }
             Ok(Err(ContactError::UnfitServer(reason))) => {
                 Err(Failure { error: shard.unfit(&reason), remedy: Remedy::None })

@@ -4,20 +4,24 @@
 //! record is missing is new, unless the roster shows that the server belongs to others: then its name
 //! points at the wrong server, or two deployments share one, and a count read there would be wrong.
 //!
-//! The server also tells which run of it this is: see [`Incarnation`].
+//! The server also tells which run of it this is, and how it is: see [`Server`].
 //!
-//! A server that may evict any key is refused, too: counts and applied sets would vanish. No key of ours has a
-//! TTL, so the `volatile-*` policies evict none.
+//! A server that may evict any key is refused, too, unless the settings allow it: counts and applied sets would
+//! vanish.
+
+mod server;
 
 use super::keys::{self, Keys};
 use super::routed::Connection;
 use super::script::LazyScript;
 use crate::batch::WriterId;
+use crate::config::Config;
 use crate::shard::{Namespace, ShardConfig};
-use crate::store::Incarnation;
-use futures_util::future::join;
+use crate::store::health::Warning;
+use futures_util::future::{BoxFuture, join3};
 use redis::{AsyncCommands, RedisResult, Script};
-use xxhash_rust::xxh3::xxh3_64;
+pub(super) use server::Server;
+use server::answer;
 
 /// Version of the layout of a shard's keys.
 const FORMAT: &str = "1";
@@ -52,12 +56,14 @@ pub(super) struct Contact {
     shards: Vec<ShardConfig>,
     /// Whether only to look: then a shard that is new stays so.
     looks_only: bool,
+    allow_eviction: bool,
 }
 
 impl Contact {
-    pub(super) fn new(namespace: Namespace, shards: Vec<ShardConfig>) -> Self {
+    pub(super) fn new(config: &Config) -> Self {
         let script = LazyScript::new(|| Script::new(include_str!("contact.lua")));
-        Self { script, namespace, shards, looks_only: false }
+        let (namespace, shards) = (config.namespace.clone(), config.shards.clone());
+        Self { script, namespace, shards, looks_only: false, allow_eviction: config.allow_eviction }
     }
 
     /// From now on, a shard that is new gets no record.
@@ -66,25 +72,40 @@ impl Contact {
     }
 
     /// Checks that `redis` is the server of this shard, and makes the shard's record if it is new.
-    /// Returns the shard's identity (empty where it is new and stays so) and the run of the server.
-    pub(super) async fn check(
+    /// Returns the shard's identity (empty where it is new and stays so) and what the server tells of itself.
+    ///
+    /// Boxed, since it runs once a connection: it takes no room in every call, and is compiled here for size, not
+    /// where it is awaited.
+    pub(super) fn check<'a>(
+        &'a self,
+        redis: &'a mut Connection,
+        keys: &'a Keys,
+        shard: &'a ShardConfig,
+    ) -> BoxFuture<'a, Result<(String, Server), ContactError>> {
+        Box::pin(self.check_inline(redis, keys, shard))
+    }
+
+    async fn check_inline(
         &self,
         redis: &mut Connection,
         keys: &Keys,
         shard: &ShardConfig,
-    ) -> Result<(String, Incarnation), ContactError> {
+    ) -> Result<(String, Server), ContactError> {
         if let Some(learning) = redis.learn_nodes() {
             let _ = learning.await;
         }
         // At the same time, so that it costs a cold start no further round trip.
-        let mut beside = redis.clone();
-        let (record, server) = join(self.record(redis, keys, shard, ""), Server::ask(&mut beside)).await;
-        if let Some(policy) = server.eviction_policy.filter(|policy| policy.starts_with("allkeys-")) {
+        let (info, config) = server::questions();
+        let (info, config) = (answer(redis.clone(), info), answer(redis.clone(), config));
+        let (record, info, config) = join3(self.record(redis, keys, shard, ""), info, config).await;
+        let server = Server::new(&info, &config);
+        if let (Some(policy), false) = (server.health.evicting_policy(), self.allow_eviction) {
+            let warning = Warning::Eviction { policy: policy.to_owned() };
             return Err(ContactError::UnfitServer(format!(
-                "its maxmemory-policy is {policy}, so that it may evict counts; noeviction or volatile-* are accepted"
+                "{warning} (or VISITS_ALLOW_EVICTION=on to count all the same)"
             )));
         }
-        if shard.endpoint.is_cluster() && server.cluster_enabled.as_deref() == Some("0") {
+        if shard.endpoint.is_cluster() && server.health.cluster == Some(false) {
             let mend = "it is no node of a cluster; take ;cluster off its entry in REDIS_ENDPOINTS";
             return Err(ContactError::UnfitServer(mend.to_owned()));
         }
@@ -92,14 +113,15 @@ impl Contact {
         if record.identity.is_empty() {
             self.check_roster(redis, shard).await?;
             if self.looks_only {
-                return Ok((record.identity, server.incarnation));
+                return Ok((record.identity, server));
             }
-            let _: () = redis.sadd(keys::roster(&self.namespace), shard.name.as_str()).await?;
+            let mut to_roster = redis.to_any_slot();
+            let _: () = to_roster.sadd(keys::roster(&self.namespace), shard.name.as_str()).await?;
             let identity = WriterId::random().map_err(|error| ContactError::UnfitServer(error.to_string()))?;
             record = self.record(redis, keys, shard, &identity.to_string()).await?;
         }
         record.check(&self.namespace, shard)?;
-        Ok((record.identity, server.incarnation))
+        Ok((record.identity, server))
     }
 
     async fn record(
@@ -127,35 +149,6 @@ impl Contact {
             }
         }
         Ok(())
-    }
-}
-
-/// What a server tells of itself; nothing where it does not allow to ask.
-#[derive(Debug, Default)]
-struct Server {
-    eviction_policy: Option<String>,
-    /// 1: it is a node of a cluster.
-    cluster_enabled: Option<String>,
-    incarnation: Incarnation,
-}
-
-impl Server {
-    async fn ask(redis: &mut Connection) -> Self {
-        let info: RedisResult<String> = redis::cmd("INFO").query_async(redis).await;
-        let info = info.unwrap_or_default();
-        let line = |name: &str| info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-        // A process that was made a replica and a master again goes on with other data under the same run_id; its
-        // replication id is new.
-        let ids = ["run_id", "master_replid"].map(|name| line(name).unwrap_or_default().trim());
-        let run = if ids[0].is_empty() { 0 } else { xxh3_64(ids.join(" ").as_bytes()) };
-        let [mut eviction_policy, cluster_enabled] =
-            ["maxmemory_policy", "cluster_enabled"].map(|name| line(name).map(|value| value.trim().to_owned()));
-        if eviction_policy.is_none() {
-            let config: RedisResult<Vec<String>> =
-                redis::cmd("CONFIG").arg("GET").arg("maxmemory-policy").query_async(redis).await;
-            eviction_policy = config.ok().and_then(|config| config.into_iter().nth(1));
-        }
-        Self { eviction_policy, cluster_enabled, incarnation: Incarnation(run) }
     }
 }
 

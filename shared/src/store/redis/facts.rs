@@ -3,6 +3,7 @@
 use super::routed::Connection;
 use super::{InvalidEndpoint, RedisStore, Shard};
 use crate::config::Config;
+use crate::store::health::{CONFIG_PATTERN, Health, field};
 use crate::store::parking::Parking as _;
 use crate::store::{ShardIndex, StoreError};
 use redis::{AsyncCommands, RedisResult};
@@ -26,9 +27,6 @@ pub struct ShardFacts {
     pub config: Vec<String>,
 }
 
-/// Before Redis 7.0, `CONFIG GET` takes one pattern only.
-const CONFIG_PATTERN: &str = "[sm]a[vx]*";
-
 /// Copies for one owner.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParkedFor {
@@ -41,16 +39,14 @@ pub struct ParkedFor {
 }
 
 impl ShardFacts {
-    /// A line of `INFO`, such as `used_memory`.
-    pub fn info(&self, name: &str) -> Option<&str> {
-        let line = self.info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-        line.map(str::trim)
+    /// What the server tells of its state.
+    pub fn health(&self) -> Health {
+        Health::read(&self.info, &self.config)
     }
 
-    /// Its `maxmemory-policy`.
-    pub fn eviction_policy(&self) -> Option<&str> {
-        let set = self.config.chunks_exact(2).find(|pair| pair[0] == "maxmemory-policy");
-        self.info("maxmemory_policy").or_else(|| set.map(|pair| pair[1].as_str()))
+    /// A line of `INFO`, such as `used_memory`.
+    pub fn info(&self, name: &str) -> Option<&str> {
+        field(&self.info, name)
     }
 }
 

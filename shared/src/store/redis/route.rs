@@ -30,19 +30,21 @@ impl Failure {
         Self { error: shard.unconnected(error), remedy }
     }
 
-    /// `node` itself answered with an error: nothing was applied. Where it wants a login first, its connection has none
-    /// any more: the next call opens another one.
+    /// `node` itself answered with an error: nothing was applied. Its connection is left where it has no login any more,
+    /// and where the node is in doubt: the shard's address may lead to another server by now, and only a new connection
+    /// gets there. The same server is recognised anew over it: it may be another run.
     pub(super) fn answered(
         shard: &Shard,
         (node, connected): (&Link, &Connected),
         connection: &Connection,
         error: &RedisError,
     ) -> Self {
-        if is_no_login(error) {
+        let remedy = Remedy::of(error, node);
+        if is_no_login(error) || matches!(remedy, Remedy::Doubt) {
             node.drop_connection(connected.number);
             connection.drop_elsewhere();
         }
-        Self { error: shard.answered(error), remedy: Remedy::of(error, node) }
+        Self { error: shard.answered(error), remedy }
     }
 }
 
@@ -103,9 +105,6 @@ impl<'a> Route<'a> {
             return Ok(());
         }
         let (shard, nodes) = (self.shard, &self.shard.nodes);
-        if matches!(remedy, Remedy::Doubt | Remedy::Another) {
-            shard.doubt_recognition();
-        }
         if !nodes.is_cluster() {
             let moved = matches!(remedy, Remedy::Moved(_));
             let mend = "it is a node of a cluster; add ;cluster to its entry in REDIS_ENDPOINTS";

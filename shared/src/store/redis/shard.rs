@@ -1,12 +1,15 @@
 //! One shard: its keys, its server or node, and over which connection it was recognised.
 
 use super::connection::Link;
+use super::contact::Server;
 use super::keys::Keys;
 use super::login::{ConnectError, advice, is_no_login};
 use super::nodes::Nodes;
 use crate::shard::ShardConfig;
+use crate::store::health::{Health, Warning};
 use crate::store::{Incarnation, StoreError};
 use redis::RedisError;
+use std::mem::{Discriminant, discriminant};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 #[derive(Debug)]
@@ -18,6 +21,8 @@ pub(super) struct Shard {
     /// The connection over which this shard was last recognised.
     recognised: Mutex<Option<Recognised>>,
     identity: OnceLock<String>,
+    /// What was logged about its server.
+    warned: Mutex<Vec<Discriminant<Warning>>>,
 }
 
 /// Where a shard is.
@@ -38,7 +43,15 @@ struct Recognised {
 impl Shard {
     pub(super) fn new(config: ShardConfig, keys: Keys, nodes: Arc<Nodes>) -> Self {
         let place = Mutex::new(Place { node: nodes.entry(), sure: !nodes.is_cluster() });
-        Self { config, keys, nodes, place, recognised: Mutex::new(None), identity: OnceLock::new() }
+        Self {
+            config,
+            keys,
+            nodes,
+            place,
+            recognised: Mutex::new(None),
+            identity: OnceLock::new(),
+            warned: Mutex::default(),
+        }
     }
 
     /// Whom to call: the server, or the node where the shard was found last, or one to ask for it.
@@ -63,11 +76,6 @@ impl Shard {
         self.nodes.failed(node);
     }
 
-    /// The server is not what it was: a connection that is still good may have another run of it behind it.
-    pub(super) fn doubt_recognition(&self) {
-        *self.recognised.lock().unwrap_or_else(PoisonError::into_inner) = None;
-    }
-
     fn place(&self) -> MutexGuard<'_, Place> {
         self.place.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -77,13 +85,27 @@ impl Shard {
         recognised.filter(|recognised| recognised.connection == connection).map(|recognised| recognised.incarnation)
     }
 
-    pub(super) fn recognise(&self, identity: &str, connection: u64, incarnation: Incarnation) {
+    pub(super) fn recognise(&self, identity: &str, connection: u64, server: &Server) {
+        self.warn(&server.health);
         if self.identity.get_or_init(|| identity.to_owned()) != identity {
             let shard = self.config.name.as_str();
             tracing::error!(shard, "the shard came back with another identity: its data was replaced or lost");
         }
-        let recognised = Recognised { connection, incarnation };
+        let recognised = Recognised { connection, incarnation: server.incarnation };
         *self.recognised.lock().unwrap_or_else(PoisonError::into_inner) = Some(recognised);
+    }
+
+    /// Logs what an operator should know, each kind once in the life of this environment: a log for each connection
+    /// would bury it.
+    fn warn(&self, health: &Health) {
+        let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
+        for warning in health.warnings() {
+            let kind = discriminant(&warning);
+            if !warned.contains(&kind) {
+                tracing::warn!(shard = self.config.name.as_str(), "{warning}");
+                warned.push(kind);
+            }
+        }
     }
 
     /// Whether its server had no record of it when it was last recognised.
