@@ -4,6 +4,7 @@ use super::deployment::{Deployment, page, preloaded};
 use redis::{Commands, Connection};
 use std::collections::HashMap;
 use std::time::Duration;
+use visits_core::ring::Ring;
 
 /// What was moved, and how long the runs that took something lasted.
 #[derive(Clone, Copy, Debug, Default)]
@@ -27,6 +28,11 @@ pub(super) struct Verdict {
 /// Pages that must move, if shards of one weight are added or drained: the share of those that come or go.
 pub(super) fn ideal(pages: usize, from: usize, to: usize) -> f64 {
     number(pages as u64) * number(from.abs_diff(to) as u64) / number(from.max(to) as u64)
+}
+
+/// Pages that two rings place on different shards.
+pub(super) fn differently_placed(pages: usize, one: &Ring, other: &Ring) -> u64 {
+    (0..pages).map(page).filter(|page| one.owner(page) != other.owner(page)).count() as u64
 }
 
 /// A count for a ratio. None here comes near four billion.

@@ -97,7 +97,12 @@ impl Deployment {
 
     /// The ring of the last generation.
     pub(super) fn ring(&self) -> Ring {
-        self.config(*lock(&self.shards).last().expect("there is a generation")).ring()
+        self.ring_of(*lock(&self.shards).last().expect("there is a generation"))
+    }
+
+    /// The ring in which the first `shards` own pages.
+    pub(super) fn ring_of(&self, shards: usize) -> Ring {
+        self.config(shards).ring()
     }
 
     fn config(&self, shards: usize) -> Config {
