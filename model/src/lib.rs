@@ -65,6 +65,7 @@ pub mod mutants;
 pub mod network;
 pub mod possible;
 pub mod properties;
+pub mod rehome;
 pub mod shard;
 pub mod state;
 pub mod step;
