@@ -61,6 +61,12 @@ pub fn refute<M: Bounded>(model: &M, property: &'static str) -> Option<Vec<M::Ac
     })
 }
 
+/// Finds a counterexample to a property, with hardly more steps than the shortest: looks at each state once.
+pub fn find<M: Bounded>(model: M, property: &'static str) -> Option<Vec<M::Action>> {
+    let outcome = run(model, HasDiscoveries::AnyOf([property].into()), |builder| builder);
+    outcome.violations.into_iter().find(|(name, _)| *name == property).map(|(_, steps)| steps)
+}
+
 /// No counterexample sought is longer.
 const MAX_STEPS: usize = 40;
 

@@ -5,10 +5,8 @@
 pub enum Action {
     /// A visit is applied: that of a batch, whoever sends it.
     Apply(usize),
-    /// An idle flusher reads a shard's record, and begins what it asks for.
+    /// A flusher reads a shard's record. Having read all, it begins what they ask for.
     Look(usize, usize),
-    /// A flusher that has begun something reads the next shard's record.
-    LookOn(usize, usize),
     /// It marks a shard.
     Mark(usize, usize),
     /// All shards were marked: it scans a shard, and takes the page if it is misplaced.

@@ -33,6 +33,8 @@ pub struct Config {
     pub last_ring: Ring,
     /// How often a flusher's ring may be announced on a shard where another one is in force, for each ring.
     pub announcements: [u8; 4],
+    /// A flusher reads the records of all shards at once, to keep the states few where much else goes on.
+    pub looks_at_once: bool,
     /// Crashes of each shard.
     pub crashes: [u8; SHARDS],
     /// What one crash leaves, the next may still take.
@@ -54,6 +56,7 @@ impl Config {
         flushers: &[2],
         last_ring: 2,
         announcements: [u8::MAX; 4],
+        looks_at_once: false,
         crashes: [0; SHARDS],
         deep_crashes: false,
         reads: 0,

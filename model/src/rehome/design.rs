@@ -31,10 +31,19 @@ pub enum Design {
     LateUnchecked,
     /// A delivery by somebody with another ring than the shard's does not count as late.
     DeliveryNeverLate,
-    /// Only shards with another ring, or late writes, are marked; the others stay settled.
+    /// No round numbers: what was read of a shard in an earlier round is taken for this one's.
+    NoRounds,
+    /// Only shards with another ring, or late writes, are marked; the others stay as they are. No round numbers.
     MarkOnlyForeign,
     /// A take looks neither at the ring in force nor at the pass.
     TakeUnchecked,
     /// A reader adds `out - in`, also where it is negative.
     NoMax,
+}
+
+impl Design {
+    /// Whether a shard's round says what it has to do with the others.
+    pub fn has_rounds(self) -> bool {
+        !matches!(self, Self::NoRounds | Self::MarkOnlyForeign | Self::OwnMarkUnchecked)
+    }
 }

@@ -2,8 +2,9 @@
 
 use super::actions::Action;
 use super::config::Config;
+use super::flusher::{Flusher, Stage};
 use super::shard::Pass;
-use super::state::{Flusher, Stage, State, owner};
+use super::state::{State, owner};
 use super::step::take;
 
 /// Minutes that are certainly enough: three rounds, of which each needs six.
@@ -51,10 +52,8 @@ fn run(config: &Config, state: &mut State) {
         }
         deliver(config, state, shard);
     }
-    for first in 0..config.shards {
-        take(config, state, Action::Look(0, first));
-        (0..config.shards).for_each(|shard| take(config, state, Action::LookOn(0, shard)));
-        for step in [Action::Mark, Action::Take, Action::CleanIn, Action::Settle] {
+    for _ in ["mark and take", "clean and settle"] {
+        for step in [Action::Look, Action::Mark, Action::Take, Action::CleanIn, Action::Settle] {
             (0..config.shards).for_each(|shard| take(config, state, step(0, shard)));
         }
         take(config, state, Action::CutOff(0));

@@ -1,16 +1,18 @@
 //! Brings what is the same in effect into one form, so that it counts as one state.
 
 use super::config::Config;
+use super::flusher::{Stage, View};
 use super::shard::{Shard, TAGS};
-use super::state::{Stage, State};
+use super::state::{Round, State};
 
 /// Sorts what has no order, forgets writers that nobody can name any more, renumbers tags.
-pub fn normalise(config: &Config, state: &mut State) {
+pub(super) fn normalise(config: &Config, state: &mut State) {
     for data in state.shards.iter_mut().flat_map(Shard::states_mut) {
         data.moves.sort_unstable();
     }
     state.flushers.sort_unstable();
     forget_writers(state);
+    renumber_rounds(config, state);
     for source in 0..config.shards {
         renumber_tags(state, source);
     }
@@ -21,6 +23,34 @@ fn forget_writers(state: &mut State) {
     let known = state.known_moves().fold(0, |bits, (_, writer)| bits | 1_u16 << writer);
     for data in state.shards.iter_mut().flat_map(Shard::states_mut) {
         data.applied &= known;
+    }
+}
+
+/// Rounds are only compared and counted on: the lowest may be 0.
+fn renumber_rounds(config: &Config, state: &mut State) {
+    let mut lowest = Round::MAX;
+    rounds(config, state, |round| lowest = lowest.min(*round));
+    if lowest > 0 {
+        rounds(config, state, |round| *round -= lowest);
+    }
+}
+
+/// Every round that is written or read somewhere.
+fn rounds(config: &Config, state: &mut State, mut each: impl FnMut(&mut Round)) {
+    for shard in &mut state.shards[..config.shards] {
+        let crashes = shard.crashes_left > 0;
+        let Shard { live, safe, kept, .. } = shard;
+        let safe = crashes.then_some(safe);
+        [live].into_iter().chain(safe).chain(kept).for_each(|data| each(&mut data.round));
+    }
+    for flusher in &mut state.flushers {
+        match &mut flusher.stage {
+            Stage::Looking(View { round, .. })
+            | Stage::Marking { round, .. }
+            | Stage::Cleaning { round, .. }
+            | Stage::Settling { round } => each(round),
+            _ => {}
+        }
     }
 }
 
@@ -53,7 +83,7 @@ fn renumber_tags(state: &mut State, source: usize) {
     for flusher in &mut state.flushers {
         match &mut flusher.stage {
             Stage::Carrying { from, it } if *from == source => rename(&mut it.tag),
-            Stage::Cleaning { tags, .. } => rename(&mut tags[source]),
+            Stage::Cleaning { tags, .. } | Stage::Looking(View { tags, .. }) => rename(&mut tags[source]),
             _ => {}
         }
     }
@@ -81,11 +111,11 @@ fn used_tags(state: &State, source: usize) -> [bool; TAGS] {
     for flusher in &state.flushers {
         match flusher.stage {
             Stage::Carrying { from, it } if from == source => used[usize::from(it.tag)] = true,
-            Stage::Cleaning { tags, .. } => used[usize::from(tags[source])] = true,
+            Stage::Cleaning { tags, .. } | Stage::Looking(View { tags, .. }) => used[usize::from(tags[source])] = true,
             _ => {}
         }
     }
-    for reader in &state.reader {
+    if let Some(reader) = &state.reader {
         for tag in (1..TAGS).filter(|&tag| reader.net[source][tag] != 0) {
             used[tag] = true;
         }

@@ -3,8 +3,9 @@
 use super::actions::Action;
 use super::config::Config;
 use super::design::Design;
+use super::flusher::Stage;
 use super::shard::Pass;
-use super::state::{Stage, State};
+use super::state::State;
 
 /// All steps that may be possible.
 pub fn possible(config: &Config, state: &State, actions: &mut Vec<Action>) {
@@ -57,25 +58,25 @@ fn of_flusher(config: &Config, state: &State, place: usize, actions: &mut Vec<Ac
     match state.flushers[place].stage {
         Stage::Idle => {
             for shard in shards {
-                actions.push(Action::Look(place, shard));
+                if shard == 0 || !config.looks_at_once {
+                    actions.push(Action::Look(place, shard));
+                }
                 let moves = 0..state.shards[shard].live.moves.len();
                 actions.extend(moves.map(|it| Action::Read(place, shard, it)));
             }
             return;
+        }
+        Stage::Looking(view) => {
+            let left = shards.filter(|shard| view.seen & (1 << shard) == 0);
+            actions.extend(left.map(|shard| Action::Look(place, shard)));
         }
         Stage::Marking { .. } => {
             for shard in shards {
                 actions.extend([Action::Mark(place, shard), Action::Take(place, shard)]);
             }
         }
-        Stage::Cleaning { seen, .. } | Stage::Settling { seen } => {
-            let settling = matches!(state.flushers[place].stage, Stage::Settling { .. });
-            let act = if settling { Action::Settle } else { Action::CleanIn };
-            let all = usize::from(seen) + 1 == 1 << config.shards;
-            actions.extend(shards.filter(|shard| all || seen & (1 << shard) == 0).map(|shard| {
-                if all { act(place, shard) } else { Action::LookOn(place, shard) }
-            }));
-        }
+        Stage::Cleaning { .. } => actions.extend(shards.map(|shard| Action::CleanIn(place, shard))),
+        Stage::Settling { .. } => actions.extend(shards.map(|shard| Action::Settle(place, shard))),
         Stage::Carrying { .. } => actions.extend([Action::Deliver(place), Action::DeliverUnanswered(place)]),
         Stage::Marks { .. } | Stage::Deletes { .. } => actions.push(Action::Conclude(place)),
     }

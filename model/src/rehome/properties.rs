@@ -1,10 +1,12 @@
 //! What must hold.
 
+use super::config::Config;
 use super::design::Design;
 use super::drain::can_end;
+use super::flusher::Stage;
 use super::model::RehomeModel;
 use super::shard::Pass;
-use super::state::{Ring, Stage, State, owner};
+use super::state::{Ring, State, owner};
 use stateright::Property;
 
 /// A read of all shards at once is never above the visits applied and not lost by a crash.
@@ -29,7 +31,7 @@ pub fn all(witness: bool) -> Vec<Claim> {
         Claim::always(NOTHING_LOST, |model, state| counted(model, state) >= state.expected().cast_signed()),
         Claim::always(READS_EXACT, |_, state| !state.misread),
         Claim::always(OWNER_EXACT, owners_exact),
-        Claim::always(SETTLED_EXACT, |model, state| settled_exact(model, state)),
+        Claim::always(SETTLED_EXACT, settled_exact),
         Claim::always(CAN_END, |model, state| {
             let at_rest = state.flushers.iter().all(|flusher| flusher.stage == Stage::Idle) && state.reader.is_none();
             !at_rest || can_end(&model.config, state)
@@ -54,10 +56,14 @@ fn owners_exact(model: &RehomeModel, state: &State) -> bool {
     })
 }
 
-/// The visits that a reader with this ring must see: those of before, and those of writers with its ring.
+/// The visits that a reader with this ring must see: those of before on shards with a ring, and those of writers
+/// with its own.
 fn owed(model: &RehomeModel, state: &State, ring: Ring) -> u8 {
-    let visits = model.config.visits;
-    state.applied(|number| visits[number].initial || visits[number].ring == ring)
+    let Config { visits, rings, .. } = &model.config;
+    state.applied(|number| {
+        let visit = visits[number];
+        visit.ring == ring || (visit.initial && rings[visit.shard] != 0)
+    })
 }
 
 fn settled_exact(model: &RehomeModel, state: &State) -> bool {

@@ -1,6 +1,6 @@
 //! A shard: its part of the page, its moves, its record of the change, and what a crash leaves of them.
 
-use super::state::{Ring, SHARDS, Tag};
+use super::state::{Ring, Round, SHARDS, Tag};
 
 /// Tags that can be told apart, the absent one included; they are renumbered as they go out of use.
 pub const TAGS: usize = 6;
@@ -102,7 +102,9 @@ pub struct Data {
     pub tag: Tag,
     /// The `late` counter is not what was noted when the take pass began.
     pub late: bool,
-    /// Where it is.
+    /// The round that it was marked for.
+    pub round: Round,
+    /// Where it is in it.
     pub pass: Pass,
 }
 

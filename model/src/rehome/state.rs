@@ -1,79 +1,21 @@
 //! The whole system at one moment.
 
 use super::config::Config;
-use super::shard::{Data, Mark, Move, Shard, TAGS};
+use super::flusher::{Flusher, Stage};
+use super::shard::{Data, Mark, Shard, TAGS};
 
 /// Most shards.
 pub const SHARDS: usize = 3;
 /// A ring: 1 more than the shard that it gives the page to. 0 is none.
 pub type Ring = u8;
+/// Counts the times that all shards were marked. Each shard has the round that it was last marked for.
+pub type Round = u8;
 /// A tag of takes. 0 is none.
 pub type Tag = u8;
 
 /// The shard that a ring gives the page to.
 pub fn owner(ring: Ring) -> usize {
     usize::from(ring) - 1
-}
-
-/// What a flusher is at, and what it has read so far. It acts on that, however old it is by then.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Stage {
-    /// Nothing.
-    #[default]
-    Idle,
-    /// It marks all shards, then takes.
-    Marking {
-        /// Bits: the shards that it marked, or found marked.
-        seen: u8,
-        /// Shards that are done are marked again too, not only settled ones.
-        anew: bool,
-    },
-    /// It has found shards cleaned for 60 s.
-    Cleaning {
-        /// Bits: which.
-        seen: u8,
-        /// Their tags.
-        tags: [Tag; SHARDS],
-    },
-    /// It has found shards done.
-    Settling {
-        /// Bits: which.
-        seen: u8,
-    },
-    /// It has read a move, to deliver it.
-    Carrying {
-        /// Where it was read.
-        from: usize,
-        /// The move.
-        it: Move,
-    },
-    /// It delivered a move, which is to be marked.
-    Marks {
-        /// Where it was read.
-        from: usize,
-        /// Its writer.
-        writer: u8,
-        /// Its destination.
-        to: usize,
-        /// The run in which it was delivered is over.
-        void: bool,
-    },
-    /// It found a move delivered for good, which is to be deleted.
-    Deletes {
-        /// Where it was read.
-        from: usize,
-        /// Its writer.
-        writer: u8,
-    },
-}
-
-/// A flusher.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Flusher {
-    /// Its configuration's ring.
-    pub ring: Ring,
-    /// What it is at.
-    pub stage: Stage,
 }
 
 /// A reader under way: what it has read, and between what its answer must lie.

@@ -6,18 +6,19 @@ mod moves;
 use super::actions::Action;
 use super::config::Config;
 use super::design::Design;
+use super::flusher::Stage;
 use super::shard::{Data, Mark, Pass};
-use super::state::{Reader, Ring, Stage, State, owner};
+use super::state::{Reader, Ring, State, owner};
 
 /// Takes a step.
 pub fn take(config: &Config, state: &mut State, action: Action) {
     match action {
         Action::Apply(visit) => apply(config, state, visit),
-        Action::Look(flusher, shard) | Action::LookOn(flusher, shard) => flush::look(config, state, flusher, shard),
+        Action::Look(flusher, shard) => flush::look(config, state, flusher, shard),
         Action::Mark(flusher, shard) => flush::mark(config, state, flusher, shard),
         Action::Take(flusher, shard) => flush::take(config, state, flusher, shard),
         Action::CleanIn(flusher, shard) => flush::clean_in(config, state, flusher, shard),
-        Action::Settle(flusher, shard) => flush::settle(config, state, flusher, shard),
+        Action::Settle(flusher, shard) => flush::settle(state, flusher, shard),
         Action::Read(flusher, shard, place) => moves::read(config, state, flusher, shard, place),
         Action::Deliver(flusher) => moves::deliver(config, state, flusher, true),
         Action::DeliverUnanswered(flusher) => moves::deliver(config, state, flusher, false),

@@ -2,8 +2,9 @@
 
 use super::super::config::Config;
 use super::super::design::Design;
-use super::super::shard::Mark;
-use super::super::state::{Stage, State};
+use super::super::flusher::Stage;
+use super::super::shard::{Mark, Move};
+use super::super::state::State;
 use super::{differs, misplaced};
 
 pub(super) fn read(config: &Config, state: &mut State, flusher: usize, from: usize, place: usize) {
@@ -13,11 +14,11 @@ pub(super) fn read(config: &Config, state: &mut State, flusher: usize, from: usi
         Mark::Void => config.design == Design::SeenAcrossCrash,
         _ => config.design == Design::DeliverAtOnce,
     };
-    let stage = &mut state.flushers[flusher].stage;
-    if ready && *stage == Stage::Idle {
+    let idle = &mut state.flushers[flusher].stage;
+    if ready && *idle == Stage::Idle {
         // Once it may be delivered it may be so for ever.
-        let it = super::super::shard::Move { seen: Mark::Old, ..it };
-        *stage = Stage::Carrying { from, it };
+        let it = Move { seen: Mark::Old, ..it };
+        *idle = Stage::Carrying { from, it };
     }
 }
 
