@@ -1,5 +1,5 @@
 //! Checks every configuration, then every mutant, of the batch protocol and of re-homing, and prints a table. Fails if a
-//! protocol does not hold, or a mutant does.
+//! protocol does not hold, or a mutant does. With `long` it checks two more configurations of re-homing.
 
 use protocol_model::check::{Bounded, HEADER, Outcome, check, find, refute, steps};
 use protocol_model::model::ProtocolModel;
@@ -15,7 +15,8 @@ fn main() -> ExitCode {
         all_well &= holds(ProtocolModel { config });
     }
     println!("\nRe-homing");
-    let more = rehome::configs::large().into_iter().chain(rehome::mutants::take_before_all_marked());
+    let long = if std::env::args().any(|it| it == "long") { rehome::configs::long() } else { Vec::new() };
+    let more = rehome::configs::large().into_iter().chain(long).chain(rehome::mutants::take_before_all_marked());
     for config in rehome::configs::all().into_iter().chain(more) {
         all_well &= holds(RehomeModel { config });
     }

@@ -1,13 +1,13 @@
-//! Re-homing after a ring change, in every order of its steps that a few bounded configurations allow. Like the model of
-//! the batch protocol, it shares no code with the implementation.
+//! Re-homing after a ring change, in every order of its steps that a few bounded configurations allow. Like the model
+//! of the batch protocol, it shares no code with the implementation.
 //!
 //! # The protocol
 //!
 //! A ring gives the page to a shard. A flusher ([`flusher`]) reads every shard's record, one after the other, and then:
 //!
 //! - **marks** all shards for a new *round* if in the highest round one has another ring, or was written to late and is
-//!   done or settled, or if the rounds differ and a shard of the highest is done or settled; for the highest round, those
-//!   in a lower one. A shard in a later round, or in the same with another ring, refuses. Marked, a shard has the
+//!   done or settled, or if the rounds differ and a shard of the highest is done or settled; for the highest round,
+//!   those in a lower one. A shard in a later round, or in the same with another ring, refuses. Marked, a shard has the
 //!   flusher's ring and begins its take pass.
 //! - **takes**, when all shards are marked: a script on the source moves the page's `total` to `out:<tag>` and stores a
 //!   move. If nothing was written late until the end of the pass, it is over.
@@ -30,8 +30,8 @@
 //! - **Writers and deliverers of batches** are one step: a visit is applied to the shard that its ring chose, once, and
 //!   once more if a crash took it back. It counts as late where another ring is in force.
 //! - **Readers**: one that asks a shard after the other, in any order; and one that trusts an owner, in every state.
-//! - **Crashes**: back to what is safe. With `deep_crashes` also to a later state, after which the next crash may still go
-//!   back to what is safe: what one crash leaves may be on no disk yet.
+//! - **Crashes**: back to what is safe. With `deep_crashes` also to a later state, after which the next crash may still
+//!   go back to what is safe: what one crash leaves may be on no disk yet.
 //!
 //! # Visits under crashes
 //!
@@ -44,8 +44,8 @@
 //! There is no clock. A minute is a step of one shard: what it holds is safe from now on, and marks of its run are old.
 //! This is sound. Let a mark really be 60 s old when it is trusted, and of the present run: then its shard has not
 //! crashed meanwhile, what was there at the mark is safe, and the model can take the step right after the mark; the
-//! crashes that follow can go back at most to the mark in both. A mark of an earlier run is void for ever, so runs need no
-//! numbers. While a read is under way, a minute makes no mark old: a read lasts less than one.
+//! crashes that follow can go back at most to the mark in both. A mark of an earlier run is void for ever, so runs need
+//! no numbers. While a read is under way, a minute makes no mark old: a read lasts less than one.
 //!
 //! # What is not modelled
 //!

@@ -22,15 +22,14 @@ pub fn all() -> Vec<Config> {
     ]
 }
 
-/// More of the same, for `make model`: some seconds to a minute each.
+/// More of the same, for `make model`: up to half a minute each.
 pub fn large() -> Vec<Config> {
-    vec![
-        both_shards_crash_and_a_late_visit(),
-        old_and_new_flusher_by_turns(),
-        old_and_new_flusher_and_a_crash(),
-        two_flushers_a_late_visit_and_a_crash(),
-        two_changes_at_once(),
-    ]
+    vec![both_shards_crash_and_a_late_visit(), two_flushers_a_late_visit_and_a_crash(), two_changes_at_once()]
+}
+
+/// One minute and two on two cores, for `cargo run --release --package protocol-model --example model -- long`.
+pub fn long() -> Vec<Config> {
+    vec![old_and_new_flusher_by_turns(), old_and_new_flusher_and_a_crash()]
 }
 
 /// One flusher; a visit from before, one late, one of a writer with the new ring; a reader.
