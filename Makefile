@@ -27,7 +27,7 @@ fuzz: ## Try many more hostile inputs than make test does (CASES=50000 for each 
 chaos: ## The real binaries under Lambda's lifecycle, faults and crashes, as a table (half an hour)
 	@scripts/chaos
 
-model: ## Check the exactly-once protocol in every order of its steps, and that mutants of it fail (two minutes)
+model: ## Check both protocols in every order of their steps, and that mutants of them fail (four minutes)
 	@cargo run --release --quiet --package protocol-model --example model
 
 bench: ## Measure against the floor and against Python, write docs/PERFORMANCE.md (a quarter of an hour)

@@ -1,16 +1,13 @@
 //! Runs the checker and says what it found.
 
-use crate::actions::Action;
-use crate::config::Config;
-use crate::model::ProtocolModel;
-use crate::state::State;
-use stateright::{Checker, CheckerBuilder, HasDiscoveries, Model, Path};
-use std::fmt;
+use stateright::{Checker, CheckerBuilder, HasDiscoveries, Model};
+use std::fmt::{self, Debug};
+use std::hash::Hash;
 use std::time::{Duration, Instant};
 
 /// What one run of the checker did.
 #[derive(Clone, Debug)]
-pub struct Outcome {
+pub struct Outcome<Action> {
     /// The configuration's name.
     pub name: &'static str,
     /// States reached, each as often as it was.
@@ -27,41 +24,59 @@ pub struct Outcome {
     pub missed: Vec<&'static str>,
 }
 
-impl Outcome {
-    /// The head of a table of outcomes.
-    pub const HEADER: &str = "configuration                                         states      unique  depth       s";
-}
+/// The head of a table of outcomes.
+pub const HEADER: &str = "configuration                                         states      unique  depth       s";
 
-impl fmt::Display for Outcome {
+impl<Action> fmt::Display for Outcome<Action> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { name, states, unique, depth, .. } = self;
         write!(f, "{name:48} {states:>11} {unique:>11} {depth:>6} {:>7.1}", self.time.as_secs_f64())
     }
 }
 
+/// What can be checked: a protocol within bounds that have a name.
+pub trait Bounded:
+    Model<State: Clone + Debug + Hash + PartialEq + Send + Sync, Action: Clone + Debug + PartialEq + Send + Sync>
+    + Clone
+    + Send
+    + Sync
+    + 'static
+{
+    /// The name.
+    fn name(&self) -> &'static str;
+}
+
 /// Checks every state of a configuration, with as many threads as given; stops soon after a violation, whose
 /// steps need not be the fewest.
-pub fn check(config: Config, threads: usize) -> Outcome {
-    run(config, HasDiscoveries::AnyFailures, |builder| builder.threads(threads))
+pub fn check<M: Bounded>(model: M, threads: usize) -> Outcome<M::Action> {
+    run(model, HasDiscoveries::AnyFailures, |builder| builder.threads(threads))
 }
 
 /// Finds a shortest counterexample to a property: looks one step farther each time.
-pub fn refute(config: &Config, property: &'static str) -> Option<Vec<Action>> {
+pub fn refute<M: Bounded>(model: &M, property: &'static str) -> Option<Vec<M::Action>> {
     (2..=MAX_STEPS).find_map(|depth| {
         let finish = HasDiscoveries::AnyOf([property].into());
-        let outcome = run(config.clone(), finish, |builder| builder.target_max_depth(depth));
+        let outcome = run(model.clone(), finish, |builder| builder.target_max_depth(depth));
         outcome.violations.into_iter().find(|(name, _)| *name == property).map(|(_, steps)| steps)
     })
+}
+
+/// Finds a counterexample to a property, with hardly more steps than the shortest: looks at each state once.
+pub fn find<M: Bounded>(model: M, property: &'static str) -> Option<Vec<M::Action>> {
+    let outcome = run(model, HasDiscoveries::AnyOf([property].into()), |builder| builder);
+    outcome.violations.into_iter().find(|(name, _)| *name == property).map(|(_, steps)| steps)
 }
 
 /// No counterexample sought is longer.
 const MAX_STEPS: usize = 40;
 
-type Builder = CheckerBuilder<ProtocolModel>;
-
-fn run(config: Config, finish: HasDiscoveries, bounds: impl Fn(Builder) -> Builder) -> Outcome {
-    let (name, begun) = (config.name, Instant::now());
-    let checker = bounds(ProtocolModel { config }.checker()).finish_when(finish).spawn_bfs().join();
+fn run<M: Bounded>(
+    model: M,
+    finish: HasDiscoveries,
+    bounds: impl Fn(CheckerBuilder<M>) -> CheckerBuilder<M>,
+) -> Outcome<M::Action> {
+    let (name, begun) = (model.name(), Instant::now());
+    let checker = bounds(model.checker()).finish_when(finish).spawn_bfs().join();
     let time = begun.elapsed();
     let discoveries = checker.discoveries();
     let mut outcome = Outcome {
@@ -75,7 +90,10 @@ fn run(config: Config, finish: HasDiscoveries, bounds: impl Fn(Builder) -> Build
     };
     for property in checker.model().properties() {
         match (property.expectation.discovery_is_failure(), discoveries.get(property.name)) {
-            (true, Some(path)) => outcome.violations.push((property.name, actions_of(path.clone()))),
+            (true, Some(path)) => {
+                let steps = path.clone().into_vec().into_iter().filter_map(|(_, action)| action);
+                outcome.violations.push((property.name, steps.collect()));
+            }
             (false, None) => outcome.missed.push(property.name),
             _ => {}
         }
@@ -83,12 +101,8 @@ fn run(config: Config, finish: HasDiscoveries, bounds: impl Fn(Builder) -> Build
     outcome
 }
 
-fn actions_of(path: Path<State, Action>) -> Vec<Action> {
-    path.into_vec().into_iter().filter_map(|(_, action)| action).collect()
-}
-
 /// The steps of a counterexample, one a line.
-pub fn steps(actions: &[Action]) -> String {
-    let line = |(number, action): (usize, &Action)| format!("{:3}. {action:?}\n", number + 1);
+pub fn steps(actions: &[impl Debug]) -> String {
+    let line = |(number, action)| format!("{:3}. {action:?}\n", number + 1);
     actions.iter().enumerate().map(line).collect()
 }

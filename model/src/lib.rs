@@ -48,7 +48,7 @@
 //!
 //! - Forgetting an applied batch for room before it is confirmed: it gives up healing, and is counted as such.
 //! - Ages of batches (7 days) and of sets (14 days, one hour if settled), and pages that cannot be counted up.
-//! - Re-homing. Its takes are parked batches of writers that never live.
+//! - Re-homing: it has a model of its own, [`rehome`].
 //! - The call at shutdown that does not wait for the one in flight: to the shard it is another late call.
 //! - More than two writers, two shards, two deliverers, three batches. A copy has one place to be parked: the
 //!   other shard.
@@ -65,6 +65,7 @@ pub mod mutants;
 pub mod network;
 pub mod possible;
 pub mod properties;
+pub mod rehome;
 pub mod shard;
 pub mod state;
 pub mod step;

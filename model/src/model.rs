@@ -1,6 +1,7 @@
 //! The protocol as a [`stateright::Model`].
 
 use crate::actions::Action;
+use crate::check::Bounded;
 use crate::config::Config;
 use crate::possible;
 use crate::properties;
@@ -35,5 +36,17 @@ impl Model for ProtocolModel {
 
     fn properties(&self) -> Vec<Property<Self>> {
         properties::all(self.config.witness)
+    }
+}
+
+impl Bounded for ProtocolModel {
+    fn name(&self) -> &'static str {
+        self.config.name
+    }
+}
+
+impl From<Config> for ProtocolModel {
+    fn from(config: Config) -> Self {
+        Self { config }
     }
 }

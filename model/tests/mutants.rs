@@ -2,11 +2,12 @@
 
 use protocol_model::check::{refute, steps};
 use protocol_model::config::Config;
+use protocol_model::model::ProtocolModel;
 use protocol_model::mutants;
 use protocol_model::properties::{LIVING_COUNTED, NEVER_TWICE, PARKED_COUNTED};
 
 fn assert_violates(property: &'static str, config: &Config) {
-    let path = refute(config, property);
+    let path = refute(&ProtocolModel { config: config.clone() }, property);
     let path = path.unwrap_or_else(|| panic!("{}: no counterexample to: {property}", config.name));
     println!("{}: {} steps against: {property}\n{}", config.name, path.len(), steps(&path));
 }

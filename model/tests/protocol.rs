@@ -3,10 +3,11 @@
 
 use protocol_model::check::{check, steps};
 use protocol_model::config::Config;
+use protocol_model::model::ProtocolModel;
 use protocol_model::{configs, mutants};
 
 fn assert_holds(config: Config) {
-    let outcome = check(config, 2);
+    let outcome = check(ProtocolModel { config }, 2);
     println!("{outcome}");
     if let Some((property, path)) = outcome.violations.first() {
         panic!("{}: does not hold: {property}\n{}", outcome.name, steps(path));

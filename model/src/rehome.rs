@@ -1,0 +1,71 @@
+//! Re-homing after a ring change, in every order of its steps that a few bounded configurations allow. Like the model
+//! of the batch protocol, it shares no code with the implementation.
+//!
+//! # The protocol
+//!
+//! A ring gives the page to a shard. A flusher ([`flusher`]) reads every shard's record, one after the other, and then:
+//!
+//! - **marks** all shards for a new *round* if in the highest round one has another ring, or was written to late and is
+//!   done or settled, or if the rounds differ and a shard of the highest is done or settled; for the highest round,
+//!   those in a lower one. A shard in a later round, or in the same with another ring, refuses. Marked, a shard has the
+//!   flusher's ring and begins its take pass.
+//! - **takes**, when all shards are marked: a script on the source moves the page's `total` to `out:<tag>` and stores a
+//!   move. If nothing was written late until the end of the pass, it is over.
+//! - **delivers** a move 60 s after it was seen in one run of the source; deletes it 60 s after it was found applied in
+//!   one run of the destination.
+//! - when a shard is past its take pass and holds no move: a new tag, older `out:` fields go, and it is *cleaned*.
+//! - when all shards are cleaned for 60 s in one run each (or farther), in one round: deletes `in:` fields older than
+//!   the tags it has read, and the shard is *done*, if it is still cleaned for 60 s, in this round.
+//! - when all are done (or settled) in one round: **settles** each, if it is still done in this round.
+//!
+//! Rounds are this model's addition to the description, which has none. Without them
+//! ([`Design::NoRounds`](design::Design::NoRounds)) nothing is counted wrong, but `in:` fields are left on a shard that
+//! crashed back to its end of the round before. If, without them, the in pass does not look again at the shard's own
+//! mark ([`Design::OwnMarkUnchecked`](design::Design::OwnMarkUnchecked)), visits are counted twice.
+//!
+//! # What is modelled
+//!
+//! - **Flushers** act on what they have read, however old: so a call that arrives late, or twice, is a step of a
+//!   flusher that has waited, or takes it again. They are cut off anywhere. A delivery's answer may be lost.
+//! - **Writers and deliverers of batches** are one step: a visit is applied to the shard that its ring chose, once, and
+//!   once more if a crash took it back. It counts as late where another ring is in force.
+//! - **Readers**: one that asks a shard after the other, in any order; and one that trusts an owner, in every state.
+//! - **Crashes**: back to what is safe. With `deep_crashes` also to a later state, after which the next crash may still
+//!   go back to what is safe: what one crash leaves may be on no disk yet.
+//!
+//! # Visits under crashes
+//!
+//! Each shard keeps which visits were applied on it, as the batch protocol's applied sets do, and a crash rolls this
+//! back with all else. What a read should give is the number of these visits, now and on whatever shard they are. So a
+//! visit that its shard loses must not be left on the shard that it was moved to, nor the other way round.
+//!
+//! # Time
+//!
+//! There is no clock. A minute is a step of one shard: what it holds is safe from now on, and marks of its run are old.
+//! This is sound. Let a mark really be 60 s old when it is trusted, and of the present run: then its shard has not
+//! crashed meanwhile, what was there at the mark is safe, and the model can take the step right after the mark; the
+//! crashes that follow can go back at most to the mark in both. A mark of an earlier run is void for ever, so runs need
+//! no numbers. While a read is under way, a minute makes no mark old: a read lasts less than one.
+//!
+//! # What is not modelled
+//!
+//! - More than one page, fields besides `total`, batches of 500 pages: a scan is at the page or is not.
+//! - A take, an out pass and an in pass of one page are one script each, so no scan is cut off half-way.
+//! - Shards that are not reachable, or that somebody's configuration does not know.
+//! - More than three shards, two flushers, three visits, two crashes of a shard.
+//! - Tags are renumbered and unused writers forgotten where that can make no difference.
+
+pub mod actions;
+pub mod config;
+pub mod configs;
+pub mod design;
+pub mod drain;
+pub mod flusher;
+pub mod model;
+pub mod mutants;
+mod normal;
+pub mod possible;
+pub mod properties;
+pub mod shard;
+pub mod state;
+pub mod step;

@@ -1,0 +1,173 @@
+//! A shard: its part of the page, its moves, its record of the change, and what a crash leaves of them.
+
+use super::state::{Ring, Round, SHARDS, Tag};
+
+/// Tags that can be told apart, the absent one included; they are renumbered as they go out of use.
+pub const TAGS: usize = 6;
+
+/// A time mark, and the run of the server it belongs to. Runs need no numbers: what is not of the present
+/// run never counts again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Mark {
+    /// No mark.
+    #[default]
+    None,
+    /// Of an earlier run.
+    Void,
+    /// Of this run, less than 60 s old.
+    Fresh,
+    /// Of this run, 60 s old or more.
+    Old,
+}
+
+impl Mark {
+    /// 60 s are over.
+    pub fn age(&mut self) {
+        if *self == Self::Fresh {
+            *self = Self::Old;
+        }
+    }
+
+    /// The server has crashed.
+    pub fn void(&mut self) {
+        if *self != Self::None {
+            *self = Self::Void;
+        }
+    }
+}
+
+/// The page's record.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Page {
+    /// `total`.
+    pub total: u8,
+    /// `out:<tag>`.
+    pub out: [u8; TAGS],
+    /// `in:<shard>:<tag>`.
+    pub into: [[u8; TAGS]; SHARDS],
+}
+
+/// What was taken, and waits to be delivered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Move {
+    /// Its writer: fresh and random.
+    pub writer: u8,
+    /// Where it goes.
+    pub to: usize,
+    /// Visits in it.
+    pub sum: u8,
+    /// The tag that its sum was added under.
+    pub tag: Tag,
+    /// When the take was seen, by the clock and run of the shard it is on.
+    pub seen: Mark,
+    /// When it was found delivered, in the run of its destination.
+    pub delivered: Mark,
+}
+
+/// Where a shard is in the change.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Pass {
+    /// Nothing to do: not `moving`.
+    #[default]
+    Settled,
+    /// Misplaced pages are being taken.
+    Take {
+        /// The scan has been at the page.
+        scanned: bool,
+    },
+    /// All is taken; moves may be left.
+    Taken,
+    /// No move is left; old `out:` fields are being deleted.
+    Out,
+    /// They are gone, since then.
+    Cleaned(Mark),
+    /// Old `in:` fields are gone too.
+    Done,
+}
+
+/// Everything that a crash rolls back together.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Data {
+    /// The page.
+    pub page: Page,
+    /// Moves, sorted.
+    pub moves: Vec<Move>,
+    /// Bits: writers of moves that were delivered here.
+    pub applied: u16,
+    /// Bits: visits that were applied here. They are what the batch protocol guarantees.
+    pub visits: u8,
+    /// The ring in force, 0 for none.
+    pub ring: Ring,
+    /// The tag of the takes in force, 0 for none.
+    pub tag: Tag,
+    /// The `late` counter is not what was noted when the take pass began.
+    pub late: bool,
+    /// The round that it was marked for.
+    pub round: Round,
+    /// Where it is in it.
+    pub pass: Pass,
+}
+
+impl Data {
+    /// All its marks of its own clock and run.
+    pub fn own_marks(&mut self, mut change: impl FnMut(&mut Mark)) {
+        self.moves.iter_mut().for_each(|it| change(&mut it.seen));
+        if let Pass::Cleaned(mark) = &mut self.pass {
+            change(mark);
+        }
+    }
+
+    /// All its marks that tell of a run of another shard.
+    pub fn marks_of(&mut self, shard: usize, mut change: impl FnMut(&mut Mark)) {
+        self.moves.iter_mut().filter(|it| it.to == shard).for_each(|it| change(&mut it.delivered));
+    }
+
+    /// Deletes what a scan deletes of fields that are older than a tag.
+    pub fn clean(fields: &mut [u8; TAGS], tag: Tag) {
+        fields[..usize::from(tag)].fill(0);
+    }
+}
+
+/// A shard now, and what a crash may leave of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Shard {
+    /// What calls see.
+    pub live: Data,
+    /// No crash goes back behind this. Empty once the shard cannot crash any more.
+    pub safe: Data,
+    /// A later state to which a crash may go back as well. Being left by a crash makes nothing safe.
+    pub kept: Option<Data>,
+    /// Crashes to come, at most.
+    pub crashes_left: u8,
+}
+
+impl Shard {
+    /// The states that it is in or may come back in.
+    pub fn states(&self) -> impl Iterator<Item = &Data> {
+        [&self.live, &self.safe].into_iter().chain(&self.kept)
+    }
+
+    /// The same, to change them.
+    pub fn states_mut(&mut self) -> impl Iterator<Item = &mut Data> {
+        [&mut self.live, &mut self.safe].into_iter().chain(&mut self.kept)
+    }
+
+    /// What was written until now survives every crash to come.
+    pub fn save(&mut self) {
+        self.kept = None;
+        self.safe = if self.crashes_left > 0 { self.live.clone() } else { Data::default() };
+    }
+
+    /// Comes back as it was kept, or as it is safe.
+    pub fn crash(&mut self, kept: bool) {
+        let left = if kept { self.kept.clone() } else { Some(self.safe.clone()) };
+        if !kept {
+            self.kept = None;
+        }
+        self.live = left.unwrap_or_default();
+        self.crashes_left -= 1;
+        if self.crashes_left == 0 {
+            self.save();
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! What each step does. One that is not possible does nothing.
+
+mod flush;
+mod moves;
+
+use super::actions::Action;
+use super::config::Config;
+use super::design::Design;
+use super::flusher::Stage;
+use super::shard::{Data, Mark, Pass};
+use super::state::{Reader, Ring, State, owner};
+
+/// Takes a step.
+pub fn take(config: &Config, state: &mut State, action: Action) {
+    match action {
+        Action::Apply(visit) => apply(config, state, visit),
+        Action::Look(flusher, shard) => flush::look(config, state, flusher, shard),
+        Action::Mark(flusher, shard) => flush::mark(config, state, flusher, shard),
+        Action::Take(flusher, shard) => flush::take(config, state, flusher, shard),
+        Action::CleanIn(flusher, shard) => flush::clean_in(config, state, flusher, shard),
+        Action::Settle(flusher, shard) => flush::settle(state, flusher, shard),
+        Action::Read(flusher, shard, place) => moves::read(config, state, flusher, shard, place),
+        Action::Deliver(flusher) => moves::deliver(config, state, flusher, true),
+        Action::DeliverUnanswered(flusher) => moves::deliver(config, state, flusher, false),
+        Action::Conclude(flusher) => moves::conclude(state, flusher),
+        Action::CutOff(flusher) => state.flushers[flusher].stage = Stage::Idle,
+        Action::RenewSeen(shard, place) => moves::renew_seen(state, shard, place),
+        Action::EndTake(shard) => end_take(config.design, &mut state.shards[shard].live),
+        Action::Renew(shard) => renew(config.design, &mut state.shards[shard].live),
+        Action::CleanOut(shard) => clean_out(config.design, state, shard),
+        Action::CleanOutAgain(shard) => {
+            let pass = &mut state.shards[shard].live.pass;
+            if *pass == Pass::Cleaned(Mark::Void) {
+                *pass = Pass::Out;
+            }
+        }
+        Action::Minute(shard) => {
+            state.shards[shard].save();
+            // A read lasts less than a minute: no mark that is made meanwhile becomes old meanwhile.
+            if state.reader.is_none() {
+                state.marks_of(shard, Mark::age);
+            }
+        }
+        Action::Keep(shard) => state.shards[shard].kept = Some(state.shards[shard].live.clone()),
+        Action::Crash(shard, kept) => crash(state, shard, kept),
+        Action::Ask(shard) => ask(config, state, shard),
+        Action::Forget(shard, writer) => state.shards[shard].live.applied &= !(1 << writer),
+    }
+    let expected = state.expected();
+    if let Some(reader) = &mut state.reader {
+        (reader.least, reader.most) = (reader.least.min(expected), reader.most.max(expected));
+    }
+    super::normal::normalise(config, state);
+}
+
+/// The batch protocol's promise: once on its shard, unless a crash has taken it back.
+fn apply(config: &Config, state: &mut State, number: usize) {
+    let visit = config.visits[number];
+    let data = &mut state.shards[visit.shard].live;
+    if data.visits & (1 << number) == 0 {
+        data.visits |= 1 << number;
+        data.page.total += 1;
+        data.late |= differs(visit.ring, data.ring);
+    }
+}
+
+/// Whether a call of somebody with the first ring counts as late where the second is in force.
+fn differs(mine: Ring, in_force: Ring) -> bool {
+    in_force != 0 && mine != in_force
+}
+
+fn end_take(design: Design, data: &mut Data) {
+    if data.pass == (Pass::Take { scanned: true }) {
+        let again = data.late && design != Design::LateUnchecked;
+        data.pass = if again { Pass::Take { scanned: false } } else { Pass::Taken };
+        data.late = false;
+    }
+}
+
+fn renew(design: Design, data: &mut Data) {
+    if data.pass != Pass::Taken || !data.moves.is_empty() {
+        return;
+    }
+    data.pass = if data.tag == 0 { Pass::Cleaned(Mark::Fresh) } else { Pass::Out };
+    if data.tag > 0 && design != Design::TagKept {
+        data.tag += 1;
+    }
+}
+
+fn clean_out(design: Design, state: &mut State, shard: usize) {
+    let data = &mut state.shards[shard].live;
+    if data.pass != Pass::Out {
+        return;
+    }
+    let tag = cleaned_below(design, data.tag);
+    Data::clean(&mut data.page.out, tag);
+    data.pass = Pass::Cleaned(Mark::Fresh);
+    if design == Design::OutAndInTogether {
+        state.shards.iter_mut().for_each(|other| Data::clean(&mut other.live.page.into[shard], tag));
+    }
+}
+
+/// The tag below which fields are cleaned, when this one is in force.
+fn cleaned_below(design: Design, tag: u8) -> u8 {
+    if design == Design::TagKept { tag + 1 } else { tag }
+}
+
+fn crash(state: &mut State, shard: usize, kept: bool) {
+    state.shards[shard].crash(kept);
+    state.marks_of(shard, Mark::void);
+    for flusher in &mut state.flushers {
+        if let Stage::Marks { to, void, .. } = &mut flusher.stage {
+            *void |= *to == shard;
+        }
+    }
+}
+
+fn ask(config: &Config, state: &mut State, shard: usize) {
+    let expected = state.expected();
+    let mut reader = state.reader.take().unwrap_or_else(|| {
+        state.reads -= 1;
+        Reader { least: expected, most: expected, ..Reader::default() }
+    });
+    reader.read(shard, &state.shards[shard].live);
+    if usize::from(reader.seen) + 1 < 1 << config.shards {
+        state.reader = Some(reader);
+        return;
+    }
+    let count = reader.count(config.design != Design::NoMax);
+    state.misread |= count < reader.least.cast_signed() || count > reader.most.cast_signed();
+}
+
+/// Whether the ring places the page elsewhere than on this shard.
+fn misplaced(ring: Ring, shard: usize) -> bool {
+    owner(ring) != shard
+}
