@@ -173,11 +173,13 @@ async fn damaged_moves_are_put_aside_and_stop_no_other() {
     let world = world(&[("home", 5)]).await;
     assert_eq!(world.run().await.pages_taken, 1);
     let damaged = "000000000000000000000000000000ff:1";
-    let _: i64 = world.old.connect().hset("visits:{old}:moves:new", damaged, "9 1 []").unwrap();
+    for name in [damaged, "no move"] {
+        let _: i64 = world.old.connect().hset("visits:{old}:moves:new", name, "9 1 []").unwrap();
+    }
     world.run_until(|run| run.moves_set_aside == 1 || run.ring_settled).await;
     world.settle().await;
     let kept: Vec<String> = world.old.connect().hkeys("visits:{old}:aside").unwrap();
-    assert_eq!((kept.len(), world.count("home").await), (1, 5));
+    assert_eq!((kept.len(), world.count("home").await), (2, 5));
 }
 
 #[tokio::test]

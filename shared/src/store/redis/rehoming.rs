@@ -57,6 +57,11 @@ fn moves_for(shard: &Shard, owner: &ShardName) -> Copies {
     }
 }
 
+/// It would be waited for without end.
+fn not_a_move(name: &str) -> Unreadable {
+    Unreadable { field: name.as_bytes().to_vec(), reason: "its name is not the id of a batch".to_owned() }
+}
+
 impl RedisStore {
     async fn advance_to(
         &self,
@@ -172,12 +177,18 @@ impl Rehoming for RedisStore {
         };
         let ((now, (names, seen, arrived)), incarnation) = self.with_incarnation(shard, call).await?;
         let find = |marks: &Marks, name: &str| marks.get(name).and_then(|text| mark(text, now));
-        // What has another name is no move; it is found when all are read.
-        let marks = names.iter().filter_map(|name| {
-            let id = name.parse().ok()?;
-            Some(MoveMarks { id, seen: find(&seen, name), arrived: find(&arrived, name) })
-        });
-        Ok((marks.collect(), incarnation))
+        let (mut marks, mut foreign) = (Vec::new(), Vec::new());
+        for name in names {
+            match name.parse() {
+                Ok(id) => marks.push(MoveMarks { id, seen: find(&seen, &name), arrived: find(&arrived, &name) }),
+                Err(_) => foreign.push(Removal::of_unreadable(&not_a_move(&name))),
+            }
+        }
+        if !foreign.is_empty() {
+            tracing::error!(key = moves.content, fields = foreign.len(), "what is no move is put aside");
+            self.remove(shard, owner, &moves, &foreign).await?;
+        }
+        Ok((marks, incarnation))
     }
 
     async fn moves(&self, shard: ShardIndex, owner: &ShardName, ids: &[BatchId]) -> Result<Moves, StoreError> {
