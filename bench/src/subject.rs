@@ -1,8 +1,14 @@
 //! What is measured: programs and the settings that they run with.
 
 use crate::environment::Environment;
+use crate::server::one_thread;
 use std::path::PathBuf;
+use std::time::Duration;
 use test_support::{RedisServer, release_program};
+use visits_core::config::Config;
+use visits_core::rehome::rehome;
+use visits_core::store::redis::RedisStore;
+use visits_core::timing::Timing;
 
 /// The processor that a lone environment runs on; its driver has the others.
 const PROCESSOR: usize = 1;
@@ -83,9 +89,26 @@ impl Subject {
     }
 }
 
-/// Redis servers, as many shards.
+/// Redis servers, as many shards, as a deployment has them once `flush-visits` has run.
+///
+/// # Panics
+/// If they do not answer.
 pub fn servers(count: usize) -> Vec<RedisServer> {
-    (0..count).map(|_| RedisServer::start()).collect()
+    let servers: Vec<RedisServer> = (0..count).map(|_| RedisServer::start()).collect();
+    let endpoints = endpoints(&servers);
+    // On a thread of its own, since who asks may be in a runtime already.
+    std::thread::scope(|scope| scope.spawn(|| one_thread().block_on(settle(&endpoints))).join().expect("they settle"));
+    servers
+}
+
+/// Has the shards know that every page is in its place, as the first run of `flush-visits` does: before it, a read asks
+/// all shards.
+async fn settle(endpoints: &str) {
+    let config =
+        Config::from_vars(|name| (name == "REDIS_ENDPOINTS").then(|| endpoints.into())).expect("good settings");
+    let store = RedisStore::new(&config).expect("good addresses");
+    let settled = rehome(&store, &config.ring(), &config.clock(), Timing::REAL, Duration::from_secs(10)).await;
+    assert!(settled.ring_settled, "{settled:?}");
 }
 
 /// Their `REDIS_ENDPOINTS`.

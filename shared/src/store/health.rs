@@ -67,19 +67,39 @@ impl Health {
     /// assert_eq!(health.warnings(), [Warning::Clients { open: 80, most: 100 }]);
     /// ```
     pub fn read(info: &str, config: &[String]) -> Self {
-        let told = |name| field(info, name);
-        let set = |name| config.chunks_exact(2).find(|pair| pair[0] == name).map(|pair| pair[1].as_str());
-        let number = |text: Option<&str>| text.and_then(|text| text.parse().ok()).unwrap_or(0);
-        let saves = set("save").map(|points| !points.is_empty());
-        Self {
-            eviction_policy: told("maxmemory_policy").or_else(|| set("maxmemory-policy")).map(str::to_owned),
-            is_replica: told("role") == Some("slave"),
-            cluster: told("cluster_enabled").map(|enabled| enabled == "1"),
-            persistent: if told("aof_enabled") == Some("1") { Some(true) } else { saves },
-            clients: number(told("connected_clients")),
-            max_clients: number(told("maxclients").or_else(|| set("maxclients"))),
-            used_memory: number(told("used_memory")),
-            max_memory: number(told("maxmemory")),
+        let mut health = Self::default();
+        fields(info).for_each(|(name, value)| health.learn(name, value));
+        health.complete(config);
+        health
+    }
+
+    /// Takes a field of `INFO`.
+    pub(super) fn learn(&mut self, name: &str, value: &str) {
+        let number = || value.parse().unwrap_or(0);
+        match name {
+            "maxmemory_policy" => self.eviction_policy = Some(value.to_owned()),
+            "role" => self.is_replica = value == "slave",
+            "cluster_enabled" => self.cluster = Some(value == "1"),
+            "aof_enabled" if value == "1" => self.persistent = Some(true),
+            "connected_clients" => self.clients = number(),
+            "maxclients" => self.max_clients = number(),
+            "used_memory" => self.used_memory = number(),
+            "maxmemory" => self.max_memory = number(),
+            _ => {}
+        }
+    }
+
+    /// Takes from the answer to `CONFIG GET` what `INFO` has not told.
+    pub(super) fn complete(&mut self, config: &[String]) {
+        for pair in config.chunks_exact(2) {
+            match (pair[0].as_str(), pair[1].as_str()) {
+                ("maxmemory-policy", policy) if self.eviction_policy.is_none() => {
+                    self.eviction_policy = Some(policy.to_owned());
+                }
+                ("save", points) if self.persistent.is_none() => self.persistent = Some(!points.is_empty()),
+                ("maxclients", most) if self.max_clients == 0 => self.max_clients = most.parse().unwrap_or(0),
+                _ => {}
+            }
         }
     }
 
@@ -111,9 +131,17 @@ impl Health {
     }
 }
 
-/// The value of a field in the answer to `INFO`.
+/// The fields in the answer to `INFO`, with their values. To go through once: a start should not pay for every field anew.
+pub(super) fn fields(info: &str) -> impl Iterator<Item = (&str, &str)> {
+    info.split('\n').filter_map(|line| {
+        let colon = line.bytes().position(|byte| byte == b':')?;
+        Some((&line[..colon], line[colon + 1..].trim_end_matches('\r')))
+    })
+}
+
+/// The value of one field in the answer to `INFO`.
 pub(super) fn field<'a>(info: &'a str, name: &str) -> Option<&'a str> {
-    info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
+    fields(info).find_map(|(found, value)| (found == name).then_some(value))
 }
 
 /// Whether `value` is `percent` of `most` or more; never where `most` is not known.

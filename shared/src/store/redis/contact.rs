@@ -97,7 +97,10 @@ impl Contact {
         // At the same time, so that it costs a cold start no further round trip.
         let (info, config) = server::questions();
         let (info, config) = (answer(redis.clone(), info), answer(redis.clone(), config));
-        let (record, info, config) = join3(self.record(redis, keys, shard, ""), info, config).await;
+        let (record, info, mut config) = join3(self.record(redis, keys, shard, ""), info, config).await;
+        if info.is_empty() {
+            config = answer(redis.clone(), server::instead_of_info()).await;
+        }
         let server = Server::new(&info, &config);
         if let (Some(policy), false) = (server.health.evicting_policy(), self.allow_eviction) {
             let warning = Warning::Eviction { policy: policy.to_owned() };
