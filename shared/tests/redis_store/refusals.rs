@@ -161,6 +161,9 @@ async fn a_primary_without_the_replicas_that_it_needs_applies_nothing_and_later_
     assert_eq!(contents(&mut redis), before);
 
     let _replica = server.start_replica();
+    // It counts a replica from the first message of it that it looks at, once a second.
+    let counted = || server.info("replication", "min_slaves_good_slaves").as_deref() == Some("1");
+    assert!(wait_for(Duration::from_secs(20), counted));
     assert_eq!(apply(&store, &call).await.unwrap().set.floor, 2);
     assert_eq!(total(&store, "home").await, 11);
 }
