@@ -1,11 +1,11 @@
 //! One deployment: three functions in a simulator, two servers behind proxies, and the ledger.
 
+use crate::function::function;
 use crate::ledger::{Ledger, Outcome};
 use crate::servers::Servers;
 use futures_util::future::join_all;
 use lambda_simulator::{
-    Choice, EnvironmentId, EnvironmentState, FrozenClockVariable, FunctionConfig, Invocation, InvokeError, Mode,
-    Simulator, http_api_event,
+    Choice, EnvironmentId, EnvironmentState, FunctionConfig, Invocation, InvokeError, Mode, Simulator, http_api_event,
 };
 use serde_json::{Value, json};
 use std::fs;
@@ -13,7 +13,6 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use test_support::release_program as release;
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
@@ -106,23 +105,14 @@ impl World {
 
     fn function(&self, name: &str, setup: &Setup) -> FunctionConfig {
         let healing = if setup.healing { "" } else { ",healing=off" };
-        let interval = format!("{}ms", INTERVAL.as_millis());
-        let mut env: Vec<(String, String)> = [
+        let env = [
             ("REDIS_ENDPOINTS", self.servers.endpoints()),
             ("REDIS_CONNECT_TIMEOUT", "200ms".to_owned()),
             ("REDIS_TIMEOUT", "200ms".to_owned()),
-            ("VISITS_FLUSH_INTERVAL", interval),
             ("VISITS_RECORD_FUNCTION", RECORD.to_owned()),
-            ("AWS_ENDPOINT_URL_LAMBDA", self.lambda.invoke_endpoint()),
-            ("AWS_ACCESS_KEY_ID", "simulated".to_owned()),
-            ("AWS_SECRET_ACCESS_KEY", "simulated".to_owned()),
-        ]
-        .map(|(name, value)| (name.to_owned(), value))
-        .into();
-        env.extend(setup.env.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
-        let value = format!("scale={SCALE}{healing},frozen={{path}}");
-        let frozen_clock = Some(FrozenClockVariable { name: "VISITS_TEST".to_owned(), value });
-        FunctionConfig { env, seed: setup.seed, frozen_clock, ..FunctionConfig::new(name, release(name)) }
+        ];
+        let env = env.into_iter().chain(setup.env.iter().cloned());
+        FunctionConfig { seed: setup.seed, ..function(&self.lambda, (name, name), healing, env) }
     }
 
     /// Sends one visit and writes down what its client is told.

@@ -15,6 +15,7 @@ use crate::exit::{Failure, Outcome};
 use crate::output::Output;
 use crate::settings;
 use crate::shards::Shards;
+use std::io::Write as _;
 use tokio::runtime::Builder;
 
 /// Does what the command line says.

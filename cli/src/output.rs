@@ -9,7 +9,7 @@ use std::io::{self, BufWriter, Write};
 /// For [`Output::tell`].
 pub(crate) const NO_ERRORS: &[&str] = &[];
 
-/// Where a command writes its answer.
+/// Where a command writes its answer. Writes are held back until it is flushed.
 pub(crate) struct Output {
     out: BufWriter<Box<dyn Write>>,
     json: bool,
@@ -42,11 +42,6 @@ impl Output {
         self.out.write_all(b"\n")
     }
 
-    /// Writes what is still held back.
-    pub(crate) fn flush(&mut self) -> io::Result<()> {
-        self.out.flush()
-    }
-
     /// Shows on standard error what could not be done and what is to be warned of, below the answer.
     pub(crate) fn tell(&mut self, errors: &[impl Display], warnings: &[impl Display]) -> io::Result<()> {
         self.flush()?;
@@ -57,5 +52,15 @@ impl Output {
             exit::tell("warning", warning);
         }
         Ok(())
+    }
+}
+
+impl Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.out.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
     }
 }

@@ -36,7 +36,7 @@ impl Rings {
             warnings.add(format!("shard {name} is new: nothing was ever counted on it in the namespace {namespace}"));
         }
         let members: BTreeSet<&ShardName> = self.0.iter().flat_map(|state| &state.members).collect();
-        for name in members.into_iter().filter(|name| !shards.ring.shards().contains(name)) {
+        for name in members.into_iter().filter(|name| shards.ring.index(name.as_str()).is_none()) {
             warnings
                 .add(format!("shard {name} may hold counts and is not listed: list it, with ;weight=0 if it is to go"));
         }

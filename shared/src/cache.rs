@@ -93,7 +93,7 @@ impl<S: Store> CountCache<S> {
         match self.entries.entry_async(page, known).await {
             EntryResult::Retained(entry) => Ok(self.cached(entry, self.clock.now())),
             EntryResult::Replaced(guard, old) => {
-                let fetched = Box::pin(self.fetch(shard, page)).await;
+                let fetched = self.fetch(shard, page).await;
                 // If this fails the placeholder has been taken by a newer value: nothing to put back.
                 let _ = guard.insert(*fetched.as_ref().unwrap_or(&old));
                 fetched.map_or_else(|_| Ok(self.cached(old, self.clock.now())), |new| Ok(self.fetched_from(shard, new)))
@@ -102,7 +102,7 @@ impl<S: Store> CountCache<S> {
                 if let Some(retry_after) = self.pause(shard, now) {
                     return Err(Unavailable { retry_after });
                 }
-                let entry = Box::pin(self.fetch(shard, page)).await?;
+                let entry = self.fetch(shard, page).await?;
                 let _ = guard.insert(entry);
                 Ok(self.fetched_from(shard, entry))
             }
@@ -110,7 +110,6 @@ impl<S: Store> CountCache<S> {
         }
     }
 
-    /// Boxed where it begins: a call to a shard is a large future, and most reads make none.
     async fn fetch(&self, shard: ShardIndex, page: &PageId) -> Result<Entry, Unavailable> {
         // Read before the call: the count may be from any time since.
         let fetched = self.clock.now();
@@ -135,7 +134,7 @@ impl<S: Store> CountCache<S> {
             .map(|(shard, traces)| traces.map_err(|error| self.note_failure(shard, &error)));
         let traces = traces.collect::<Result<Vec<_>, _>>()?;
         if let Some(missing) =
-            traces.iter().flat_map(|traces| &traces.members).find(|name| !self.ring.shards().contains(name))
+            traces.iter().flat_map(|traces| &traces.members).find(|name| self.ring.index(name.as_str()).is_none())
         {
             let shard = missing.as_str();
             tracing::error!(

@@ -54,8 +54,7 @@ pub async fn deliver<S: Parking>(store: &S, ring: &Ring, clock: &Clock, timing: 
     let mut waiting = HashSet::new();
     for (shard, owners) in lists.into_iter().enumerate() {
         for (name, _) in run.answer(owners).unwrap_or_default() {
-            let owner = ring.shards().iter().position(|shard| shard.as_str() == name);
-            let Some(owner) = owner else {
+            let Some(owner) = ring.index(&name) else {
                 tracing::error!(
                     shard = ring.name(shard).as_str(),
                     owner = name,

@@ -26,10 +26,8 @@ use crate::store::rehoming::{Pass, Rehoming, RingState, Stage};
 use crate::store::{ShardIndex, StoreError};
 use crate::timing::Timing;
 use futures_util::future::join_all;
-use report::Tally;
 use std::collections::BTreeSet;
-use std::sync::Mutex;
-use std::sync::PoisonError;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// What the parts of a run share.
@@ -41,7 +39,7 @@ struct Run<'a, S> {
     timing: Timing,
     started: Moment,
     budget: Duration,
-    done: Mutex<Tally>,
+    done: Mutex<Rehome>,
 }
 
 /// One run: begins nothing after `budget`. An unsettled change needs several, over some minutes.
@@ -49,31 +47,40 @@ pub async fn rehome<S: Rehoming>(store: &S, ring: &Ring, clock: &Clock, timing: 
     let (fingerprint, started) = (ring.fingerprint(), clock.now());
     let run = Run { store, ring, fingerprint, clock, timing, started, budget, done: Mutex::default() };
     run.deliver_moves().await;
-    let missing = run.change().await;
-    let states = run.states().await;
-    let done = *run.lock();
-    report::report(&run, done, states, missing)
+    run.change().await;
+    run.done.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl<S: Rehoming> Run<'_, S> {
-    /// Moves all shards on, as far as they get in this run. Returns the shards that are missing for that.
-    async fn change(&self) -> Vec<ShardName> {
-        let Some(states) = self.states().await else { return Vec::new() };
-        let missing = self.missing(&states);
-        if !missing.is_empty() || states.iter().all(|state| self.is_settled(state)) {
-            return missing;
-        }
-        if !self.announce(&states).await {
-            return missing;
-        }
-        loop {
-            join_all((0..self.ring.len()).map(|shard| self.pass(shard))).await;
-            let Some(states) = self.states().await else { break };
-            if self.is_over() || !self.turn(&states).await {
-                break;
+    /// Moves all shards on, as far as they get in this run.
+    async fn change(&self) {
+        if let Some(states) = self.states().await {
+            let missing = self.missing(&states);
+            if !missing.is_empty() {
+                self.lock().shards_missing = missing;
+                return;
+            }
+            // As a rule. Nobody is asked again.
+            if states.iter().all(|state| self.is_settled(state)) {
+                self.lock().ring_settled = true;
+                return;
+            }
+            if self.announce(&states).await {
+                self.move_on().await;
             }
         }
-        missing
+        let states = self.states().await;
+        self.lock().ring_settled = states.is_some_and(|states| states.iter().all(|state| self.is_settled(state)));
+    }
+
+    async fn move_on(&self) {
+        loop {
+            join_all((0..self.ring.len()).map(|shard| self.pass(shard))).await;
+            let Some(states) = self.states().await else { return };
+            if self.is_over() || !self.turn(&states).await {
+                return;
+            }
+        }
     }
 
     /// What every shard knows, or nothing if one does not answer.
@@ -83,9 +90,9 @@ impl<S: Rehoming> Run<'_, S> {
     }
 
     /// Shards that may hold something, and that the ring does not name.
-    fn missing(&self, states: &[RingState]) -> Vec<ShardName> {
-        let members: BTreeSet<&ShardName> = states.iter().flat_map(|state| &state.members).collect();
-        members.into_iter().filter(|member| !self.ring.shards().contains(member)).cloned().collect()
+    fn missing(&self, states: &[RingState]) -> Vec<String> {
+        let members: BTreeSet<&str> = states.iter().flat_map(|state| &state.members).map(ShardName::as_str).collect();
+        members.into_iter().filter(|member| self.ring.index(member).is_none()).map(str::to_owned).collect()
     }
 
     fn is_settled(&self, state: &RingState) -> bool {
@@ -213,13 +220,13 @@ impl<S: Rehoming> Run<'_, S> {
     fn answer<T>(&self, answer: Result<T, StoreError>) -> Option<T> {
         answer
             .inspect_err(|error| {
-                self.lock().calls_failed += 1;
+                self.lock().rehoming_calls_failed += 1;
                 tracing::warn!(%error, "re-homing: a call failed");
             })
             .ok()
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Tally> {
+    fn lock(&self) -> MutexGuard<'_, Rehome> {
         self.done.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -122,6 +122,11 @@ impl Ring {
         &self.names
     }
 
+    /// The index of the shard with this name, if there is one.
+    pub fn index(&self, name: &str) -> Option<usize> {
+        self.names.iter().position(|shard| shard.as_str() == name)
+    }
+
     /// The name of the shard with this index.
     ///
     /// # Panics

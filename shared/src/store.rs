@@ -3,6 +3,7 @@
 pub mod health;
 pub mod imports;
 pub mod memory;
+pub mod moving;
 pub mod pages;
 pub mod parking;
 pub mod redis;

@@ -3,6 +3,7 @@
 
 mod audit;
 mod deployment;
+mod pages;
 mod traffic;
 
 use crate::report::Row;

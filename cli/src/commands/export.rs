@@ -1,6 +1,5 @@
 //! `visits export`: all pages with their counts, as JSON Lines.
 
-use super::get::Counted;
 use crate::args::ExportArgs;
 use crate::exit::{Failure, Outcome};
 use crate::output::{NO_ERRORS, Output};
@@ -8,22 +7,12 @@ use crate::progress::Progress;
 use crate::shards::Shards;
 use crate::walk::{Seen, Tour};
 use crate::warnings::Warnings;
-use serde::Serialize;
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::io::{self, IsTerminal as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use visits_core::page::PageId;
-
-/// Version of the lines' layout.
-const VERSION: u32 = 1;
-
-#[derive(Serialize)]
-struct Header<'a> {
-    format: &'static str,
-    version: u32,
-    namespace: &'a str,
-}
+use visits_import::ExportWriter;
 
 /// Writes to the file that `args` names, or else to `output`.
 pub(crate) async fn run(args: &ExportArgs, shards: &Shards, output: &mut Output) -> Result<Outcome, Failure> {
@@ -73,18 +62,15 @@ impl Target {
 }
 
 async fn export(shards: &Shards, output: &mut Output, bar: bool) -> Result<Outcome, Failure> {
-    output.object(&Header {
-        format: "visits-export",
-        version: VERSION,
-        namespace: shards.config.namespace.as_str(),
-    })?;
+    let mut writer = ExportWriter::new(&mut *output, &shards.config.namespace)?;
     let (mut seen, mut warnings) = (Seen::default(), Warnings::default());
     let mut progress = Progress::of_walk(shards.len(), bar);
     let mut tour = Tour::begin(shards, &mut warnings).await?;
     while let Some(mut pages) = tour.next(&mut progress, &mut warnings).await? {
         pages.retain(|page| seen.is_new(page));
-        write(&pages, shards, output, &mut warnings).await?;
+        write(&pages, shards, &mut writer, &mut warnings).await?;
     }
+    writer.finish()?;
     progress.finish();
     let warnings = warnings.list();
     output.tell(NO_ERRORS, &warnings)?;
@@ -92,11 +78,16 @@ async fn export(shards: &Shards, output: &mut Output, bar: bool) -> Result<Outco
 }
 
 /// Writes a slice of pages; those without visits are as good as unknown.
-async fn write(pages: &[PageId], shards: &Shards, output: &mut Output, warnings: &mut Warnings) -> Result<(), Failure> {
+async fn write(
+    pages: &[PageId],
+    shards: &Shards,
+    export: &mut ExportWriter<&mut Output>,
+    warnings: &mut Warnings,
+) -> Result<(), Failure> {
     for (page, count) in pages.iter().zip(shards.counts(pages).await?) {
         match count {
             Ok(0) => {}
-            Ok(count) => output.object(&Counted { page: page.as_str(), count })?,
+            Ok(count) => export.page(page, count)?,
             Err(reason) => warnings.add(format!("the page {page} is left out: {reason}")),
         }
     }

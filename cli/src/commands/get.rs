@@ -11,11 +11,11 @@ use serde::Serialize;
 use visits_core::batch::MAX_BATCH_PAGES;
 use visits_core::page::PageId;
 
-/// A page and its count, as `get`, `top` and `export` write them.
+/// A page and its count, as `get` and `top` write them.
 #[derive(Serialize)]
-pub(super) struct Counted<'a> {
-    pub(super) page: &'a str,
-    pub(super) count: u64,
+struct Counted<'a> {
+    page: &'a str,
+    count: u64,
 }
 
 /// Shows the counts in the order of the pages. A page whose record is damaged is told of and left out.

@@ -13,6 +13,7 @@ use crate::walk::{Seen, Walk};
 use crate::warnings::Warnings;
 use futures_util::future::join_all;
 use report::{Document, Found, Ring, ShardReport};
+use visits_core::store::moving::Moving as _;
 use visits_core::store::redis::facts::ShardFacts;
 use visits_core::store::rehoming::Rehoming as _;
 use visits_core::store::{ShardIndex, StoreError};

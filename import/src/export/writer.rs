@@ -2,11 +2,12 @@
 
 use super::{FORMAT, Header, PageLine, VERSION};
 use serde::Serialize;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 use visits_core::page::PageId;
 use visits_core::shard::Namespace;
 
-/// Writes pages with their counts as an export that [`crate::Source::Export`] reads.
+/// Writes pages with their counts as an export that [`crate::Source::Export`] reads. Each is a few small writes: a file
+/// is to be buffered.
 ///
 /// ```
 /// # use visits_import::ExportWriter;
@@ -19,7 +20,7 @@ use visits_core::shard::Namespace;
 /// ```
 #[derive(Debug)]
 pub struct ExportWriter<W: Write> {
-    output: BufWriter<W>,
+    output: W,
 }
 
 impl<W: Write> ExportWriter<W> {
@@ -28,7 +29,7 @@ impl<W: Write> ExportWriter<W> {
     /// # Errors
     /// If `output` fails.
     pub fn new(output: W, namespace: &Namespace) -> io::Result<Self> {
-        let mut writer = Self { output: BufWriter::new(output) };
+        let mut writer = Self { output };
         writer.line(&Header { format: FORMAT.into(), version: VERSION, namespace: namespace.as_str().into() })?;
         Ok(writer)
     }
@@ -45,8 +46,9 @@ impl<W: Write> ExportWriter<W> {
     ///
     /// # Errors
     /// If the output fails.
-    pub fn finish(self) -> io::Result<W> {
-        self.output.into_inner().map_err(io::IntoInnerError::into_error)
+    pub fn finish(mut self) -> io::Result<W> {
+        self.output.flush()?;
+        Ok(self.output)
     }
 
     fn line(&mut self, line: &impl Serialize) -> io::Result<()> {

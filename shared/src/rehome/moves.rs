@@ -3,8 +3,9 @@
 use super::Run;
 use crate::batch::BatchId;
 use crate::shard::ShardName;
+use crate::store::moving::{Found, Landing, Move, MoveMarks};
 use crate::store::parking::Mark;
-use crate::store::rehoming::{Landing, Move, MoveMarks, Rehoming};
+use crate::store::rehoming::Rehoming;
 use crate::store::{Incarnation, ShardIndex};
 use futures_util::future::join_all;
 use std::time::Duration;
@@ -60,8 +61,7 @@ impl<S: Rehoming> Run<'_, S> {
     async fn deliver_from(&self, from: ShardIndex) {
         let Some(owners) = self.answer(self.store.moving_owners(from).await) else { return };
         for (name, _) in owners {
-            let to = self.ring.shards().iter().position(|shard| shard.as_str() == name);
-            if let Some(to) = to {
+            if let Some(to) = self.ring.index(&name) {
                 self.deliver_to(Way { from, to, owner: self.ring.name(to) }).await;
             } else {
                 self.lock().moves_waiting += 1;
@@ -78,7 +78,7 @@ impl<S: Rehoming> Run<'_, S> {
         self.lock().moves_waiting += plan.waiting + plan.see.len();
         if !plan.see.is_empty() {
             let seen: Vec<_> = plan.see.iter().map(|id| (*id, run)).collect();
-            self.answer(self.store.mark_seen(way.from, way.owner, &seen).await);
+            self.answer(self.store.mark_moves(way.from, way.owner, Found::Here, &seen).await);
         }
         for confirm in plan.confirm.chunks(crate::batch::MAX_BATCH_PAGES) {
             self.confirm(way, confirm, &mut plan.land).await;
@@ -104,7 +104,7 @@ impl<S: Rehoming> Run<'_, S> {
         }
         self.lock().moves_waiting += mark.len();
         if !mark.is_empty() {
-            self.answer(self.store.mark_arrived(way.from, way.owner, &mark).await);
+            self.answer(self.store.mark_moves(way.from, way.owner, Found::AtOwner, &mark).await);
         }
         if !remove.is_empty() {
             let removed = self.answer(self.store.remove_moves(way.from, way.owner, &remove).await);
@@ -127,7 +127,7 @@ impl<S: Rehoming> Run<'_, S> {
         let arrived: Vec<_> = landed.iter().flatten().copied().collect();
         if !arrived.is_empty() {
             self.lock().moves_waiting += arrived.len();
-            self.answer(self.store.mark_arrived(way.from, way.owner, &arrived).await);
+            self.answer(self.store.mark_moves(way.from, way.owner, Found::AtOwner, &arrived).await);
         }
         landed.iter().all(Option::is_some)
     }

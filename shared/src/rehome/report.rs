@@ -1,24 +1,6 @@
 //! What a run did, and what is left.
 
-use super::Run;
-use crate::shard::ShardName;
-use crate::store::rehoming::{Rehoming, RingState};
 use serde::{Deserialize, Serialize};
-
-/// What a run has done so far.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Tally {
-    pub(super) pages_scanned: u64,
-    pub(super) pages_taken: u64,
-    pub(super) visits_taken: u64,
-    pub(super) records_rejected: usize,
-    pub(super) moves_delivered: usize,
-    pub(super) pages_delivered: u64,
-    pub(super) moves_removed: usize,
-    pub(super) moves_set_aside: usize,
-    pub(super) moves_waiting: usize,
-    pub(super) calls_failed: usize,
-}
 
 /// What a run of re-homing did, and what is left.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,28 +41,5 @@ impl Rehome {
                  list it again with ;weight=0 until flush-visits says that it is empty and may be removed"
             )
         })
-    }
-}
-
-pub(super) fn report<S: Rehoming>(
-    run: &Run<'_, S>,
-    done: Tally,
-    states: Option<Vec<RingState>>,
-    missing: Vec<ShardName>,
-) -> Rehome {
-    let settled = states.is_some_and(|states| states.iter().all(|state| run.is_settled(state)));
-    Rehome {
-        ring_settled: settled && missing.is_empty(),
-        pages_scanned: done.pages_scanned,
-        pages_taken: done.pages_taken,
-        visits_taken: done.visits_taken,
-        pages_delivered: done.pages_delivered,
-        moves_delivered: done.moves_delivered,
-        moves_removed: done.moves_removed,
-        moves_set_aside: done.moves_set_aside,
-        moves_waiting: done.moves_waiting,
-        records_rejected: done.records_rejected,
-        shards_missing: missing.into_iter().map(|name| name.to_string()).collect(),
-        rehoming_calls_failed: done.calls_failed,
     }
 }

@@ -8,6 +8,7 @@ mod imports;
 mod keys;
 mod login;
 mod move_script;
+mod moving;
 mod nodes;
 mod pages;
 mod park_script;

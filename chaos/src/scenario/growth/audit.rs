@@ -1,6 +1,7 @@
 //! What the servers hold in the end, against what the clients were told.
 
-use super::deployment::{Deployment, page, preloaded};
+use super::deployment::Deployment;
+use super::pages::{page, preloaded};
 use redis::{Commands, Connection};
 use std::collections::HashMap;
 use std::time::Duration;

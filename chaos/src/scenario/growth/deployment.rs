@@ -1,22 +1,20 @@
 //! Eight servers, and generations of the functions: each has another ring.
 
 use super::audit::Moved;
+use super::pages::preload;
 use super::traffic::Told;
-use crate::world::{INTERVAL, PATIENCE, SCALE, SCHEDULE};
+use crate::function::function;
+use crate::world::{PATIENCE, SCHEDULE};
 use futures_util::future::join_all;
-use lambda_simulator::{EnvironmentState, FrozenClockVariable, FunctionConfig, Mode, Simulator};
+use lambda_simulator::{EnvironmentState, FunctionConfig, Mode, Simulator};
 use serde_json::Value;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-use test_support::{RedisServer, release_program};
+use test_support::RedisServer;
 use tokio::task::JoinHandle;
-use visits_core::batch::{Batch, MAX_BATCH_PAGES, Sequence, WriterId};
 use visits_core::config::Config;
-use visits_core::page::PageId;
 use visits_core::ring::Ring;
-use visits_core::store::redis::RedisStore;
-use visits_core::store::{Apply, Standing, Store};
 
 /// Servers, most of them without a page at first: they are named with weight 0, as shards to come.
 pub(super) const SERVERS: usize = 8;
@@ -43,15 +41,6 @@ pub(super) struct Deployment {
     last: Mutex<Value>,
 }
 
-pub(super) fn page(number: usize) -> String {
-    format!("page-{number}")
-}
-
-/// Visits that a page has from the start.
-pub(super) fn preloaded(number: usize) -> u64 {
-    1 + number as u64 % 7
-}
-
 impl Deployment {
     /// Eight servers; the first two hold `pages` pages. No function yet.
     pub(super) async fn start(pages: usize) -> Self {
@@ -68,27 +57,8 @@ impl Deployment {
             moved: Mutex::default(),
             last: Mutex::default(),
         };
-        deployment.preload().await;
+        preload(&deployment.config(2), pages).await;
         deployment
-    }
-
-    async fn preload(&self) {
-        let config = self.config(2);
-        let (store, ring) = (RedisStore::new(&config).expect("the endpoints are good"), config.ring());
-        let mut batches: Vec<Vec<(PageId, u64)>> = vec![Vec::new(); SERVERS];
-        let mut sealed = [0; SERVERS];
-        for number in 0..self.pages() {
-            let id = PageId::from_decoded(&page(number)).expect("a page id");
-            let owner = ring.owner(id.as_str());
-            batches[owner].push((id, preloaded(number)));
-            if batches[owner].len() == MAX_BATCH_PAGES {
-                sealed[owner] += 1;
-                send(&store, &ring, owner, sealed[owner], std::mem::take(&mut batches[owner])).await;
-            }
-        }
-        for (owner, batch) in batches.into_iter().enumerate().filter(|(_, batch)| !batch.is_empty()) {
-            send(&store, &ring, owner, sealed[owner] + 1, batch).await;
-        }
     }
 
     pub(super) fn pages(&self) -> usize {
@@ -158,16 +128,9 @@ impl Deployment {
             ("REDIS_CONNECT_TIMEOUT", "5s".to_owned()),
             ("REDIS_TIMEOUT", "5s".to_owned()),
             ("VISITS_CACHE_TTL", "0s".to_owned()),
-            ("VISITS_FLUSH_INTERVAL", format!("{}ms", INTERVAL.as_millis())),
             ("VISITS_RECORD_FUNCTION", numbered("record-visit", generation)),
-            ("AWS_ENDPOINT_URL_LAMBDA", self.lambda.invoke_endpoint()),
-            ("AWS_ACCESS_KEY_ID", "simulated".to_owned()),
-            ("AWS_SECRET_ACCESS_KEY", "simulated".to_owned()),
         ];
-        let env = env.map(|(name, value)| (name.to_owned(), value)).into();
-        let value = format!("scale={SCALE},frozen={{path}}");
-        let frozen_clock = Some(FrozenClockVariable { name: "VISITS_TEST".to_owned(), value });
-        FunctionConfig { env, frozen_clock, ..FunctionConfig::new(numbered(name, generation), release_program(name)) }
+        function(&self.lambda, (name, &numbered(name, generation)), "", env)
     }
 
     /// The function of one of the generations that take requests; `draw` says which.
@@ -263,19 +226,6 @@ impl Deployment {
     pub(super) fn moved(&self) -> Moved {
         *lock(&self.moved)
     }
-}
-
-async fn send(store: &RedisStore, ring: &Ring, owner: usize, number: u64, pages: Vec<(PageId, u64)>) {
-    let clock = visits_core::clock::Clock::system();
-    let batch = Batch::seal(Sequence::new(number).expect("from 1"), pages, clock.now());
-    let call = Apply {
-        writer: WriterId::from_u128(1),
-        base: Sequence::FIRST,
-        batches: vec![(Arc::new(batch), Duration::ZERO)],
-        standing: Standing::Gone,
-        ring: Some(ring.fingerprint()),
-    };
-    store.apply(owner, &call).await.expect("the server takes it");
 }
 
 fn numbered(name: &str, generation: usize) -> String {

@@ -1,6 +1,7 @@
 //! Visitors and readers, who write down what they were told.
 
-use super::deployment::{Deployment, page, preloaded};
+use super::deployment::Deployment;
+use super::pages::{page, preloaded};
 use fastrand::Rng;
 use lambda_simulator::http_api_event;
 use serde_json::Value;

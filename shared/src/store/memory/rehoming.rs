@@ -1,6 +1,7 @@
 //! What a shard in memory knows of the ring, and its pages on their way.
 
 mod calls;
+mod moving;
 
 use super::shard::Data;
 use crate::applied::AppliedSet;
@@ -10,9 +11,10 @@ use crate::page::PageId;
 use crate::record::{PageRecord, Tag};
 use crate::ring::Fingerprint;
 use crate::shard::ShardName;
+use crate::store::moving::{Landed, Landing, Move, Take, Taken};
 use crate::store::pages::PageSlice;
 use crate::store::parking::Mark;
-use crate::store::rehoming::{Cleaned, Cleaning, Landed, Landing, Move, Pass, RingState, Stage, Take, Taken};
+use crate::store::rehoming::{Cleaned, Cleaning, Pass, RingState, Stage};
 use crate::store::{Incarnation, Reading, Traces};
 use std::collections::BTreeMap;
 use xxhash_rust::xxh3::xxh3_64;

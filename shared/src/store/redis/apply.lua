@@ -16,15 +16,6 @@
 -- The loops below run once for a page: a local is found faster than a global.
 local KEYS, ARGV, call = KEYS, ARGV, redis.call
 
-local function whole(text)
-  -- 15 digits: exact in Lua's doubles. No leading zero: HINCRBY does not take one.
-  return text and #text <= 15 and (text == '0' or string.match(text, '^[1-9]%d*$')) and tonumber(text)
-end
-
-local function invalid(what)
-  return redis.error_reply('INVALID ' .. what)
-end
-
 -- 1. Check the arguments.
 if ARGV[1] ~= '1' then return invalid('format: 1 is accepted') end
 local writer, base, max_age, keep = ARGV[2], whole(ARGV[3]), whole(ARGV[4]), whole(ARGV[5])

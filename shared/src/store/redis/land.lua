@@ -5,14 +5,6 @@
 --       5 the shard that they come from   6 tag   7… for each page: number of fields, then field and what to add
 local KEYS, ARGV, call = KEYS, ARGV, redis.call
 
-local function whole(text)
-  return text and #text <= 15 and (text == '0' or string.match(text, '^[1-9]%d*$')) and tonumber(text)
-end
-
-local function invalid(what)
-  return redis.error_reply('INVALID ' .. what)
-end
-
 if ARGV[1] ~= '1' then return invalid('format: 1 is accepted') end
 if #KEYS < 4 or not (ARGV[2] and #ARGV[2] == 32 and string.match(ARGV[2], '^%x+$')) then return invalid('writer') end
 local keep = whole(ARGV[3])

@@ -1,14 +1,16 @@
 //! How moves are laid out: what `take.lua` stores and answers, and the arguments of `land.lua`.
 
-use super::rehoming::FORMAT;
 use super::script::millis;
 use crate::batch::BatchId;
 use crate::page::PageId;
-use crate::store::rehoming::{Landed, Landing, Move, Take, Taken};
+use crate::store::moving::{Landed, Landing, Move, Take, Taken};
 use crate::store::{Incarnation, Rejected};
 use redis::{FromRedisValue, ParsingError, ScriptInvocation, Value};
 use std::collections::BTreeMap;
 use std::time::Duration;
+
+/// Version of what a move looks like, and of the scripts' arguments.
+pub(super) const FORMAT: &str = "1";
 
 /// The answer of both scripts: a number that says how it went, for a take the visits, and which pages were
 /// rejected (number in the call, reason).

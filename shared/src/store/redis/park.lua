@@ -8,14 +8,6 @@
 -- ARGV  1 format   2 owner   3 most bytes for one owner   4… for each copy: batch id, age in ms, increments
 -- A copy is stored as "<format> <time of sealing in ms by this server's clock> <increments>".
 
-local function whole(text)
-  return text and #text <= 15 and (text == '0' or string.match(text, '^[1-9]%d*$')) and tonumber(text)
-end
-
-local function invalid(what)
-  return redis.error_reply('INVALID ' .. what)
-end
-
 if ARGV[1] ~= '1' then return invalid('format: 1 is accepted') end
 local most = whole(ARGV[3])
 if #KEYS ~= 3 or not most or #ARGV < 6 or #ARGV % 3 ~= 0 then return invalid('number of arguments') end

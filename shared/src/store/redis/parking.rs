@@ -3,7 +3,7 @@
 use super::keys::Keys;
 use super::park_script::{copy, mark_text, park_arguments};
 use super::routed::Connection;
-use super::script::LazyScript;
+use super::script::{LazyScript, with_checks};
 use super::{RedisStore, Shard, server_millis};
 use crate::batch::BatchId;
 use crate::shard::ShardName;
@@ -30,7 +30,7 @@ pub(super) struct ParkingScripts {
 impl ParkingScripts {
     pub(super) fn new() -> Self {
         Self {
-            park: LazyScript::new(|| Script::new(include_str!("park.lua"))),
+            park: LazyScript::new(|| Script::new(with_checks!("park.lua"))),
             mark: LazyScript::new(|| Script::new(include_str!("mark.lua"))),
             remove: LazyScript::new(|| Script::new(include_str!("remove.lua"))),
             set_aside: LazyScript::new(|| Script::new(include_str!("set_aside.lua"))),

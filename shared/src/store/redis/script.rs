@@ -16,6 +16,14 @@ const FORMAT: &str = "1";
 /// A script whose digest is taken when it is first run: a start that runs none should not pay for it.
 pub(super) type LazyScript = LazyLock<Script>;
 
+/// The text of a script that checks its arguments, with what it checks them with before it.
+macro_rules! with_checks {
+    ($file:literal) => {
+        concat!(include_str!("arguments.lua"), include_str!($file))
+    };
+}
+pub(super) use with_checks;
+
 #[derive(Debug)]
 pub(super) struct Scripts {
     apply: LazyScript,
@@ -26,7 +34,7 @@ pub(super) struct Scripts {
 impl Scripts {
     pub(super) fn new(timing: Timing) -> Self {
         Self {
-            apply: LazyScript::new(|| Script::new(include_str!("apply.lua"))),
+            apply: LazyScript::new(|| Script::new(with_checks!("apply.lua"))),
             tidy: LazyScript::new(|| Script::new(include_str!("tidy.lua"))),
             timing,
         }

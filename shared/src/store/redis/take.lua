@@ -11,14 +11,6 @@
 
 local KEYS, ARGV, call = KEYS, ARGV, redis.call
 
-local function whole(text)
-  return text and #text <= 15 and (text == '0' or string.match(text, '^[1-9]%d*$')) and tonumber(text)
-end
-
-local function invalid(what)
-  return redis.error_reply('INVALID ' .. what)
-end
-
 if ARGV[1] ~= '1' then return invalid('format: 1 is accepted') end
 local most, prefix = whole(ARGV[4]), whole(ARGV[7])
 if #KEYS < 5 or #ARGV ~= 7 or not (most and prefix) then return invalid('number of arguments') end

@@ -6,10 +6,9 @@ use visits_core::page::PageId;
 use visits_core::record::PageRecord;
 use visits_core::ring::Fingerprint;
 use visits_core::shard::ShardName;
+use visits_core::store::moving::{Found, Landing, Move, MoveMarks, Moving as _, Take, Taken};
 use visits_core::store::pages::Pages;
-use visits_core::store::rehoming::{
-    Cleaned, Cleaning, Landing, Move, MoveMarks, Pass, Rehoming, RingState, Stage, Take, Taken,
-};
+use visits_core::store::rehoming::{Cleaned, Cleaning, Pass, Rehoming, RingState, Stage};
 use visits_core::store::{Apply, Incarnation, Store};
 
 const MOVER: WriterId = WriterId::from_u128(0xabc);
@@ -173,7 +172,7 @@ pub(crate) async fn a_move_that_the_ring_places_elsewhere_is_noted_as_late(subje
 pub(crate) async fn a_move_is_removed_only_with_the_mark_that_it_bears(subject: &impl Subject) {
     taken(subject).await;
     let arrived = [(ID, Incarnation(7))];
-    subject.store().mark_arrived(SHARD, &owner(), &arrived).await.unwrap();
+    subject.store().mark_moves(SHARD, &owner(), Found::AtOwner, &arrived).await.unwrap();
     let mark = marks(subject).await[0].arrived.unwrap();
     assert_eq!(mark.owner, Incarnation(7));
     let another = visits_core::store::parking::Mark { owner: Incarnation(8), ..mark };
@@ -181,7 +180,7 @@ pub(crate) async fn a_move_is_removed_only_with_the_mark_that_it_bears(subject: 
     assert_eq!(subject.store().remove_moves(SHARD, &owner(), &[(ID, mark)]).await, Ok(1));
     assert_eq!(marks(subject).await, []);
     assert_eq!(subject.store().moving_owners(SHARD).await.unwrap(), []);
-    subject.store().mark_seen(SHARD, &owner(), &arrived).await.unwrap();
+    subject.store().mark_moves(SHARD, &owner(), Found::Here, &arrived).await.unwrap();
     assert_eq!(marks(subject).await, [], "a mark for a move that is gone leaves nothing");
 }
 
@@ -190,7 +189,7 @@ pub(crate) async fn the_tag_is_renewed_once_no_move_is_left(subject: &impl Subje
     let out = TAKEN.at(Stage::OUT);
     assert!(advance(subject, Pass::begin(0), TAKEN).await);
     assert!(!advance(subject, TAKEN, out).await, "a move is left");
-    subject.store().mark_arrived(SHARD, &owner(), &[(ID, Incarnation(7))]).await.unwrap();
+    subject.store().mark_moves(SHARD, &owner(), Found::AtOwner, &[(ID, Incarnation(7))]).await.unwrap();
     let mark = marks(subject).await[0].arrived.unwrap();
     subject.store().remove_moves(SHARD, &owner(), &[(ID, mark)]).await.unwrap();
     assert!(advance(subject, TAKEN, out).await);
