@@ -3,6 +3,7 @@
 //! Each value is checked here and nowhere else. All that is wrong is told in one message, so that nobody
 //! has to start a function once for each mistake.
 
+mod access;
 mod ca_file;
 mod endpoints;
 mod error;
@@ -17,15 +18,17 @@ pub(crate) mod text_file;
 mod variables;
 mod vars;
 
+pub use access::{Origins, PagePatterns};
 pub use ca_file::CaCertificates;
 pub use error::ConfigError;
 pub use mask::masked;
-pub use modes::{Durability, Timer};
+pub use modes::{Counted, DoNotTrack, Durability, Timer};
 pub use testing::Testing;
 pub use variables::Variable;
 
 use crate::clock::Clock;
 use crate::ring::Ring;
+use crate::shard::PasswordSource;
 use crate::shard::{Namespace, ShardConfig};
 use std::ffi::OsString;
 use std::time::Duration;
@@ -62,6 +65,26 @@ pub struct Config {
     pub redis_connect_timeout: Duration,
     /// Longest wait for an answer of Redis.
     pub redis_timeout: Duration,
+    /// Days that are kept of each page, the present one included. 0: no days, no visitors, no top lists.
+    pub history_days: u32,
+    /// Whether unique visitors are counted.
+    pub visitors: bool,
+    /// What a visit is taken for that asks not to be followed.
+    pub do_not_track: DoNotTrack,
+    /// What a page's count says.
+    pub count: Counted,
+    /// Whether anybody may read counts.
+    pub public: bool,
+    /// Where the owner's token comes from. None: nobody is the owner over HTTP.
+    pub owner_token: Option<PasswordSource>,
+    /// Origins that may call from a browser.
+    pub origins: Origins,
+    /// Pages that may be counted.
+    pub pages: PagePatterns,
+    /// Most new pages a day on each shard; 0: no limit.
+    pub new_pages_a_day: u64,
+    /// A visit of the same page by the same visitor within this time is not counted again. Zero: it is.
+    pub repeat_window: Duration,
     /// How many requests Lambda hands to one environment at once. Set by Lambda, 1 unless it says more.
     pub max_concurrency: usize,
     /// For tests of the real binaries only.
@@ -70,7 +93,7 @@ pub struct Config {
 
 impl Config {
     /// Every variable that a site owner may set, in the order of the README's table.
-    pub const VARIABLES: [&'static Variable; 14] = variables::ALL;
+    pub const VARIABLES: [&'static Variable; 24] = variables::ALL;
 
     /// Reads the process environment.
     pub fn from_env() -> Result<Self, ConfigError> {
@@ -103,6 +126,16 @@ impl Config {
             record_function: vars.read(&variables::RECORD_FUNCTION, parse::function_name),
             redis_connect_timeout: vars.read(&variables::REDIS_CONNECT_TIMEOUT, parse::duration(limits::REDIS_TIMEOUT)),
             redis_timeout: vars.read(&variables::REDIS_TIMEOUT, parse::duration(limits::REDIS_TIMEOUT)),
+            history_days: vars.read(&variables::HISTORY_DAYS, parse::small(limits::HISTORY_DAYS)),
+            visitors: vars.read(&variables::VISITORS, parse::switch),
+            do_not_track: vars.read(&variables::DO_NOT_TRACK, str::parse),
+            count: vars.read(&variables::COUNT, str::parse),
+            public: vars.read(&variables::PUBLIC, parse::switch),
+            owner_token: vars.read(&variables::OWNER_TOKEN, access::owner_token),
+            origins: vars.read(&variables::ORIGINS, str::parse),
+            pages: vars.read(&variables::PAGES, str::parse),
+            new_pages_a_day: vars.read(&variables::NEW_PAGES_A_DAY, parse::small(limits::NEW_PAGES_A_DAY)).into(),
+            repeat_window: vars.read(&variables::REPEAT_WINDOW, parse::duration(limits::REPEAT_WINDOW)),
             max_concurrency: vars.max_concurrency(),
             testing: vars.read(&testing::TEST, testing::parse),
         };

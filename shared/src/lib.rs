@@ -17,11 +17,13 @@ pub mod policy;
 
 pub mod applied;
 pub mod batch;
+pub mod day;
 pub mod page;
 pub mod record;
 pub mod ring;
 pub mod shard;
 pub mod timing;
+pub mod visit;
 
 pub mod clock;
 pub mod config;

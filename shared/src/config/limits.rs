@@ -25,3 +25,12 @@ pub(super) const REDIS_TIMEOUT: RangeInclusive<Duration> = Duration::from_millis
 
 /// Longest name or ARN, in bytes, that Lambda's `Invoke` takes.
 pub(super) const FUNCTION_NAME_BYTES: RangeInclusive<usize> = 1..=170;
+
+/// Ten years. Each year of a page with visits on every day takes some 10 KB.
+pub(super) const HISTORY_DAYS: RangeInclusive<usize> = 0..=3_660;
+
+/// Zero is no limit; a shard with more pages than the most that is accepted would need gigabytes a day.
+pub(super) const NEW_PAGES_A_DAY: RangeInclusive<usize> = 0..=10_000_000;
+
+/// Above an hour a reload is a visit by any measure, and an environment would have to remember it for that long.
+pub(super) const REPEAT_WINDOW: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_hours(1);

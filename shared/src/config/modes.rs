@@ -24,6 +24,26 @@ pub enum Timer {
     Off,
 }
 
+/// What a visit with `DNT: 1` or `Sec-GPC: 1` is taken for (`VISITS_DO_NOT_TRACK`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DoNotTrack {
+    /// It counts, and its visitor is in no sketch.
+    #[default]
+    Respect,
+    /// The same as any other.
+    Ignore,
+}
+
+/// What a page's count says (`VISITS_COUNT`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Counted {
+    /// All recorded visits.
+    #[default]
+    All,
+    /// Those that are not by bots.
+    People,
+}
+
 /// A word that is none of the accepted ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("unknown word")]
@@ -49,6 +69,30 @@ impl FromStr for Timer {
             "auto" => Ok(Self::Auto),
             "on" => Ok(Self::On),
             "off" => Ok(Self::Off),
+            _ => Err(UnknownWord),
+        }
+    }
+}
+
+impl FromStr for DoNotTrack {
+    type Err = UnknownWord;
+
+    fn from_str(word: &str) -> Result<Self, UnknownWord> {
+        match word {
+            "respect" => Ok(Self::Respect),
+            "ignore" => Ok(Self::Ignore),
+            _ => Err(UnknownWord),
+        }
+    }
+}
+
+impl FromStr for Counted {
+    type Err = UnknownWord;
+
+    fn from_str(word: &str) -> Result<Self, UnknownWord> {
+        match word {
+            "all" => Ok(Self::All),
+            "people" => Ok(Self::People),
             _ => Err(UnknownWord),
         }
     }

@@ -26,6 +26,12 @@ pub(super) fn number(range: RangeInclusive<usize>) -> impl Fn(&str) -> Result<us
     }
 }
 
+/// A number that fits 32 bits, whatever the platform's word is.
+pub(super) fn small(range: RangeInclusive<usize>) -> impl Fn(&str) -> Result<u32, &'static str> {
+    let number = number(range);
+    move |text| number(text).and_then(|number| u32::try_from(number).map_err(|_| "out of range"))
+}
+
 pub(super) fn switch(text: &str) -> Result<bool, &'static str> {
     match text {
         "on" => Ok(true),

@@ -33,7 +33,7 @@ fn a_blank_variable_counts_as_unset() {
 
 #[test]
 fn each_variable_takes_the_ends_of_its_range() {
-    let table: [(&str, &[&str]); 14] = [
+    let table: [(&str, &[&str]); 24] = [
         (
             "REDIS_ENDPOINTS",
             &["a=redis://h", "a=redis://h;weight=16,b=rediss://h;weight=0", "a=redis://u@h;password-file=/p"],
@@ -54,6 +54,16 @@ fn each_variable_takes_the_ends_of_its_range() {
         ),
         ("REDIS_CONNECT_TIMEOUT", &["10ms", "10s"]),
         ("REDIS_TIMEOUT", &["10ms", "10s"]),
+        ("VISITS_HISTORY_DAYS", &["0", "3660"]),
+        ("VISITS_VISITORS", &["on", "off"]),
+        ("VISITS_DO_NOT_TRACK", &["respect", "ignore"]),
+        ("VISITS_COUNT", &["all", "people"]),
+        ("VISITS_PUBLIC", &["on", "off"]),
+        ("VISITS_OWNER_TOKEN", &["off", "file:/run/token"]),
+        ("VISITS_ORIGINS", &["*", "https://example.org,http://localhost:8000"]),
+        ("VISITS_PAGES", &["*", "home,blog/*"]),
+        ("VISITS_NEW_PAGES_A_DAY", &["0", "10000000"]),
+        ("VISITS_REPEAT_WINDOW", &["0", "1h"]),
     ];
     for (name, values) in table {
         for value in values {
@@ -65,7 +75,7 @@ fn each_variable_takes_the_ends_of_its_range() {
 #[test]
 fn each_variable_refuses_what_is_not_accepted_and_says_what_is() {
     let long = "f".repeat(171);
-    let table: [(&str, &[&str]); 14] = [
+    let table: [(&str, &[&str]); 24] = [
         (
             "REDIS_ENDPOINTS",
             &["a", "redis://h", "a=h", "a=redis://h,", "a=redis://h,a=redis://g", "a=redis://h;weight=0"],
@@ -83,6 +93,16 @@ fn each_variable_refuses_what_is_not_accepted_and_says_what_is() {
         ("VISITS_RECORD_FUNCTION", &["record visit", "f/g", &long]),
         ("REDIS_CONNECT_TIMEOUT", &["0", "9ms", "11s"]),
         ("REDIS_TIMEOUT", &["0", "9ms", "10001ms"]),
+        ("VISITS_HISTORY_DAYS", &["-1", "3661", "a year"]),
+        ("VISITS_VISITORS", &["yes"]),
+        ("VISITS_DO_NOT_TRACK", &["on"]),
+        ("VISITS_COUNT", &["bots"]),
+        ("VISITS_PUBLIC", &["no"]),
+        ("VISITS_OWNER_TOKEN", &["hunter2", "file:token", "secret:"]),
+        ("VISITS_ORIGINS", &["example.org", "https://a.test/x", "https://a.test,"]),
+        ("VISITS_PAGES", &["a,,b", ","]),
+        ("VISITS_NEW_PAGES_A_DAY", &["-1", "10000001"]),
+        ("VISITS_REPEAT_WINDOW", &["30", "61m"]),
     ];
     for (variable, (name, values)) in Config::VARIABLES.into_iter().zip(table) {
         assert_eq!(variable.name, name);

@@ -12,7 +12,7 @@ pub struct Variable {
     pub accepted: &'static str,
 }
 
-pub(super) const ALL: [&Variable; 14] = [
+pub(super) const ALL: [&Variable; 24] = [
     &REDIS_ENDPOINTS,
     &REDIS_CA_FILE,
     &NAMESPACE,
@@ -27,6 +27,16 @@ pub(super) const ALL: [&Variable; 14] = [
     &RECORD_FUNCTION,
     &REDIS_CONNECT_TIMEOUT,
     &REDIS_TIMEOUT,
+    &HISTORY_DAYS,
+    &VISITORS,
+    &DO_NOT_TRACK,
+    &COUNT,
+    &PUBLIC,
+    &OWNER_TOKEN,
+    &ORIGINS,
+    &PAGES,
+    &NEW_PAGES_A_DAY,
+    &REPEAT_WINDOW,
 ];
 
 pub(super) const REDIS_ENDPOINTS: Variable = Variable {
@@ -90,3 +100,48 @@ pub(super) const REDIS_CONNECT_TIMEOUT: Variable = Variable {
 
 pub(super) const REDIS_TIMEOUT: Variable =
     Variable { name: "REDIS_TIMEOUT", default: "1s", accepted: "a duration from 10ms to 10s, such as 1s" };
+
+pub(super) const HISTORY_DAYS: Variable = Variable {
+    name: "VISITS_HISTORY_DAYS",
+    default: "400",
+    accepted: "a whole number of days from 0 (no days, visitors and top lists are kept) to 3660",
+};
+
+pub(super) const VISITORS: Variable = Variable { name: "VISITS_VISITORS", default: "on", accepted: "on or off" };
+
+pub(super) const DO_NOT_TRACK: Variable =
+    Variable { name: "VISITS_DO_NOT_TRACK", default: "respect", accepted: "respect or ignore" };
+
+pub(super) const COUNT: Variable = Variable { name: "VISITS_COUNT", default: "all", accepted: "all or people" };
+
+pub(super) const PUBLIC: Variable = Variable { name: "VISITS_PUBLIC", default: "on", accepted: "on or off" };
+
+pub(super) const OWNER_TOKEN: Variable = Variable {
+    name: "VISITS_OWNER_TOKEN",
+    default: "off",
+    accepted: "off, file:/path of a file that holds the token, or secret:id[#key] of AWS Secrets Manager",
+};
+
+pub(super) const ORIGINS: Variable = Variable {
+    name: "VISITS_ORIGINS",
+    default: "*",
+    accepted: "* for any, or a comma-separated list of origins such as https://example.org",
+};
+
+pub(super) const PAGES: Variable = Variable {
+    name: "VISITS_PAGES",
+    default: "*",
+    accepted: "a comma-separated list of page ids, in which * stands for any characters",
+};
+
+pub(super) const NEW_PAGES_A_DAY: Variable = Variable {
+    name: "VISITS_NEW_PAGES_A_DAY",
+    default: "0",
+    accepted: "a whole number from 0 (no limit) to 10000000, for each shard",
+};
+
+pub(super) const REPEAT_WINDOW: Variable = Variable {
+    name: "VISITS_REPEAT_WINDOW",
+    default: "0",
+    accepted: "a duration from 0 (each visit counts) to 1h, such as 30s",
+};

@@ -1,0 +1,150 @@
+//! Who may call, for which pages, and where the owner's token comes from.
+
+use crate::shard::{PasswordError, PasswordSource};
+
+/// Origins that may call from a browser (`VISITS_ORIGINS`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origins {
+    /// Any.
+    Any,
+    /// These, as browsers write them: scheme and host in lower case, no slash at the end.
+    Only(Vec<String>),
+}
+
+/// The pages that may be counted (`VISITS_PAGES`): patterns, in which `*` stands for any characters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PagePatterns(Vec<String>);
+
+impl PagePatterns {
+    /// Whether a page may be counted.
+    ///
+    /// ```
+    /// # use visits_core::config::PagePatterns;
+    /// let patterns: PagePatterns = "home, blog/*".parse()?;
+    /// assert!(patterns.allow("blog/2026/visits") && !patterns.allow("blog"));
+    /// # Ok::<(), &str>(())
+    /// ```
+    pub fn allow(&self, page: &str) -> bool {
+        self.0.iter().any(|pattern| matches(pattern.as_bytes(), page.as_bytes()))
+    }
+}
+
+/// Whether `text` is `pattern`, in which `*` stands for any bytes. Takes the product of both lengths at most.
+fn matches(pattern: &[u8], text: &[u8]) -> bool {
+    let (mut p, mut t, mut star) = (0, 0, None);
+    while t < text.len() {
+        match (pattern.get(p), star) {
+            (Some(b'*'), _) => {
+                star = Some((p, t));
+                p += 1;
+            }
+            (Some(byte), _) if *byte == text[t] => {
+                p += 1;
+                t += 1;
+            }
+            // The last star takes one byte more.
+            (_, Some((at, taken))) => {
+                star = Some((at, taken + 1));
+                p = at + 1;
+                t = taken + 1;
+            }
+            _ => return false,
+        }
+    }
+    pattern[p..].iter().all(|byte| *byte == b'*')
+}
+
+impl std::str::FromStr for PagePatterns {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, &'static str> {
+        let patterns: Vec<String> = text.split(',').map(|pattern| pattern.trim().to_owned()).collect();
+        if patterns.iter().any(String::is_empty) { Err("a pattern is empty") } else { Ok(Self(patterns)) }
+    }
+}
+
+impl std::str::FromStr for Origins {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, &'static str> {
+        if text == "*" {
+            return Ok(Self::Any);
+        }
+        text.split(',').map(|origin| parse_origin(origin.trim())).collect::<Result<_, _>>().map(Self::Only)
+    }
+}
+
+/// RFC 6454, section 6.2: scheme, host and, if it is not the scheme's own, port.
+fn parse_origin(text: &str) -> Result<String, &'static str> {
+    let url: url::Url = text.parse().map_err(|_| "an entry is no origin")?;
+    let origin = url.origin();
+    if !matches!(url.scheme(), "http" | "https") || !origin.is_tuple() {
+        return Err("an origin begins with http:// or https://");
+    }
+    let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
+    if bare { Ok(origin.ascii_serialization()) } else { Err("an origin ends behind its host and port") }
+}
+
+/// Where the owner's token comes from (`VISITS_OWNER_TOKEN`). None: nobody is the owner over HTTP.
+pub(super) fn owner_token(text: &str) -> Result<Option<PasswordSource>, &'static str> {
+    let (key, value) = match text.split_once(':') {
+        None if text == "off" => return Ok(None),
+        Some(("file", path)) => ("password-file", path),
+        Some(("secret", id)) => ("password-secret", id),
+        _ => return Err("neither off nor a place; the token itself is not written here"),
+    };
+    match PasswordSource::from_option(key, value) {
+        Some(Ok(PasswordSource::Secret { .. })) if !cfg!(feature = "aws-identity") => {
+            Err("this program was built without AWS's client: build it with --features aws-identity")
+        }
+        Some(Ok(source)) => Ok(Some(source)),
+        Some(Err(PasswordError::Path)) => Err("the path of the file begins with /"),
+        _ => Err("the name or ARN of a secret is wanted, and #key after it for a member of its JSON"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Origins, PagePatterns, owner_token};
+
+    #[test]
+    fn a_pattern_allows_what_it_says_and_nothing_else() {
+        let table = [
+            ("*", "anything/é", true),
+            ("home", "home", true),
+            ("home", "home/", false),
+            ("blog/*", "blog/", true),
+            ("blog/*", "blog", false),
+            ("*.html", "a/b.html", true),
+            ("*.html", "a.html?", false),
+            ("a*b*c", "a-b-b-c", true),
+            ("a*b*c", "a-c-b", false),
+            ("a, b", "b", true),
+            ("**", "", true),
+        ];
+        for (patterns, page, allowed) in table {
+            assert_eq!(patterns.parse::<PagePatterns>().unwrap().allow(page), allowed, "{patterns} {page}");
+        }
+    }
+
+    #[test]
+    fn an_origin_is_read_as_browsers_write_it() {
+        let read = "HTTPS://Example.org , http://localhost:8080,https://a.test:443/".parse::<Origins>();
+        let expected = ["https://example.org", "http://localhost:8080", "https://a.test"].map(str::to_owned);
+        assert_eq!(read, Ok(Origins::Only(expected.to_vec())));
+        for wrong in
+            ["", "example.org", "ftp://a.test", "https://a.test/x", "https://a.test?q", "https://u@a.test", "null"]
+        {
+            assert!(wrong.parse::<Origins>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_owners_token_comes_from_a_place_and_is_never_written_into_the_setting() {
+        assert_eq!(owner_token("off"), Ok(None));
+        assert!(owner_token("file:/run/token").unwrap().is_some());
+        for wrong in ["", "hunter2", "file:token", "file:", "on", "secret:"] {
+            assert!(owner_token(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! A visit as it is recorded, and who made it.
+//!
+//! A visitor is known here by a fingerprint of address and user agent, which stays in memory until the visit's batch is
+//! sealed. What leaves the process is that fingerprint under a keyed hash whose secret lasts for a day ([`Secret`]).
+
+use crate::page::PageId;
+use siphasher::sip::SipHasher24;
+use std::fmt;
+use std::hash::Hasher as _;
+use std::str::FromStr;
+use xxhash_rust::xxh3::Xxh3Default;
+
+/// A visit of a page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Visit {
+    /// The page.
+    pub page: PageId,
+    /// Whether it was a bot's.
+    pub bot: bool,
+    /// Who made it. None for bots, and for who asks not to be followed.
+    pub visitor: Option<Fingerprint>,
+}
+
+impl From<PageId> for Visit {
+    /// A person's, of whom nothing is known.
+    fn from(page: PageId) -> Self {
+        Self { page, bot: false, visitor: None }
+    }
+}
+
+/// A visitor as this process tells them apart: never stored, never logged, never sent.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Fingerprint(u64);
+
+impl Fingerprint {
+    /// The visitor with this address and user agent.
+    pub fn of(address: &str, user_agent: &str) -> Self {
+        let mut hasher = Xxh3Default::new();
+        hasher.update(address.as_bytes());
+        // No address has this byte.
+        hasher.update(&[0xff]);
+        hasher.update(user_agent.as_bytes());
+        Self(hasher.digest())
+    }
+}
+
+impl fmt::Debug for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Fingerprint(…)")
+    }
+}
+
+/// A visitor as a shard's sketches know them: a pseudonym that lasts for a day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Visitor(pub u64);
+
+/// The secret of one day, under which its visitors are hashed. Once it is destroyed, nobody can tell whether a given
+/// address was among them.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Secret([u8; 16]);
+
+/// A text that is no secret: 32 lower-case hex digits are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a secret: 32 lower-case hex digits are accepted")]
+pub struct InvalidSecret;
+
+impl Secret {
+    /// A new secret from the operating system's randomness.
+    pub fn random() -> Result<Self, getrandom::Error> {
+        let mut bytes = [0; 16];
+        getrandom::fill(&mut bytes)?;
+        Ok(Self(bytes))
+    }
+
+    /// The visitor's pseudonym: SipHash-2-4 (Aumasson and Bernstein, INDOCRYPT 2012), a keyed hash that cannot be inverted
+    /// or tried out without the key.
+    pub fn pseudonym(&self, visitor: Fingerprint) -> Visitor {
+        let mut hasher = SipHasher24::new_with_key(&self.0);
+        hasher.write(&visitor.0.to_le_bytes());
+        Visitor(hasher.finish())
+    }
+
+    /// As it is stored, in hex.
+    pub fn to_hex(self) -> String {
+        format!("{:032x}", u128::from_be_bytes(self.0))
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+impl FromStr for Secret {
+    type Err = InvalidSecret;
+
+    fn from_str(text: &str) -> Result<Self, InvalidSecret> {
+        let hex = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
+        let bits = u128::from_str_radix(text, 16).ok().filter(|_| hex).ok_or(InvalidSecret)?;
+        Ok(Self(bits.to_be_bytes()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Fingerprint, Secret};
+
+    #[test]
+    fn the_same_visitor_has_one_pseudonym_a_secret() {
+        let (one, other) = (Secret([1; 16]), Secret([2; 16]));
+        let visitor = Fingerprint::of("192.0.2.1", "Mozilla/5.0");
+        assert_eq!(one.pseudonym(visitor), one.pseudonym(Fingerprint::of("192.0.2.1", "Mozilla/5.0")));
+        assert_ne!(one.pseudonym(visitor), other.pseudonym(visitor));
+        assert_ne!(visitor, Fingerprint::of("192.0.2.1M", "ozilla/5.0"));
+    }
+
+    #[test]
+    fn the_keyed_hash_is_the_published_one() {
+        // The test vector of the paper's appendix A for eight bytes 00 … 07 under the key 00 … 0f.
+        let secret: Secret = "000102030405060708090a0b0c0d0e0f".parse().unwrap();
+        let visitor = Fingerprint(u64::from_le_bytes([0, 1, 2, 3, 4, 5, 6, 7]));
+        assert_eq!(secret.pseudonym(visitor).0.to_le_bytes(), [0x62, 0x24, 0x93, 0x9a, 0x79, 0xf5, 0xf5, 0x93]);
+    }
+
+    #[test]
+    fn a_secret_reads_back_and_shows_nowhere() {
+        let secret = Secret::random().unwrap();
+        assert_eq!(secret.to_hex().parse(), Ok(secret));
+        let shown = format!("{secret:?} {:?}", Fingerprint::of("192.0.2.1", "x"));
+        assert_eq!(shown, "Secret(…) Fingerprint(…)");
+        for wrong in ["", "0", &"0".repeat(33), &"G".repeat(32), &format!("+{}", "0".repeat(31))] {
+            assert!(wrong.parse::<Secret>().is_err(), "{wrong}");
+        }
+    }
+}
