@@ -164,7 +164,7 @@ impl<S: Statistics> Figures<S> {
 
     /// A shard's part of the summary, if it answers, and its health.
     async fn ask_shard(&self, shard: usize, first: Day, last: Day) -> (Option<SiteDays>, ShardHealth) {
-        let name = self.ring.name(shard).clone();
+        let name = self.ring.name(shard);
         let asked = async {
             // First and alone: behind the other call it would be that one's time that is told.
             let latency = self.store.ping(shard).await?;

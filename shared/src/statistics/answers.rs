@@ -141,12 +141,12 @@ impl Top {
 }
 
 impl ShardHealth {
-    pub(super) fn ok(name: ShardName, latency: Duration) -> Self {
+    pub(super) fn ok(name: &ShardName, latency: Duration) -> Self {
         let latency_ms = (latency.as_secs_f64() * 10_000.0).round() / 10.0;
         Self { name: name.as_str().to_owned(), status: ShardStatus::Ok, latency_ms: Some(latency_ms) }
     }
 
-    pub(super) fn down(name: ShardName) -> Self {
+    pub(super) fn down(name: &ShardName) -> Self {
         Self { name: name.as_str().to_owned(), status: ShardStatus::Down, latency_ms: None }
     }
 }

@@ -80,14 +80,10 @@ mod tests {
         assert_eq!(recent.get("key", async { Err::<u32, _>("down") }).await, Err("down"));
         let fetch = || async {
             tokio::task::yield_now().await;
-            next_number(&asked)
+            Ok::<_, &str>(asked.fetch_add(1, Ordering::Relaxed))
         };
         let (one, other) = tokio::join!(recent.get("key", fetch()), recent.get("key", fetch()));
         assert_eq!((*one.unwrap(), *other.unwrap()), (0, 0));
-    }
-
-    fn next_number(asked: &AtomicU32) -> Result<u32, &'static str> {
-        Ok(asked.fetch_add(1, Ordering::Relaxed))
     }
 
     #[tokio::test]
