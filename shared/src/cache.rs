@@ -5,13 +5,15 @@
 //!
 //! While pages move between shards a count is read from all of them (see [`crate::record`]).
 
+mod many;
+
 use crate::clock::{Clock, Moment};
-use crate::config::Config;
+use crate::config::{Config, Counted};
 use crate::page::PageId;
 use crate::record;
 use crate::ring::{Fingerprint, Ring};
 use crate::shard::ShardName;
-use crate::store::{ShardIndex, Store, StoreError};
+use crate::store::{Reading, ShardIndex, Store, StoreError};
 use futures_util::future::join_all;
 use quick_cache::sync::{Cache, EntryAction, EntryResult};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -33,7 +35,7 @@ pub enum Source {
 /// A page's count as it can be shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Count {
-    /// Visits.
+    /// Visits; by people only where the settings say so.
     pub count: u64,
     /// Where it came from.
     pub source: Source,
@@ -65,6 +67,7 @@ pub struct CountCache<S> {
     fingerprint: Fingerprint,
     clock: Clock,
     ttl: Duration,
+    counted: Counted,
     entries: Cache<PageId, Entry>,
     /// For each shard: when a call of it last failed.
     failed: Vec<Mutex<Option<Moment>>>,
@@ -75,7 +78,8 @@ impl<S: Store> CountCache<S> {
     pub fn new(store: Arc<S>, ring: Ring, clock: Clock, config: &Config) -> Self {
         let failed = (0..ring.len()).map(|_| Mutex::default()).collect();
         let (fingerprint, entries) = (ring.fingerprint(), Cache::new(config.cache_pages));
-        Self { store, ring, fingerprint, clock, ttl: config.cache_ttl, entries, failed }
+        let (ttl, counted) = (config.cache_ttl, config.count);
+        Self { store, ring, fingerprint, clock, ttl, counted, entries, failed }
     }
 
     /// A page's count: from memory while it is fresh, else from its shard, else an expired one.
@@ -114,8 +118,13 @@ impl<S: Store> CountCache<S> {
         // Read before the call: the count may be from any time since.
         let fetched = self.clock.now();
         let reading = self.store.read(shard, page).await.map_err(|error| self.note_failure(shard, &error))?;
+        self.entry(page, reading, fetched).await
+    }
+
+    /// What a reading from `fetched` on says.
+    async fn entry(&self, page: &PageId, reading: Reading, fetched: Moment) -> Result<Entry, Unavailable> {
         let count = match reading.settled {
-            Some(ring) if ring == self.fingerprint => reading.total,
+            Some(ring) if ring == self.fingerprint => self.shown(reading.total, reading.bots),
             // Rare and large: kept out of the future that every read moves about.
             _ => Box::pin(self.gather(page, fetched)).await?,
         };
@@ -143,7 +152,16 @@ impl<S: Store> CountCache<S> {
             );
             return Err(Unavailable { retry_after: PAUSE_AFTER_FAILURE });
         }
-        Ok(record::count(self.ring.shards().iter().zip(traces.iter().map(|traces| &traces.record))))
+        let records = self.ring.shards().iter().zip(traces.iter().map(|traces| &traces.record));
+        Ok(self.shown(record::count(records.clone()), record::count_bots(records)))
+    }
+
+    /// What a count says.
+    fn shown(&self, total: u64, bots: u64) -> u64 {
+        match self.counted {
+            Counted::All => total,
+            Counted::People => total.saturating_sub(bots),
+        }
     }
 
     fn note_failure(&self, shard: ShardIndex, error: &StoreError) -> Unavailable {

@@ -19,6 +19,12 @@ pub struct PageRecord {
     pub moved_out: BTreeMap<Tag, u64>,
     /// Visits among the total that came from another shard, by its name and its tag.
     pub moved_in: BTreeMap<(String, Tag), u64>,
+    /// Visits among the total that were bots'.
+    pub bots: u64,
+    /// Bots' visits among those that were taken from here.
+    pub bots_out: BTreeMap<Tag, u64>,
+    /// Bots' visits among those that came from another shard.
+    pub bots_in: BTreeMap<(String, Tag), u64>,
 }
 
 /// A field of a page's record that is no number of visits.
@@ -37,12 +43,17 @@ impl PageRecord {
         let mut record = Self::default();
         for (field, value) in fields {
             let number = || value.parse().map_err(|_| BadField { field: field.to_owned(), value: value.to_owned() });
+            let (note, bots) = field.strip_suffix(":bots").map_or((field, false), |note| (note, true));
             if field == "total" {
                 record.total = number()?;
-            } else if let Some(tag) = out_tag(field) {
-                record.moved_out.insert(tag, number()?);
-            } else if let Some((shard, tag)) = in_source(field) {
-                record.moved_in.insert((shard.to_owned(), tag), number()?);
+            } else if field == "bots" {
+                record.bots = number()?;
+            } else if let Some(tag) = out_tag(note) {
+                let out = if bots { &mut record.bots_out } else { &mut record.moved_out };
+                out.insert(tag, number()?);
+            } else if let Some((shard, tag)) = in_source(note) {
+                let came = if bots { &mut record.bots_in } else { &mut record.moved_in };
+                came.insert((shard.to_owned(), tag), number()?);
             }
         }
         Ok(record)
@@ -63,17 +74,37 @@ fn in_source(field: &str) -> Option<(&str, Tag)> {
 /// What left a shard under a tag is on its way as far as no record says that it arrived. A shard that arrived
 /// more than left has had its `out` cleaned up already, with nothing on its way.
 pub fn count<'a>(records: impl IntoIterator<Item = (&'a ShardName, &'a PageRecord)> + Clone) -> u64 {
+    sum(records, |record| Part { here: record.total, out: &record.moved_out, came: &record.moved_in })
+}
+
+/// The part of a page's count that is bots' visits, by the same rule.
+pub fn count_bots<'a>(records: impl IntoIterator<Item = (&'a ShardName, &'a PageRecord)> + Clone) -> u64 {
+    sum(records, |record| Part { here: record.bots, out: &record.bots_out, came: &record.bots_in })
+}
+
+/// Some of the visits of a record.
+struct Part<'a> {
+    here: u64,
+    out: &'a BTreeMap<Tag, u64>,
+    came: &'a BTreeMap<(String, Tag), u64>,
+}
+
+fn sum<'a>(
+    records: impl IntoIterator<Item = (&'a ShardName, &'a PageRecord)> + Clone,
+    part: fn(&PageRecord) -> Part<'_>,
+) -> u64 {
     let mut arrived: HashMap<(&str, Tag), u64> = HashMap::new();
     for (_, record) in records.clone() {
-        for ((source, tag), visits) in &record.moved_in {
+        for ((source, tag), visits) in part(record).came {
             let sum = arrived.entry((source, *tag)).or_default();
             *sum = sum.saturating_add(*visits);
         }
     }
     let mut count = 0_u64;
     for (shard, record) in records {
-        count = count.saturating_add(record.total);
-        for (tag, visits) in &record.moved_out {
+        let Part { here, out, .. } = part(record);
+        count = count.saturating_add(here);
+        for (tag, visits) in out {
             let arrived = arrived.get(&(shard.as_str(), *tag)).copied().unwrap_or(0);
             count = count.saturating_add(visits.saturating_sub(arrived));
         }
@@ -111,6 +142,28 @@ mod tests {
     }
 
     #[test]
+    fn bots_are_counted_by_the_same_rule_and_apart() {
+        let counted = |records: [&[(&str, &str)]; 2]| {
+            let names = ["a", "b"].map(|name| name.parse::<ShardName>().unwrap());
+            let records = records.map(record);
+            let both = names.iter().zip(&records);
+            (count(both.clone()), count_bots(both))
+        };
+        let steps: [[&[(&str, &str)]; 2]; 4] = [
+            [&[("total", "7"), ("bots", "2")], &[("total", "3"), ("bots", "1")]],
+            [&[("out:5", "7"), ("out:5:bots", "2")], &[("total", "3"), ("bots", "1")]],
+            [
+                &[("out:5", "7"), ("out:5:bots", "2")],
+                &[("total", "10"), ("bots", "3"), ("in:a:5", "7"), ("in:a:5:bots", "2")],
+            ],
+            [&[], &[("total", "10"), ("bots", "3"), ("in:a:5", "7"), ("in:a:5:bots", "2")]],
+        ];
+        for step in steps {
+            assert_eq!(counted(step), (10, 3), "{step:?}");
+        }
+    }
+
+    #[test]
     fn tags_and_shards_are_kept_apart() {
         // What came from `a` under tag 4 was cleaned up there; the 7 under tag 5 are still on their way.
         assert_eq!(counted([&[("out:5", "7")], &[("total", "9"), ("in:a:4", "9"), ("in:c:5", "2")]]), 16);
@@ -119,7 +172,7 @@ mod tests {
     #[test]
     fn what_is_no_number_is_told_and_other_fields_are_left_alone() {
         assert_eq!(record(&[("total", "1"), ("out:x", "?"), ("in:a", "?"), ("days", "?")]).total, 1);
-        for field in ["total", "out:5", "in:a:5"] {
+        for field in ["total", "bots", "out:5", "out:5:bots", "in:a:5", "in:a:5:bots"] {
             let error = PageRecord::from_fields([(field, "-1")]).unwrap_err();
             assert_eq!(error.to_string(), format!("the field {field} holds \"-1\", which is no number of visits"));
         }

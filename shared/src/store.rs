@@ -97,6 +97,8 @@ pub struct Applied {
 pub struct Reading {
     /// Visits counted here.
     pub total: u64,
+    /// Those of them that were bots'.
+    pub bots: u64,
     /// The ring under which every page is where it belongs, as far as this shard knows: then the owner's total is
     /// the page's count. None while pages move.
     pub settled: Option<Fingerprint>,
@@ -167,6 +169,13 @@ pub trait Store: Send + Sync + 'static {
 
     /// What this shard counts of a page, and whether that can be all.
     fn read(&self, shard: ShardIndex, page: &PageId) -> impl Future<Output = Result<Reading, StoreError>> + Send;
+
+    /// The same of some pages, in their order and in one round trip. At most a few hundred at once.
+    fn read_all(
+        &self,
+        shard: ShardIndex,
+        pages: &[PageId],
+    ) -> impl Future<Output = Result<Vec<Result<Reading, StoreError>>, StoreError>> + Send;
 
     /// A page's count on this shard; 0 if it has none.
     fn total(&self, shard: ShardIndex, page: &PageId) -> impl Future<Output = Result<u64, StoreError>> + Send {

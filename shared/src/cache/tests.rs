@@ -181,3 +181,74 @@ async fn without_a_ttl_every_read_asks_the_shard() {
         assert_eq!((world.store.calls(world.owner(&home)), count.fresh_for), (calls, Duration::ZERO));
     }
 }
+
+/// Pages of which each shard owns some.
+fn pages(count: usize) -> Vec<PageId> {
+    (0..count).map(|n| page(&format!("page-{n}"))).collect()
+}
+
+#[tokio::test]
+async fn several_counts_take_one_call_for_each_shard_and_keep_their_order() {
+    let world = world(&[]);
+    let pages = pages(100);
+    for (n, page) in (0..).zip(&pages).take(3) {
+        world.visit(page, n).await;
+    }
+    let calls = [0, 1].map(|shard| world.store.calls(shard));
+    let counts = world.cache.get_all(&pages).await;
+    assert_eq!([0, 1].map(|shard| world.store.calls(shard) - calls[shard]), [1, 1]);
+    let counts: Vec<_> = counts.into_iter().map(Result::unwrap).collect();
+    assert!((0..).zip(&counts).all(|(n, count)| count.count == u64::from(n < 3)), "{counts:?}");
+    let from =
+        |count: &Count, page: &PageId| count.source == Source::Shard(world.cache.ring.name(world.owner(page)).clone());
+    assert!(counts.iter().zip(&pages).all(|(count, page)| from(count, page)));
+}
+
+#[tokio::test]
+async fn several_counts_and_single_ones_share_their_memory() {
+    let world = world(&[]);
+    let pages = pages(10);
+    world.cache.get(&pages[3]).await.unwrap();
+    world.time.advance(Duration::from_secs(2));
+    let counts = world.cache.get_all(&pages).await;
+    let fresh = counts.iter().map(|count| count.as_ref().unwrap().fresh_for.as_secs()).collect::<Vec<_>>();
+    assert_eq!(fresh, [5, 5, 5, 3, 5, 5, 5, 5, 5, 5]);
+    assert_eq!(world.cache.get(&pages[7]).await.unwrap().source, Source::Memory);
+    let calls = [0, 1].map(|shard| world.store.calls(shard));
+    assert!(world.cache.get_all(&pages).await.iter().all(|count| count.as_ref().unwrap().source == Source::Memory));
+    assert_eq!([0, 1].map(|shard| world.store.calls(shard)), calls);
+    assert!(world.cache.get_all(&[]).await.is_empty());
+}
+
+#[tokio::test]
+async fn of_several_counts_only_those_of_a_shard_that_is_down_are_missing() {
+    let world = world(&[]);
+    let pages = pages(20);
+    let down = world.owner(&pages[0]);
+    let known = pages.iter().rfind(|page| world.owner(page) == down).unwrap();
+    world.cache.get(known).await.unwrap();
+    world.time.advance(Duration::from_mins(1));
+    world.store.set_down(down, Some(Fault::Unreachable));
+    for _ in 0..3 {
+        for (page, count) in pages.iter().zip(world.cache.get_all(&pages).await) {
+            match count {
+                Ok(count) => assert!(count.stale == (page == known) && (world.owner(page) != down || page == known)),
+                Err(_) => assert!(world.owner(page) == down && page != known),
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn while_pages_move_several_counts_are_gathered_too() {
+    let world = world(&[]);
+    let pages = pages(10);
+    world.visit(&pages[0], 1).await;
+    let ring = &world.cache.ring;
+    world.store.announce(world.owner(&pages[0]), ring.fingerprint(), ring.shards()).await.unwrap();
+    let counts = world.cache.get_all(&pages).await;
+    assert_eq!(counts[0].as_ref().unwrap().count, 1);
+    world.time.advance(Duration::from_mins(1));
+    world.store.set_down(1 - world.owner(&pages[0]), Some(Fault::Unreachable));
+    assert!(world.cache.get_all(&pages).await.iter().all(|count| count.as_ref().unwrap().stale));
+}

@@ -11,6 +11,16 @@ pub enum Origins {
     Only(Vec<String>),
 }
 
+impl Origins {
+    /// Whether a browser may call from this origin, which is written as browsers do.
+    pub fn allow(&self, origin: &str) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Only(origins) => origins.iter().any(|allowed| allowed == origin),
+        }
+    }
+}
+
 /// The pages that may be counted (`VISITS_PAGES`): patterns, in which `*` stands for any characters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PagePatterns(Vec<String>);

@@ -1,6 +1,8 @@
 //! Events as the runtime hands them over: requests, requests of other kinds of HTTP proxies, direct invocations.
 
-use super::lenient::{Object, Text};
+use super::body::Body;
+use super::headers::{Cookies, Headers};
+use super::lenient::{Flag, List, LongText, Object, Text};
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 use std::fmt;
@@ -38,6 +40,15 @@ pub struct Request {
     pub stage: Option<String>,
     /// `requestContext.domainName`.
     pub domain: Option<String>,
+    /// `requestContext.http.sourceIp`: who opened the connection, as the event source saw it. The only address that is
+    /// not the client's word.
+    pub address: Option<String>,
+    /// `rawQueryString`, as the client wrote it; empty if there is none.
+    pub query: String,
+    /// The headers that mean something here.
+    pub headers: Headers,
+    /// The body.
+    pub body: Body,
 }
 
 /// What matters of a direct invocation.
@@ -53,6 +64,11 @@ pub struct DirectEvent {
 #[derive(Default)]
 struct Members {
     raw_path: Text,
+    raw_query_string: Text,
+    headers: Object<Headers>,
+    cookies: List<Cookies>,
+    body: LongText,
+    is_base64_encoded: Flag,
     request_context: Object<RequestContext>,
     http_method: Text,
     path: Text,
@@ -64,6 +80,11 @@ struct Members {
 #[serde(field_identifier, rename_all = "camelCase")]
 enum Member {
     RawPath,
+    RawQueryString,
+    Headers,
+    Cookies,
+    Body,
+    IsBase64Encoded,
     RequestContext,
     HttpMethod,
     Path,
@@ -85,6 +106,8 @@ struct RequestContext {
 #[serde(default)]
 struct Http {
     method: Text,
+    #[serde(rename = "sourceIp")]
+    source_ip: Text,
 }
 
 impl<'de> Deserialize<'de> for Event {
@@ -115,6 +138,11 @@ impl<'de> Visitor<'de> for MembersVisitor {
             members.others |= !matches!(member, Member::Flush);
             match member {
                 Member::RawPath => members.raw_path = map.next_value()?,
+                Member::RawQueryString => members.raw_query_string = map.next_value()?,
+                Member::Headers => members.headers = map.next_value()?,
+                Member::Cookies => members.cookies = map.next_value()?,
+                Member::Body => members.body = map.next_value()?,
+                Member::IsBase64Encoded => members.is_base64_encoded = map.next_value()?,
                 Member::RequestContext => members.request_context = map.next_value()?,
                 Member::HttpMethod => members.http_method = map.next_value()?,
                 Member::Path => members.path = map.next_value()?,
@@ -130,11 +158,17 @@ impl From<Members> for Event {
     fn from(members: Members) -> Self {
         let context = members.request_context.0.unwrap_or_default();
         if let Some(http) = context.http.0 {
+            let mut headers = members.headers.0.unwrap_or_default();
+            headers.session = headers.session.or(members.cookies.0.and_then(|cookies| cookies.0));
             return Self::Http(Request {
                 method: http.method.0.unwrap_or_default(),
                 path: members.raw_path.0.unwrap_or_default(),
                 stage: context.stage.0,
                 domain: context.domain_name.0,
+                address: http.source_ip.0,
+                query: members.raw_query_string.0.unwrap_or_default(),
+                headers,
+                body: Body::new(members.body, members.is_base64_encoded),
             });
         }
         let rest = members.http_method.0.is_some() && members.path.0.is_some();
@@ -220,6 +254,10 @@ mod tests {
             event["requestContext"]["stage"] = odd.clone();
             event["requestContext"]["domainName"] = odd.clone();
             event["requestContext"]["http"]["method"] = odd.clone();
+            event["requestContext"]["http"]["sourceIp"] = odd.clone();
+            for member in ["rawQueryString", "cookies", "headers", "body", "isBase64Encoded"] {
+                event[member] = odd.clone();
+            }
             assert!(matches!(read(&event.to_string()), Event::Http(request) if request == super::Request::default()));
         }
     }

@@ -1,8 +1,9 @@
 //! Error answers after RFC 9457, "Problem Details for HTTP APIs". They say what the client can do about it,
 //! and nothing of what went wrong inside: no internal error text, no address.
 
-use super::{Response, Route};
-use crate::page::PageIdError;
+mod kinds;
+
+use super::Response;
 use http::StatusCode;
 use serde::Serialize;
 use std::borrow::Cow;
@@ -28,11 +29,13 @@ struct Details<'a> {
 }
 
 impl Problem {
-    fn new(kind: &'static str, title: &'static str, status: StatusCode, detail: impl Into<String>) -> Self {
+    /// A problem of this kind: `kind` is an URN, `detail` says what was wrong and what is accepted.
+    pub fn new(kind: &'static str, title: &'static str, status: StatusCode, detail: impl Into<String>) -> Self {
         Self { kind, title, status, detail: detail.into(), headers: Vec::new() }
     }
 
-    fn unavailable(kind: &'static str, title: &'static str, detail: &str, retry_after: Duration) -> Self {
+    /// 503, with `Retry-After`.
+    pub fn unavailable(kind: &'static str, title: &'static str, detail: &str, retry_after: Duration) -> Self {
         // Whole seconds, and never 0: that would invite the client to come back in a loop.
         let seconds = retry_after.as_secs() + u64::from(retry_after.subsec_nanos() > 0);
         Self::new(kind, title, StatusCode::SERVICE_UNAVAILABLE, detail).with("retry-after", seconds.max(1).to_string())
@@ -41,63 +44,6 @@ impl Problem {
     fn with(mut self, name: &'static str, value: impl Into<Cow<'static, str>>) -> Self {
         self.headers.push((name, value.into()));
         self
-    }
-
-    /// 400: the path names no page.
-    pub fn invalid_page_id(error: &PageIdError) -> Self {
-        let detail = error.to_string();
-        Self::new("urn:visits:problem:invalid-page-id", "Invalid page id", StatusCode::BAD_REQUEST, detail)
-    }
-
-    /// 404: a path that this function does not answer.
-    pub fn unknown_route(answered: &Route) -> Self {
-        let detail = format!("this function answers {} {}{{page_id}}", answered.method, answered.prefix);
-        Self::new("urn:visits:problem:unknown-route", "Unknown route", StatusCode::NOT_FOUND, detail)
-    }
-
-    /// 405, with `Allow`.
-    pub fn method_not_allowed(answered: &Route) -> Self {
-        let detail = format!("{}{{page_id}} is answered for the method {} only", answered.prefix, answered.method);
-        let (kind, title) = ("urn:visits:problem:method-not-allowed", "Method not allowed");
-        Self::new(kind, title, StatusCode::METHOD_NOT_ALLOWED, detail).with("allow", answered.method)
-    }
-
-    /// 503: the buffer has no room, since its shards have been unreachable for long. The visit is not counted.
-    pub fn buffer_full(retry_after: Duration) -> Self {
-        let detail = "too many visits are waiting to be stored; this one is not counted";
-        Self::unavailable("urn:visits:problem:buffer-full", "Buffer full", detail, retry_after)
-    }
-
-    /// 503: this environment is about to end, another one will answer. The visit is not counted.
-    pub fn shutting_down() -> Self {
-        let detail = "this instance is shutting down; the visit is not counted";
-        Self::unavailable("urn:visits:problem:shutting-down", "Shutting down", detail, Duration::from_secs(1))
-    }
-
-    /// 503: with `VISITS_DURABILITY=direct` the visit could not be confirmed in time.
-    pub fn not_confirmed(retry_after: Duration) -> Self {
-        let detail = "the visit could not be confirmed in time; it may still be counted, \
-                      so a repeated request may count it twice";
-        Self::unavailable("urn:visits:problem:not-confirmed", "Visit not confirmed", detail, retry_after)
-    }
-
-    /// 503: with `VISITS_DURABILITY=direct` the page's shard does not answer. The visit is not counted.
-    pub fn store_unavailable(retry_after: Duration) -> Self {
-        let detail = "the visit cannot be stored at the moment; it is not counted";
-        Self::unavailable("urn:visits:problem:store-unavailable", "Store unavailable", detail, retry_after)
-    }
-
-    /// 503: the count cannot be read now.
-    pub fn count_unavailable(retry_after: Duration) -> Self {
-        let detail = "the count cannot be read at the moment";
-        Self::unavailable("urn:visits:problem:count-unavailable", "Count unavailable", detail, retry_after)
-    }
-
-    /// 501: an HTTP event of a kind that carries the path differently.
-    pub fn unsupported_event() -> Self {
-        let detail = "this function answers API Gateway HTTP APIs (payload version 2.0) and Lambda function URLs";
-        let (kind, title) = ("urn:visits:problem:unsupported-event", "Unsupported event");
-        Self::new(kind, title, StatusCode::NOT_IMPLEMENTED, detail)
     }
 
     /// The HTTP status.
@@ -113,7 +59,8 @@ impl Problem {
     /// The answer, never to be cached.
     pub fn into_response(self) -> Response {
         let body = self.body();
-        Response::new(self.status, "application/problem+json", "no-store", body).with(self.headers)
+        let response = Response::new(self.status, "application/problem+json", "no-store", body);
+        self.headers.into_iter().fold(response, |response, (name, value)| response.with(name, value))
     }
 
     /// The body as JSON text.
@@ -126,8 +73,8 @@ impl Problem {
 
 #[cfg(test)]
 mod tests {
-    use super::{Problem, Response, Route};
-    use crate::page::PageIdError;
+    use super::{Problem, Response};
+    use crate::page::{PageId, PageIdError};
     use serde_json::{Value, json};
     use std::time::Duration;
 
@@ -140,8 +87,18 @@ mod tests {
         let wait = Duration::from_millis(1_500);
         let table = [
             (Problem::invalid_page_id(&PageIdError::Empty), 400, "invalid-page-id", None),
-            (Problem::unknown_route(&Route::READ), 404, "unknown-route", None),
-            (Problem::method_not_allowed(&Route::RECORD), 405, "method-not-allowed", None),
+            (Problem::invalid_body(&"EOF", "JSON is accepted"), 400, "invalid-body", None),
+            (Problem::invalid_query("x"), 400, "invalid-query", None),
+            (Problem::invalid_idempotency_key("x"), 400, "invalid-idempotency-key", None),
+            (Problem::unauthorized("x"), 401, "unauthorized", None),
+            (Problem::origin_not_allowed(None), 403, "origin-not-allowed", None),
+            (Problem::page_not_allowed(&PageId::from_decoded("a").unwrap()), 403, "page-not-allowed", None),
+            (Problem::forged_request(), 403, "forged-request", None),
+            (Problem::owner_token_missing(), 403, "owner-token-missing", None),
+            (Problem::unknown_route("GET /"), 404, "unknown-route", None),
+            (Problem::method_not_allowed("/", "GET".to_owned()), 405, "method-not-allowed", None),
+            (Problem::body_too_large(), 413, "body-too-large", None),
+            (Problem::owner_token_unavailable(wait), 503, "owner-token-unavailable", Some("2")),
             (Problem::unsupported_event(), 501, "unsupported-event", None),
             (Problem::buffer_full(wait), 503, "buffer-full", Some("2")),
             (Problem::shutting_down(), 503, "shutting-down", Some("1")),
@@ -166,11 +123,29 @@ mod tests {
 
     #[test]
     fn a_problem_says_what_is_answered_instead() {
-        let response = Problem::method_not_allowed(&Route::RECORD).into_response();
-        assert_eq!(response.header("allow"), Some("POST"));
-        let detail = body(&Problem::unknown_route(&Route::READ).into_response())["detail"].clone();
-        assert_eq!(detail, "this function answers GET /visits/{page_id}");
-        let detail = body(&Problem::not_confirmed(Duration::ZERO).into_response())["detail"].clone();
-        assert!(detail.as_str().unwrap().contains("may still be counted"), "{detail}");
+        let response = Problem::method_not_allowed("/visit/{page_id}", "POST, OPTIONS".to_owned()).into_response();
+        assert_eq!(response.header("allow"), Some("POST, OPTIONS"));
+        assert_eq!(Problem::unauthorized("x").into_response().header("www-authenticate"), Some("Bearer"));
+        let table = [
+            (Problem::method_not_allowed("/a", "GET".to_owned()), "/a is answered for these methods only: GET"),
+            (Problem::unknown_route("GET /visits/{page_id}"), "this function answers GET /visits/{page_id}"),
+            (Problem::not_confirmed(Duration::ZERO), "may still be counted"),
+            (Problem::body_too_large(), "at most 65536 bytes"),
+            (Problem::origin_not_allowed(None), "from requests without an origin"),
+            (Problem::origin_not_allowed(Some("https://a.test")), "from the origin https://a.test"),
+            (Problem::owner_token_missing(), "VISITS_OWNER_TOKEN"),
+            (Problem::forged_request(), "X-Requested-With: visits"),
+        ];
+        for (problem, told) in table {
+            let detail = body(&problem.into_response())["detail"].clone();
+            assert!(detail.as_str().unwrap().contains(told), "{detail}");
+        }
+    }
+
+    #[test]
+    fn what_a_client_sent_is_repeated_as_json_text_only() {
+        let page = PageId::from_decoded("\"},<script>").unwrap();
+        let detail = body(&Problem::page_not_allowed(&page).into_response())["detail"].clone();
+        assert!(detail.as_str().unwrap().starts_with("the page \"},<script> is not counted here"), "{detail}");
     }
 }

@@ -1,6 +1,8 @@
 //! What goes back to the Runtime API.
 
 use super::problem::Problem;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use http::StatusCode;
 use serde::ser::{SerializeMap, SerializeStruct};
 use serde::{Serialize, Serializer};
@@ -21,22 +23,23 @@ pub enum Reply {
 pub struct Response {
     status: StatusCode,
     headers: Vec<(&'static str, Cow<'static, str>)>,
-    body: String,
+    body: Cow<'static, str>,
+    base64: bool,
+    cookies: Vec<String>,
 }
 
 impl Response {
-    /// An answer whose body is JSON text of this media type. `cache_control` is the header's value.
-    pub(super) fn new(
+    /// An answer with a body of text in this media type. `cache_control` is the header's value.
+    pub fn new(
         status: StatusCode,
         content_type: &'static str,
         cache_control: impl Into<Cow<'static, str>>,
-        body: String,
+        body: impl Into<Cow<'static, str>>,
     ) -> Self {
-        Self {
-            status,
-            headers: vec![("content-type", content_type.into()), ("cache-control", cache_control.into())],
-            body,
-        }
+        // Room for what CORS adds.
+        let mut headers = Vec::with_capacity(4);
+        headers.extend([("content-type", content_type.into()), ("cache-control", cache_control.into())]);
+        Self { status, headers, body: body.into(), base64: false, cookies: Vec::new() }
     }
 
     /// A 200 with a body in JSON. A body that cannot be written as JSON gives an empty 500.
@@ -47,9 +50,29 @@ impl Response {
         }
     }
 
-    /// The same with further headers.
-    pub(super) fn with(mut self, headers: impl IntoIterator<Item = (&'static str, Cow<'static, str>)>) -> Self {
-        self.headers.extend(headers);
+    /// A 200 with a body of bytes.
+    pub fn binary(content_type: &'static str, cache_control: impl Into<Cow<'static, str>>, body: &[u8]) -> Self {
+        let text = BASE64.encode(body);
+        Self { base64: true, ..Self::new(StatusCode::OK, content_type, cache_control, text) }
+    }
+
+    /// A 204, which has no body.
+    pub fn no_content() -> Self {
+        let headers = vec![("cache-control", "no-store".into())];
+        Self { status: StatusCode::NO_CONTENT, headers, body: "".into(), base64: false, cookies: Vec::new() }
+    }
+
+    /// The same with a further header, whose name is in lower case.
+    #[must_use]
+    pub fn with(mut self, name: &'static str, value: impl Into<Cow<'static, str>>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    /// The same with a cookie, as `Set-Cookie` has it.
+    #[must_use]
+    pub fn with_cookie(mut self, cookie: String) -> Self {
+        self.cookies.push(cookie);
         self
     }
 
@@ -63,7 +86,12 @@ impl Response {
         self.headers.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_ref())
     }
 
-    /// The body.
+    /// The cookies that it sets.
+    pub fn cookies(&self) -> &[String] {
+        &self.cookies
+    }
+
+    /// The body; in base64 where it is one of bytes.
     pub fn body(&self) -> &str {
         &self.body
     }
@@ -107,9 +135,9 @@ impl Serialize for Response {
         response.serialize_field("statusCode", &self.status.as_u16())?;
         response.serialize_field("headers", &Headers(&self.headers))?;
         response.serialize_field("body", &self.body)?;
-        response.serialize_field("isBase64Encoded", &false)?;
-        // None, but `cargo lambda watch` insists on it.
-        response.serialize_field("cookies", &[(); 0])?;
+        response.serialize_field("isBase64Encoded", &self.base64)?;
+        // Mostly none, but `cargo lambda watch` insists on it.
+        response.serialize_field("cookies", &self.cookies)?;
         response.end()
     }
 }
@@ -148,6 +176,21 @@ mod tests {
             r#""body":"{\"a\":\"\\\"é\"}","isBase64Encoded":false,"cookies":[]}"#
         );
         assert_eq!(text, exact);
+    }
+
+    #[test]
+    fn bytes_and_cookies_have_their_place() {
+        let response = Response::binary("image/gif", "no-store", b"\xffGIF").with_cookie("a=b; Path=/".to_owned());
+        let exact = concat!(
+            r#"{"statusCode":200,"headers":{"content-type":"image/gif","cache-control":"no-store"},"#,
+            r#""body":"/0dJRg==","isBase64Encoded":true,"cookies":["a=b; Path=/"]}"#
+        );
+        assert_eq!(serde_json::to_string(&Reply::Http(response)).unwrap(), exact);
+        let exact = concat!(
+            r#"{"statusCode":204,"headers":{"cache-control":"no-store"},"#,
+            r#""body":"","isBase64Encoded":false,"cookies":[]}"#
+        );
+        assert_eq!(serde_json::to_string(&Reply::Http(Response::no_content())).unwrap(), exact);
     }
 
     #[test]

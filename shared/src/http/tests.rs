@@ -1,6 +1,6 @@
 //! Requests made of AWS's own sample events: which page each is about, or which problem it gets.
 
-use super::{Event, Request, Route, page_of};
+use super::{Event, Found, Request, Route, Routes};
 use proptest::prelude::{prop_assert_eq, proptest};
 use serde_json::{Value, json};
 
@@ -30,9 +30,26 @@ fn request(event: &Value) -> Request {
     }
 }
 
+const RECORD: Routes<&str> = Routes {
+    routes: &[
+        Route::new("POST", "/visit/{page_id}", "visit"),
+        Route::new("POST", "/many", "many"),
+        Route::new("PUT", "/visit/{page_id}", "set"),
+    ],
+    cors: true,
+};
+const READ: Routes<&str> = Routes { routes: &[Route::new("GET", "/visits/{page_id}", "read")], cors: false };
+
 /// The page, or the status of the problem.
-fn answer(route: &Route, event: &Value) -> Result<String, u16> {
-    page_of(route, &request(event)).map(|page| page.to_string()).map_err(|problem| problem.status().as_u16())
+fn answer(routes: &Routes<&str>, event: &Value) -> Result<String, u16> {
+    let request = request(event);
+    let page = match routes.find(&request) {
+        Ok(Found::Route("many", _)) => return Ok("(many)".to_owned()),
+        Ok(Found::Route(_, target)) => target.page(),
+        Ok(Found::Preflight(methods)) => return Ok(methods),
+        Err(problem) => Err(problem),
+    };
+    page.map(|page| page.to_string()).map_err(|problem| problem.status().as_u16())
 }
 
 /// Runs rows of a path and what `POST` on it gives.
@@ -40,7 +57,7 @@ fn check(sample: &str, change: impl Fn(&mut Value), rows: &[(&str, Result<&str, 
     for (path, expected) in rows {
         let mut event = event(sample, "POST", path);
         change(&mut event);
-        assert_eq!(answer(&Route::RECORD, &event), expected.map(str::to_owned), "{path:?}");
+        assert_eq!(answer(&RECORD, &event), expected.map(str::to_owned), "{path:?}");
     }
 }
 
@@ -132,6 +149,8 @@ fn a_stage_in_front_of_the_route_is_left_out() {
             ("/prod/visit/home", Err(404)),
             ("/Prod/Prod/visit/home", Err(404)),
             ("/other/visit/home", Err(404)),
+            ("/Prod/many", Ok("(many)")),
+            ("/Prod/Prod/many", Err(404)),
         ],
     );
     let called_like_the_route = |event: &mut Value| event["requestContext"]["stage"] = json!("visit");
@@ -143,26 +162,34 @@ fn a_stage_in_front_of_the_route_is_left_out() {
 #[test]
 fn each_route_has_its_method_and_an_unknown_path_is_told_first() {
     let table = [
-        (Route::RECORD, "POST", "/visit/home", Ok("home")),
-        (Route::READ, "GET", "/visits/home", Ok("home")),
-        (Route::RECORD, "GET", "/visit/home", Err(405)),
-        (Route::RECORD, "PURGE", "/visit/", Err(405)),
-        (Route::READ, "POST", "/visits/home", Err(405)),
-        (Route::READ, "HEAD", "/visits/home", Err(405)),
-        (Route::RECORD, "GET", "/visits/home", Err(404)),
-        (Route::READ, "POST", "/visit/home", Err(404)),
-        (Route::READ, "GET", "/favicon.ico", Err(404)),
+        (&RECORD, "POST", "/visit/home", Ok("home")),
+        (&READ, "GET", "/visits/home", Ok("home")),
+        (&RECORD, "GET", "/visit/home", Err(405)),
+        (&RECORD, "PURGE", "/visit/", Err(405)),
+        (&READ, "POST", "/visits/home", Err(405)),
+        (&READ, "HEAD", "/visits/home", Err(405)),
+        (&RECORD, "GET", "/visits/home", Err(404)),
+        (&READ, "POST", "/visit/home", Err(404)),
+        (&READ, "GET", "/favicon.ico", Err(404)),
+        (&READ, "OPTIONS", "/visits/home", Err(405)),
+        (&RECORD, "POST", "/many", Ok("(many)")),
+        (&RECORD, "PUT", "/visit/home", Ok("home")),
+        (&RECORD, "POST", "/many/", Err(404)),
+        (&RECORD, "GET", "/many", Err(405)),
+        (&RECORD, "OPTIONS", "/visit/a/b", Ok("POST, PUT")),
+        (&RECORD, "OPTIONS", "/many", Ok("POST")),
+        (&RECORD, "OPTIONS", "/", Err(404)),
     ];
     for (route, method, path, expected) in table {
         let expected = expected.map(str::to_owned);
-        assert_eq!(answer(&route, &event(HTTP_API, method, path)), expected, "{method} {path}");
+        assert_eq!(answer(route, &event(HTTP_API, method, path)), expected, "{method} {path}");
     }
 }
 
 #[test]
 fn the_samples_themselves_are_on_no_route() {
     for sample in OTHER_HTTP_APIS.into_iter().chain([HTTP_API, FUNCTION_URL, WITH_STAGE]) {
-        assert_eq!(answer(&Route::READ, &serde_json::from_str(sample).unwrap()), Err(404));
+        assert_eq!(answer(&READ, &serde_json::from_str(sample).unwrap()), Err(404));
     }
 }
 
@@ -172,7 +199,7 @@ fn no_part_of_an_event_that_we_do_not_read_costs_a_visit() {
     let home = |change: &dyn Fn(&mut Value)| {
         let mut event = event(HTTP_API, "POST", "/visit/home");
         change(&mut event);
-        assert_eq!(answer(&Route::RECORD, &event), Ok("home".to_owned()), "{event}");
+        assert_eq!(answer(&RECORD, &event), Ok("home".to_owned()), "{event}");
     };
     for (name, value) in [
         ("host", "a b"),
@@ -203,13 +230,13 @@ fn no_part_of_an_event_that_we_do_not_read_costs_a_visit() {
 #[test]
 fn a_path_that_is_no_routes_is_unknown() {
     for path in [":x", "@[", " x", "*", "http://h/visit/home"] {
-        assert_eq!(answer(&Route::RECORD, &event(HTTP_API, "POST", path)), Err(404), "{path}");
+        assert_eq!(answer(&RECORD, &event(HTTP_API, "POST", path)), Err(404), "{path}");
     }
     let mut without_path = event(HTTP_API, "POST", "");
     without_path["rawPath"] = Value::Null;
-    assert_eq!(answer(&Route::RECORD, &without_path), Err(404));
+    assert_eq!(answer(&RECORD, &without_path), Err(404));
     let long = format!("/visit/{}", "é".repeat(40_000));
-    assert_eq!(answer(&Route::RECORD, &event(HTTP_API, "POST", &long)), Err(400));
+    assert_eq!(answer(&RECORD, &event(HTTP_API, "POST", &long)), Err(400));
 }
 
 proptest! {

@@ -193,6 +193,14 @@ impl Store for MemoryStore {
         self.call(shard, |shard| shard.data.read(page)).await
     }
 
+    async fn read_all(
+        &self,
+        shard: ShardIndex,
+        pages: &[PageId],
+    ) -> Result<Vec<Result<Reading, StoreError>>, StoreError> {
+        self.call(shard, |shard| pages.iter().map(|page| Ok(shard.data.read(page))).collect()).await
+    }
+
     async fn traces(&self, shard: ShardIndex, page: &PageId) -> Result<Traces, StoreError> {
         self.call(shard, |shard| shard.data.traces(page)).await
     }

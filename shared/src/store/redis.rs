@@ -124,6 +124,14 @@ impl Store for RedisStore {
         self.read_page(&self.shards[shard], page).await
     }
 
+    async fn read_all(
+        &self,
+        shard: ShardIndex,
+        pages: &[PageId],
+    ) -> Result<Vec<Result<Reading, StoreError>>, StoreError> {
+        self.read_pages(&self.shards[shard], pages).await
+    }
+
     async fn traces(&self, shard: ShardIndex, page: &PageId) -> Result<Traces, StoreError> {
         self.page_traces(&self.shards[shard], page).await
     }

@@ -107,8 +107,8 @@ fn mark(noted: Option<(Moment, Incarnation)>, now: Moment) -> Option<Mark> {
 
 impl Data {
     pub(super) fn read(&self, page: &PageId) -> Reading {
-        let total = self.records.get(page).map_or(0, |record| record.total);
-        Reading { total, settled: self.ring.ring.filter(|_| !self.ring.moving) }
+        let (total, bots) = self.records.get(page).map_or((0, 0), |record| (record.total, record.bots));
+        Reading { total, bots, settled: self.ring.ring.filter(|_| !self.ring.moving) }
     }
 
     pub(super) fn traces(&self, page: &PageId) -> Traces {

@@ -4,6 +4,7 @@ use super::routed::Connection;
 use super::{RedisStore, Shard};
 use crate::page::PageId;
 use crate::record::PageRecord;
+use crate::ring::Fingerprint;
 use crate::shard::ShardName;
 use crate::store::pages::{BadRecord, PageSlice, Pages};
 use crate::store::{Reading, ShardIndex, StoreError, Traces};
@@ -13,6 +14,15 @@ use std::collections::HashMap;
 
 /// Keys that Redis looks at for one slice. A thousand take it about a third of a millisecond.
 const SCANNED: usize = 1_000;
+
+/// What a shard knows of its ring.
+const RING: [&str; 2] = ["ring", "moving"];
+
+/// The fields that count a page's visits.
+const COUNTS: [&str; 2] = ["total", "bots"];
+
+/// A command's answer for one key of several; or why that key has none.
+type Answer = Result<redis::Value, String>;
 
 /// The fields of a record as they are.
 type Fields = HashMap<String, String>;
@@ -24,18 +34,42 @@ impl RedisStore {
         let call = |mut redis: Connection| {
             let (mut beside, key) = (redis.clone(), &key);
             // Two commands and not a pipeline: while a slot moves, a cluster may redirect one of them.
-            let ring = async move { beside.hmget(shard.keys.shard(), &["ring", "moving"]).await };
-            async move { try_join(redis.hget(key, "total"), ring).await }
+            let ring = async move { beside.hmget(shard.keys.shard(), &RING).await };
+            async move { try_join(redis.hmget(key, &COUNTS), ring).await }
         };
-        let (total, ring): (Option<String>, [Option<String>; 2]) = self.with_shard(shard, call).await?;
+        let (counts, ring): ([Option<String>; 2], [Option<String>; 2]) = self.with_shard(shard, call).await?;
         // The connection is good, and so are the other pages.
-        let no_count = |_| shard.refused(&format!("{key} holds a total that is no count"));
-        let total = total.map_or(Ok(0), |total| total.parse().map_err(no_count))?;
-        let settled = match ring {
-            [Some(ring), None] => ring.parse().ok(),
-            _ => None,
+        let [total, bots] = numbers(&counts).map_err(|error| shard.refused(&format!("{key} {error}")))?;
+        Ok(Reading { total, bots, settled: settled(&ring) })
+    }
+
+    /// The same of some pages, all in one round trip.
+    pub(super) async fn read_pages(
+        &self,
+        shard: &Shard,
+        pages: &[PageId],
+    ) -> Result<Vec<Result<Reading, StoreError>>, StoreError> {
+        let keys: Vec<String> = pages.iter().map(|page| shard.keys.page(page)).collect();
+        let call = |redis: Connection| {
+            let (mut beside, keys) = (redis.clone(), &keys);
+            let ring = async move { beside.hmget(shard.keys.shard(), &RING).await };
+            async move {
+                try_join(each(&redis, keys, |mut redis, key| async move { redis.hmget(key, &COUNTS).await }), ring)
+                    .await
+            }
         };
-        Ok(Reading { total, settled })
+        let (answers, ring): (Vec<Answer>, [Option<String>; 2]) = self.with_shard(shard, call).await?;
+        let settled = settled(&ring);
+        let reading = |(key, answer): (&String, Answer)| {
+            let counts = answer.and_then(|value| {
+                FromRedisValue::from_redis_value(value).map_err(|error: redis::ParsingError| error.to_string())
+            });
+            let [total, bots] = counts
+                .and_then(|counts| numbers(&counts).map_err(str::to_owned))
+                .map_err(|error| shard.refused(&format!("{key} {error}")))?;
+            Ok(Reading { total, bots, settled })
+        };
+        Ok(keys.iter().zip(answers).map(reading).collect())
     }
 
     pub(super) async fn page_traces(&self, shard: &Shard, page: &PageId) -> Result<Traces, StoreError> {
@@ -48,6 +82,44 @@ impl RedisStore {
         let (fields, members): (Fields, Option<String>) = self.with_shard(shard, call).await?;
         let record = record(&fields).map_err(|error| shard.refused(&format!("{key}: {error}")))?;
         Ok(Traces { record, members: names(members.as_deref().unwrap_or_default()) })
+    }
+}
+
+/// Sends `command` for each of these keys, all together. A key of another type spoils none of the others; any other
+/// refusal is meant for all.
+async fn each<'k, F>(
+    redis: &Connection,
+    keys: &'k [String],
+    command: impl Fn(Connection, &'k str) -> F,
+) -> RedisResult<Vec<Answer>>
+where
+    F: Future<Output = RedisResult<redis::Value>>,
+{
+    let ask = |key: &'k String| {
+        let answer = command(redis.clone(), key);
+        async move {
+            match answer.await {
+                Err(error) if error.code() == Some("WRONGTYPE") => Ok(Err(error.to_string())),
+                answer => answer.map(Ok),
+            }
+        }
+    };
+    join_all(keys.iter().map(ask)).await.into_iter().collect()
+}
+
+/// The numbers of [`COUNTS`]; 0 for one that is missing.
+fn numbers(counts: &[Option<String>; 2]) -> Result<[u64; 2], &'static str> {
+    let number = |text: &Option<String>| text.as_ref().map_or(Ok(0), |text| text.parse());
+    let [total, bots] = counts;
+    let no_count = |_| "holds a total that is no count";
+    Ok([number(total).map_err(no_count)?, number(bots).map_err(no_count)?])
+}
+
+/// The ring in force, unless pages move.
+fn settled(ring: &[Option<String>; 2]) -> Option<Fingerprint> {
+    match ring {
+        [Some(ring), None] => ring.parse().ok(),
+        _ => None,
     }
 }
 
@@ -93,21 +165,12 @@ impl Pages for RedisStore {
         pages: &[PageId],
     ) -> Result<Vec<Result<PageRecord, BadRecord>>, StoreError> {
         let shard = &self.shards[shard];
-        let call = |redis: Connection| async move {
-            // Sent together; a key of another type spoils none of the others. Any other refusal is meant for all.
-            let reads = pages.iter().map(|page| {
-                let (mut redis, key) = (redis.clone(), shard.keys.page(page));
-                async move {
-                    let answer: RedisResult<redis::Value> = redis.hgetall(key).await;
-                    match answer {
-                        Err(error) if error.code() == Some("WRONGTYPE") => Ok(Err(error.to_string())),
-                        answer => answer.map(Ok),
-                    }
-                }
-            });
-            join_all(reads).await.into_iter().collect::<RedisResult<Vec<_>>>()
+        let keys: Vec<String> = pages.iter().map(|page| shard.keys.page(page)).collect();
+        let call = |redis: Connection| {
+            let keys = &keys;
+            async move { each(&redis, keys, |mut redis, key| async move { redis.hgetall(key).await }).await }
         };
-        let read = |answer: Result<redis::Value, String>| {
+        let read = |answer: Answer| {
             let unreadable = |error: redis::ParsingError| BadRecord::Unreadable(error.to_string());
             let fields = Fields::from_redis_value(answer.map_err(BadRecord::Unreadable)?).map_err(unreadable)?;
             record(&fields)

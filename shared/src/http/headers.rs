@@ -1,0 +1,191 @@
+//! The few headers of a request that mean something here. All others are skipped where they stand.
+
+use super::lenient::Text;
+use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use std::fmt;
+
+/// The session cookie's name.
+pub const SESSION_COOKIE: &str = "visits_session";
+
+/// What matters of a request's headers. All of them are the client's word.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Headers {
+    /// `User-Agent`.
+    pub user_agent: Option<String>,
+    /// `Origin`.
+    pub origin: Option<String>,
+    /// `Referer`.
+    pub referer: Option<String>,
+    /// `Authorization`.
+    pub authorization: Option<String>,
+    /// `Idempotency-Key`.
+    pub idempotency_key: Option<String>,
+    /// `X-Requested-With`.
+    pub requested_with: Option<String>,
+    /// `DNT: 1` or `Sec-GPC: 1`.
+    pub do_not_track: bool,
+    /// The value of the cookie [`SESSION_COOKIE`], where cookies come in a header.
+    pub session: Option<String>,
+}
+
+/// HTTP APIs, function URLs and `cargo lambda watch` write names in lower case.
+#[derive(Deserialize)]
+#[serde(field_identifier, rename_all = "kebab-case")]
+enum Name {
+    UserAgent,
+    Origin,
+    Referer,
+    Authorization,
+    IdempotencyKey,
+    #[serde(rename = "x-requested-with")]
+    RequestedWith,
+    Dnt,
+    SecGpc,
+    Cookie,
+    #[serde(other)]
+    Other,
+}
+
+impl<'de> Deserialize<'de> for Headers {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(HeadersVisitor)
+    }
+}
+
+struct HeadersVisitor;
+
+impl<'de> Visitor<'de> for HeadersVisitor {
+    type Value = Headers;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("headers")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Headers, A::Error> {
+        let mut headers = Headers::default();
+        while let Some(name) = map.next_key()? {
+            if matches!(name, Name::Other) {
+                map.next_value::<IgnoredAny>()?;
+                continue;
+            }
+            let Text(value) = map.next_value()?;
+            match name {
+                Name::UserAgent => headers.user_agent = value,
+                Name::Origin => headers.origin = value,
+                Name::Referer => headers.referer = value,
+                Name::Authorization => headers.authorization = value,
+                Name::IdempotencyKey => headers.idempotency_key = value,
+                Name::RequestedWith => headers.requested_with = value,
+                Name::Dnt | Name::SecGpc => headers.do_not_track |= value.is_some_and(|value| value.trim() == "1"),
+                Name::Cookie => headers.session = value.and_then(|cookies| session_of(cookies.split(';'))),
+                Name::Other => {}
+            }
+        }
+        Ok(headers)
+    }
+}
+
+/// The session among the cookies of an event's own list. Other cookies are not kept.
+#[derive(Clone, Debug)]
+pub(super) struct Cookies(pub(super) Option<String>);
+
+impl<'de> Deserialize<'de> for Cookies {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_seq(CookiesVisitor).map(Self)
+    }
+}
+
+struct CookiesVisitor;
+
+impl<'de> Visitor<'de> for CookiesVisitor {
+    type Value = Option<String>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("cookies")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Option<String>, A::Error> {
+        let mut session = None;
+        while let Some(Text(cookie)) = items.next_element()? {
+            session = session.or_else(|| session_of(cookie.as_deref().into_iter()));
+        }
+        Ok(session)
+    }
+}
+
+/// The first of these cookies that is the session's. A browser sends the one with the longest path first.
+fn session_of<'a>(mut cookies: impl Iterator<Item = &'a str>) -> Option<String> {
+    let value = cookies.find_map(|cookie| cookie.trim().strip_prefix(SESSION_COOKIE)?.strip_prefix('='))?;
+    Some(value.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::http::{Event, Headers, Request};
+    use serde_json::{Value, json};
+
+    fn read(headers: &Value, cookies: &Value) -> Headers {
+        let event =
+            json!({"headers": headers, "cookies": cookies, "requestContext": {"http": {"sourceIp": "192.0.2.1"}}});
+        match serde_json::from_str(&event.to_string()).unwrap() {
+            Event::Http(Request { headers, address, .. }) => {
+                assert_eq!(address.as_deref(), Some("192.0.2.1"), "whatever the headers say");
+                headers
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn each_header_is_read_by_its_name_and_others_are_left_alone() {
+        let headers = json!({
+            "user-agent": "a", "origin": "b", "referer": "c", "authorization": "d", "idempotency-key": "e",
+            "x-requested-with": "f", "x-forwarded-for": "203.0.113.7", "forwarded": "for=203.0.113.7", "accept": "*/*",
+        });
+        let text = |text: &str| Some(text.to_owned());
+        let expected = Headers {
+            user_agent: text("a"),
+            origin: text("b"),
+            referer: text("c"),
+            authorization: text("d"),
+            idempotency_key: text("e"),
+            requested_with: text("f"),
+            ..Headers::default()
+        };
+        assert_eq!(read(&headers, &json!(null)), expected);
+    }
+
+    #[test]
+    fn who_asks_not_to_be_followed_says_1() {
+        for (name, value, asks) in [
+            ("dnt", "1", true),
+            ("sec-gpc", "1", true),
+            ("dnt", "0", false),
+            ("dnt", "", false),
+            ("sec-gpc", "11", false),
+        ] {
+            assert_eq!(read(&json!({name: value}), &json!([])).do_not_track, asks, "{name}: {value}");
+        }
+        assert!(read(&json!({"dnt": "1", "sec-gpc": "0"}), &json!([])).do_not_track);
+    }
+
+    #[test]
+    fn of_all_cookies_the_session_is_kept_wherever_it_is() {
+        let table = [
+            (json!({}), json!(["a=b", "visits_session=1.x", "visits_session=2.y"]), Some("1.x")),
+            (json!({"cookie": "a=b; visits_session=1.x; c=d"}), json!(null), Some("1.x")),
+            (json!({"cookie": "visits_session=1.x"}), json!(["visits_session=2.y"]), Some("1.x")),
+            (
+                json!({"cookie": "xvisits_session=1; visits_sessionx=2; visits_session"}),
+                json!([7, null, [], "a"]),
+                None,
+            ),
+            (json!({"cookie": 7}), json!("visits_session=1.x"), None),
+            (json!([]), json!({}), None),
+        ];
+        for (headers, cookies, session) in table {
+            assert_eq!(read(&headers, &cookies).session.as_deref(), session, "{headers} {cookies}");
+        }
+    }
+}
