@@ -1,9 +1,11 @@
 //! What is sent to a shard: a sealed, immutable batch of increments, numbered by its writer.
 
 pub mod encoding;
+mod increment;
 
 use crate::clock::Moment;
-use crate::page::PageId;
+use crate::day::Day;
+pub use increment::{Increment, SiteIncrement};
 use std::fmt;
 use std::num::NonZeroU64;
 use std::str::FromStr;
@@ -145,21 +147,35 @@ impl FromStr for BatchId {
 #[derive(Debug, PartialEq, Eq)]
 pub struct Batch {
     sequence: Sequence,
-    increments: Vec<(PageId, u64)>,
+    day: Option<Day>,
+    increments: Vec<Increment>,
+    site: SiteIncrement,
     visits: u64,
     bytes: usize,
     sealed_at: Moment,
 }
 
 impl Batch {
-    /// Seals `increments` (distinct pages, each with at least one visit) as batch number `sequence`.
-    pub fn seal(sequence: Sequence, mut increments: Vec<(PageId, u64)>, sealed_at: Moment) -> Self {
-        // Pages with the same number of visits are sent as one run: most have one or two.
-        increments.sort_unstable_by_key(|(_, visits)| *visits);
-        let visits = increments.iter().map(|(_, visits)| visits).sum();
-        let ids: usize = increments.iter().map(|(page, _)| page.as_str().len()).sum();
-        let bytes = size_of::<Self>() + ids + increments.len() * size_of::<(PageId, u64)>();
-        Self { sequence, increments, visits, bytes, sealed_at }
+    /// Seals `increments` (distinct pages, each with at least one visit) as batch number `sequence`. They are of no
+    /// particular day: they add to totals only.
+    pub fn seal<I: Into<Increment>>(sequence: Sequence, increments: Vec<I>, sealed_at: Moment) -> Self {
+        let increments = increments.into_iter().map(Into::into).collect();
+        Self::of_day(sequence, None, increments, SiteIncrement::default(), sealed_at)
+    }
+
+    /// The same for the visits of one day, with what else they add to the site.
+    pub fn of_day(
+        sequence: Sequence,
+        day: Option<Day>,
+        mut increments: Vec<Increment>,
+        site: SiteIncrement,
+        sealed_at: Moment,
+    ) -> Self {
+        increments.sort_unstable_by_key(Increment::run);
+        let visits = increments.iter().map(|increment| increment.visits).sum();
+        let content: usize = increments.iter().map(Increment::bytes).sum();
+        let bytes = size_of::<Self>() + content + size_of_val(site.visitors.as_slice());
+        Self { sequence, day, increments, site, visits, bytes, sealed_at }
     }
 
     /// Its number.
@@ -167,9 +183,19 @@ impl Batch {
         self.sequence
     }
 
-    /// The pages and how many visits each got.
-    pub fn increments(&self) -> &[(PageId, u64)] {
+    /// The day of its visits. None: they add to totals only.
+    pub fn day(&self) -> Option<Day> {
+        self.day
+    }
+
+    /// The pages and what it adds to each.
+    pub fn increments(&self) -> &[Increment] {
         &self.increments
+    }
+
+    /// What it adds to the site, besides.
+    pub fn site(&self) -> &SiteIncrement {
+        &self.site
     }
 
     /// How many pages it has.

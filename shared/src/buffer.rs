@@ -1,21 +1,47 @@
 //! Visits of one shard that are not sealed yet, gathered page by page in memory.
 //!
-//! They lie in *open batches* of at most [`MAX_BATCH_PAGES`] pages. A page has one place among them: a
-//! further visit of it is added there. Open batches are sealed in the order in which they were opened, so
+//! They lie in *open batches* of one day and at most [`MAX_BATCH_PAGES`] pages. A page has one place among those of a
+//! day: a further visit of it is added there. Open batches are sealed in the order in which they were opened, so
 //! a visit's batch number is known as soon as the visit is taken, which is what `direct` waits for.
 
-use crate::batch::MAX_BATCH_PAGES;
+mod tally;
+
+use crate::batch::{Increment, MAX_BATCH_PAGES, SiteIncrement};
+use crate::day::Day;
 use crate::page::PageId;
+use crate::visit::{Fingerprint, Refusal, Refused, Secret, Visit};
 use std::collections::{HashMap, VecDeque};
+use tally::{Fingerprints, Tally};
+
+/// Most visitors that an open batch remembers, all its pages taken together. Further ones are counted as visits only. Some
+/// hours of a busy environment whose shard is down.
+pub const MOST_VISITORS: usize = 50_000;
 
 #[derive(Debug, Default)]
 struct Open {
-    pages: HashMap<PageId, u64>,
+    day: Option<Day>,
+    pages: HashMap<PageId, Tally>,
     visits: u64,
+    /// What it will add to the site, besides.
+    site: Fingerprints,
+    refused: Refused,
+    /// Fingerprints added to pages and site, the same one again included.
+    visitors: usize,
 }
 
-/// The open batches of one shard. Invariants: no open batch is empty; all but the last are full; no page
-/// is in two of them.
+/// An open batch's content, to be sealed.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Content {
+    /// The day of its visits.
+    pub day: Option<Day>,
+    /// What it adds to pages.
+    pub increments: Vec<Increment>,
+    /// What it adds to the site, besides.
+    pub site: SiteIncrement,
+}
+
+/// The open batches of one shard. Invariants: no open batch is empty; of a day all but the last are full; no page
+/// is in two of one day.
 #[derive(Debug, Default)]
 pub struct Buffer {
     open: VecDeque<Open>,
@@ -26,39 +52,98 @@ pub struct Buffer {
 impl Buffer {
     /// Adds one visit if its page is here already or `room` allows one more page. Returns in how many
     /// batches' time it will be sealed (0: with the next), or `None` if there was no room.
-    pub fn add(&mut self, page: PageId, room: bool) -> Option<u64> {
-        let known = self.open.iter().position(|open| open.pages.contains_key(&page));
+    pub fn add(&mut self, visit: Visit, day: Option<Day>, room: bool) -> Option<u64> {
+        let known = self.place(&visit.page, day);
         if known.is_none() && !room {
             return None;
         }
-        let index = known.unwrap_or_else(|| self.place_for_a_new_page());
+        let index = known.unwrap_or_else(|| self.place_for_a_new_page(day));
         let open = &mut self.open[index];
-        *open.pages.entry(page).or_insert(0) += 1;
+        let follow = open.visitors < MOST_VISITORS;
+        let tally = open.pages.entry(visit.page).or_default();
+        tally.visits += 1;
+        tally.bots += u64::from(visit.bot);
+        if let Some(visitor) = visit.visitor.filter(|_| follow) {
+            tally.visitors.add(visitor);
+            open.visitors += 1;
+        }
         open.visits += 1;
         self.visits += 1;
         Some(index as u64)
     }
 
-    fn place_for_a_new_page(&mut self) -> usize {
-        let full = self.open.back().is_none_or(|open| open.pages.len() >= MAX_BATCH_PAGES);
-        if full {
-            self.open.push_back(Open::default());
+    /// Whether a visit of this page needs no more room.
+    pub fn knows(&self, page: &PageId, day: Option<Day>) -> bool {
+        self.place(page, day).is_some()
+    }
+
+    /// Adds who visited the site.
+    pub fn add_visitor(&mut self, visitor: Fingerprint, day: Day) {
+        let open = self.open_of(Some(day));
+        if open.visitors < MOST_VISITORS {
+            open.site.add(visitor);
+            open.visitors += 1;
         }
+    }
+
+    /// Adds a visit that was refused.
+    pub fn add_refusal(&mut self, refusal: Refusal, day: Day) {
+        self.open_of(Some(day)).refused.add(refusal);
+    }
+
+    fn place(&self, page: &PageId, day: Option<Day>) -> Option<usize> {
+        self.open.iter().position(|open| open.day == day && open.pages.contains_key(page))
+    }
+
+    fn place_for_a_new_page(&mut self, day: Option<Day>) -> usize {
+        let room = |open: &Open| open.day == day && open.pages.len() < MAX_BATCH_PAGES;
         self.pages += 1;
+        if let Some(index) = self.open.iter().rposition(room) {
+            return index;
+        }
+        self.open.push_back(Open { day, ..Open::default() });
         self.open.len() - 1
     }
 
-    /// Takes the oldest open batch's pages out, to be sealed; `None` if nothing is pending.
-    pub fn take_next(&mut self) -> Option<Vec<(PageId, u64)>> {
+    /// An open batch of this day.
+    fn open_of(&mut self, day: Option<Day>) -> &mut Open {
+        let index = self.open.iter().rposition(|open| open.day == day).unwrap_or_else(|| {
+            self.open.push_back(Open { day, ..Open::default() });
+            self.open.len() - 1
+        });
+        &mut self.open[index]
+    }
+
+    /// The day whose secret the next batch needs to be sealed with all that is known of its visitors.
+    pub fn days(&self) -> impl Iterator<Item = Day> + '_ {
+        self.open.iter().filter(|open| open.visitors > 0).filter_map(|open| open.day)
+    }
+
+    /// Takes the oldest open batch's content out, to be sealed; `None` if nothing is pending. Without its day's secret,
+    /// who the visitors were is left out.
+    pub fn take_next<'a>(&mut self, secret: impl FnOnce(Day) -> Option<&'a Secret>) -> Option<Content> {
         let open = self.open.pop_front()?;
         self.pages -= open.pages.len();
         self.visits -= open.visits;
-        Some(open.pages.into_iter().collect())
+        let secret = open.day.and_then(secret);
+        let increments = open.pages.into_iter().map(|(page, tally)| Increment {
+            page,
+            visits: tally.visits,
+            bots: tally.bots,
+            visitors: tally.visitors.pseudonyms(secret),
+        });
+        let site = SiteIncrement { visitors: open.site.pseudonyms(secret), refused: open.refused };
+        Some(Content { day: open.day, increments: increments.collect(), site })
     }
 
-    /// Distinct pages pending.
+    /// Distinct pages of each day pending.
     pub fn pages(&self) -> usize {
         self.pages
+    }
+
+    /// Batches that what is pending will be sealed in.
+    pub fn batches(&self) -> usize {
+        self.open.len()
     }
 
     /// Visits pending.
@@ -71,40 +156,104 @@ impl Buffer {
 mod tests {
     use super::*;
 
+    const TODAY: Option<Day> = None;
+
     fn page(name: &str) -> PageId {
         PageId::from_decoded(name).unwrap()
+    }
+
+    fn add(buffer: &mut Buffer, name: &str, room: bool) -> Option<u64> {
+        buffer.add(page(name).into(), TODAY, room)
+    }
+
+    fn day(number: u32) -> Day {
+        Day::from_epoch_millis(0).plus(number)
+    }
+
+    fn take(buffer: &mut Buffer) -> Option<Content> {
+        buffer.take_next(|_| None)
     }
 
     #[test]
     fn visits_of_a_page_add_up_in_one_place() {
         let mut buffer = Buffer::default();
         for _ in 0..3 {
-            assert_eq!(buffer.add(page("home"), true), Some(0));
+            assert_eq!(add(&mut buffer, "home", true), Some(0));
         }
-        assert_eq!((buffer.pages(), buffer.visits()), (1, 3));
-        assert_eq!(buffer.take_next(), Some(vec![(page("home"), 3)]));
-        assert_eq!((buffer.pages(), buffer.visits()), (0, 0));
-        assert_eq!(buffer.take_next(), None);
+        assert_eq!((buffer.pages(), buffer.visits(), buffer.batches()), (1, 3, 1));
+        assert_eq!(take(&mut buffer).unwrap().increments, [(page("home"), 3).into()]);
+        assert_eq!((buffer.pages(), buffer.visits(), buffer.batches()), (0, 0, 0));
+        assert_eq!(take(&mut buffer), None);
     }
 
     #[test]
     fn a_page_over_a_full_batch_opens_the_next() {
         let mut buffer = Buffer::default();
         for n in 0..MAX_BATCH_PAGES {
-            assert_eq!(buffer.add(page(&n.to_string()), true), Some(0));
+            assert_eq!(add(&mut buffer, &n.to_string(), true), Some(0));
         }
-        assert_eq!(buffer.add(page("one more"), true), Some(1));
-        assert_eq!(buffer.add(page("7"), true), Some(0), "a known page stays where it is");
-        let sizes: Vec<usize> = std::iter::from_fn(|| buffer.take_next()).map(|b| b.len()).collect();
+        assert_eq!(add(&mut buffer, "one more", true), Some(1));
+        assert_eq!(add(&mut buffer, "7", true), Some(0), "a known page stays where it is");
+        let sizes: Vec<usize> = std::iter::from_fn(|| take(&mut buffer)).map(|b| b.increments.len()).collect();
         assert_eq!(sizes, [MAX_BATCH_PAGES, 1]);
     }
 
     #[test]
     fn without_room_only_known_pages_are_taken() {
         let mut buffer = Buffer::default();
-        buffer.add(page("known"), true);
-        assert_eq!(buffer.add(page("new"), false), None);
-        assert_eq!(buffer.add(page("known"), false), Some(0));
+        add(&mut buffer, "known", true);
+        assert_eq!(add(&mut buffer, "new", false), None);
+        assert_eq!(add(&mut buffer, "known", false), Some(0));
         assert_eq!(buffer.visits(), 2);
+    }
+
+    #[test]
+    fn days_are_kept_apart_in_the_order_in_which_they_came() {
+        let mut buffer = Buffer::default();
+        let mut visit = |number| buffer.add(page("home").into(), Some(day(number)), true);
+        assert_eq!([visit(1), visit(2), visit(1), visit(2)], [Some(0), Some(1), Some(0), Some(1)]);
+        assert_eq!((buffer.pages(), buffer.batches()), (2, 2));
+        let taken = [take(&mut buffer).unwrap(), take(&mut buffer).unwrap()];
+        assert_eq!(taken.each_ref().map(|content| content.day), [Some(day(1)), Some(day(2))]);
+        assert!(taken.iter().all(|content| content.increments == [(page("home"), 2).into()]));
+    }
+
+    #[test]
+    fn a_visitor_is_sealed_once_under_the_days_secret_and_not_without_it() {
+        let secret = Secret::random().unwrap();
+        let visitor = Fingerprint::of("192.0.2.1", "Mozilla");
+        for known in [Some(&secret), None] {
+            let mut buffer = Buffer::default();
+            for bot in [false, true, false] {
+                let visit = Visit { page: page("home"), bot, visitor: Some(visitor) };
+                buffer.add(visit, Some(day(1)), true);
+                buffer.add_visitor(visitor, day(1));
+            }
+            assert_eq!(buffer.days().collect::<Vec<_>>(), [day(1)]);
+            let content = buffer.take_next(|_| known).unwrap();
+            let visitors: Vec<_> = known.map(|secret| secret.pseudonym(visitor)).into_iter().collect();
+            let increment = Increment { page: page("home"), visits: 3, bots: 1, visitors: visitors.clone() };
+            assert_eq!((content.increments, content.site.visitors), (vec![increment], visitors));
+        }
+    }
+
+    #[test]
+    fn what_was_refused_goes_out_without_a_page() {
+        let mut buffer = Buffer::default();
+        buffer.add_refusal(Refusal::Origin, day(1));
+        buffer.add_refusal(Refusal::Repeat, day(1));
+        assert_eq!((buffer.pages(), buffer.batches(), buffer.days().count()), (0, 1, 0));
+        let content = take(&mut buffer).unwrap();
+        assert_eq!((content.site.refused.origin, content.site.refused.repeat, content.increments.len()), (1, 1, 0));
+    }
+
+    #[test]
+    fn visitors_beyond_the_bound_are_counted_as_visits_only() {
+        let mut buffer = Buffer::default();
+        for number in 0..=MOST_VISITORS {
+            buffer.add_visitor(Fingerprint::of(&number.to_string(), ""), day(1));
+        }
+        let secret = Secret::random().unwrap();
+        assert_eq!(buffer.take_next(|_| Some(&secret)).unwrap().site.visitors.len(), MOST_VISITORS);
     }
 }

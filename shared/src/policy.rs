@@ -8,7 +8,7 @@ use std::time::Duration;
 /// What one shard has to send.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Pending {
-    /// Distinct pages with visits that are not sealed yet.
+    /// Distinct pages with visits that are not sealed yet; 1 where only something else is.
     pub pages: usize,
     /// Batches whose outcome is not known.
     pub unresolved: usize,

@@ -4,7 +4,10 @@
 //! shards is right at every moment, whichever of them is read first: a take turns `total` into `out`, and a
 //! delivery adds to `total` and to `in` alike.
 
+mod name;
+
 use crate::shard::ShardName;
+pub use name::{InvalidRecordName, RecordName};
 use std::collections::{BTreeMap, HashMap};
 
 /// Names the takes of one shard between two cleanings. Later ones are greater.

@@ -12,11 +12,13 @@ pub mod statistics;
 
 use crate::applied::AppliedSet;
 use crate::batch::{Batch, MAX_BATCH_PAGES, Sequence, WriterId};
+use crate::day::Day;
 use crate::page::PageId;
 use crate::record::PageRecord;
 use crate::ring::Fingerprint;
 use crate::shard::ShardName;
 use crate::timing::Timing;
+use crate::visit::Secret;
 use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
@@ -90,6 +92,8 @@ pub struct Applied {
     pub rejected: Vec<Rejected>,
     /// Batches refused because of their age.
     pub expired: Vec<Sequence>,
+    /// Visits that were counted, though not in their day: its key holds something else.
+    pub without_day: Vec<Rejected>,
 }
 
 /// What one shard counts of a page.
@@ -184,6 +188,14 @@ pub trait Store: Send + Sync + 'static {
 
     /// All that this shard knows of where a page's visits are.
     fn traces(&self, shard: ShardIndex, page: &PageId) -> impl Future<Output = Result<Traces, StoreError>> + Send;
+
+    /// The secret of a day: the one that this shard keeps, or `offer`, which it keeps from now on.
+    fn secret(
+        &self,
+        shard: ShardIndex,
+        day: Day,
+        offer: Secret,
+    ) -> impl Future<Output = Result<Secret, StoreError>> + Send;
 
     /// The writers on the sweep's list, with the time since their last flush by the shard's own clock:
     /// the [`WRITERS_AT_ONCE`] that have been silent longest.

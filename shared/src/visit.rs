@@ -3,6 +3,7 @@
 //! A visitor is known here by a fingerprint of address and user agent, which stays in memory until the visit's batch is
 //! sealed. What leaves the process is that fingerprint under a keyed hash whose secret lasts for a day ([`Secret`]).
 
+use crate::day::Day;
 use crate::page::PageId;
 use siphasher::sip::SipHasher24;
 use std::fmt;
@@ -25,6 +26,48 @@ impl From<PageId> for Visit {
     /// A person's, of whom nothing is known.
     fn from(page: PageId) -> Self {
         Self { page, bot: false, visitor: None }
+    }
+}
+
+/// Why a visit was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// It came from an origin that is not allowed.
+    Origin,
+    /// Of a page that is not allowed.
+    Page,
+    /// The same visitor had visited the page a moment before.
+    Repeat,
+}
+
+/// Visits that were refused.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Refused {
+    /// From an origin that is not allowed.
+    pub origin: u64,
+    /// Of a page that is not allowed.
+    pub page: u64,
+    /// By a visitor of the same page a moment before.
+    pub repeat: u64,
+    /// Of a page that would have been one new page too many. The shard finds that out.
+    #[serde(default)]
+    pub new_page: u64,
+}
+
+impl Refused {
+    /// Counts one more.
+    pub fn add(&mut self, refusal: Refusal) {
+        let count = match refusal {
+            Refusal::Origin => &mut self.origin,
+            Refusal::Page => &mut self.page,
+            Refusal::Repeat => &mut self.repeat,
+        };
+        *count += 1;
+    }
+
+    /// Nothing was refused.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
     }
 }
 
@@ -51,8 +94,35 @@ impl fmt::Debug for Fingerprint {
 }
 
 /// A visitor as a shard's sketches know them: a pseudonym that lasts for a day.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 pub struct Visitor(pub u64);
+
+/// By which the ring finds the shard that counts a day's visitors of the site.
+pub fn site_key(day: Day) -> String {
+    format!("visitors of {day}")
+}
+
+/// By which the ring finds the shard that keeps a day's secret.
+pub fn secret_key(day: Day) -> String {
+    format!("secret of {day}")
+}
+
+/// The secrets of the days whose visits may still be sealed: the present one and the one before.
+#[derive(Clone, Debug, Default)]
+pub struct Secrets(Vec<(Day, Secret)>);
+
+impl Secrets {
+    /// The secret of a day, if it is known.
+    pub fn of(&self, day: Day) -> Option<&Secret> {
+        self.0.iter().find(|(known, _)| *known == day).map(|(_, secret)| secret)
+    }
+
+    /// Takes note of a day's secret, and forgets those of days before the one before.
+    pub fn learn(&mut self, day: Day, secret: Secret) {
+        self.0.retain(|(known, _)| *known != day && known.plus(1) >= day);
+        self.0.push((day, secret));
+    }
+}
 
 /// The secret of one day, under which its visitors are hashed. Once it is destroyed, nobody can tell whether a given
 /// address was among them.

@@ -3,7 +3,7 @@
 use super::lane::{Call, Want};
 use super::park::Urgency;
 use super::report::{FlushReport, Tally};
-use super::{Flusher, State};
+use super::{Flusher, State, secrets};
 use crate::policy::{self, Reason};
 use crate::store::parking::Parking;
 use crate::store::{Applied, ShardIndex, Standing, StoreError};
@@ -33,6 +33,9 @@ impl<S: Parking> Flusher<S> {
     /// Sends what the shards have pending, all that take part at once, within `budget`.
     pub(super) async fn flush(&self, reason: Reason, budget: Duration, patience: Patience) -> FlushReport {
         let started = self.clock.now();
+        if reason != Reason::Shutdown {
+            self.learn_secrets(secrets::PATIENCE.min(budget)).await;
+        }
         let shards: Vec<ShardIndex> = {
             let mut state = self.lock();
             let takes_part = |shard: &usize| policy::takes_part(state.lanes[*shard].pending(started), reason);
@@ -60,6 +63,7 @@ impl<S: Parking> Flusher<S> {
     /// Sends what one shard has pending: the leader of a group of waiting visits does this.
     pub(super) async fn flush_shard(&self, shard: ShardIndex, reason: Reason, patience: Patience) {
         let started = self.clock.now();
+        self.learn_secrets(secrets::PATIENCE).await;
         let mut tally = Tally::default();
         self.send_or_park(shard, reason, patience, &mut tally).await;
         let report = FlushReport::new(&self.lock(), tally);
@@ -206,6 +210,10 @@ impl<S: Parking> Flight<'_, S> {
                 reason = rejected.reason,
                 "a page's key cannot be counted up"
             );
+        }
+        for counted in &applied.without_day {
+            let (shard, page) = (self.flusher.ring.name(self.shard).as_str(), counted.page.as_str());
+            tracing::error!(shard, page, reason = counted.reason, "a page's visits are counted, but not in their day");
         }
         self.land();
     }

@@ -8,12 +8,14 @@ use super::backoff::Backoff;
 use crate::batch::{Batch, MAX_BATCH_PAGES, Sequence, WriterId};
 use crate::buffer::Buffer;
 use crate::clock::Moment;
+use crate::day::Day;
 use crate::outbox::{Learned, Outbox};
 use crate::page::PageId;
 use crate::policy::Pending;
 use crate::ring::Fingerprint;
 use crate::store::{Applied, Apply, Standing};
 use crate::timing::Timing;
+use crate::visit::{self, Refusal, Secret, Secrets, Visit};
 pub(super) use call::{Call, Place, Want};
 use parking::Parking;
 use std::sync::Arc;
@@ -23,6 +25,8 @@ use std::time::Duration;
 #[derive(Debug)]
 pub(super) struct Lane {
     buffer: Buffer,
+    /// Under which visitors are sealed.
+    secrets: Secrets,
     outbox: Outbox,
     timing: Timing,
     /// The ring that places the pages in this lane.
@@ -51,6 +55,7 @@ impl Lane {
     pub(super) fn new(timing: Timing, ring: Fingerprint, can_park: bool) -> Self {
         Self {
             buffer: Buffer::default(),
+            secrets: Secrets::default(),
             outbox: Outbox::default(),
             timing,
             ring,
@@ -66,8 +71,33 @@ impl Lane {
     }
 
     /// Takes one visit and returns the batch that it will be sealed in; `None` without room.
-    pub(super) fn add(&mut self, page: PageId, room: bool) -> Option<Sequence> {
-        self.buffer.add(page, room).map(|batches| self.next.plus(batches))
+    pub(super) fn add(&mut self, visit: Visit, day: Option<Day>, room: bool) -> Option<Sequence> {
+        self.buffer.add(visit, day, room).map(|batches| self.next.plus(batches))
+    }
+
+    /// Whether a visit of this page needs no more room.
+    pub(super) fn knows(&self, page: &PageId, day: Option<Day>) -> bool {
+        self.buffer.knows(page, day)
+    }
+
+    /// Takes who visited the site.
+    pub(super) fn add_visitor(&mut self, visitor: visit::Fingerprint, day: Day) {
+        self.buffer.add_visitor(visitor, day);
+    }
+
+    /// Takes note of a visit that was refused.
+    pub(super) fn add_refusal(&mut self, refusal: Refusal, day: Day) {
+        self.buffer.add_refusal(refusal, day);
+    }
+
+    /// Days with visitors that cannot be sealed yet, since the day's secret is not known.
+    pub(super) fn secrets_wanted(&self) -> impl Iterator<Item = Day> + '_ {
+        self.buffer.days().filter(|day| self.secrets.of(*day).is_none())
+    }
+
+    /// Takes the secret of a day.
+    pub(super) fn learn_secret(&mut self, day: Day, secret: Secret) {
+        self.secrets.learn(day, secret);
     }
 
     /// Pages held in memory because they are not known to be applied.
@@ -87,7 +117,7 @@ impl Lane {
 
     /// Nothing to send and nothing to confirm.
     pub(super) fn is_clean(&self) -> bool {
-        self.buffer.pages() == 0 && self.outbox.is_empty()
+        self.buffer.batches() == 0 && self.outbox.is_empty()
     }
 
     /// The shard has this writer on the sweep's list.
@@ -97,7 +127,8 @@ impl Lane {
 
     pub(super) fn pending(&self, now: Moment) -> Pending {
         Pending {
-            pages: self.buffer.pages(),
+            // What is to be added to the site alone counts as a page: it must go out, too.
+            pages: self.buffer.pages().max(self.buffer.batches().min(1)),
             unresolved: self.outbox.unresolved(),
             unparked: self.outbox.unparked(now, &self.timing),
             unconfirmed: self.outbox.unconfirmed(),
@@ -119,7 +150,7 @@ impl Lane {
 
     /// The last open batch, as what is pending now will be sealed.
     pub(super) fn last_open(&self) -> Sequence {
-        self.next.plus((self.buffer.pages().div_ceil(MAX_BATCH_PAGES) as u64).saturating_sub(1))
+        self.next.plus((self.buffer.batches() as u64).saturating_sub(1))
     }
 
     /// Where the visit stands that will be or was sealed as `sequence`; of failed calls, only one begun
@@ -144,8 +175,9 @@ impl Lane {
     }
 
     fn seal_next(&mut self, now: Moment) -> bool {
-        let Some(increments) = self.buffer.take_next() else { return false };
-        self.outbox.push(Batch::seal(self.next, increments, now));
+        let secrets = &self.secrets;
+        let Some(content) = self.buffer.take_next(|day| secrets.of(day)) else { return false };
+        self.outbox.push(Batch::of_day(self.next, content.day, content.increments, content.site, now));
         self.next = self.next.plus(1);
         true
     }

@@ -1,5 +1,6 @@
 use super::*;
 use crate::clock::ManualClock;
+use crate::page::PageId;
 use crate::shard::{ShardName, Weight};
 use crate::store::Store;
 use crate::store::memory::{Fault, MemoryStore};
@@ -23,7 +24,7 @@ fn world_of(shards: &[&str], pages: usize) -> World {
     let store = MemoryStore::new(shards.len(), time.clock());
     let name = |name: &&str| (name.parse::<ShardName>().unwrap(), Weight::default());
     let ring = Ring::new(shards.iter().map(name)).unwrap();
-    let limits = Limits { interval: INTERVAL, pages, timing: Timing::REAL };
+    let limits = Limits { interval: INTERVAL, pages, timing: Timing::REAL, days: true };
     let flusher = Arc::new(Flusher::new(Arc::new(store.clone()), ring.clone(), time.clock(), limits));
     World { flusher, store, time, ring }
 }

@@ -33,7 +33,7 @@ pub(super) async fn deliver_page<S: Parking>(
         run.done.copies_tried += copies.len();
         let batches = copies.iter().map(|copy| (Arc::clone(&copy.batch), copy.age)).collect();
         let here = |page: &PageId| run.ring.owner(page.as_str()) == owner;
-        let placed_here = copies.iter().flat_map(|copy| copy.batch.increments()).all(|(page, _)| here(page));
+        let placed_here = copies.iter().flat_map(|copy| copy.batch.increments()).all(|increment| here(&increment.page));
         let ring = placed_here.then_some(run.fingerprint);
         let call = Apply { writer, base: Sequence::FIRST, batches, standing: Standing::Delivered, ring };
         match run.store.apply(owner, &call).await {

@@ -2,6 +2,7 @@
 //!
 //! It keeps the same promises as the Redis store; `tests/store_contract.rs` holds both to them.
 
+mod days;
 mod imports;
 mod parked;
 mod rehoming;
@@ -11,10 +12,12 @@ use super::parking::{Mark, Park, Parked, ParkedPage, Parking, Unreadable};
 use super::{Applied, Apply, Incarnation, Reading, ShardIndex, Store, StoreError, Traces};
 use crate::batch::{BatchId, WriterId};
 use crate::clock::Clock;
+use crate::day::Day;
 use crate::page::PageId;
 use crate::record::{self, PageRecord};
 use crate::ring::Ring;
 use crate::shard::ShardName;
+use crate::visit::Secret;
 use shard::{LateCall, Shard};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -203,6 +206,10 @@ impl Store for MemoryStore {
 
     async fn traces(&self, shard: ShardIndex, page: &PageId) -> Result<Traces, StoreError> {
         self.call(shard, |shard| shard.data.traces(page)).await
+    }
+
+    async fn secret(&self, shard: ShardIndex, day: Day, offer: Secret) -> Result<Secret, StoreError> {
+        self.call(shard, |shard| *shard.data.secrets.entry(day).or_insert(offer)).await
     }
 
     async fn writers(&self, shard: ShardIndex) -> Result<HashMap<WriterId, Duration>, StoreError> {

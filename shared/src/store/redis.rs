@@ -23,9 +23,11 @@ mod tls;
 use super::{Applied, Apply, Reading, ShardIndex, Store, StoreError, TIDY_AT_ONCE, Traces, WRITERS_AT_ONCE};
 use crate::batch::WriterId;
 use crate::config::Config;
+use crate::day::Day;
 use crate::page::PageId;
 use crate::shard::{Endpoint, PasswordSource, ShardConfig};
 use crate::timing::Timing;
+use crate::visit::Secret;
 use connection::Link;
 use contact::Contact;
 use keys::Keys;
@@ -94,7 +96,7 @@ impl RedisStore {
         Ok(Self {
             shards,
             contact: Contact::new(config),
-            scripts: Scripts::new(config.testing.timing),
+            scripts: Scripts::new(config.testing.timing, config.new_pages_a_day),
             parking: ParkingScripts::new(),
             rehoming: RehomingScripts::new(),
             timing: config.testing.timing,
@@ -134,6 +136,19 @@ impl Store for RedisStore {
 
     async fn traces(&self, shard: ShardIndex, page: &PageId) -> Result<Traces, StoreError> {
         self.page_traces(&self.shards[shard], page).await
+    }
+
+    async fn secret(&self, shard: ShardIndex, day: Day, offer: Secret) -> Result<Secret, StoreError> {
+        let shard = &self.shards[shard];
+        let key = shard.keys.secret(day);
+        let call = |mut redis: Connection| {
+            let mut set = redis::cmd("SET");
+            // Returns what was there before, and then sets nothing.
+            set.arg(&key).arg(offer.to_hex()).arg("NX").arg("GET");
+            async move { set.query_async::<Option<String>>(&mut redis).await }
+        };
+        let kept = self.with_shard(shard, call).await?;
+        kept.map_or(Ok(offer), |kept| kept.parse().map_err(|_| shard.refused(&format!("{key} holds no secret"))))
     }
 
     async fn writers(&self, shard: ShardIndex) -> Result<HashMap<WriterId, Duration>, StoreError> {

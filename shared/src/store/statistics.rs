@@ -1,5 +1,7 @@
 //! What a shard knows besides totals: days, visitors, top lists, and what was refused. `crate::statistics` adds the shards up.
 
+pub use crate::visit::Refused;
+
 use super::{ShardIndex, Store, StoreError};
 use crate::batch::WriterId;
 use crate::day::Day;
@@ -25,19 +27,6 @@ pub struct DayCount {
     pub bots: u64,
     /// Unique visitors, as far as the day's sketch can tell: within 2 % at 100,000.
     pub visitors: u64,
-}
-
-/// Visits that were refused on one day.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
-pub struct Refused {
-    /// From an origin that is not allowed.
-    pub origin: u64,
-    /// Of a page that is not allowed.
-    pub page: u64,
-    /// By a visitor of the same page a moment before.
-    pub repeat: u64,
-    /// Of a page that would have been one new page too many.
-    pub new_page: u64,
 }
 
 /// Days of a page on one shard.

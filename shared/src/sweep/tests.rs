@@ -28,7 +28,7 @@ fn world(environments: usize) -> World {
     let store = MemoryStore::new(2, time.clock());
     let name = |name: &str| (name.parse::<ShardName>().unwrap(), Weight::default());
     let ring = Ring::new([name("a"), name("b")]).unwrap();
-    let limits = Limits { interval: INTERVAL, pages: 10_000, timing: Timing::REAL };
+    let limits = Limits { interval: INTERVAL, pages: 10_000, timing: Timing::REAL, days: true };
     let environment = |_| Flusher::new(Arc::new(store.clone()), ring.clone(), time.clock(), limits);
     let fleet = Fleet {
         environments: (0..environments).map(environment).collect(),

@@ -70,7 +70,7 @@ impl World {
     }
 
     fn new_writer(&self) -> Flusher<MemoryStore> {
-        let limits = Limits { interval: INTERVAL, pages: BUFFER_PAGES, timing: Timing::REAL };
+        let limits = Limits { interval: INTERVAL, pages: BUFFER_PAGES, timing: Timing::REAL, days: true };
         Flusher::new(Arc::new(self.store.clone()), self.rings[self.ring].clone(), self.time.clock(), limits)
     }
 

@@ -51,7 +51,7 @@ impl World {
 
     /// An environment of `record-visit`.
     pub(crate) fn flusher(&self) -> Flusher<RedisStore> {
-        let limits = Limits { interval: Duration::from_millis(50), pages: 10_000, timing: TIMING };
+        let limits = Limits { interval: Duration::from_millis(50), pages: 10_000, timing: TIMING, days: true };
         Flusher::new(self.store().into(), self.config().ring(), Clock::system(), limits)
     }
 

@@ -11,7 +11,7 @@ impl World {
 
     /// The environment is gone, with all that it had in memory.
     fn lose_environment(&mut self) {
-        let limits = Limits { interval: INTERVAL, pages: 10_000, timing: Timing::REAL };
+        let limits = Limits { interval: INTERVAL, pages: 10_000, timing: Timing::REAL, days: true };
         let store = Arc::new(self.store.clone());
         self.flusher = Arc::new(Flusher::new(store, self.ring.clone(), self.time.clock(), limits));
     }
@@ -234,7 +234,7 @@ async fn copies_go_by_rendezvous_order_to_no_draining_shard_and_to_the_owners_en
     let names = ["a", "b", "c", "d", "draining"].map(|name| name.parse::<ShardName>().unwrap());
     let weights = [1, 1, 1, 1, 0].map(|weight| Weight::new(weight).unwrap());
     let ring = Ring::new(names.into_iter().zip(weights)).unwrap();
-    let limits = Limits { interval: INTERVAL, pages: 10, timing: Timing::REAL };
+    let limits = Limits { interval: INTERVAL, pages: 10, timing: Timing::REAL, days: true };
     let flusher = Flusher::new(store, ring.clone(), time.clock(), limits);
     let mut first = [0; 5];
     for writer in 0..200 {

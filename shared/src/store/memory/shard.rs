@@ -1,17 +1,20 @@
 //! One shard in memory.
 
 use super::Fault;
+use super::days::DayRecords;
 use super::parked::ParkedCopies;
 use super::rehoming::RingData;
 use crate::applied::AppliedSet;
 use crate::batch::WriterId;
 use crate::clock::Moment;
+use crate::day::Day;
 use crate::page::PageId;
 use crate::record::PageRecord;
 use crate::store::imports::{ImportId, ImportRecord};
 use crate::store::parking::{Park, Parked};
 use crate::store::{Applied, Apply, Incarnation, Rejected, Standing, TIDY_AT_ONCE};
 use crate::timing::Timing;
+use crate::visit::Secret;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
 
@@ -24,6 +27,8 @@ pub(super) struct Data {
     pub(super) parked: ParkedCopies,
     pub(super) ring: RingData,
     pub(super) imports: HashMap<ImportId, ImportRecord>,
+    pub(super) days: DayRecords,
+    pub(super) secrets: HashMap<Day, Secret>,
 }
 
 /// Longest way of a call that is late. A connection that gets no acknowledgement is given up after some 15
@@ -78,13 +83,17 @@ impl Shard {
             set.insert(batch.sequence());
             applied.fresh.push(batch.sequence());
             set.visits += batch.visits();
-            for (page, visits) in batch.increments() {
+            self.data.days.add_site(batch);
+            for increment in batch.increments() {
+                let (page, visits) = (&increment.page, &increment.visits);
                 if self.broken.contains(page) {
                     set.rejected += visits;
                     let reason = "WRONGTYPE".to_owned();
                     applied.rejected.push(Rejected { page: page.clone(), visits: *visits, reason });
                 } else {
-                    self.data.records.entry(page.clone()).or_default().total += visits;
+                    let record = self.data.records.entry(page.clone()).or_default();
+                    record.total += visits;
+                    self.data.days.add(batch.day(), increment);
                 }
             }
         }

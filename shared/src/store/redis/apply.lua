@@ -5,42 +5,84 @@
 -- fails no later write of a script that has written. A page whose key cannot be counted up is skipped.
 --
 -- KEYS  1 applied set (hash)   2 writers (sorted set)   3 sets (sorted set)   4 the shard's record (hash)
---       5… the page of each increment
+--       5 the site's record (hash)   6… for each batch, if its visits have a day: the site's month (hash), the day's top
+--       list (sorted set) and the site's visitors of the day (HyperLogLog); then for each page: its record (hash), and
+--       with a day: its month (hash) and, where the run has visitors, its visitors of the day (HyperLogLog)
 -- ARGV  1 format   2 writer   3 base   4 oldest age that is applied, ms   5 how long to keep the set, ms
 --       6 the writer on the sweep's list: 0 take it off, 1 list it, 2 leave it as it is (a delivery, which also
 --         never shortens the time for which the set is kept)   7 number of batches
 --       8 the ring that placed the pages here, or empty where the present one would not
---       9… for each batch: sequence, age in ms, number of runs, then for each run of pages with the same increment:
---       the increment, number of pages
+--       9 most new pages a day, 0 for any   10 pages in a day's top list before only its better ones are added
+--       11 length of what the key of a page's record begins with
+--       12… for each batch: sequence, age in ms, day of the month or empty; with a day: visitors of the site, and refused
+--       for their origin, their page and as a repeat; number of runs; then for each run of pages with the same increment:
+--       visits, bots among them, number of pages, whether they have visitors (0 or 1), and then those of each page
+-- Visitors are 8 bytes each, one behind the other.
 
 -- The loops below run once for a page: a local is found faster than a global.
 local KEYS, ARGV, call = KEYS, ARGV, redis.call
 
 -- 1. Check the arguments.
-if ARGV[1] ~= '1' then return invalid('format: 1 is accepted') end
+if ARGV[1] ~= '2' then return invalid('format: 2 is accepted') end
 local writer, base, max_age, keep = ARGV[2], whole(ARGV[3]), whole(ARGV[4]), whole(ARGV[5])
 local listing, count = ARGV[6], whole(ARGV[7])
-if #KEYS < 4 then return invalid('number of keys') end
+if #KEYS < 5 then return invalid('number of keys') end
 if not (writer and #writer == 32 and string.match(writer, '^%x+$')) then return invalid('writer') end
 if not base or base < 1 then return invalid('base') end
 if listing ~= '0' and listing ~= '1' and listing ~= '2' then return invalid('listing') end
 if not (max_age and keep and count) then return invalid('age, keep or number of batches') end
 local ring = ARGV[8]
 if not ring or (ring ~= '' and not (#ring == 16 and string.match(ring, '^%x+$'))) then return invalid('ring') end
-local batches, arg, key = {}, 9, 5
-for _ = 1, count do
-  local batch = { sequence = whole(ARGV[arg]), age = whole(ARGV[arg + 1]), visits = 0, ends = {} }
-  local runs = whole(ARGV[arg + 2])
-  if not (batch.sequence and batch.sequence > 0 and batch.age and runs) then return invalid('batch') end
-  arg = arg + 3
-  batch.arg, batch.key = arg, key
+local cap, listed, prefix = whole(ARGV[9]), whole(ARGV[10]), whole(ARGV[11])
+if not (cap and listed and prefix) then return invalid('cap, length of lists or prefix') end
+local batches, arg, key, pages = {}, 12, 6, 0
+
+local function are_visitors(text)
+  return text and #text > 0 and #text % 8 == 0
+end
+
+-- Reads the runs of a batch; false where something is wrong.
+local function read_runs(batch, runs)
   for i = 1, runs do
-    local visits, pages = whole(ARGV[arg]), whole(ARGV[arg + 1])
-    if not (visits and pages) or visits < 1 or pages < 1 or not KEYS[key + pages - 1] then return invalid('increment') end
-    batch.visits = batch.visits + visits * pages
-    arg, key = arg + 2, key + pages
-    batch.ends[i] = key - 1
+    local run = { visits = ARGV[arg], bots = ARGV[arg + 1], pages = whole(ARGV[arg + 2]), key = key, first = pages }
+    local visits, bots, with = whole(run.visits), whole(run.bots), ARGV[arg + 3]
+    if not (visits and bots and run.pages) or visits < 1 or bots > visits or run.pages < 1 then return false end
+    run.stride = batch.day and (with == '1' and 3 or 2) or 1
+    key, pages = key + run.pages * run.stride, pages + run.pages
+    if not KEYS[key - 1] or (with ~= '0' and not (with == '1' and batch.day)) then return false end
+    arg = arg + 4
+    if with == '1' then
+      run.visitors = arg - 1
+      for _ = 1, run.pages do
+        if not are_visitors(ARGV[arg]) then return false end
+        arg = arg + 1
+      end
+    end
+    run.people = visits > bots and string.format('%.0f', visits - bots) or nil
+    if bots == 0 then run.bots = nil end
+    batch.visits = batch.visits + visits * run.pages
+    batch.bots = batch.bots + bots * run.pages
+    batch.runs[i] = run
   end
+  return true
+end
+
+for _ = 1, count do
+  local batch = { sequence = whole(ARGV[arg]), age = whole(ARGV[arg + 1]), visits = 0, bots = 0, runs = {} }
+  local day = ARGV[arg + 2]
+  if not (batch.sequence and batch.sequence > 0 and batch.age and day) then return invalid('batch') end
+  arg = arg + 3
+  if day ~= '' then
+    batch.day, batch.site, batch.arg = day, key, arg
+    local of_month, visitors = whole(day), ARGV[arg]
+    if not of_month or of_month < 1 or of_month > 31 or not KEYS[key + 2] then return invalid('day') end
+    if visitors ~= '' and not are_visitors(visitors) then return invalid('visitors of the site') end
+    if not (whole(ARGV[arg + 1]) and whole(ARGV[arg + 2]) and whole(ARGV[arg + 3])) then return invalid('refused') end
+    key, arg = key + 3, arg + 4
+  end
+  local runs = whole(ARGV[arg])
+  arg = arg + 1
+  if not runs or not read_runs(batch, runs) then return invalid('increment') end
   batches[#batches + 1] = batch
 end
 if ARGV[arg] or KEYS[key] then return invalid('number of arguments') end
@@ -84,31 +126,114 @@ for sequence in pairs(above) do
   end
 end
 if #write > 0 then redis.call('HSET', KEYS[1], unpack(write)) end
-local rejected, run, at = {}, 1, 0
-local function add(batch)
-  for i = run, #batch.ends do
-    run = i
-    local visits, last = ARGV[batch.arg + 2 * i - 2], batch.ends[i]
-    for key = at, last do
-      at = key
-      call('HINCRBY', KEYS[key], 'total', visits)
-    end
-    at = last + 1
+
+-- A key of another type costs what belongs there, and nothing else.
+local function try(...)
+  local done, answer = pcall(call, ...)
+  return done and answer or nil
+end
+
+local function add_visitors(key, text)
+  if #text == 8 then return call('PFADD', key, text) end
+  for first = 1, #text, 8000 do
+    local visitors = {}
+    for at = first, math.min(first + 7999, #text), 8 do visitors[#visitors + 1] = string.sub(text, at, at + 7) end
+    call('PFADD', key, unpack(visitors))
   end
 end
+
+local rejected, without_day = {}, {}
+-- Where the pages of a batch have got to: the run, the page in it, and the last key that was counted up.
+local at_run, at_page, counted
+
+local function add(batch)
+  local day, day_of_bots, best, least, left = batch.day, batch.day and batch.day .. 'b', batch.best, batch.least, batch.left
+  for r = at_run, #batch.runs do
+    local run = batch.runs[r]
+    local visits, bots, people, stride, visitors = run.visits, run.bots, run.people, run.stride, run.visitors
+    at_run = r
+    for page = at_page, run.pages do
+      at_page = page
+      local key = run.key + (page - 1) * stride
+      local name = KEYS[key]
+      if left and call('EXISTS', name) == 0 then
+        if left == 0 then error('this would be one new page too many') end
+        left, batch.left = left - 1, left - 1
+      end
+      call('HINCRBY', name, 'total', visits)
+      counted = key
+      if bots then call('HINCRBY', name, 'bots', bots) end
+      if day then
+        if people then
+          local today = call('HINCRBY', KEYS[key + 1], day, people)
+          if today > least then
+            best[#best + 1] = today
+            best[#best + 1] = string.sub(name, prefix + 1)
+          end
+        end
+        if bots then call('HINCRBY', KEYS[key + 1], day_of_bots, bots) end
+        if visitors then add_visitors(KEYS[key + 2], ARGV[visitors + page]) end
+      end
+    end
+    at_page = 1
+  end
+end
+
+-- What the site has of it: after its pages, since some may have been refused.
+local function add_to_site(batch)
+  local visits, bots = batch.visits, batch.bots
+  local function count(key, field, number)
+    if number > 0 then try('HINCRBY', key, field, string.format('%.0f', number)) end
+  end
+  count(KEYS[5], 'total', visits)
+  count(KEYS[5], 'bots', bots)
+  if not batch.day then return end
+  local month, top, visitors = KEYS[batch.site], KEYS[batch.site + 1], ARGV[batch.arg]
+  count(month, batch.day, visits - bots)
+  count(month, batch.day .. 'b', bots)
+  for i, reason in ipairs({ 'o', 'p', 'r' }) do count(month, batch.day .. reason, whole(ARGV[batch.arg + i])) end
+  count(month, batch.day .. 'n', batch.too_many)
+  if batch.left then count(month, batch.day .. 'k', batch.allowed - batch.left) end
+  for i = 1, #batch.best, 1000 do try('ZADD', top, unpack(batch.best, i, math.min(i + 999, #batch.best))) end
+  if visitors ~= '' then pcall(add_visitors, KEYS[batch.site + 2], visitors) end
+end
+
 for _, batch in ipairs(new) do
-  run, at = 1, batch.key
+  local sum = string.format('%.0f', batch.visits)
+  batch.best, batch.least, batch.too_many = {}, 0, 0
+  if batch.day then
+    local top = KEYS[batch.site + 1]
+    if (try('ZCARD', top) or 0) >= listed then batch.least = tonumber(call('ZRANGE', top, 0, 0, 'WITHSCORES')[2]) end
+    if cap > 0 then
+      batch.allowed = math.max(cap - (whole(try('HGET', KEYS[batch.site], batch.day .. 'k') or '0') or 0), 0)
+      batch.left = batch.allowed
+    end
+  end
+  at_run, at_page, counted = 1, 1, nil
   local done, refusal
   repeat
     -- Stops at a page whose key cannot be counted up; the next attempt goes on behind it.
     done, refusal = pcall(add, batch)
     if not done then
-      rejected[#rejected + 1] = { at - 5, type(refusal) == 'table' and refusal.err or tostring(refusal) }
-      set.rejected = redis.call('HINCRBY', KEYS[1], 'rejected', ARGV[batch.arg + 2 * run - 2])
-      at = at + 1
+      local run = batch.runs[at_run]
+      local reason = type(refusal) == 'table' and refusal.err or tostring(refusal)
+      local found = { run.first + at_page - 1, reason }
+      if counted == run.key + (at_page - 1) * run.stride then
+        without_day[#without_day + 1] = found
+      else
+        rejected[#rejected + 1] = found
+        set.rejected = call('HINCRBY', KEYS[1], 'rejected', run.visits)
+        batch.visits = batch.visits - run.visits
+        batch.bots = batch.bots - (run.bots or 0)
+        if batch.left == 0 and string.find(reason, 'new page too many', 1, true) then
+          batch.too_many = batch.too_many + run.visits
+        end
+      end
+      at_page = at_page + 1
     end
   until done
-  set.visits = redis.call('HINCRBY', KEYS[1], 'visits', string.format('%.0f', batch.visits))
+  set.visits = call('HINCRBY', KEYS[1], 'visits', sum)
+  add_to_site(batch)
 end
 
 -- Lua passes at most some 8,000 values at once.
@@ -129,4 +254,4 @@ local kept_until = tonumber(listing == '2' and redis.call('ZSCORE', KEYS[3], wri
 redis.call('ZADD', KEYS[3], math.max(now + keep, kept_until), writer)
 local fresh = {}
 for i, batch in ipairs(new) do fresh[i] = batch.sequence end
-return { floor, kept, set.visits, set.rejected, rejected, expired, fresh }
+return { floor, kept, set.visits, set.rejected, rejected, expired, fresh, without_day }

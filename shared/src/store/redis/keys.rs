@@ -1,6 +1,8 @@
 //! The names of a shard's keys. All carry the shard's name as hash tag, so that a script's keys share one
 //! slot of a cluster.
 
+mod statistics;
+
 use crate::page::PageId;
 use crate::shard::{Namespace, ShardName};
 
@@ -15,7 +17,7 @@ impl Keys {
         Self { prefix: format!("{namespace}:{{{shard}}}") }
     }
 
-    /// Hash: `total`, the page's count.
+    /// Hash: `total`, the page's visits, and `bots`, those of them by bots.
     pub(super) fn page(&self, page: &PageId) -> String {
         let mut key = String::new();
         self.page_into(&mut key, page);

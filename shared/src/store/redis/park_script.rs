@@ -17,7 +17,7 @@ pub(super) fn park_arguments(script: &mut ScriptInvocation<'_>, park: &Park, mos
     script.arg(FORMAT).arg(park.owner.as_str()).arg(most_bytes);
     for (batch, age) in &park.batches {
         let id = BatchId { writer: park.writer, sequence: batch.sequence() };
-        script.arg(id.to_string()).arg(millis(*age)).arg(encode(batch.increments()));
+        script.arg(id.to_string()).arg(millis(*age)).arg(encode(batch));
     }
 }
 
@@ -38,11 +38,12 @@ pub(super) fn copy(field: &[u8], value: &[u8], delivered: Option<&str>, now: u64
     }
     let sealed = std::str::from_utf8(sealed).ok().and_then(|millis| millis.parse::<u64>().ok());
     let sealed = sealed.ok_or("its time of sealing is no number")?;
-    let increments = decode(increments).map_err(|error| error.to_string())?;
+    let content = decode(increments).map_err(|error| error.to_string())?;
+    let sealed_at = Moment::new(Duration::ZERO, Duration::ZERO);
     Ok(ParkedCopy {
         id,
         // Its age is what counts; the moment of sealing is another clock's.
-        batch: Arc::new(Batch::seal(id.sequence, increments, Moment::new(Duration::ZERO, Duration::ZERO))),
+        batch: Arc::new(Batch::of_day(id.sequence, content.day, content.increments, content.site, sealed_at)),
         age: Duration::from_millis(now.saturating_sub(sealed)),
         // A damaged mark counts as none: then the copy is only delivered once more.
         delivered: delivered.and_then(|text| mark(text, now)),

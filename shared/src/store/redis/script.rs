@@ -3,15 +3,18 @@
 use super::keys::Keys;
 use super::routed::Connection;
 use crate::applied::AppliedSet;
-use crate::batch::Sequence;
+use crate::batch::{Batch, Increment, Sequence};
+use crate::day::Day;
+use crate::store::statistics::TOP_TODAY;
 use crate::store::{Applied, Apply, Incarnation, Rejected, Standing};
 use crate::timing::Timing;
+use crate::visit::Visitor;
 use redis::{Cmd, ErrorKind, FromRedisValue, ParsingError, RedisResult, Script, ServerErrorKind, Value};
 use std::sync::LazyLock;
 use std::time::Duration;
 
 /// Version of the layout of the `apply` script's arguments.
-const FORMAT: &str = "1";
+const FORMAT: &str = "2";
 
 /// A script whose digest is taken when it is first run: a start that runs none should not pay for it.
 pub(super) type LazyScript = LazyLock<Script>;
@@ -29,14 +32,16 @@ pub(super) struct Scripts {
     apply: LazyScript,
     tidy: LazyScript,
     timing: Timing,
+    new_pages_a_day: u64,
 }
 
 impl Scripts {
-    pub(super) fn new(timing: Timing) -> Self {
+    pub(super) fn new(timing: Timing, new_pages_a_day: u64) -> Self {
         Self {
             apply: LazyScript::new(|| Script::new(with_checks!("apply.lua"))),
             tidy: LazyScript::new(|| Script::new(include_str!("tidy.lua"))),
             timing,
+            new_pages_a_day,
         }
     }
 
@@ -54,24 +59,21 @@ impl Scripts {
     /// Built here and not by `Script`, which copies every key three times.
     fn apply_command(&self, keys: &Keys, call: &Apply) -> Cmd {
         let pages = call.batches.iter().map(|(batch, _)| batch.pages()).sum::<usize>();
-        let mut command = Cmd::with_capacity(16 + 2 * pages, 256 + 64 * pages);
-        command.arg("EVALSHA").arg(self.apply.get_hash()).arg(4 + pages);
-        command.arg(keys.applied(&call.writer)).arg(keys.writers()).arg(keys.sets()).arg(keys.shard());
-        let mut key = String::new();
-        for (page, _) in call.batches.iter().flat_map(|(batch, _)| batch.increments()) {
-            keys.page_into(&mut key, page);
-            command.arg(&key);
-        }
+        let mut command = Cmd::with_capacity(32 + 4 * pages, 256 + 160 * pages);
+        let keys_of = |batch: &Batch| batch.increments().iter().map(|one| keys_for(one, batch.day())).sum::<usize>();
+        let of_site = |batch: &Batch| if batch.day().is_some() { 3 } else { 0 };
+        let more: usize = call.batches.iter().map(|(batch, _)| keys_of(batch) + of_site(batch)).sum();
+        command.arg("EVALSHA").arg(self.apply.get_hash()).arg(5 + more);
+        command.arg(keys.applied(&call.writer)).arg(keys.writers()).arg(keys.sets()).arg(keys.shard()).arg(keys.site());
+        call.batches.iter().for_each(|(batch, _)| name_keys(&mut command, keys, batch));
         command.arg(FORMAT).arg(call.writer.to_string()).arg(call.base.get());
         command.arg(millis(self.timing.max_batch_age)).arg(millis(call.standing.set_kept(&self.timing)));
         command.arg(listing(call.standing)).arg(call.batches.len());
         command.arg(call.ring.map(|ring| ring.to_string()).unwrap_or_default());
+        command.arg(self.new_pages_a_day).arg(TOP_TODAY).arg(keys.page_prefix().len());
         for (batch, age) in &call.batches {
-            let runs = || batch.increments().chunk_by(|(_, left), (_, right)| left == right);
-            command.arg(batch.sequence().get()).arg(millis(*age)).arg(runs().count());
-            for run in runs() {
-                command.arg(run[0].1).arg(run.len());
-            }
+            command.arg(batch.sequence().get()).arg(millis(*age));
+            describe(&mut command, batch);
         }
         command
     }
@@ -84,6 +86,67 @@ impl Scripts {
         }
         script.invoke_async(&mut redis).await
     }
+}
+
+/// How many keys belong to an increment.
+fn keys_for(increment: &Increment, day: Option<Day>) -> usize {
+    match day {
+        None => 1,
+        Some(_) if increment.visitors.is_empty() => 2,
+        Some(_) => 3,
+    }
+}
+
+/// The keys of a batch: the site's, then each page's.
+fn name_keys(command: &mut Cmd, keys: &Keys, batch: &Batch) {
+    let day = batch.day().map(|day| (day, day.month(), day.to_string()));
+    if let Some((day, month, _)) = &day {
+        command.arg(keys.site_month(*month)).arg(keys.top(*day)).arg(keys.site_visitors(*day));
+    }
+    let mut key = String::new();
+    let month = day.as_ref().map(|(_, month, _)| month.to_string());
+    for increment in batch.increments() {
+        keys.page_into(&mut key, &increment.page);
+        command.arg(&key);
+        let (Some(month), Some((_, _, day))) = (&month, &day) else { continue };
+        keys.days_into(&mut key, month, &increment.page);
+        command.arg(&key);
+        if !increment.visitors.is_empty() {
+            keys.visitors_into(&mut key, day, &increment.page);
+            command.arg(&key);
+        }
+    }
+}
+
+/// What a batch adds.
+fn describe(command: &mut Cmd, batch: &Batch) {
+    match batch.day() {
+        None => {
+            command.arg("");
+        }
+        Some(day) => {
+            let site = batch.site();
+            command.arg(day.of_month()).arg(packed(&site.visitors));
+            command.arg(site.refused.origin).arg(site.refused.page).arg(site.refused.repeat);
+        }
+    }
+    let runs = || batch.increments().chunk_by(|left, right| left.run() == right.run());
+    command.arg(runs().count());
+    for run in runs() {
+        // Without a day there is no sketch that visitors could be in.
+        let visitors = batch.day().is_some() && !run[0].visitors.is_empty();
+        command.arg(run[0].visits).arg(run[0].bots).arg(run.len()).arg(u8::from(visitors));
+        if visitors {
+            for increment in run {
+                command.arg(packed(&increment.visitors));
+            }
+        }
+    }
+}
+
+/// Visitors as the script takes them: 8 bytes each.
+fn packed(visitors: &[Visitor]) -> Vec<u8> {
+    visitors.iter().flat_map(|visitor| visitor.0.to_be_bytes()).collect()
 }
 
 /// What becomes of the writer on the sweep's list.
@@ -101,8 +164,9 @@ pub(super) fn millis(time: Duration) -> u64 {
 }
 
 /// The answer of `apply.lua`: floor, sequences above it, visits, rejected visits, rejected increments
-/// (number in the call, reason), sequences too old, sequences applied by this call.
-type Layout = (u64, Vec<u64>, u64, u64, Vec<(usize, String)>, Vec<u64>, Vec<u64>);
+/// (number in the call, reason), sequences too old, sequences applied by this call, increments that were counted without
+/// their day.
+type Layout = (u64, Vec<u64>, u64, u64, Vec<(usize, String)>, Vec<u64>, Vec<u64>, Vec<(usize, String)>);
 
 pub(super) struct ApplyReply(Layout);
 
@@ -114,14 +178,24 @@ impl FromRedisValue for ApplyReply {
 
 impl ApplyReply {
     pub(super) fn into_applied(self, call: &Apply, incarnation: Incarnation) -> Applied {
-        let (floor, above, visits, rejected_visits, rejected, expired, fresh) = self.0;
+        let (floor, above, visits, rejected_visits, rejected, expired, fresh, without_day) = self.0;
         let set = AppliedSet { floor, above: above.into_iter().collect(), visits, rejected: rejected_visits };
         let increments: Vec<_> = call.batches.iter().flat_map(|(batch, _)| batch.increments()).collect();
-        let rejected = rejected.into_iter().filter_map(|(number, reason)| {
-            let (page, visits) = increments.get(number)?;
-            Some(Rejected { page: page.clone(), visits: *visits, reason })
-        });
+        let find = |found: Vec<(usize, String)>| {
+            let rejected = found.into_iter().filter_map(|(number, reason)| {
+                let increment = increments.get(number)?;
+                Some(Rejected { page: increment.page.clone(), visits: increment.visits, reason })
+            });
+            rejected.collect()
+        };
         let sequences = |numbers: Vec<u64>| numbers.into_iter().filter_map(Sequence::new).collect();
-        Applied { set, incarnation, fresh: sequences(fresh), rejected: rejected.collect(), expired: sequences(expired) }
+        Applied {
+            set,
+            incarnation,
+            fresh: sequences(fresh),
+            rejected: find(rejected),
+            expired: sequences(expired),
+            without_day: find(without_day),
+        }
     }
 }

@@ -1,0 +1,51 @@
+//! The secrets under which visitors are sealed: one a day, kept by the shard that owns the day's, and read by each environment
+//! before it seals the first visitors of that day.
+
+use super::Flusher;
+use crate::day::Day;
+use crate::store::parking::Parking;
+use crate::visit::{Secret, secret_key};
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// Longest wait for a secret. Without it, visits are sent all the same, and their visitors are not counted.
+pub(super) const PATIENCE: Duration = Duration::from_millis(250);
+
+/// The same at SIGTERM, where half a second is left in all.
+pub(super) const AT_SIGTERM: Duration = Duration::from_millis(50);
+
+/// How long a shard that did not answer is left alone: else each flush of a busy environment would wait for it.
+const PAUSE: Duration = Duration::from_secs(5);
+
+impl<S: Parking> Flusher<S> {
+    /// Reads the secrets of the days that have visitors to be sealed, where they are not known yet.
+    pub(super) async fn learn_secrets(&self, patience: Duration) {
+        let now = self.clock.now();
+        let wanted: BTreeSet<Day> = {
+            let state = self.lock();
+            if state.no_secret.is_some_and(|failed| now.since(failed) < PAUSE) {
+                return;
+            }
+            state.lanes.iter().flat_map(super::lane::Lane::secrets_wanted).collect()
+        };
+        for day in wanted {
+            // Boxed: once a day.
+            let secret = Box::pin(tokio::time::timeout(patience, self.secret(day))).await;
+            let mut state = self.lock();
+            if let Ok(Some(secret)) = secret {
+                state.lanes.iter_mut().for_each(|lane| lane.learn_secret(day, secret));
+            } else {
+                state.no_secret = Some(now);
+                tracing::warn!(%day, "the day's secret cannot be read: visitors are not counted until it can");
+                return;
+            }
+        }
+    }
+
+    async fn secret(&self, day: Day) -> Option<Secret> {
+        let shard = self.ring.owner(&secret_key(day));
+        let offer = Secret::random().ok()?;
+        let kept = self.store.secret(shard, day, offer).await;
+        kept.inspect_err(|error| tracing::warn!(%error, "a day's secret could not be read")).ok()
+    }
+}
