@@ -20,8 +20,8 @@ impl<S: Store> CountCache<S> {
             counts.push(known.ok_or(Unavailable { retry_after: PAUSE_AFTER_FAILURE }));
         }
         let wanted = missing.into_iter().enumerate().filter(|(_, indices)| !indices.is_empty());
-        let fetches = wanted.map(|(shard, indices)| self.fetch_some(shard, pages, indices));
-        for (index, fetched) in join_all(fetches).await.into_iter().flatten() {
+        let calls = wanted.map(|(shard, indices)| self.fetch_some(shard, pages, indices));
+        for (index, fetched) in join_all(calls).await.into_iter().flatten() {
             match (fetched, &mut counts[index]) {
                 // An expired count is better than none.
                 (Err(_), Ok(_)) => {}

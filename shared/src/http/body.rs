@@ -58,14 +58,14 @@ impl Body {
 #[cfg(test)]
 mod tests {
     use super::{BASE64, MOST_BODY};
-    use crate::http::{Event, Problem, Request};
+    use crate::http::{Event, Problem};
     use base64::Engine as _;
     use serde_json::{Value, json};
 
     fn read(body: &Value, base64: &Value) -> Result<Value, Problem> {
         let event = json!({"body": body, "isBase64Encoded": base64, "requestContext": {"http": {}}});
         match serde_json::from_str(&event.to_string()).unwrap() {
-            Event::Http(Request { body, .. }) => body.json("any JSON is accepted"),
+            Event::Http(request) => request.body.json("any JSON is accepted"),
             other => panic!("{other:?}"),
         }
     }

@@ -21,7 +21,7 @@ use std::fmt;
 pub enum Event {
     /// A request of an API Gateway HTTP API (payload version 2.0) or of a function URL: `requestContext.http` is an
     /// object. Whatever else such an event holds is the client's.
-    Http(Request),
+    Http(Box<Request>),
     /// A request of a REST API, of an HTTP API with payload version 1.0, or of a load balancer. What it
     /// holds is the client's, too: nothing in it may be taken for an order.
     Foreign,
@@ -160,7 +160,7 @@ impl From<Members> for Event {
         if let Some(http) = context.http.0 {
             let mut headers = members.headers.0.unwrap_or_default();
             headers.session = headers.session.or(members.cookies.0.and_then(|cookies| cookies.0));
-            return Self::Http(Request {
+            return Self::Http(Box::new(Request {
                 method: http.method.0.unwrap_or_default(),
                 path: members.raw_path.0.unwrap_or_default(),
                 stage: context.stage.0,
@@ -169,7 +169,7 @@ impl From<Members> for Event {
                 query: members.raw_query_string.0.unwrap_or_default(),
                 headers,
                 body: Body::new(members.body, members.is_base64_encoded),
-            });
+            }));
         }
         let rest = members.http_method.0.is_some() && members.path.0.is_some();
         if rest || context.elb.0.is_some() {
@@ -258,7 +258,7 @@ mod tests {
             for member in ["rawQueryString", "cookies", "headers", "body", "isBase64Encoded"] {
                 event[member] = odd.clone();
             }
-            assert!(matches!(read(&event.to_string()), Event::Http(request) if request == super::Request::default()));
+            assert!(matches!(read(&event.to_string()), Event::Http(request) if *request == super::Request::default()));
         }
     }
 }

@@ -137,7 +137,8 @@ mod tests {
         let event =
             json!({"headers": headers, "cookies": cookies, "requestContext": {"http": {"sourceIp": "192.0.2.1"}}});
         match serde_json::from_str(&event.to_string()).unwrap() {
-            Event::Http(Request { headers, address, .. }) => {
+            Event::Http(request) => {
+                let Request { headers, address, .. } = *request;
                 assert_eq!(address.as_deref(), Some("192.0.2.1"), "whatever the headers say");
                 headers
             }

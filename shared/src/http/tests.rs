@@ -25,7 +25,7 @@ pub(super) fn event(sample: &str, method: &str, path: &str) -> Value {
 
 fn request(event: &Value) -> Request {
     match serde_json::from_str(&event.to_string()).unwrap() {
-        Event::Http(request) => request,
+        Event::Http(request) => *request,
         other => panic!("{other:?} is no request"),
     }
 }

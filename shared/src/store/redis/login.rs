@@ -4,21 +4,18 @@
 //! says to a wrong one. Who logs in asks for the password only when a connection is open, so that a server that is
 //! down costs no call to AWS, and a token is used the moment it is made.
 
-#[cfg(feature = "aws-identity")]
-mod aws;
 mod error;
 #[cfg(feature = "aws-identity")]
 mod iam;
-mod password;
-#[cfg(feature = "aws-identity")]
-mod secret;
 mod source;
 
 pub(super) use error::{ConnectError, LoginError, advice, is_no_login};
-pub(super) use password::Password;
 
 use crate::clock::Moment;
 use crate::config::Config;
+use crate::credentials::Password;
+#[cfg(feature = "aws-identity")]
+use crate::credentials::{Aws, Shared};
 use crate::shard::{PasswordSource, ShardConfig};
 use error::Refusal;
 use futures_util::future::BoxFuture;
@@ -38,7 +35,7 @@ const ENDS_AFTER: Duration = Duration::from_hours(12);
 pub(super) struct Logins {
     timeout: Duration,
     #[cfg(feature = "aws-identity")]
-    aws: aws::Shared,
+    aws: Shared,
 }
 
 impl Logins {
@@ -46,15 +43,15 @@ impl Logins {
         Self {
             timeout: config.redis_connect_timeout,
             #[cfg(feature = "aws-identity")]
-            aws: aws::Shared::new(aws::Aws::new(config.clock())),
+            aws: Shared::new(Aws::new(config.clock())),
         }
     }
 
     /// The same with AWS settings that are given, and another clock.
     #[cfg(feature = "aws-identity")]
     pub(super) fn with_aws(config: &Config, clock: crate::clock::Clock, settings: aws_config::SdkConfig) -> Self {
-        let aws = aws::Aws::with(clock, settings);
-        Self { timeout: config.redis_connect_timeout, aws: aws::Shared::new(aws) }
+        let aws = Aws::with(clock, settings);
+        Self { timeout: config.redis_connect_timeout, aws: Shared::new(aws) }
     }
 
     /// How to log in to the server of `shard`.
@@ -68,7 +65,7 @@ impl Logins {
             PasswordSource::Secret { id, key } => Source::Secret(self.aws.secret(id, key.as_deref())),
             #[cfg(feature = "aws-identity")]
             PasswordSource::Iam { cache, serverless } => {
-                Source::Iam(self.aws.iam(user.as_deref().unwrap_or_default(), cache, *serverless))
+                Source::Iam(iam::Iam::new(self.aws.aws(), user.as_deref().unwrap_or_default(), cache, *serverless))
             }
             // Where the feature is missing, the settings were refused.
             _ => Source::Url(given.password().map(Password::new)),

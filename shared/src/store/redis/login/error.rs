@@ -1,7 +1,7 @@
 //! Why a connection was not opened: one sentence for the operator, which never holds a password.
 
+use crate::credentials::CredentialsError;
 use redis::{ErrorKind, RedisError, ServerError};
-use std::path::PathBuf;
 
 /// Why there is no connection.
 #[derive(Debug)]
@@ -17,12 +17,7 @@ pub(in crate::store::redis) enum ConnectError {
 impl ConnectError {
     /// Whether nothing was sent, since there was no password to send.
     pub(in crate::store::redis) fn is_without_password(&self) -> bool {
-        match self {
-            #[cfg(feature = "aws-identity")]
-            Self::Login(LoginError::Aws(_)) => true,
-            Self::Login(LoginError::File { .. }) => true,
-            _ => false,
-        }
+        matches!(self, Self::Login(LoginError::Credentials(_)))
     }
 }
 
@@ -43,14 +38,17 @@ impl From<LoginError> for ConnectError {
     }
 }
 
+impl From<CredentialsError> for ConnectError {
+    fn from(error: CredentialsError) -> Self {
+        Self::Login(error.into())
+    }
+}
+
 /// Why nobody could log in, and what to do.
 #[derive(Clone, Debug, thiserror::Error)]
 pub(in crate::store::redis) enum LoginError {
-    #[error("the password file {}: {reason}", path.display())]
-    File { path: PathBuf, reason: String },
-    #[cfg(feature = "aws-identity")]
-    #[error("{0}")]
-    Aws(String),
+    #[error(transparent)]
+    Credentials(#[from] CredentialsError),
     #[error("the server refuses the login of user {user} ({said}); {mend}")]
     Refused { user: String, said: String, mend: &'static str },
     #[error("the server refuses the database {number} ({said}); it is the URL's path in REDIS_ENDPOINTS")]

@@ -3,9 +3,8 @@
 //! `ElastiCache` takes a token for 15 minutes from its making and closes the connection 12 hours after a login. So a
 //! token is made for each login, and a login is renewed in time ([`super::Login::is_due`]).
 
-use super::aws::{Aws, in_time, told};
-use super::{LoginError, Password};
 use crate::clock::Moment;
+use crate::credentials::{Aws, CredentialsError, Password, in_time, told};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::ProvideCredentials;
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SignatureLocation, SigningParams, SigningSettings, sign};
@@ -39,10 +38,10 @@ impl Iam {
     }
 
     /// A token that is taken from now on for 15 minutes.
-    pub(super) async fn token(&self) -> Result<Password, LoginError> {
+    pub(super) async fn token(&self) -> Result<Password, CredentialsError> {
         in_time(Box::pin(self.make()))
             .await
-            .map_err(|reason| LoginError::Aws(format!("no token for an IAM login: {reason}")))
+            .map_err(|reason| CredentialsError::Aws(format!("no token for an IAM login: {reason}")))
     }
 
     async fn make(&self) -> Result<Password, String> {

@@ -1,7 +1,8 @@
 //! Where a password comes from, and what a login with it is like.
 
-use super::{LoggedIn, LoginError, Password};
+use super::LoggedIn;
 use crate::clock::Moment;
+use crate::credentials::{CredentialsError, Password};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ pub(super) enum Source {
     Url(Option<Password>),
     File(PathBuf),
     #[cfg(feature = "aws-identity")]
-    Secret(std::sync::Arc<super::secret::Secret>),
+    Secret(std::sync::Arc<crate::credentials::Secret>),
     #[cfg(feature = "aws-identity")]
     Iam(super::iam::Iam),
 }
@@ -19,7 +20,7 @@ pub(super) enum Source {
 #[cfg_attr(not(feature = "aws-identity"), expect(clippy::unused_async, reason = "with the feature they wait"))]
 impl Source {
     /// The password to use now, if there is one. Asks AWS where it must.
-    pub(super) async fn password(&self) -> Result<Option<Password>, LoginError> {
+    pub(super) async fn password(&self) -> Result<Option<Password>, CredentialsError> {
         match self {
             Self::Url(password) => Ok(password.clone()),
             Self::File(path) => Password::read(path).map(Some),
@@ -31,7 +32,7 @@ impl Source {
     }
 
     /// Another password than the one that was refused, if there may be one.
-    pub(super) async fn newer(&self, refused: &Password) -> Result<Option<Password>, LoginError> {
+    pub(super) async fn newer(&self, refused: &Password) -> Result<Option<Password>, CredentialsError> {
         match self {
             #[cfg(feature = "aws-identity")]
             Self::Secret(secret) => secret.newer(refused).await,

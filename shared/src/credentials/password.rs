@@ -1,6 +1,6 @@
 //! A password, which nobody prints.
 
-use super::LoginError;
+use super::CredentialsError;
 use crate::config::text_file;
 use std::fmt;
 use std::path::Path;
@@ -11,21 +11,21 @@ const MAX_BYTES: u64 = 4096;
 
 /// A password or a token. `Debug` hides it. Cheap to clone.
 #[derive(Clone, PartialEq, Eq)]
-pub(in crate::store::redis) struct Password(Arc<str>);
+pub(crate) struct Password(Arc<str>);
 
 impl Password {
-    pub(super) fn new(password: &str) -> Self {
+    pub(crate) fn new(password: &str) -> Self {
         Self(password.into())
     }
 
     /// The password itself: for the server only.
-    pub(super) fn expose(&self) -> &str {
+    pub(crate) fn expose(&self) -> &str {
         &self.0
     }
 
     /// What the file holds, without the line's end that editors add.
-    pub(super) fn read(path: &Path) -> Result<Self, LoginError> {
-        let wrong = |reason: String| LoginError::File { path: path.to_owned(), reason };
+    pub(crate) fn read(path: &Path) -> Result<Self, CredentialsError> {
+        let wrong = |reason: String| CredentialsError::File { path: path.to_owned(), reason };
         let text = text_file::read(path, MAX_BYTES).map_err(|error| wrong(error.to_string()))?;
         let line = text.strip_suffix('\n').map_or(&*text, |line| line.strip_suffix('\r').unwrap_or(line));
         if line.is_empty() { Err(wrong("the file is empty".to_owned())) } else { Ok(Self::new(line)) }

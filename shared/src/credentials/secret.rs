@@ -1,7 +1,7 @@
 //! A password from AWS Secrets Manager: fetched at the first login, and again when the server refuses it.
 
 use super::aws::{Aws, in_time, told};
-use super::{LoginError, Password};
+use super::{CredentialsError, Password};
 use crate::clock::Moment;
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
@@ -16,7 +16,7 @@ const PAUSE: Duration = Duration::from_secs(5);
 
 /// A secret that is, or holds, a password.
 #[derive(Debug)]
-pub(super) struct Secret {
+pub(crate) struct Secret {
     aws: Arc<Aws>,
     id: String,
     /// The member of a JSON object.
@@ -29,27 +29,34 @@ pub(super) struct Secret {
 #[derive(Clone, Debug)]
 struct Fetched {
     at: Moment,
-    outcome: Result<Password, LoginError>,
+    outcome: Result<Password, CredentialsError>,
 }
 
 impl Secret {
-    pub(super) fn new(aws: Arc<Aws>, id: String, key: Option<String>) -> Self {
+    pub(crate) fn new(aws: Arc<Aws>, id: String, key: Option<String>) -> Self {
         Self { aws, id, key, last: Mutex::new(None), fetching: Semaphore::const_new(1) }
     }
 
     /// The password as it was last fetched.
-    pub(super) async fn password(&self) -> Result<Password, LoginError> {
+    pub(crate) async fn password(&self) -> Result<Password, CredentialsError> {
         self.last_or_fetched(|last| last.outcome.is_ok()).await
     }
 
+    /// The password as it was fetched no longer ago than `age`.
+    #[cfg(feature = "http")]
+    pub(crate) async fn password_of(&self, age: Duration) -> Result<Password, CredentialsError> {
+        let now = self.aws.clock().now();
+        self.last_or_fetched(|last| last.outcome.is_ok() && now.since(last.at) < age).await
+    }
+
     /// What the secret holds by now, if that is another password than `refused`.
-    pub(super) async fn newer(&self, refused: &Password) -> Result<Option<Password>, LoginError> {
+    pub(crate) async fn newer(&self, refused: &Password) -> Result<Option<Password>, CredentialsError> {
         let is_other = |last: &Fetched| last.outcome.as_ref().is_ok_and(|password| password != refused);
         let password = self.last_or_fetched(is_other).await?;
         Ok((password != *refused).then_some(password))
     }
 
-    async fn last_or_fetched(&self, serves: impl Fn(&Fetched) -> bool) -> Result<Password, LoginError> {
+    async fn last_or_fetched(&self, serves: impl Fn(&Fetched) -> bool) -> Result<Password, CredentialsError> {
         let last = || self.last().filter(|last| serves(last) || self.is_recent(last)).map(|last| last.outcome);
         if let Some(outcome) = last() {
             return outcome;
@@ -62,10 +69,10 @@ impl Secret {
         }
     }
 
-    async fn fetch(&self) -> Result<Password, LoginError> {
+    async fn fetch(&self) -> Result<Password, CredentialsError> {
         let at = self.aws.clock().now();
         let asked = in_time(Box::pin(self.ask())).await;
-        let outcome = asked.map_err(|reason| LoginError::Aws(format!("the secret {}: {reason}", self.id)));
+        let outcome = asked.map_err(|reason| CredentialsError::Aws(format!("the secret {}: {reason}", self.id)));
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(Fetched { at, outcome: outcome.clone() });
         outcome
     }

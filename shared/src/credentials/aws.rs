@@ -1,6 +1,5 @@
 //! AWS's settings and credentials, found at their first use: a start does not wait for them.
 
-use super::iam::Iam;
 use super::secret::Secret;
 use crate::clock::Clock;
 use aws_config::retry::RetryConfig;
@@ -21,17 +20,17 @@ type SecretName = (String, Option<String>);
 
 /// What the logins of a deployment share: AWS's settings, and each secret, which is fetched once for all of them.
 #[derive(Debug)]
-pub(super) struct Shared {
+pub(crate) struct Shared {
     aws: Arc<Aws>,
     secrets: Mutex<HashMap<SecretName, Arc<Secret>>>,
 }
 
 impl Shared {
-    pub(super) fn new(aws: Aws) -> Self {
+    pub(crate) fn new(aws: Aws) -> Self {
         Self { aws: Arc::new(aws), secrets: Mutex::default() }
     }
 
-    pub(super) fn secret(&self, id: &str, key: Option<&str>) -> Arc<Secret> {
+    pub(crate) fn secret(&self, id: &str, key: Option<&str>) -> Arc<Secret> {
         let name = (id.to_owned(), key.map(str::to_owned));
         let mut secrets = self.secrets.lock().unwrap_or_else(PoisonError::into_inner);
         let secret = secrets
@@ -40,34 +39,34 @@ impl Shared {
         Arc::clone(secret)
     }
 
-    pub(super) fn iam(&self, user: &str, cache: &str, serverless: bool) -> Iam {
-        Iam::new(Arc::clone(&self.aws), user, cache, serverless)
+    pub(crate) fn aws(&self) -> Arc<Aws> {
+        Arc::clone(&self.aws)
     }
 }
 
 /// How AWS is reached.
 #[derive(Debug)]
-pub(super) struct Aws {
+pub(crate) struct Aws {
     clock: Clock,
     settings: OnceCell<SdkConfig>,
 }
 
 impl Aws {
     /// By what the SDK finds: environment, profile, the function's or container's role.
-    pub(super) fn new(clock: Clock) -> Self {
+    pub(crate) fn new(clock: Clock) -> Self {
         Self { clock, settings: OnceCell::new() }
     }
 
     /// By these settings.
-    pub(super) fn with(clock: Clock, settings: SdkConfig) -> Self {
+    pub(crate) fn with(clock: Clock, settings: SdkConfig) -> Self {
         Self { clock, settings: OnceCell::from(settings) }
     }
 
-    pub(super) fn clock(&self) -> &Clock {
+    pub(crate) fn clock(&self) -> &Clock {
         &self.clock
     }
 
-    pub(super) async fn settings(&self) -> &SdkConfig {
+    pub(crate) async fn settings(&self) -> &SdkConfig {
         let load = || {
             // A failed login is retried by whoever wanted the connection.
             aws_config::defaults(BehaviorVersion::latest())
@@ -81,12 +80,12 @@ impl Aws {
 
 /// The outcome of `call` if it comes in time. Boxed, since the SDK's futures are large, and every call to a shard would
 /// carry room for one.
-pub(super) async fn in_time<T>(call: BoxFuture<'_, Result<T, String>>) -> Result<T, String> {
+pub(crate) async fn in_time<T>(call: BoxFuture<'_, Result<T, String>>) -> Result<T, String> {
     tokio::time::timeout(TIMEOUT, call).await.unwrap_or_else(|_| Err(format!("no answer within {TIMEOUT:?}")))
 }
 
 /// What an error and its causes say, each in its own words only: `Debug` may show what was sent or received.
-pub(super) fn told(error: &dyn Error) -> String {
+pub(crate) fn told(error: &dyn Error) -> String {
     let mut told = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -1,0 +1,185 @@
+use super::{Owner, SESSION, Shown, bearer};
+use crate::clock::ManualClock;
+use crate::config::Config;
+use crate::http::{Headers, Problem, Request};
+use proptest::prelude::{prop_assert, proptest};
+use std::time::Duration;
+use tempfile::NamedTempFile;
+
+const TOKEN: &str = "correct horse battery staple";
+
+struct World {
+    owner: Owner,
+    file: NamedTempFile,
+    time: ManualClock,
+}
+
+fn world() -> World {
+    let file = NamedTempFile::new().unwrap();
+    std::fs::write(&file, format!("{TOKEN}\n")).unwrap();
+    let place = format!("file:{}", file.path().display());
+    let config = Config::from_vars(|name| (name == "VISITS_OWNER_TOKEN").then(|| place.clone().into())).unwrap();
+    let time = ManualClock::new();
+    let owner = Owner { clock: time.clock(), ..Owner::new(&config) };
+    World { owner, file, time }
+}
+
+fn with(change: impl FnOnce(&mut Headers)) -> Request {
+    let mut request = Request::default();
+    change(&mut request.headers);
+    request
+}
+
+fn with_token(token: &str) -> Request {
+    with(|headers| headers.authorization = Some(format!("Bearer {token}")))
+}
+
+fn with_session(session: &str) -> Request {
+    with(|headers| headers.session = Some(session.to_owned()))
+}
+
+impl World {
+    /// The value of a cookie that opens a session now.
+    async fn session(&self) -> String {
+        let cookie = self.owner.open_session(TOKEN).await.unwrap();
+        let (value, rest) = cookie.strip_prefix("visits_session=").unwrap().split_once("; ").unwrap();
+        assert_eq!(rest, "HttpOnly; Secure; SameSite=Strict; Path=/; Max-Age=43200");
+        value.to_owned()
+    }
+
+    async fn status(&self, request: &Request) -> u16 {
+        self.owner.authorize(request).await.map_or_else(|problem| problem.status().as_u16(), |_| 200)
+    }
+}
+
+#[tokio::test]
+async fn who_knows_the_token_is_the_owner_and_nobody_else() {
+    let world = world();
+    assert_eq!(world.owner.authorize(&with_token(TOKEN)).await, Ok(Shown::Token));
+    for wrong in ["", "x", &TOKEN[1..], &TOKEN[..27], &format!("{TOKEN}x"), &TOKEN.to_uppercase(), &TOKEN.repeat(1000)]
+    {
+        let problem = world.owner.authorize(&with_token(wrong)).await.unwrap_err();
+        assert_eq!((problem.status().as_u16(), problem.kind()), (401, "urn:visits:problem:unauthorized"), "{wrong}");
+        assert_eq!(problem.into_response().header("www-authenticate"), Some("Bearer"));
+        assert!(world.owner.open_session(wrong).await.is_err(), "{wrong}");
+    }
+    assert_eq!(world.status(&Request::default()).await, 401);
+}
+
+#[test]
+fn the_header_is_read_as_rfc_6750_has_it() {
+    for (header, token) in [
+        ("Bearer a", Some("a")),
+        ("bearer  a b ", Some("a b")),
+        ("BEARER a", Some("a")),
+        ("Basic a", None),
+        ("Bearer", None),
+        ("", None),
+        ("a", None),
+        ("Bearera b", None),
+    ] {
+        assert_eq!(bearer(header), token, "{header}");
+    }
+}
+
+#[tokio::test]
+async fn a_session_lasts_for_twelve_hours() {
+    let world = world();
+    let session = world.session().await;
+    assert_eq!(SESSION.as_secs(), 12 * 3_600);
+    assert_eq!(world.owner.authorize(&with_session(&session)).await, Ok(Shown::Session));
+    world.time.advance(Duration::from_secs(12 * 3_600 - 1));
+    assert_eq!(world.status(&with_session(&session)).await, 200);
+    world.time.advance(Duration::from_secs(1));
+    assert_eq!(world.status(&with_session(&session)).await, 401);
+    assert!(Owner::closed_session().starts_with("visits_session=; ") && Owner::closed_session().ends_with("Max-Age=0"));
+}
+
+#[tokio::test]
+async fn a_session_that_was_changed_is_none() {
+    let world = world();
+    let session = world.session().await;
+    let (end, mac) = session.split_once('.').unwrap();
+    let later = end.parse::<u64>().unwrap() + 1;
+    for wrong in [
+        format!("{later}.{mac}"),
+        format!("0{end}.{mac}x"),
+        format!("{end}.{}", &mac[1..]),
+        format!("{end}.{mac}A"),
+        format!("{end}.{mac}="),
+        format!("{end}."),
+        end.to_owned(),
+        format!("-1.{mac}"),
+        format!("{}.{mac}", u64::MAX),
+        String::new(),
+        ".".to_owned(),
+    ] {
+        assert_eq!(world.status(&with_session(&wrong)).await, 401, "{wrong}");
+    }
+}
+
+#[tokio::test]
+async fn a_new_token_is_in_force_within_a_minute_and_ends_all_sessions() {
+    let world = world();
+    let session = world.session().await;
+    std::fs::write(&world.file, "another one").unwrap();
+    world.time.advance(Duration::from_mins(1));
+    assert_eq!(world.status(&with_token("another one")).await, 200);
+    assert_eq!((world.status(&with_token(TOKEN)).await, world.status(&with_session(&session)).await), (401, 401));
+}
+
+#[tokio::test]
+async fn a_token_that_cannot_be_read_is_a_503_until_it_can() {
+    let world = world();
+    std::fs::write(&world.file, "").unwrap();
+    for request in [with_token(""), with_token(TOKEN), with_session("1.x"), Request::default()] {
+        let problem = world.owner.authorize(&request).await.unwrap_err();
+        assert_eq!(problem.kind(), "urn:visits:problem:owner-token-unavailable");
+    }
+    std::fs::write(&world.file, TOKEN).unwrap();
+    world.time.advance(Duration::from_secs(5));
+    assert_eq!(world.status(&with_token(TOKEN)).await, 200);
+}
+
+#[tokio::test]
+async fn without_a_token_nobody_is_the_owner() {
+    let owner = Owner::new(&Config::from_vars(|_| None).unwrap());
+    for request in [with_token(""), with_token("off"), with_session("1.x"), Request::default()] {
+        assert_eq!(owner.authorize(&request).await, Err(Problem::owner_token_missing()));
+    }
+    assert_eq!(owner.open_session("").await, Err(Problem::owner_token_missing()));
+}
+
+#[tokio::test]
+async fn a_change_by_cookie_needs_a_header_that_no_other_site_can_send() {
+    let world = world();
+    let session = world.session().await;
+    let by = |requested_with: Option<&str>| {
+        let mut request = with_session(&session);
+        request.headers.requested_with = requested_with.map(str::to_owned);
+        request
+    };
+    assert_eq!(world.owner.authorize_change(&by(Some("visits"))).await, Ok(()));
+    for forged in [None, Some(""), Some("XMLHttpRequest")] {
+        assert_eq!(world.owner.authorize_change(&by(forged)).await, Err(Problem::forged_request()));
+    }
+    assert_eq!(world.owner.authorize_change(&with_token(TOKEN)).await, Ok(()));
+    assert_eq!(world.owner.authorize_change(&with_token("x")).await.unwrap_err().status(), 401);
+}
+
+#[tokio::test]
+async fn the_token_shows_nowhere() {
+    let world = world();
+    world.owner.authorize(&with_token(TOKEN)).await.unwrap();
+    let shown = format!("{:?}", world.owner);
+    assert!(!shown.contains("horse") && shown.contains("***"), "{shown}");
+}
+
+proptest! {
+    #[test]
+    fn no_made_up_session_is_one(session in r"\PC{0,60}|[0-9]{1,20}\.[A-Za-z0-9_-]{43}") {
+        let world = world();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        prop_assert!(runtime.block_on(world.owner.authorize(&with_session(&session))).is_err());
+    }
+}
