@@ -15,7 +15,7 @@ pub use answers::{DayRow, History, Refusals, ShardHealth, ShardStatus, Summary, 
 pub use change::{Change, ChangeError, Changed, IdempotencyKey, InvalidKey, MOST_COUNT};
 
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, Counted};
 use crate::day::Day;
 use crate::page::PageId;
 use crate::record;
@@ -66,6 +66,9 @@ pub struct Figures<S> {
     fingerprint: Fingerprint,
     clock: Clock,
     history_days: u32,
+    /// The same without regard to what may be asked for.
+    kept_days: u32,
+    counted: Counted,
     flush_interval: Duration,
     summaries: Recent<u32, Summary>,
     tops: Recent<TopQuery, Top>,
@@ -80,6 +83,8 @@ impl<S: Statistics> Figures<S> {
             fingerprint: ring.fingerprint(),
             ring,
             history_days: config.history_days.min(MOST_DAYS),
+            kept_days: config.history_days,
+            counted: config.count,
             flush_interval: config.flush_interval,
             summaries: Recent::new(clock.clone(), shown_again, KEPT),
             tops: Recent::new(clock.clone(), shown_again, KEPT),

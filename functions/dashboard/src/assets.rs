@@ -90,20 +90,15 @@ impl File {
         let response = match (known, gzip) {
             (true, _) => Response::new(StatusCode::NOT_MODIFIED, media_type, cache_control, ""),
             (false, false) => Response::new(StatusCode::OK, media_type, cache_control, content.plain),
-            (false, true) => {
-                Response::binary(media_type, cache_control, content.gzip).with("content-encoding", "gzip")
-            }
+            (false, true) => Response::binary(media_type, cache_control, content.gzip).with("content-encoding", "gzip"),
         };
         self.secured(response.with("etag", tag).with("vary", "accept-encoding"))
     }
 
     fn secured(self, response: Response) -> Response {
         let response = response.with("referrer-policy", "no-referrer");
-        let response = if self.is_page() {
-            response.with("content-security-policy", CONTENT_SECURITY_POLICY)
-        } else {
-            response
-        };
+        let response =
+            if self.is_page() { response.with("content-security-policy", CONTENT_SECURITY_POLICY) } else { response };
         if !self.is_for_all() {
             return response;
         }
@@ -198,7 +193,8 @@ mod tests {
         for accepted in ["gzip", "GZIP", "br, gzip;q=0.5", "deflate,gzip ; q=1", "*", "*;q=0.1"] {
             assert!(takes_gzip(accepted), "{accepted}");
         }
-        for accepted in ["", "br", "identity", "gzip;q=0", "gzip; q=0.000", "*;q=0", "gzip;q=0, *", "gzip;q=x", "xgzip"] {
+        for accepted in ["", "br", "identity", "gzip;q=0", "gzip; q=0.000", "*;q=0", "gzip;q=0, *", "gzip;q=x", "xgzip"]
+        {
             assert!(!takes_gzip(accepted), "{accepted}");
         }
     }

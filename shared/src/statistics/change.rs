@@ -1,7 +1,9 @@
 //! Setting a page's count, exactly once.
 
-use super::{Figures, Unavailable, note};
+use super::{Figures, MOST_DAYS, Unavailable, note};
 use crate::batch::WriterId;
+use crate::config::Counted;
+use crate::day::Day;
 use crate::page::PageId;
 use crate::store::StoreError;
 use crate::store::statistics::{Set, SetCount, Statistics};
@@ -31,7 +33,7 @@ pub struct Change {
 /// A change that is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Changed {
-    /// The count before.
+    /// The count before, as it was shown: of people only, where that is what counts say.
     pub previous: u64,
     /// The same change had been made before, and nothing is changed now.
     pub repeated: bool,
@@ -80,21 +82,19 @@ impl<S: Statistics> Figures<S> {
     /// Sets a page's count, exactly once for each key. Visits that are still in the memory of `record-visit` come on top.
     pub async fn set(&self, page: &PageId, change: Change, key: &IdempotencyKey) -> Result<Changed, ChangeError> {
         let owner = self.ring.owner(page.as_str());
-        let reading = self.store.read(owner, page).await.map_err(|error| {
-            let Unavailable = note(error);
-            ChangeError::Unavailable
-        })?;
-        // The shard itself refuses while it moves pages; that it is no longer the owner is for us to see.
-        if reading.settled != Some(self.fingerprint) {
-            return Err(ChangeError::Moving);
-        }
-        let Change { count, forget_days } = change;
-        let call = SetCount { page, count, forget_days, id: key.id(page) };
+        let today = Day::of(self.clock.now());
+        // Also what was kept under a longer setting, within reason.
+        let kept = self.kept_days.max(MOST_DAYS);
+        let forget = change.forget_days.then(|| (today.minus(kept - 1), today));
+        let call = SetCount { page, count: change.count, forget, ring: self.fingerprint, id: key.id(page) };
         let answer = self.store.set_count(owner, call).await;
         self.summaries.forget();
         self.tops.forget();
         match answer {
-            Ok(Set::Done { previous, repeated }) => Ok(Changed { previous, repeated }),
+            Ok(Set::Done { previous, previous_bots, repeated }) => {
+                let uncounted = if self.counted == Counted::People { previous_bots } else { 0 };
+                Ok(Changed { previous: previous.saturating_sub(uncounted), repeated })
+            }
             Ok(Set::Moving) => Err(ChangeError::Moving),
             Ok(Set::KeyTaken) => Err(ChangeError::KeyTaken),
             Err(error) => Err(unclear(error)),

@@ -88,8 +88,6 @@ pub enum Set {
     KeyTaken,
     /// Pages are moving between shards: nobody could say what the count would be.
     Moving,
-    /// The id was another call's, with another count: nothing is changed.
-    KeyTaken,
 }
 
 /// The shards as the owner sees them. Reads cost a shard well below 10 ms each.

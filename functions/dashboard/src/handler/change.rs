@@ -64,7 +64,8 @@ mod tests {
     #[test]
     fn a_count_is_a_whole_number_that_every_reader_of_json_reads_alike() {
         let read = |text: &str| whole(&serde_json::from_str(text).unwrap());
-        for (text, count) in [("0", 0), ("-0", 0), ("7", 7), ("7.0", 7), ("7e2", 700), ("9007199254740991", MOST_COUNT)] {
+        for (text, count) in [("0", 0), ("-0", 0), ("7", 7), ("7.0", 7), ("7e2", 700), ("9007199254740991", MOST_COUNT)]
+        {
             assert_eq!(read(text), Some(count), "{text}");
         }
         for text in ["-1", "7.5", "9007199254740992", "1e300", "-7.0", "18446744073709551616"] {

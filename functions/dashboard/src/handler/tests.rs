@@ -96,7 +96,11 @@ impl World {
     /// Status and, of a problem, its kind.
     async fn outcome(&self, call: Call) -> (u16, String) {
         let response = self.answer(&call).await;
-        let kind = if response.status() >= http::StatusCode::BAD_REQUEST { body(&response)["type"].clone() } else { json!("") };
+        let kind = if response.status() >= http::StatusCode::BAD_REQUEST {
+            body(&response)["type"].clone()
+        } else {
+            json!("")
+        };
         (response.status().as_u16(), kind.as_str().unwrap().trim_start_matches("urn:visits:problem:").to_owned())
     }
 
@@ -156,7 +160,9 @@ async fn the_demo_is_for_the_local_run_only() {
 #[tokio::test]
 async fn nobody_but_the_owner_is_told_anything_or_changes_anything() {
     let world = world();
-    for route in ROUTES.routes.iter().filter(|route| !matches!(route.action, Action::File(_) | Action::Login | Action::Logout)) {
+    for route in
+        ROUTES.routes.iter().filter(|route| !matches!(route.action, Action::File(_) | Action::Login | Action::Logout))
+    {
         let call = || Call::new(route.method, &route.path.replace("{page_id}", "home"));
         world.check(call(), 401, "unauthorized").await;
         world.check(call().header("authorization", "Bearer x"), 401, "unauthorized").await;
@@ -214,7 +220,8 @@ async fn what_is_wrong_is_told_and_changes_nothing() {
         world.check(Call::new(method, target).owner(), status, kind).await;
     }
     let put = |body: &str| Call::new("PUT", "/visits/home").owner().key("k").body(body);
-    for wrong in ["", "{}", "7", r#"{"count":-1}"#, r#"{"count":1.5}"#, r#"{"count":"7"}"#, r#"{"count":1,"count":2}"#] {
+    for wrong in ["", "{}", "7", r#"{"count":-1}"#, r#"{"count":1.5}"#, r#"{"count":"7"}"#, r#"{"count":1,"count":2}"#]
+    {
         world.check(put(wrong), 400, "invalid-body").await;
     }
     world.check(put(r#"{"count":9007199254740992}"#), 400, "invalid-body").await;

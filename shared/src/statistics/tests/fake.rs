@@ -25,6 +25,8 @@ pub(super) struct Part {
     pub(super) down: bool,
     /// It does what it is told, and its answer is lost.
     pub(super) answer_lost: bool,
+    /// The days that the last change had it forget.
+    pub(super) forgotten: Option<(Day, Day)>,
     asked: Vec<(usize, Option<String>)>,
     counts: HashMap<PageId, u64>,
     done: HashMap<WriterId, (u64, bool, u64)>,
@@ -62,13 +64,23 @@ impl Fake {
 
 impl Part {
     fn set(&mut self, call: SetCount<'_>) -> Set {
-        if let Some((count, forget_days, previous)) = self.done.get(&call.id) {
-            let same = (*count, *forget_days) == (call.count, call.forget_days);
-            return if same { Set::Done { previous: *previous, repeated: true } } else { Set::KeyTaken };
+        let forget = call.forget.is_some();
+        if let Some((count, forgot, previous)) = self.done.get(&call.id) {
+            let same = (*count, *forgot) == (call.count, forget);
+            return if same { Self::set_before(*previous, true) } else { Set::KeyTaken };
+        }
+        if self.settled != Some(call.ring) {
+            return Set::Moving;
         }
         let previous = self.counts.insert(call.page.clone(), call.count).unwrap_or(0);
-        self.done.insert(call.id, (call.count, call.forget_days, previous));
-        Set::Done { previous, repeated: false }
+        self.done.insert(call.id, (call.count, forget, previous));
+        self.forgotten = call.forget;
+        Self::set_before(previous, false)
+    }
+
+    /// One visit in seven was a bot's.
+    fn set_before(previous: u64, repeated: bool) -> Set {
+        Set::Done { previous, previous_bots: previous / 7, repeated }
     }
 }
 

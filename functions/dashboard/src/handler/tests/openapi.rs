@@ -88,7 +88,9 @@ fn examples_of_problems_have_a_kind_that_is_listed_and_the_status_of_their_place
         for (method, operation) in item.as_object().unwrap().iter().filter(|(key, _)| *key != "parameters") {
             for (status, response) in operation["responses"].as_object().unwrap() {
                 let name = response["$ref"].as_str().and_then(|name| name.rsplit('/').next());
-                let Some(problem) = name.map(|name| problem(&responses[name])).filter(Value::is_object) else { continue };
+                let Some(problem) = name.map(|name| problem(&responses[name])).filter(Value::is_object) else {
+                    continue;
+                };
                 let (example, place) = (&problem["example"], format!("{method} {path} {status}"));
                 let kinds = problem["schema"]["properties"]["type"]["enum"].as_array().unwrap();
                 assert!(kinds.contains(&example["type"]), "{place}: {example}");
