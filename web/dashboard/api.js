@@ -19,13 +19,16 @@ export class Failure extends Error {
   }
 }
 
+/** The API's details begin small and end without a full stop; here they stand among sentences. */
+const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1) + (/[.!?]$/.test(text) ? "" : ".");
+
 async function failureOf(response) {
   const { status } = response;
   // A gateway in front of the functions answers with other bodies, or with none.
   const problem = await response.json().catch(() => null);
   const kind = String(problem?.type ?? "").replace("urn:visits:problem:", "");
   const words = status === 429 ? "There were too many requests. Wait a moment." : `The server answered ${status}.`;
-  return new Failure(problem?.detail ?? words, { status, kind });
+  return new Failure(sentence(String(problem?.detail ?? words)), { status, kind });
 }
 
 async function call(method, path, { body, headers = {}, signal } = {}) {

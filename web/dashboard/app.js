@@ -28,7 +28,7 @@ function showSignIn(words = "") {
   const was = !byId("sign-in").hidden;
   if (byId("confirm").open) byId("confirm").close();
   signedIn = false;
-  // Nothing of the figures stays readable behind the form.
+  // Whoever signs in next must not change the page that was open before.
   leavePage();
   setText(byId("warning"), "");
   setText(byId("done"), words);

@@ -79,7 +79,7 @@ const columns = (days) => [
 // Half a day of room at either end, so that the first and the last day are not cut.
 const xRange = (_, from, to) => (from === to ? [from - DAY, to + DAY] : [from, to]);
 
-function options(host, onDay) {
+function options(host, onDay, onDrawn) {
   return {
     width: host.clientWidth,
     height: host.clientHeight,
@@ -93,16 +93,16 @@ function options(host, onDay) {
     },
     series: [{}, ...SERIES.map(series)],
     axes: axes(),
-    hooks: { setCursor: [(chart) => onDay(chart.cursor.idx ?? null)] },
+    hooks: { setCursor: [(chart) => onDay(chart.cursor.idx ?? null)], draw: [onDrawn] },
   };
 }
 
 /**
  * Puts a chart into `host`, which must be visible and have a height.
- * `onDay` is told the index of the day under the pointer, or null.
+ * `onDay` is told the index of the day under the pointer, or null; `onDrawn` is called after each drawing.
  */
-export function createChart(host, days, onDay) {
-  const chart = new uPlot(options(host, onDay), columns(days), host);
+export function createChart(host, days, { onDay, onDrawn }) {
+  const chart = new uPlot(options(host, onDay, onDrawn), columns(days), host);
   const { canvas } = chart.ctx;
   canvas.setAttribute("role", "img");
   canvas.setAttribute("aria-label", describe(days));

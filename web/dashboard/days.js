@@ -45,8 +45,10 @@ export class DaysPanel {
   }
 
   #first(days) {
-    this.#chart = createChart(this.#parts.chart, days, (index) => this.#readout(index));
-    performance.mark(this.#mark);
+    const onDrawn = () => {
+      if (!performance.getEntriesByName(this.#mark).length) performance.mark(this.#mark);
+    };
+    this.#chart = createChart(this.#parts.chart, days, { onDay: (index) => this.#readout(index), onDrawn });
   }
 
   #legendEntry(name) {

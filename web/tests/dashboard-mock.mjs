@@ -142,7 +142,7 @@ function send(response, { status, type, body, bytes, cookie }) {
 
 /**
  * Starts the mock on a free port. `faults` may be changed at any time: `noToken`, `expired`, `down` (a shard's name),
- * `lose` (a method: its next request is carried out but its connection dies) and `fail` (`{method, answer}`: the next
+ * `lose` (a method: its requests are carried out but their answers are lost) and `fail` (`{method, answer}`: the next
  * request by that method gets this answer and is not carried out).
  */
 export async function startMock({ port = 0, hostile = true } = {}) {
@@ -159,10 +159,7 @@ export async function startMock({ port = 0, hostile = true } = {}) {
         return send(response, fail.answer);
       }
       const answer = answerOf(mock, request, url, Buffer.concat(chunks).toString());
-      if (lose === request.method) {
-        mock.faults.lose = undefined;
-        return request.socket.destroy();
-      }
+      if (lose === request.method) return request.socket.destroy();
       send(response, answer);
     });
   });
