@@ -12,14 +12,19 @@ const IMAGES = fileURLToPath(new URL("../docs/images/", import.meta.url));
 /** A README should stay quick to open. */
 const MOST_BYTES = 150_000;
 const PICTURES = [
-  { name: "dashboard-desktop.png", size: "desktop", colorScheme: "light", height: 1080 },
-  { name: "dashboard-phone.png", size: "phone", colorScheme: "dark", height: 844 },
+  { name: "dashboard-desktop.png", size: "desktop", colorScheme: "light", viewport: { width: 1080, height: 1060 } },
+  {
+    name: "dashboard-phone.png",
+    size: "phone",
+    colorScheme: "dark",
+    viewport: { width: 390, height: 880 },
+    deviceScaleFactor: 1.5,
+  },
 ];
 
-async function picture(browser, system, { name, height, ...look }) {
-  const { page, context } = await openSignedIn(browser, system, { ...look, hash: "#days=90" });
-  const { width } = page.viewportSize();
-  await page.setViewportSize({ width, height });
+async function picture(browser, system, { name, viewport, ...look }) {
+  const { page, context } = await openSignedIn(browser, system, look);
+  await page.setViewportSize(viewport);
   await page.locator("#top a").first().waitFor();
   await page.evaluate(() => document.activeElement.blur());
   await drawn(page);

@@ -31,8 +31,13 @@ const ASKED = /^Failed to load resource: the server responded with a status of 4
 export const unexpected = (problems) => problems.filter((text) => !ASKED.test(text));
 
 /** A page at the dashboard, not signed in. `violations()` lists breaches of the Content-Security-Policy. */
-export async function openDashboard(browser, system, { size = "desktop", colorScheme = "light", hash = "" } = {}) {
-  const opened = await openPage(browser, size, { colorScheme, locale: "en-GB", timezoneId: "UTC" });
+export async function openDashboard(browser, system, { size = "desktop", hash = "", ...options } = {}) {
+  const opened = await openPage(browser, size, {
+    colorScheme: "light",
+    locale: "en-GB",
+    timezoneId: "UTC",
+    ...options,
+  });
   const { page } = opened;
   await page.addInitScript(() => {
     window.violations = [];

@@ -1,12 +1,11 @@
-// What an owner does with the dashboard: signs in, looks for pages, opens one, exports, and sees what is wrong.
+// What an owner does with the dashboard: looks for pages, opens one, points at the chart, exports.
 
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { after, afterEach, before, beforeEach, test } from "node:test";
 import { launch } from "./browser.mjs";
 import { HOSTILE } from "./dashboard-data.mjs";
-import { drawn, MOCK_ONLY, openDashboard, openSignedIn, signIn, startSystem, unexpected } from "./dashboard-kit.mjs";
-import { unavailable } from "./dashboard-mock.mjs";
+import { drawn, MOCK_ONLY, openSignedIn, startSystem } from "./dashboard-kit.mjs";
 
 let browser;
 let system;
@@ -26,9 +25,8 @@ afterEach(async () => {
   await system.stop();
 });
 
-/** Opens the page; `signedIn: false` stays at the form. */
-async function open({ signedIn = true, ...options } = {}) {
-  opened = await (signedIn ? openSignedIn : openDashboard)(browser, system, options);
+async function open(options) {
+  opened = await openSignedIn(browser, system, options);
   return opened.page;
 }
 
@@ -43,35 +41,6 @@ async function saved(page, button) {
   ]);
   return { name: download.suggestedFilename(), text: await readFile(await download.path(), "utf8") };
 }
-
-test("a wrong token is named as such, and the right one opens the dashboard", async () => {
-  const page = await open({ signedIn: false });
-  await signIn(page, "not the token");
-  await page.getByText("This is not the owner’s token. Check it and try again.").waitFor();
-  assert.equal(await page.locator("#token").getAttribute("aria-invalid"), "true");
-  assert.equal(await page.evaluate(() => document.activeElement.id), "token");
-  await signIn(page, system.token);
-  await drawn(page);
-  assert.equal(await page.locator("#token").inputValue(), "", "the token does not stay in the page");
-  assert.deepEqual(unexpected(opened.problems), []);
-});
-
-test("without a configured token the page says what to set", MOCK_ONLY, async () => {
-  mock.faults.noToken = true;
-  const page = await open({ signedIn: false });
-  await page.getByRole("heading", { name: "No owner’s token is set" }).waitFor();
-  await page.getByText("VISITS_OWNER_TOKEN").waitFor();
-});
-
-test("signing out hides the figures, also after a reload", async () => {
-  const page = await open();
-  await page.getByRole("button", { name: "Sign out" }).click();
-  await page.getByText("You are signed out.").waitFor();
-  assert.ok(!(await page.locator("#figures").isVisible()));
-  await page.reload();
-  await page.locator("#sign-in").waitFor();
-  assert.ok(!(await page.locator("#figures").isVisible()));
-});
 
 test("hostile page ids are text, in the list, the title, the heading and the dialog", MOCK_ONLY, async () => {
   const page = await open();
@@ -146,14 +115,6 @@ test("the list grows to 100, and follows the chosen days", MOCK_ONLY, async () =
   await page.getByText("three visitor-days").waitFor();
 });
 
-test("a shard that is down is warned about by name, and shown in the table", MOCK_ONLY, async () => {
-  mock.faults.down = "redis_7071";
-  const page = await open();
-  await warning(page, "Some figures are too low: redis_7071 does not answer.");
-  await page.getByText("1 of 4 shards does not answer.").waitFor();
-  assert.deepEqual(await page.locator("#health td.down").allTextContents(), ["Does not answer"]);
-});
-
 test("freshness and what was refused are shown in words", MOCK_ONLY, async () => {
   const page = await open();
   await page.getByText("Figures of 12:00:03. Visits of the last 30 seconds may not be in them yet.").waitFor();
@@ -164,33 +125,6 @@ test("freshness and what was refused are shown in words", MOCK_ONLY, async () =>
     "A new page above the day’s limit0",
     "The same visitor again too soon1,230",
   ]);
-});
-
-test("a refresh keeps the focus; one that fails keeps the figures and says so", MOCK_ONLY, async () => {
-  const page = await open({ signedIn: false });
-  await page.clock.install();
-  await page.reload();
-  await signIn(page, system.token);
-  await drawn(page);
-  const link = page.locator("#top a").nth(2);
-  await link.focus();
-  const before = asked("/summary").length;
-  await page.clock.fastForward(31_000);
-  await page.locator("#figures:not([aria-busy])").waitFor();
-  while (asked("/summary").length === before) await page.clock.fastForward(1000);
-  assert.ok(await link.evaluate((one) => one === document.activeElement));
-  mock.faults.fail = { method: "GET", answer: unavailable };
-  await page.clock.fastForward(31_000);
-  await warning(page, "The page's shard does not answer. What is shown may be older.");
-  assert.ok(await page.locator("#site-days canvas").isVisible());
-});
-
-test("a session that ends while the page is open leads back to the form", MOCK_ONLY, async () => {
-  const page = await open();
-  mock.faults.expired = true;
-  await page.getByRole("button", { name: "Refresh" }).click();
-  await page.getByText("Your session has ended. Sign in again.").waitFor();
-  assert.ok(!(await page.locator("#figures").isVisible()));
 });
 
 test("the days and the top pages are exported as CSV, safe for a spreadsheet", MOCK_ONLY, async () => {
@@ -222,4 +156,26 @@ test("the keyboard alone leads from the head to a page, into it, and back to its
   await page.waitForFunction(() => document.activeElement.id === "page-title");
   await page.goBack();
   await page.waitForFunction(() => document.activeElement.textContent === "home");
+});
+
+test("pointing at a day shows its figures, and a series can be switched off by key", MOCK_ONLY, async () => {
+  const page = await open();
+  const { x, y, width, height } = await page.locator("#site-days .u-over").boundingBox();
+  await page.mouse.move(x + width - 1, y + height / 2);
+  await page
+    .locator("#site-days .readout", { hasText: "24 Nov 2026: visits by people 5,410, unique visitors" })
+    .waitFor();
+  await page.mouse.move(0, 0);
+  const picture = () => page.locator("#site-days canvas").evaluate((canvas) => canvas.toDataURL());
+  const all = await picture();
+  await page.getByRole("checkbox", { name: "Visits by people" }).focus();
+  await page.keyboard.press("Space");
+  await page.waitForFunction((before) => document.querySelector("#site-days canvas").toDataURL() !== before, all);
+});
+
+test("the chart follows a change between light and dark", MOCK_ONLY, async () => {
+  const page = await open();
+  const light = await page.locator("#site-days canvas").evaluate((canvas) => canvas.toDataURL());
+  await page.emulateMedia({ colorScheme: "dark" });
+  await page.waitForFunction((before) => document.querySelector("#site-days canvas").toDataURL() !== before, light);
 });
