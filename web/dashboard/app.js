@@ -11,6 +11,8 @@ import { chosen, linkTo, setUpTop, showTop, topSaid } from "./top.js";
 /** How often the figures are asked for while the page is in view: no more often than visits are flushed. */
 const REFRESH_MS = 30_000;
 const ENDED = "Your session has ended. Sign in again.";
+/** The cookie is for HTTPS only; browsers make an exception for the machine itself. */
+const NOT_KEPT = "The browser did not keep the session. Open the dashboard over HTTPS, or at localhost.";
 const VIEWS = ["starting", "sign-in", "closed", "figures"];
 
 let place = parse(location.hash);
@@ -63,8 +65,8 @@ async function ask(wanted, signal) {
   return Promise.allSettled([first, detail(wanted, signal)]);
 }
 
-/** Loads the present place and shows it; a newer load makes an older one stop. */
-async function load() {
+/** Loads the present place and shows it; a newer load makes an older one stop. `refused` is said when no session holds. */
+async function load(refused = signedIn ? ENDED : "") {
   loading?.abort();
   const mine = new AbortController();
   loading = mine;
@@ -75,7 +77,7 @@ async function load() {
   const failures = [state, rest].filter((answer) => answer.status === "rejected").map((answer) => answer.reason);
   if (failures.some((failure) => failure.kind === "owner-token-missing")) return showClosed();
   if (failures.some((failure) => failure.status === 401)) {
-    return showSignIn(signedIn ? ENDED : "");
+    return showSignIn(refused);
   }
   signedIn ||= state.status === "fulfilled";
   loadedAt = Date.now();
@@ -183,7 +185,7 @@ setUpTop({ changed: () => loadChosen(topSaid), open: (page) => go({ page }) });
 setUpSession({
   signedIn() {
     setText(byId("done"), "");
-    load().then(() => signedIn && (place.page === null ? byId("today-title") : byId("page-title")).focus());
+    load(NOT_KEPT).then(() => signedIn && (place.page === null ? byId("today-title") : byId("page-title")).focus());
   },
   signedOut(words, failure) {
     if (failure) setText(byId("warning"), failure);

@@ -34,7 +34,7 @@ function keyFor(count) {
 }
 
 /** Opens the dialog for `set`, `reset` or `delete`. */
-export function confirmChange(name, { page, visits }, { changed, signedOut }) {
+export function confirmChange(name, { page }, { changed, signedOut }) {
   current = { name, page, key: null, count: null, changed, signedOut };
   const { title, words, button } = CHANGES[name];
   setText(byId("confirm-title"), title);
@@ -48,11 +48,11 @@ export function confirmChange(name, { page, visits }, { changed, signedOut }) {
   byId("confirm-do").classList.toggle("danger", name === "delete");
   byId("confirm-count").hidden = name !== "set";
   byId("count").disabled = name !== "set"; // a hidden field must not stop the form
-  byId("count").value = String(visits);
+  // Empty: which of the figures is the count that visitors see depends on a setting (VISITS_COUNT).
+  byId("count").value = "";
   byId("confirm").showModal();
   // The harmless control first: Enter must not delete by accident.
   (name === "set" ? byId("count") : byId("confirm-cancel")).focus();
-  if (name === "set") byId("count").select();
 }
 
 /** Wires the dialog, once. */

@@ -16,7 +16,7 @@ export function setUpPage({ changed, signedOut }) {
   }
 }
 
-const FIGURES = ["page-total-title", "page-total", "page-days", "page-actions"];
+const FIGURES = ["page-none", "page-total-title", "page-total", "page-days", "page-actions"];
 
 function namePage(page, known) {
   for (const id of FIGURES) byId(id).hidden = !known;
@@ -33,9 +33,10 @@ export function showPage(history) {
   namePage(page, true);
   fillList(byId("page-total"), [
     ["All visits", number(visits)],
-    [LABELS.people, number(visits - bots)],
+    [LABELS.people, number(Math.max(0, visits - bots))],
     [LABELS.bots, number(bots)],
   ]);
+  byId("page-none").hidden = visits + bots > 0 || days.some((day) => day.people + day.bots > 0);
   panel ??= new DaysPanel(byId("page-days"), { mark: "first-page-chart", fileName });
   panel.show(days);
 }

@@ -31,7 +31,7 @@ const ASKED = /^Failed to load resource: the server responded with a status of 4
 export const unexpected = (problems) => problems.filter((text) => !ASKED.test(text));
 
 /** A page at the dashboard, not signed in. `violations()` lists breaches of the Content-Security-Policy. */
-export async function openDashboard(browser, system, { size = "desktop", hash = "", ...options } = {}) {
+export async function openDashboard(browser, system, { size = "desktop", hash = "", prefix = "", ...options } = {}) {
   const opened = await openPage(browser, size, {
     colorScheme: "light",
     locale: "en-GB",
@@ -45,7 +45,7 @@ export async function openDashboard(browser, system, { size = "desktop", hash = 
       window.violations.push(`${event.violatedDirective} ${event.blockedURI}`);
     });
   });
-  await page.goto(`${system.base}/dashboard${hash}`);
+  await page.goto(`${system.base}${prefix}/dashboard${hash}`);
   return { ...opened, violations: () => page.evaluate(() => window.violations) };
 }
 

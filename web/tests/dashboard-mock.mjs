@@ -39,7 +39,7 @@ function summary(mock, days) {
     to: all.at(-1).day,
     today: { day: all.at(-1).day, people, bots, visitors },
     total: { visits: 1_720_345, people: 1_432_120, bots: 288_225 },
-    days: all,
+    days: mock.faults.noDays ? [] : all,
     refused: { origin: 12 * days, page: 3, repeat: 41 * days, new_page: 0 },
     shards,
     complete: !down,
@@ -141,7 +141,7 @@ function send(response, { status, type, body, bytes, cookie }) {
 }
 
 /**
- * Starts the mock on a free port. `faults` may be changed at any time: `noToken`, `expired`, `down` (a shard's name),
+ * Starts the mock on a free port. `faults` may be changed at any time: `noToken`, `expired`, `noDays`, `down` (a shard's name),
  * `lose` (a method: its requests are carried out but their answers are lost) and `fail` (`{method, answer}`: the next
  * request by that method gets this answer and is not carried out).
  */
@@ -151,7 +151,8 @@ export async function startMock({ port = 0, hostile = true } = {}) {
     const chunks = [];
     request.on("data", (chunk) => chunks.push(chunk));
     request.on("end", () => {
-      const url = new URL(request.url, "http://mock");
+      // A stage of API Gateway, as in /prod/dashboard, is in front of every path.
+      const url = new URL(request.url.replace(/^\/prod\//, "/"), "http://mock");
       const { lose, fail } = mock.faults;
       if (fail?.method === request.method) {
         mock.faults.fail = undefined;

@@ -96,3 +96,30 @@ test("a session that ends while the page is open leads back to the form", MOCK_O
   await page.getByText("Your session has ended. Sign in again.").waitFor();
   assert.ok(!(await page.locator("#figures").isVisible()));
 });
+
+test("a session that the browser did not keep is explained", MOCK_ONLY, async () => {
+  mock.faults.expired = true;
+  const page = await open({ signedIn: false });
+  await signIn(page, system.token);
+  await page
+    .getByText("The browser did not keep the session. Open the dashboard over HTTPS, or at localhost.")
+    .waitFor();
+});
+
+test("no days kept, a single day, and a page without visits are shown as such", MOCK_ONLY, async () => {
+  const page = await open({ hash: "#days=1" });
+  await page.getByText("On this day: 5,410 visits by people, 3,007 unique visitors, 747 visits by bots.").waitFor();
+  await page.goto(`${system.base}/dashboard#page=nobody`);
+  await page.getByText("No visit of a page with exactly this id is recorded.").waitFor();
+  mock.faults.noDays = true;
+  await page.goto(`${system.base}/dashboard#`);
+  await page.getByText("No days are kept (VISITS_HISTORY_DAYS is 0).").waitFor();
+  assert.deepEqual(opened.problems, []);
+});
+
+test("the dashboard works behind an API stage", MOCK_ONLY, async () => {
+  const page = await open({ signedIn: false, prefix: "/prod" });
+  await signIn(page, system.token);
+  await drawn(page);
+  assert.deepEqual(unexpected(opened.problems), []);
+});

@@ -93,6 +93,20 @@ test("the first load is within its size, answers included, and asks nobody else"
   await context.close();
 });
 
+test("nothing scrolls sideways on the narrowest phones, nor with letters twice as large", async () => {
+  const { page, context } = await openSignedIn(browser, system, { viewport: { width: 320, height: 640 } });
+  const sideways = () => page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+  assert.equal(await sideways(), 0);
+  await page.locator("#top a").first().click();
+  await drawn(page, "#page-days");
+  assert.equal(await sideways(), 0);
+  await context.close();
+  const large = await openSignedIn(browser, system, { viewport: { width: 640, height: 800 } });
+  await large.page.evaluate(() => document.documentElement.style.setProperty("font-size", "200%"));
+  assert.equal(await large.page.evaluate(() => document.documentElement.scrollWidth - innerWidth), 0);
+  await large.context.close();
+});
+
 test("series differ by dash and marker, and the canvas has the figures in words", async () => {
   const { page, context } = await openSignedIn(browser, system);
   const words = await page.getByRole("img", { name: /^Line chart of 30 days/ }).getAttribute("aria-label");
