@@ -96,7 +96,7 @@ function failed(change, failure) {
     return;
   }
   if (current !== change) return;
-  const again = " It may or may not have been made. Trying again is safe: it is made once.";
+  const again = " The change may or may not have been made. Trying again is safe: it is made once.";
   setText(byId("confirm-error"), failure.unclear ? failure.message + again : failure.message);
   if (failure.unclear) setText(byId("confirm-do"), "Try again");
   else change.key = null; // refused for good: what comes next is another change

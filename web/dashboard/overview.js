@@ -9,7 +9,7 @@ const REFUSED = [
   ["new_page", "A new page above the day’s limit"],
   ["repeat", "The same visitor again too soon"],
 ];
-const STATES = { ok: "Answers", down: "Does not answer" };
+const STATES = { ok: "Answers", down: "No answer" };
 
 let panel;
 

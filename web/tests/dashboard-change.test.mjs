@@ -75,7 +75,7 @@ test("a reset that meets a shard that is down keeps its key too", MOCK_ONLY, asy
   mock.faults.fail = { method: "PUT", answer: unavailable };
   await ask("reset");
   await page.getByRole("button", { name: "Reset to zero", exact: true }).click();
-  await error().getByText("The page's shard does not answer. It may or may not have been made.").waitFor();
+  await error().getByText("The page's shard does not answer. The change may or may not have been made.").waitFor();
   await page.getByRole("button", { name: "Try again" }).click();
   await done("The count is now 0.");
   const [first, second] = keys("PUT");

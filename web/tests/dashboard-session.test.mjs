@@ -67,7 +67,7 @@ test("a shard that is down is warned about by name, and shown in the table", MOC
   const page = await open();
   await warning(page, "Some figures are too low: redis_7071 does not answer.");
   await page.getByText("1 of 4 shards does not answer.").waitFor();
-  assert.deepEqual(await page.locator("#health td.down").allTextContents(), ["Does not answer"]);
+  assert.deepEqual(await page.locator("#health td.down").allTextContents(), ["No answer"]);
 });
 
 test("a refresh keeps the focus; one that fails keeps the figures and says so", MOCK_ONLY, async () => {
