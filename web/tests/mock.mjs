@@ -18,7 +18,11 @@ export async function serve(handle) {
     request.on("end", () => handle({ request, body, url: new URL(request.url, "http://mock") }, response));
   });
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const stop = () => new Promise((resolve) => server.close(resolve).closeAllConnections());
+  const stop = () =>
+    new Promise((resolve) => {
+      server.close(resolve);
+      server.closeAllConnections();
+    });
   return { origin: `http://localhost:${server.address().port}`, stop };
 }
 
