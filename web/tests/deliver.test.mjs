@@ -127,6 +127,9 @@ test("without Retry-After waits double, and after five tries only leaving tries 
     await run();
   }
   await mock.received(6);
+  // Asked after the sixth answer, answered after it.
+  await open.page.evaluate((url) => fetch(url).then((answer) => answer.text()), `${mock.origin}/visits?page=page`);
+  assert.deepEqual(await open.page.evaluate(() => window.waits()), []);
   await leave();
   await mock.received(7);
   assert.equal(mock.posts()[6].headers["sec-fetch-mode"], "no-cors");
