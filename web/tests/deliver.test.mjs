@@ -116,6 +116,9 @@ test("the wait is as long as Retry-After asks, up to a minute, and up to half as
     const waited = await wait();
     assert.ok(waited >= least && waited <= 1.5 * least, `${asked}: ${waited}`);
     await leave();
+    // The beacon, before the next answer is laid out.
+    await mock.received(2);
+    mock.asked.length = 0;
   }
 });
 
