@@ -93,6 +93,7 @@ impl Shard {
                 } else {
                     let record = self.data.records.entry(page.clone()).or_default();
                     record.total += visits;
+                    record.bots += increment.bots;
                     self.data.days.add(batch.day(), increment);
                 }
             }
