@@ -10,6 +10,7 @@ mod shard;
 mod statistics;
 
 use super::parking::{Mark, Park, Parked, ParkedPage, Parking, Unreadable};
+use super::statistics::{DayCount, SiteDays};
 use super::{Applied, Apply, Incarnation, Reading, ShardIndex, Store, StoreError, Traces};
 use crate::batch::{BatchId, WriterId};
 use crate::clock::Clock;
@@ -132,6 +133,22 @@ impl MemoryStore {
     pub fn sum(&self, page: &PageId) -> u64 {
         let records: Vec<PageRecord> = (0..self.shards.len()).map(|shard| self.record(shard, page)).collect();
         record::count(self.names.iter().zip(&records))
+    }
+
+    /// The part of a page's count that is bots' visits.
+    pub fn sum_bots(&self, page: &PageId) -> u64 {
+        let records: Vec<PageRecord> = (0..self.shards.len()).map(|shard| self.record(shard, page)).collect();
+        record::count_bots(self.names.iter().zip(&records))
+    }
+
+    /// What `shard` has counted of a page, on all days.
+    pub fn days(&self, shard: ShardIndex, page: &PageId) -> DayCount {
+        self.shard(shard).data.days.page(page)
+    }
+
+    /// What `shard` has counted of the site, with all its days.
+    pub fn site(&self, shard: ShardIndex) -> SiteDays {
+        self.shard(shard).data.days.site()
     }
 
     /// What `shard` holds of a page.

@@ -1,4 +1,4 @@
-//! What a shard in memory knows of the ring, and its pages on their way.
+//! What a shard in memory knows of the ring, and its records on their way.
 
 mod calls;
 mod moving;
@@ -8,19 +8,21 @@ use crate::applied::AppliedSet;
 use crate::batch::{BatchId, Sequence};
 use crate::clock::Moment;
 use crate::page::PageId;
-use crate::record::{PageRecord, Tag};
+use crate::record::{PageRecord, RecordName, Tag};
 use crate::ring::Fingerprint;
 use crate::shard::ShardName;
-use crate::store::moving::{Landed, Landing, Move, Take, Taken};
-use crate::store::pages::PageSlice;
+use crate::store::moving::{Landed, Landing, Move, Take, Taken, visits as visits_of};
 use crate::store::parking::Mark;
-use crate::store::rehoming::{Cleaned, Cleaning, Pass, RingState, Stage};
+use crate::store::rehoming::{Cleaned, Cleaning, Pass, RecordSlice, RingState, Stage};
 use crate::store::{Incarnation, Reading, Traces};
 use std::collections::BTreeMap;
 use xxhash_rust::xxh3::xxh3_64;
 
-/// Pages in a slice: few, so that tests meet several slices.
-const SLICE: usize = 2;
+/// Records in a slice: few, so that tests meet several slices.
+const SLICE: usize = 4;
+
+/// Records that one take looks at: fewer still, so that tests meet takes that leave some to the next one.
+const TAKEN: usize = 3;
 
 #[derive(Clone, Debug)]
 struct OnItsWay {
@@ -121,14 +123,16 @@ impl Data {
         Traces { record, members: self.ring.members.clone() }
     }
 
-    /// A slice of the pages in the order of their hashes, which are its cursors: a page that goes moves no other.
-    fn slice(&self, cursor: u64) -> PageSlice {
-        let hashed = |page: &PageId| (xxh3_64(page.as_str().as_bytes()), page.clone());
-        let mut rest: Vec<_> = self.records.keys().map(hashed).filter(|(hash, _)| *hash > cursor).collect();
+    /// A slice of the records in the order of their hashes, which are its cursors: a record that goes moves no other.
+    fn slice(&self, cursor: u64) -> RecordSlice {
+        let pages = self.records.keys().cloned().map(RecordName::Page);
+        let hashed = |name: RecordName| (xxh3_64(name.to_string().as_bytes()), name);
+        let names = pages.chain(self.days.names()).map(hashed);
+        let mut rest: Vec<_> = names.filter(|(hash, _)| *hash > cursor).collect();
         rest.sort();
         let next = rest.get(SLICE).map_or(0, |_| rest[SLICE - 1].0);
-        let pages = rest.into_iter().take(SLICE).map(|(_, page)| page).collect();
-        PageSlice { pages, next, ..PageSlice::default() }
+        let records = rest.into_iter().take(SLICE).map(|(_, name)| name).collect();
+        RecordSlice { records, next, ..RecordSlice::default() }
     }
 
     fn take(&mut self, take: &Take, now: Moment, incarnation: Incarnation) -> Taken {
@@ -137,35 +141,41 @@ impl Data {
             return Taken::Superseded;
         }
         let tag = *self.ring.tag.get_or_insert(millis(now));
-        let (mut pages, mut visits) = (Vec::new(), 0);
-        for page in &take.pages {
-            let Some(record) = self.records.get_mut(page).filter(|record| record.total > 0) else { continue };
-            let total = std::mem::take(&mut record.total);
-            *record.moved_out.entry(tag).or_default() += total;
-            pages.push((page.clone(), vec![("total".to_owned(), total)]));
-            visits += total;
+        let (mut records, mut pages, mut visits) = (Vec::new(), 0, 0);
+        let asked = take.records.iter().take(TAKEN);
+        for name in asked.clone() {
+            let fields = match name {
+                RecordName::Page(page) => self.records.get_mut(page).map(|record| take_page(record, tag)),
+                _ => Some(self.days.take(name)),
+            };
+            let Some(fields) = fields.filter(|fields| !fields.is_empty()) else { continue };
+            if matches!(name, RecordName::Page(_)) {
+                (pages, visits) = (pages + 1, visits + visits_of(name, &fields));
+            }
+            records.push((name.clone(), fields));
         }
-        let count = pages.len() as u64;
-        if count > 0 {
+        if !records.is_empty() {
             let id = BatchId { writer: take.writer, sequence: Sequence::FIRST };
             let on_its_way =
-                OnItsWay { content: Move { id, tag, pages }, seen: Some((now, incarnation)), arrived: None };
+                OnItsWay { content: Move { id, tag, records }, seen: Some((now, incarnation)), arrived: None };
             self.ring.moves.insert((take.owner.clone(), id), on_its_way);
         }
-        Taken::Moved { pages: count, visits, rejected: Vec::new() }
+        Taken::Moved { looked_at: asked.count(), pages, visits, rejected: Vec::new() }
     }
 
     fn land(&mut self, landing: &Landing<'_>, incarnation: Incarnation) -> Landed {
-        let Move { id, tag, pages } = landing.content;
+        let Move { id, tag, records } = landing.content;
         if self.applied.contains_key(&id.writer) {
             return Landed { fresh: false, rejected: Vec::new(), incarnation };
         }
         self.applied.insert(id.writer, AppliedSet { floor: 1, ..AppliedSet::default() });
-        for (page, fields) in pages {
-            let record = self.records.entry(page.clone()).or_default();
-            for (_, amount) in fields.iter().filter(|(field, _)| field == "total") {
-                record.total += amount;
-                *record.moved_in.entry((landing.source.to_string(), *tag)).or_default() += amount;
+        let source = (landing.source.to_string(), *tag);
+        for (name, fields) in records {
+            match name {
+                RecordName::Page(page) => {
+                    land_page(self.records.entry(page.clone()).or_default(), fields, &source);
+                }
+                _ => self.days.land(name, fields),
             }
         }
         self.ring.note_late(landing.ring);
@@ -173,22 +183,57 @@ impl Data {
     }
 
     fn clean(&mut self, cursor: u64, cleaning: &Cleaning, run: Incarnation) -> Cleaned {
-        let PageSlice { pages, next, .. } = self.slice(cursor);
-        let mut kept = 0;
-        for page in pages {
-            let Some(record) = self.records.get_mut(&page) else { continue };
-            match cleaning {
-                Cleaning::Out { before } => record.moved_out.retain(|tag, _| tag >= before),
-                Cleaning::In { before } => record.moved_in.retain(|(shard, tag), _| {
-                    !before.iter().any(|(from, before)| from.as_str() == shard && tag < before)
-                }),
+        let RecordSlice { records, next, .. } = self.slice(cursor);
+        let kept = records.iter().filter(|name| match name {
+            RecordName::Page(page) => self.clean_page(page, cleaning),
+            _ => true,
+        });
+        Cleaned { next, kept: kept.count() as u64, run }
+    }
+
+    /// Whether it is still there.
+    fn clean_page(&mut self, page: &PageId, cleaning: &Cleaning) -> bool {
+        let Some(record) = self.records.get_mut(page) else { return false };
+        match cleaning {
+            Cleaning::Out { before } => {
+                record.moved_out.retain(|tag, _| tag >= before);
+                record.bots_out.retain(|tag, _| tag >= before);
             }
-            if *record == PageRecord::default() {
-                self.records.remove(&page);
-            } else {
-                kept += 1;
+            Cleaning::In { before } => {
+                let is_over =
+                    |shard: &str, tag: Tag| before.iter().any(|(from, of)| from.as_str() == shard && tag < *of);
+                record.moved_in.retain(|(shard, tag), _| !is_over(shard, *tag));
+                record.bots_in.retain(|(shard, tag), _| !is_over(shard, *tag));
             }
         }
-        Cleaned { next, kept, run }
+        if *record == PageRecord::default() {
+            self.records.remove(page);
+            return false;
+        }
+        true
+    }
+}
+
+fn take_page(record: &mut PageRecord, tag: Tag) -> Vec<(String, u64)> {
+    let (total, bots) = (std::mem::take(&mut record.total), std::mem::take(&mut record.bots));
+    let mut fields = Vec::new();
+    for (field, number, out) in [("bots", bots, &mut record.bots_out), ("total", total, &mut record.moved_out)] {
+        if number > 0 {
+            *out.entry(tag).or_default() += number;
+            fields.push((field.to_owned(), number));
+        }
+    }
+    fields
+}
+
+fn land_page(record: &mut PageRecord, fields: &[(String, u64)], source: &(String, Tag)) {
+    for (field, number) in fields {
+        let (here, came) = match field.as_str() {
+            "total" => (&mut record.total, &mut record.moved_in),
+            "bots" => (&mut record.bots, &mut record.bots_in),
+            _ => continue,
+        };
+        *here += number;
+        *came.entry(source.clone()).or_default() += number;
     }
 }

@@ -7,7 +7,7 @@ use crate::record::PageRecord;
 use crate::ring::Fingerprint;
 use crate::shard::ShardName;
 use crate::store::pages::{BadRecord, PageSlice, Pages};
-use crate::store::{Reading, ShardIndex, StoreError, Traces};
+use crate::store::{Incarnation, Reading, ShardIndex, StoreError, Traces};
 use futures_util::future::{join_all, try_join};
 use redis::{AsyncCommands, FromRedisValue, RedisResult};
 use std::collections::HashMap;
@@ -70,6 +70,26 @@ impl RedisStore {
             Ok(Reading { total, bots, settled })
         };
         Ok(keys.iter().zip(answers).map(reading).collect())
+    }
+
+    /// A slice of the shard's keys that match, with the cursor of the next one. No character of a shard's name or a namespace
+    /// has a meaning in a pattern.
+    pub(super) async fn scan_keys(
+        &self,
+        shard: ShardIndex,
+        cursor: u64,
+        pattern: &str,
+    ) -> Result<((u64, Vec<Vec<u8>>), Incarnation), StoreError> {
+        let shard = &self.shards[shard];
+        let call = |mut redis: Connection| {
+            let mut scan = redis::cmd("SCAN");
+            scan.arg(cursor).arg("MATCH").arg(pattern).arg("COUNT").arg(SCANNED);
+            let mut beside = redis.clone();
+            // A scan names no key, so a node that has lost the shard's slot answers it; not so this.
+            let here = async move { beside.exists::<_, bool>(shard.keys.shard()).await };
+            async move { Ok(try_join(scan.query_async(&mut redis), here).await?.0) }
+        };
+        self.with_incarnation(shard, call).await
     }
 
     pub(super) async fn page_traces(&self, shard: &Shard, page: &PageId) -> Result<Traces, StoreError> {
@@ -135,19 +155,8 @@ pub(super) fn names(list: &str) -> Vec<ShardName> {
 
 impl Pages for RedisStore {
     async fn scan(&self, shard: ShardIndex, cursor: u64) -> Result<PageSlice, StoreError> {
-        let shard = &self.shards[shard];
-        let prefix = shard.keys.page_prefix();
-        // No character of a shard's name or a namespace has a meaning in a pattern.
-        let pattern = format!("{prefix}*");
-        let call = |mut redis: Connection| {
-            let mut scan = redis::cmd("SCAN");
-            scan.arg(cursor).arg("MATCH").arg(&pattern).arg("COUNT").arg(SCANNED);
-            let mut beside = redis.clone();
-            // A scan names no key, so a node that has lost the shard's slot answers it; not so this.
-            let here = async move { beside.exists::<_, bool>(shard.keys.shard()).await };
-            async move { Ok(try_join(scan.query_async(&mut redis), here).await?.0) }
-        };
-        let ((next, keys), run): ((u64, Vec<Vec<u8>>), _) = self.with_incarnation(shard, call).await?;
+        let prefix = self.shards[shard].keys.page_prefix();
+        let ((next, keys), run) = self.scan_keys(shard, cursor, &format!("{prefix}*")).await?;
         let mut slice = PageSlice { next, run, ..PageSlice::default() };
         for key in keys {
             let id = key.get(prefix.len()..).and_then(|id| std::str::from_utf8(id).ok());
