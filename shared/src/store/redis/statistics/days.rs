@@ -70,10 +70,10 @@ impl RedisStore {
         while months.last().is_some_and(|month| *month < last.month()) {
             months.extend(months.last().map(|month| month.next()));
         }
-        let sketched: Vec<Day> = first.max(last.minus(IN_SKETCHES)).to(last).collect();
+        let recent: Vec<Day> = first.max(last.minus(IN_SKETCHES)).to(last).collect();
         let call = |redis: Connection| {
             let records = months.iter().map(|month| fields(redis.clone(), of.month(keys, *month)));
-            let sketches = sketched.iter().map(|day| count(redis.clone(), of.visitors(keys, *day)));
+            let sketches = recent.iter().map(|day| count(redis.clone(), of.visitors(keys, *day)));
             let (records, sketches) = (join_all(records), join_all(sketches));
             let (mut redis, key) = (redis.clone(), of.record(keys));
             async move {
@@ -86,7 +86,7 @@ impl RedisStore {
         };
         let (totals, records, sketches): (_, Vec<Fields>, Vec<u64>) = self.with_shard(shard, call).await?;
         let records: HashMap<Month, Fields> = months.into_iter().zip(records).collect();
-        let sketches: HashMap<Day, u64> = sketched.into_iter().zip(sketches).collect();
+        let sketches: HashMap<Day, u64> = recent.into_iter().zip(sketches).collect();
         let mut found = Found { total: totals[0].unwrap_or(0), bots: totals[1].unwrap_or(0), ..Found::default() };
         for day in first.to(last) {
             let field = |suffix: &str| {
