@@ -58,6 +58,8 @@ class Emulator:
         port = self.settings.lambda_port
         command = [self.settings.cargo_lambda, "lambda", "watch", "--invoke-address", "127.0.0.1"]
         command += ["--invoke-port", str(port)]
+        # Else it answers preflights itself, and lets every origin read: the functions do that by their settings.
+        command += ["--disable-cors"]
         # A reload kills a function at once, with the visits that it has not flushed.
         command += [] if self.settings.reload else ["--ignore-changes"]
         self.process = processes.start(command, relay.output, environment(self.settings))

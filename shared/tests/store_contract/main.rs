@@ -102,6 +102,8 @@ hold! {
         no_count_is_set_while_pages_move;
     reading:
         an_unknown_page_has_count_0
+        several_pages_are_read_as_each_of_them
+        a_reading_tells_bots_apart
         page_ids_are_kept_apart_byte_by_byte
         asking_without_batches_tells_the_set
         asking_for_an_unknown_writer_tells_an_empty_set
