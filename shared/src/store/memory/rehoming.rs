@@ -16,13 +16,14 @@ use crate::store::parking::Mark;
 use crate::store::rehoming::{Cleaned, Cleaning, Pass, RecordSlice, RingState, Stage};
 use crate::store::{Incarnation, Reading, Traces};
 use std::collections::BTreeMap;
-use xxhash_rust::xxh3::xxh3_64;
+use std::hash::Hash as _;
+use xxhash_rust::xxh3::Xxh3Default;
 
 /// Records in a slice: few, so that tests meet several slices.
-const SLICE: usize = 4;
+const SLICE: usize = 6;
 
 /// Records that one take looks at: fewer still, so that tests meet takes that leave some to the next one.
-const TAKEN: usize = 3;
+const TAKEN: usize = 4;
 
 #[derive(Clone, Debug)]
 struct OnItsWay {
@@ -121,7 +122,11 @@ impl Data {
     /// A slice of the records in the order of their hashes, which are its cursors: a record that goes moves no other.
     fn slice(&self, cursor: u64) -> RecordSlice {
         let pages = self.records.keys().cloned().map(RecordName::Page);
-        let hashed = |name: RecordName| (xxh3_64(name.to_string().as_bytes()), name);
+        let hashed = |name: RecordName| {
+            let mut hasher = Xxh3Default::new();
+            name.hash(&mut hasher);
+            (hasher.digest(), name)
+        };
         let names = pages.chain(self.days.names()).map(hashed);
         let mut rest: Vec<_> = names.filter(|(hash, _)| *hash > cursor).collect();
         rest.sort();
