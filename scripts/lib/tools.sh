@@ -7,6 +7,8 @@
 . "$ROOT/scripts/lib/python.sh"
 # shellcheck source=scripts/lib/redis.sh
 . "$ROOT/scripts/lib/redis.sh"
+# shellcheck source=scripts/lib/node.sh
+. "$ROOT/scripts/lib/node.sh"
 
 need_rust() { have cargo || die "cargo is missing: install Rust (https://rustup.rs)"; }
 
@@ -41,11 +43,14 @@ test_tools() {
   run_tools
   locked python_env check
   locked get_bench_env
+  locked node_tools
+  locked chromium_tools
 }
 
 check_tools() {
   need_rust
   locked python_env check
+  locked node_tools
 }
 
 get_bench_env() {

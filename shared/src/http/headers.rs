@@ -23,6 +23,10 @@ pub struct Headers {
     pub idempotency_key: Option<String>,
     /// `X-Requested-With`.
     pub requested_with: Option<String>,
+    /// `Accept-Encoding`.
+    pub accept_encoding: Option<String>,
+    /// `If-None-Match`.
+    pub if_none_match: Option<String>,
     /// `DNT: 1` or `Sec-GPC: 1`.
     pub do_not_track: bool,
     /// The value of the cookie [`SESSION_COOKIE`], where cookies come in a header.
@@ -40,6 +44,8 @@ enum Name {
     IdempotencyKey,
     #[serde(rename = "x-requested-with")]
     RequestedWith,
+    AcceptEncoding,
+    IfNoneMatch,
     Dnt,
     SecGpc,
     Cookie,
@@ -77,6 +83,8 @@ impl<'de> Visitor<'de> for HeadersVisitor {
                 Name::Authorization => headers.authorization = value,
                 Name::IdempotencyKey => headers.idempotency_key = value,
                 Name::RequestedWith => headers.requested_with = value,
+                Name::AcceptEncoding => headers.accept_encoding = value,
+                Name::IfNoneMatch => headers.if_none_match = value,
                 Name::Dnt | Name::SecGpc => headers.do_not_track |= value.is_some_and(|value| value.trim() == "1"),
                 Name::Cookie => headers.session = value.and_then(|cookies| session_of(cookies.split(';'))),
                 Name::Other => {}

@@ -7,6 +7,7 @@ mod imports;
 mod parked;
 mod rehoming;
 mod shard;
+mod statistics;
 
 use super::parking::{Mark, Park, Parked, ParkedPage, Parking, Unreadable};
 use super::statistics::{DayCount, SiteDays};

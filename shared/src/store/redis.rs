@@ -18,6 +18,7 @@ mod route;
 mod routed;
 mod script;
 mod shard;
+mod statistics;
 mod tls;
 
 use super::{Applied, Apply, Reading, ShardIndex, Store, StoreError, TIDY_AT_ONCE, Traces, WRITERS_AT_ONCE};
@@ -39,6 +40,7 @@ use rehoming::RehomingScripts;
 use routed::Connection;
 use script::Scripts;
 use shard::Shard;
+use statistics::StatisticsScripts;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -51,6 +53,7 @@ pub struct RedisStore {
     scripts: Scripts,
     parking: ParkingScripts,
     rehoming: RehomingScripts,
+    statistics: StatisticsScripts,
     timing: Timing,
     /// From the call to the answer, connecting and first contact included.
     answer_timeout: Duration,
@@ -99,6 +102,7 @@ impl RedisStore {
             scripts: Scripts::new(config.testing.timing, config.new_pages_a_day),
             parking: ParkingScripts::new(),
             rehoming: RehomingScripts::new(),
+            statistics: StatisticsScripts::new(),
             timing: config.testing.timing,
             answer_timeout: config.redis_timeout,
         })

@@ -93,6 +93,15 @@ hold! {
         cleaning_deletes_the_notes_under_earlier_tags
         a_settled_ring_is_told_with_every_read
         a_scan_finds_every_page_of_its_shard;
+    statistics:
+        days_bots_and_visitors_are_counted_once_however_often_a_batch_is_sent
+        the_site_is_the_sum_of_its_pages_and_has_visitors_of_its_own
+        top_pages_come_by_their_visits_by_people
+        a_batch_of_no_day_counts_for_totals_only
+        a_days_secret_is_the_first_that_was_offered
+        a_count_is_set_once_however_often_the_call_is_made
+        a_page_that_is_forgotten_leaves_neither_days_nor_a_place_in_a_list
+        no_count_is_set_while_pages_move;
     reading:
         an_unknown_page_has_count_0
         page_ids_are_kept_apart_byte_by_byte

@@ -76,6 +76,42 @@ impl DayRecords {
         SiteDays { total: self.total, bots: self.bots, days, refused }
     }
 
+    /// A day of a page.
+    pub(super) fn page_day(&self, page: &PageId, day: Day) -> DayCount {
+        self.pages.get(&(page.clone(), day)).map(OneDay::count).unwrap_or_default()
+    }
+
+    /// A day of the site.
+    pub(super) fn site_day(&self, day: Day) -> DayCount {
+        self.site.get(&day).map(OneDay::count).unwrap_or_default()
+    }
+
+    /// What was refused on a day.
+    pub(super) fn refused(&self, day: Day) -> Refused {
+        self.refused.get(&day).copied().unwrap_or_default()
+    }
+
+    /// All visits that were counted, and those of them by bots.
+    pub(super) fn site_totals(&self) -> (u64, u64) {
+        (self.total, self.bots)
+    }
+
+    /// Each page's visits by people over some days.
+    pub(super) fn people(&self, first: Day, last: Day) -> Vec<(PageId, u64)> {
+        let mut sums: BTreeMap<&PageId, u64> = BTreeMap::new();
+        for ((page, day), one) in &self.pages {
+            if (first..=last).contains(day) {
+                *sums.entry(page).or_default() += one.people;
+            }
+        }
+        sums.into_iter().map(|(page, people)| (page.clone(), people)).collect()
+    }
+
+    /// Forgets a page's days.
+    pub(super) fn forget(&mut self, page: &PageId, first: Day, last: Day) {
+        self.pages.retain(|(known, day), _| known != page || !(first..=last).contains(day));
+    }
+
     /// The records that hold something.
     pub(super) fn names(&self) -> BTreeSet<RecordName> {
         let held = |one: &OneDay| one.people + one.bots + one.counted > 0;

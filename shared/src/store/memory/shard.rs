@@ -4,6 +4,7 @@ use super::Fault;
 use super::days::DayRecords;
 use super::parked::ParkedCopies;
 use super::rehoming::RingData;
+use super::statistics::Calls;
 use crate::applied::AppliedSet;
 use crate::batch::WriterId;
 use crate::clock::Moment;
@@ -28,6 +29,7 @@ pub(super) struct Data {
     pub(super) ring: RingData,
     pub(super) imports: HashMap<ImportId, ImportRecord>,
     pub(super) days: DayRecords,
+    pub(super) set_calls: Calls,
     pub(super) secrets: HashMap<Day, Secret>,
 }
 
