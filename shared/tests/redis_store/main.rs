@@ -17,6 +17,7 @@ mod logins_by_iam;
 mod logins_by_secret;
 mod logs;
 mod mutated_arguments;
+mod mutated_moves;
 mod parked;
 mod refusals;
 mod rehoming;

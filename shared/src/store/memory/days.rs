@@ -50,30 +50,19 @@ impl DayRecords {
         }
     }
 
-    pub(super) fn page(&self, page: &PageId, day: Day) -> DayCount {
-        self.pages.get(&(page.clone(), day)).map(OneDay::count).unwrap_or_default()
-    }
-
-    pub(super) fn site(&self, day: Day) -> DayCount {
-        self.site.get(&day).map(OneDay::count).unwrap_or_default()
-    }
-
-    pub(super) fn refused(&self, day: Day) -> Refused {
-        self.refused.get(&day).copied().unwrap_or_default()
-    }
-
     /// The days of the page.
     pub(super) fn days_of(&self, page: &PageId) -> Vec<DayCount> {
         let days = self.pages.keys().filter(|(of, _)| of == page);
-        days.map(|(_, day)| self.page(page, *day)).collect()
+        days.map(|(_, day)| self.page_day(page, *day)).collect()
     }
 
     /// The site, with all its days.
     pub(super) fn all_of_the_site(&self) -> SiteDays {
         let mut refused = Refused::default();
         self.refused.keys().for_each(|day| refused.add_all(self.refused(*day)));
-        let days = self.site.keys().map(|day| self.site(*day)).collect();
-        SiteDays { total: self.total, bots: self.bots, days, refused }
+        let days = self.site.keys().map(|day| self.site_day(*day)).collect();
+        let (total, bots) = self.site_totals();
+        SiteDays { total, bots, days, refused }
     }
 
     /// A day of a page.

@@ -2,13 +2,14 @@
 
 mod calls;
 mod moving;
+mod pages;
 
 use super::shard::Data;
 use crate::applied::AppliedSet;
 use crate::batch::{BatchId, Sequence};
 use crate::clock::Moment;
 use crate::page::PageId;
-use crate::record::{PageRecord, RecordName, Tag};
+use crate::record::{RecordName, Tag};
 use crate::ring::Fingerprint;
 use crate::shard::ShardName;
 use crate::store::moving::{Landed, Landing, Move, Take, Taken, visits as visits_of};
@@ -150,7 +151,7 @@ impl Data {
         let asked = take.records.iter().take(TAKEN);
         for name in asked.clone() {
             let fields = match name {
-                RecordName::Page(page) => self.records.get_mut(page).map(|record| take_page(record, tag)),
+                RecordName::Page(page) => self.records.get_mut(page).map(|record| pages::take(record, tag)),
                 _ => Some(self.days.take(name)),
             };
             let Some(fields) = fields.filter(|fields| !fields.is_empty()) else { continue };
@@ -178,7 +179,7 @@ impl Data {
         for (name, fields) in records {
             match name {
                 RecordName::Page(page) => {
-                    land_page(self.records.entry(page.clone()).or_default(), fields, &source);
+                    pages::land(self.records.entry(page.clone()).or_default(), fields, &source);
                 }
                 _ => self.days.land(name, fields),
             }
@@ -190,55 +191,9 @@ impl Data {
     fn clean(&mut self, cursor: u64, cleaning: &Cleaning, run: Incarnation) -> Cleaned {
         let RecordSlice { records, next, .. } = self.slice(cursor);
         let kept = records.iter().filter(|name| match name {
-            RecordName::Page(page) => self.clean_page(page, cleaning),
+            RecordName::Page(page) => pages::clean(&mut self.records, page, cleaning),
             _ => true,
         });
         Cleaned { next, kept: kept.count() as u64, run }
-    }
-
-    /// Whether it is still there.
-    fn clean_page(&mut self, page: &PageId, cleaning: &Cleaning) -> bool {
-        let Some(record) = self.records.get_mut(page) else { return false };
-        match cleaning {
-            Cleaning::Out { before } => {
-                record.moved_out.retain(|tag, _| tag >= before);
-                record.bots_out.retain(|tag, _| tag >= before);
-            }
-            Cleaning::In { before } => {
-                let is_over =
-                    |shard: &str, tag: Tag| before.iter().any(|(from, of)| from.as_str() == shard && tag < *of);
-                record.moved_in.retain(|(shard, tag), _| !is_over(shard, *tag));
-                record.bots_in.retain(|(shard, tag), _| !is_over(shard, *tag));
-            }
-        }
-        if *record == PageRecord::default() {
-            self.records.remove(page);
-            return false;
-        }
-        true
-    }
-}
-
-fn take_page(record: &mut PageRecord, tag: Tag) -> Vec<(String, u64)> {
-    let (total, bots) = (std::mem::take(&mut record.total), std::mem::take(&mut record.bots));
-    let mut fields = Vec::new();
-    for (field, number, out) in [("bots", bots, &mut record.bots_out), ("total", total, &mut record.moved_out)] {
-        if number > 0 {
-            *out.entry(tag).or_default() += number;
-            fields.push((field.to_owned(), number));
-        }
-    }
-    fields
-}
-
-fn land_page(record: &mut PageRecord, fields: &[(String, u64)], source: &(String, Tag)) {
-    for (field, number) in fields {
-        let (here, came) = match field.as_str() {
-            "total" => (&mut record.total, &mut record.moved_in),
-            "bots" => (&mut record.bots, &mut record.bots_in),
-            _ => continue,
-        };
-        *here += number;
-        *came.entry(source.clone()).or_default() += number;
     }
 }
