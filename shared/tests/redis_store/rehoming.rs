@@ -147,7 +147,7 @@ async fn a_page_with_many_days(world: &World) {
 }
 
 /// Whether a key of the old shard is one of those that move.
-fn is_record(key: &String) -> bool {
+fn is_record(key: &str) -> bool {
     ["page:", "days:", "site"].iter().any(|kind| key.starts_with(&format!("visits:{{old}}:{kind}")))
 }
 
@@ -167,7 +167,7 @@ async fn assert_all_days_moved(world: &World) {
     assert_eq!(fields(&mut new, "new", "site"), total);
     assert_eq!((world.count("home").await, world.bots("home").await), (5 + 3 * all, all));
     let left = world.old_keys();
-    assert!(!left.iter().any(is_record), "{left:?}");
+    assert!(!left.iter().any(|key| is_record(key)), "{left:?}");
 }
 
 #[tokio::test]
@@ -217,7 +217,7 @@ async fn after_a_restart_between_two_slices_a_pass_begins_anew() {
     world.old.kill();
     world.old.restart();
     world.settle().await;
-    assert!(!world.old_keys().iter().any(is_record), "{:?}", world.old_keys());
+    assert!(!world.old_keys().iter().any(|key| is_record(key)), "{:?}", world.old_keys());
     let mut new = world.new.connect();
     assert_eq!(new.hget("visits:{new}:site", "total"), Ok(5 + 3 * 426 + 3_000));
     for id in &pages {
