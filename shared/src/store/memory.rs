@@ -141,14 +141,14 @@ impl MemoryStore {
         record::count_bots(self.names.iter().zip(&records))
     }
 
-    /// What `shard` has counted of a page, on all days.
-    pub fn days(&self, shard: ShardIndex, page: &PageId) -> DayCount {
-        self.shard(shard).data.days.page(page)
+    /// What `shard` counts of a page, by day.
+    pub fn days(&self, shard: ShardIndex, page: &PageId) -> Vec<DayCount> {
+        self.shard(shard).data.days.days_of(page)
     }
 
-    /// What `shard` has counted of the site, with all its days.
+    /// What `shard` counts of the site, with all its days.
     pub fn site(&self, shard: ShardIndex) -> SiteDays {
-        self.shard(shard).data.days.site()
+        self.shard(shard).data.days.all_of_the_site()
     }
 
     /// What `shard` holds of a page.

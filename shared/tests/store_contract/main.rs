@@ -83,6 +83,8 @@ hold! {
         a_pass_moves_on_only_from_where_it_is
         what_comes_by_another_ring_keeps_a_pass_from_ending
         what_is_taken_waits_as_a_move_and_leaves_a_trace
+        months_and_the_sites_records_are_taken_with_all_their_fields
+        bots_visits_on_their_way_leave_and_bring_a_note_too
         only_the_ring_in_force_takes_and_only_during_its_take_pass
         a_move_lands_once_however_often_it_is_delivered
         a_move_that_the_ring_places_elsewhere_is_noted_as_late

@@ -72,15 +72,13 @@ impl RedisStore {
         Ok(keys.iter().zip(answers).map(reading).collect())
     }
 
-    /// A slice of the shard's keys that match, with the cursor of the next one. No character of a shard's name or a namespace
-    /// has a meaning in a pattern.
+    /// A slice of the shard's keys that match a pattern. No character of a shard's name or a namespace has a meaning in it.
     pub(super) async fn scan_keys(
         &self,
-        shard: ShardIndex,
-        cursor: u64,
+        shard: &Shard,
         pattern: &str,
+        cursor: u64,
     ) -> Result<((u64, Vec<Vec<u8>>), Incarnation), StoreError> {
-        let shard = &self.shards[shard];
         let call = |mut redis: Connection| {
             let mut scan = redis::cmd("SCAN");
             scan.arg(cursor).arg("MATCH").arg(pattern).arg("COUNT").arg(SCANNED);
@@ -155,8 +153,9 @@ pub(super) fn names(list: &str) -> Vec<ShardName> {
 
 impl Pages for RedisStore {
     async fn scan(&self, shard: ShardIndex, cursor: u64) -> Result<PageSlice, StoreError> {
-        let prefix = self.shards[shard].keys.page_prefix();
-        let ((next, keys), run) = self.scan_keys(shard, cursor, &format!("{prefix}*")).await?;
+        let shard = &self.shards[shard];
+        let prefix = shard.keys.page_prefix();
+        let ((next, keys), run) = self.scan_keys(shard, &format!("{prefix}*"), cursor).await?;
         let mut slice = PageSlice { next, run, ..PageSlice::default() };
         for key in keys {
             let id = key.get(prefix.len()..).and_then(|id| std::str::from_utf8(id).ok());
