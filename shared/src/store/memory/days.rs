@@ -9,16 +9,19 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// One day, of a page or of the site.
 #[derive(Clone, Debug, Default)]
-struct OneDay {
+pub(super) struct OneDay {
     people: u64,
     bots: u64,
-    visitors: BTreeSet<Visitor>,
+    /// Its sketch: none where it is empty.
+    pub(super) visitors: BTreeSet<Visitor>,
+    /// What a sketch was counted as.
+    pub(super) counted: u64,
 }
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct DayRecords {
-    pages: BTreeMap<(PageId, Day), OneDay>,
-    site: BTreeMap<Day, OneDay>,
+    pub(super) pages: BTreeMap<(PageId, Day), OneDay>,
+    pub(super) site: BTreeMap<Day, OneDay>,
     refused: BTreeMap<Day, Refused>,
     bots: BTreeMap<PageId, u64>,
 }
@@ -65,6 +68,6 @@ impl DayRecords {
 
 impl OneDay {
     fn count(&self) -> DayCount {
-        DayCount { people: self.people, bots: self.bots, visitors: self.visitors.len() as u64 }
+        DayCount { people: self.people, bots: self.bots, visitors: self.counted.max(self.visitors.len() as u64) }
     }
 }

@@ -51,6 +51,10 @@ impl RingData {
         *self = Self { ring: Some(ring), members: members.to_vec(), pass, ..Self::default() };
     }
 
+    pub(super) fn in_force(&self) -> Option<Fingerprint> {
+        self.ring
+    }
+
     pub(super) fn moves(&self) -> usize {
         self.moves.len()
     }
@@ -97,11 +101,11 @@ impl RingData {
 }
 
 /// A clock's time as Redis would tell it.
-fn millis(now: Moment) -> u64 {
+pub(super) fn millis(now: Moment) -> u64 {
     now.epoch_millis()
 }
 
-fn mark(noted: Option<(Moment, Incarnation)>, now: Moment) -> Option<Mark> {
+pub(super) fn mark(noted: Option<(Moment, Incarnation)>, now: Moment) -> Option<Mark> {
     noted.map(|(at, owner)| Mark { at: millis(at), owner, age: now.since(at) })
 }
 
