@@ -17,21 +17,29 @@ pub(super) fn begins_anew((cursor, of): (u64, Incarnation), answered: Incarnatio
 }
 
 impl<S: RollUp> Run<'_, S> {
-    /// Moves the shard on until it must wait for others, for a minute, or for the next run.
+    /// Moves the shard on until it must wait for others, for a minute, or for the next run. One that has got behind
+    /// makes the pass that it was in, and then another one.
     pub(super) async fn pass(&self, shard: ShardIndex, known: Option<Pass>, through: Day) {
-        let Some(mut pass) = self.begin(shard, known, through).await else { return };
-        while !self.is_over() {
-            let Some(next) = self.step(shard, pass).await else { return };
-            if !self.advance(shard, Some(pass), next).await {
-                return;
+        let mut known = known;
+        while let Some(mut pass) = self.begin(shard, known, through).await {
+            while pass.stage != Stage::Done {
+                if self.is_over() {
+                    return;
+                }
+                let Some(next) = self.step(shard, pass).await else { return };
+                if !self.advance(shard, Some(pass), next).await {
+                    return;
+                }
+                pass = next;
             }
-            pass = next;
+            known = Some(pass);
         }
     }
 
     /// The pass that the shard is in, or a new one; none if there is nothing to do, or another run was faster.
     async fn begin(&self, shard: ShardIndex, known: Option<Pass>, through: Day) -> Option<Pass> {
         let new = match known {
+            _ if self.is_over() => return None,
             Some(pass) if self.is_done(pass, through) => return None,
             Some(pass) if pass.ring == self.fingerprint && pass.stage != Stage::Done => return Some(pass),
             Some(pass) => {

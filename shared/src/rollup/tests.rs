@@ -323,6 +323,23 @@ async fn a_run_that_is_cut_at_any_call_is_made_up_for() {
 }
 
 #[tokio::test]
+async fn an_owner_that_crashed_has_a_sketch_for_a_minute_again_before_it_goes() {
+    let mut world = World::new();
+    world.visit_all(&two()).await;
+    world.time.advance(Duration::from_hours(4));
+    assert!(world.run(&three()).await.sketches_copied > 0);
+    // It loses what it was given, and is given it again.
+    world.store.crash(2);
+    world.time.advance(MINUTE);
+    let again = world.run(&three()).await;
+    assert!(again.sketches_copied > 0 && again.sketches_moved == 0, "{again:?}");
+    [0, 1].iter().for_each(|shard| world.store.save(*shard));
+    world.store.crash(2);
+    world.finish(&three()).await;
+    world.assert_counted();
+}
+
+#[tokio::test]
 async fn no_step_is_begun_after_the_budget() {
     let mut world = World::new();
     world.visit_all(&three()).await;

@@ -20,6 +20,7 @@ mod mutated_arguments;
 mod parked;
 mod refusals;
 mod rehoming;
+mod rollup;
 mod silence;
 mod tidying;
 mod tls;

@@ -7,4 +7,5 @@ pub(crate) mod imports;
 pub(crate) mod parking;
 pub(crate) mod reading;
 pub(crate) mod rehoming;
+pub(crate) mod rollup;
 pub(crate) mod writers;
