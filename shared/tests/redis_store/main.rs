@@ -23,6 +23,7 @@ mod owner_by_secret;
 mod parked;
 mod refusals;
 mod rehoming;
+mod rollup;
 mod silence;
 mod tidying;
 mod tls;
