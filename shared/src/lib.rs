@@ -7,6 +7,7 @@ pub mod cache;
 pub mod flusher;
 pub mod parking;
 pub mod rehome;
+pub mod rollup;
 pub mod statistics;
 pub mod sweep;
 
