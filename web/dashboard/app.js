@@ -1,5 +1,5 @@
 // The dashboard: decides what is shown, loads it, and keeps it fresh.
-import { history, summary, top } from "./api.js";
+import { Failure, history, summary, top, whoAmI } from "./api.js";
 import { setUpChanges } from "./change.js";
 import { byId, say, setText, showOnly } from "./dom.js";
 import { showOverview, showState } from "./overview.js";
@@ -55,14 +55,22 @@ function showRange() {
 const detail = ({ days, page }, signal) =>
   page === null ? top(days, chosen.limit, chosen.search, signal) : history(page, days, signal);
 
-/** Both answers as settled promises. The first load asks for one: without a session the other would be refused too. */
+/** Why no figures would come, as a promise that failed; null when they would. Asked for figures that it refuses, the server
+ * would answer with errors, which browsers log. */
+async function refusal(signal) {
+  const [answer] = await Promise.allSettled([whoAmI(signal)]);
+  if (answer.status === "rejected") return answer;
+  const { signed_in, token_configured } = answer.value;
+  if (signed_in) return null;
+  const why = token_configured ? { status: 401, kind: "unauthorized" } : { status: 403, kind: "owner-token-missing" };
+  return { status: "rejected", reason: new Failure("", why) };
+}
+
+/** Both answers as settled promises. */
 async function ask(wanted, signal) {
-  const first = summary(wanted.days, signal);
-  if (!signedIn) {
-    const [state] = await Promise.allSettled([first]);
-    if (state.status === "rejected") return [state, state];
-  }
-  return Promise.allSettled([first, detail(wanted, signal)]);
+  const refused = signedIn ? null : await refusal(signal);
+  if (refused) return [refused, refused];
+  return Promise.allSettled([summary(wanted.days, signal), detail(wanted, signal)]);
 }
 
 /** Loads the present place and shows it; a newer load makes an older one stop. `refused` is said when no session holds. */
