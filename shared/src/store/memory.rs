@@ -169,8 +169,8 @@ impl MemoryStore {
     pub fn day_count(&self, shard: ShardIndex, sketch: &Sketch) -> DayCount {
         let shard = self.shard(shard);
         match &sketch.page {
-            Some(page) => shard.data.days.page(page, sketch.day),
-            None => shard.data.days.site(sketch.day),
+            Some(page) => shard.data.days.page_day(page, sketch.day),
+            None => shard.data.days.site_day(sketch.day),
         }
     }
 
