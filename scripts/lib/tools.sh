@@ -45,6 +45,8 @@ test_tools() {
   locked get_bench_env
   locked node_tools
   locked chromium_tools
+  locked python_env api
+  export SCHEMATHESIS=$TOOLS/api/bin/schemathesis
 }
 
 check_tools() {

@@ -95,7 +95,10 @@ function change(mock, { method, page, key, body, guard }) {
 }
 
 function session(mock, { method, headers }, body) {
-  if (method === "GET") return fine({ signed_in: isOwner(mock, headers), token_configured: !mock.faults.noToken });
+  if (method === "GET") {
+    const { noToken, historyDays = 400 } = mock.faults;
+    return fine({ signed_in: isOwner(mock, headers), token_configured: !noToken, history_days: historyDays });
+  }
   if (method === "DELETE") return { status: 204, cookie: `${SESSION}; Max-Age=0` };
   if (mock.faults.noToken) return problem(403, "owner-token-missing", "no owner's token is configured");
   if (body?.token !== TOKEN) return problem(401, "unauthorized", "the token is wrong");

@@ -33,6 +33,8 @@ struct Login {
 struct WhoAmI {
     signed_in: bool,
     token_configured: bool,
+    /// Most days that may be asked for.
+    history_days: u32,
 }
 
 /// What `POST /session` accepts.
@@ -88,7 +90,8 @@ impl<S: Statistics> Handler<S> {
             Err(problem) if problem.status() == StatusCode::FORBIDDEN => (false, false),
             Err(problem) => return Err(problem),
         };
-        Ok(Response::json(&WhoAmI { signed_in, token_configured }, "no-store"))
+        let history_days = self.figures.most_days();
+        Ok(Response::json(&WhoAmI { signed_in, token_configured, history_days }, "no-store"))
     }
 
     async fn login(&self, request: &Request) -> Result<Response, Problem> {

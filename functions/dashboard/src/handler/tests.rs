@@ -163,13 +163,13 @@ async fn who_asks_whether_they_are_the_owner_is_told() {
     let ask = || Call::new("GET", "/session");
     let not_yet = world.answer(&ask()).await;
     assert_eq!((not_yet.status().as_u16(), not_yet.header("cache-control")), (200, Some("no-store")));
-    assert_eq!(body(&not_yet), json!({"signed_in": false, "token_configured": true}));
+    assert_eq!(body(&not_yet), json!({"signed_in": false, "token_configured": true, "history_days": 400}));
     let wrong = world.answer(&ask().cookie("visits_session=1.x")).await;
-    assert_eq!(body(&wrong), json!({"signed_in": false, "token_configured": true}));
+    assert_eq!(body(&wrong), json!({"signed_in": false, "token_configured": true, "history_days": 400}));
     let owner = world.answer(&ask().owner()).await;
-    assert_eq!(body(&owner), json!({"signed_in": true, "token_configured": true}));
+    assert_eq!(body(&owner), json!({"signed_in": true, "token_configured": true, "history_days": 400}));
     let nobody = with_settings(&[("VISITS_OWNER_TOKEN", "off")]).answer(&ask().owner()).await;
-    assert_eq!(body(&nobody), json!({"signed_in": false, "token_configured": false}));
+    assert_eq!(body(&nobody), json!({"signed_in": false, "token_configured": false, "history_days": 400}));
     with_settings(&[("VISITS_OWNER_TOKEN", "file:/no/such/file")]).check(ask(), 503, "owner-token-unavailable").await;
 }
 

@@ -1,4 +1,4 @@
-//! The API's description against what the functions answer. That it is true of the running system is for `tests/api` to find out.
+//! The API's description against what the functions answer. That it is true of the running system is for `tests/system` to find out.
 
 use super::*;
 use std::collections::BTreeSet;
