@@ -21,7 +21,7 @@ use crate::page::PageId;
 use crate::record::{self, PageRecord};
 use crate::ring::Ring;
 use crate::shard::ShardName;
-use crate::visit::Secret;
+use crate::visit::{Secret, Visitor};
 use shard::{LateCall, Shard};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -172,6 +172,11 @@ impl MemoryStore {
             Some(page) => shard.data.days.page_day(page, sketch.day),
             None => shard.data.days.site_day(sketch.day),
         }
+    }
+
+    /// Who is in the sketch of a page's day on `shard`.
+    pub fn visitors(&self, shard: ShardIndex, page: &PageId, day: Day) -> BTreeSet<Visitor> {
+        self.shard(shard).data.days.visitors(page, day)
     }
 
     /// Sketches on `shard`.
