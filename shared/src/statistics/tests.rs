@@ -71,6 +71,7 @@ async fn while_pages_move_all_shards_are_asked_and_nothing_counts_twice() {
         total,
         moved_in: moved_in.iter().map(|(shard, visits)| (((*shard).to_owned(), 7), *visits)).collect(),
         moved_out: moved_out.iter().map(|visits| (7, *visits)).collect(),
+        ..PageRecord::default()
     };
     for shard in [0, 1] {
         world.shards.edit(shard, |part| {

@@ -6,10 +6,12 @@ mod days;
 mod imports;
 mod parked;
 mod rehoming;
+mod rollup;
 mod shard;
 mod statistics;
 
 use super::parking::{Mark, Park, Parked, ParkedPage, Parking, Unreadable};
+use super::rollup::Sketch;
 use super::statistics::{DayCount, SiteDays};
 use super::{Applied, Apply, Incarnation, Reading, ShardIndex, Store, StoreError, Traces};
 use crate::batch::{BatchId, WriterId};
@@ -21,7 +23,7 @@ use crate::ring::Ring;
 use crate::shard::ShardName;
 use crate::visit::Secret;
 use shard::{LateCall, Shard};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -161,6 +163,25 @@ impl MemoryStore {
         for shard in 0..self.shards.len() {
             self.shard(shard).data.ring.settled(ring.fingerprint(), ring.shards());
         }
+    }
+
+    /// What `shard` counts of a day: of a page, or of the site.
+    pub fn day_count(&self, shard: ShardIndex, sketch: &Sketch) -> DayCount {
+        let shard = self.shard(shard);
+        match &sketch.page {
+            Some(page) => shard.data.days.page_day(page, sketch.day),
+            None => shard.data.days.site_day(sketch.day),
+        }
+    }
+
+    /// Sketches on `shard`.
+    pub fn sketches_on(&self, shard: ShardIndex) -> Vec<Sketch> {
+        self.shard(shard).data.days.sketches().map(|(sketch, _)| sketch).collect()
+    }
+
+    /// The days whose secrets are on `shard`.
+    pub fn secrets_on(&self, shard: ShardIndex) -> BTreeSet<Day> {
+        self.shard(shard).data.secrets.keys().copied().collect()
     }
 
     /// Moves on their way from `shard`.

@@ -93,6 +93,16 @@ hold! {
         cleaning_deletes_the_notes_under_earlier_tags
         a_settled_ring_is_told_with_every_read
         a_scan_finds_every_page_of_its_shard;
+    rollup:
+        a_shard_knows_of_no_roll_up_at_first
+        a_roll_up_moves_on_only_from_where_it_is
+        a_sketch_is_counted_once_and_goes
+        merging_a_sketch_again_changes_nothing
+        a_copied_sketch_bears_its_mark_until_it_changes
+        a_sketch_that_has_changed_is_not_removed
+        what_cannot_be_found_is_no_sketch
+        a_scan_finds_every_sketch_of_its_shard
+        a_destroyed_secret_is_gone;
     statistics:
         days_bots_and_visitors_are_counted_once_however_often_a_batch_is_sent
         the_site_is_the_sum_of_its_pages_and_has_visitors_of_its_own
@@ -104,6 +114,8 @@ hold! {
         no_count_is_set_while_pages_move;
     reading:
         an_unknown_page_has_count_0
+        several_pages_are_read_as_each_of_them
+        a_reading_tells_bots_apart
         page_ids_are_kept_apart_byte_by_byte
         asking_without_batches_tells_the_set
         asking_for_an_unknown_writer_tells_an_empty_set

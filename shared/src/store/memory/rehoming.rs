@@ -60,6 +60,10 @@ impl RingData {
         self.ring.filter(|_| !self.moving)
     }
 
+    pub(super) fn in_force(&self) -> Option<Fingerprint> {
+        self.ring
+    }
+
     pub(super) fn moves(&self) -> usize {
         self.moves.len()
     }
@@ -106,11 +110,11 @@ impl RingData {
 }
 
 /// A clock's time as Redis would tell it.
-fn millis(now: Moment) -> u64 {
+pub(super) fn millis(now: Moment) -> u64 {
     now.epoch_millis()
 }
 
-fn mark(noted: Option<(Moment, Incarnation)>, now: Moment) -> Option<Mark> {
+pub(super) fn mark(noted: Option<(Moment, Incarnation)>, now: Moment) -> Option<Mark> {
     noted.map(|(at, owner)| Mark { at: millis(at), owner, age: now.since(at) })
 }
 

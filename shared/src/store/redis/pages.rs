@@ -22,7 +22,7 @@ const RING: [&str; 2] = ["ring", "moving"];
 const COUNTS: [&str; 2] = ["total", "bots"];
 
 /// A command's answer for one key of several; or why that key has none.
-type Answer = Result<redis::Value, String>;
+pub(super) type Answer = Result<redis::Value, String>;
 
 /// The fields of a record as they are.
 type Fields = HashMap<String, String>;
@@ -105,7 +105,7 @@ impl RedisStore {
 
 /// Sends `command` for each of these keys, all together. A key of another type spoils none of the others; any other
 /// refusal is meant for all.
-async fn each<'k, F>(
+pub(super) async fn each<'k, F>(
     redis: &Connection,
     keys: &'k [String],
     command: impl Fn(Connection, &'k str) -> F,
