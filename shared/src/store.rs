@@ -8,6 +8,7 @@ pub mod pages;
 pub mod parking;
 pub mod redis;
 pub mod rehoming;
+pub mod rollup;
 pub mod statistics;
 
 use crate::applied::AppliedSet;

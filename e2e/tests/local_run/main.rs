@@ -1,4 +1,4 @@
-//! The whole counter as `make run` starts it: `cargo lambda watch` with the three functions, two Redis
+//! The whole counter as `make run` starts it: `cargo lambda watch` with the four functions, two Redis
 //! servers, real HTTP.
 //!
 //! The flush interval is its longest, 10 minutes. So of all visits only the very first goes to Redis by

@@ -9,8 +9,8 @@ use crate::store::StoreError;
 use crate::store::statistics::{Set, SetCount, Statistics};
 use xxhash_rust::xxh3::Xxh3Default;
 
-/// A count up to here is the same number in every reader of JSON: 2^53 - 1.
-pub const MOST_COUNT: u64 = 9_007_199_254_740_991;
+/// Largest count that can be set: 15 digits, which every reader of JSON and Redis' scripts keep exactly.
+pub const MOST_COUNT: u64 = 999_999_999_999_999;
 
 /// What names a change, so that the same one sent again is told from a second one: 1 to 128 visible ASCII characters.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,10 +6,13 @@ mod days;
 mod imports;
 mod parked;
 mod rehoming;
+mod rollup;
 mod shard;
 mod statistics;
 
 use super::parking::{Mark, Park, Parked, ParkedPage, Parking, Unreadable};
+use super::rollup::Sketch;
+use super::statistics::{DayCount, SiteDays};
 use super::{Applied, Apply, Incarnation, Reading, ShardIndex, Store, StoreError, Traces};
 use crate::batch::{BatchId, WriterId};
 use crate::clock::Clock;
@@ -20,7 +23,7 @@ use crate::ring::Ring;
 use crate::shard::ShardName;
 use crate::visit::Secret;
 use shard::{LateCall, Shard};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -134,6 +137,22 @@ impl MemoryStore {
         record::count(self.names.iter().zip(&records))
     }
 
+    /// The part of a page's count that is bots' visits.
+    pub fn sum_bots(&self, page: &PageId) -> u64 {
+        let records: Vec<PageRecord> = (0..self.shards.len()).map(|shard| self.record(shard, page)).collect();
+        record::count_bots(self.names.iter().zip(&records))
+    }
+
+    /// What `shard` counts of a page, by day.
+    pub fn days(&self, shard: ShardIndex, page: &PageId) -> Vec<DayCount> {
+        self.shard(shard).data.days.days_of(page)
+    }
+
+    /// What `shard` counts of the site, with all its days.
+    pub fn site(&self, shard: ShardIndex) -> SiteDays {
+        self.shard(shard).data.days.all_of_the_site()
+    }
+
     /// What `shard` holds of a page.
     pub fn record(&self, shard: ShardIndex, page: &PageId) -> PageRecord {
         self.shard(shard).data.records.get(page).cloned().unwrap_or_default()
@@ -144,6 +163,25 @@ impl MemoryStore {
         for shard in 0..self.shards.len() {
             self.shard(shard).data.ring.settled(ring.fingerprint(), ring.shards());
         }
+    }
+
+    /// What `shard` counts of a day: of a page, or of the site.
+    pub fn day_count(&self, shard: ShardIndex, sketch: &Sketch) -> DayCount {
+        let shard = self.shard(shard);
+        match &sketch.page {
+            Some(page) => shard.data.days.page_day(page, sketch.day),
+            None => shard.data.days.site_day(sketch.day),
+        }
+    }
+
+    /// Sketches on `shard`.
+    pub fn sketches_on(&self, shard: ShardIndex) -> Vec<Sketch> {
+        self.shard(shard).data.days.sketches().map(|(sketch, _)| sketch).collect()
+    }
+
+    /// The days whose secrets are on `shard`.
+    pub fn secrets_on(&self, shard: ShardIndex) -> BTreeSet<Day> {
+        self.shard(shard).data.secrets.keys().copied().collect()
     }
 
     /// Moves on their way from `shard`.

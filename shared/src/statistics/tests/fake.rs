@@ -8,6 +8,7 @@ use crate::ring::{Fingerprint, Ring};
 use crate::shard::ShardName;
 use crate::store::statistics::{PageDays, Set, SetCount, SiteDays, Statistics};
 use crate::store::{Applied, Apply, Reading, ShardIndex, Store, StoreError, Traces};
+use crate::visit::Secret;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -90,11 +91,19 @@ impl Store for Fake {
     }
 
     async fn read(&self, shard: ShardIndex, _: &PageId) -> Result<Reading, StoreError> {
-        self.answer(shard, |part| Reading { total: part.days.total, settled: part.settled })
+        self.answer(shard, |part| Reading { total: part.days.total, bots: part.days.bots, settled: part.settled })
     }
 
     async fn traces(&self, shard: ShardIndex, _: &PageId) -> Result<Traces, StoreError> {
         self.answer(shard, |part| Traces { record: part.record.clone(), members: part.members.clone() })
+    }
+
+    async fn read_all(&self, _: ShardIndex, _: &[PageId]) -> Result<Vec<Result<Reading, StoreError>>, StoreError> {
+        unreachable!("an owner asks for one page")
+    }
+
+    async fn secret(&self, _: ShardIndex, _: Day, _: Secret) -> Result<Secret, StoreError> {
+        unreachable!("an owner seals no visitors")
     }
 
     async fn writers(&self, _: ShardIndex) -> Result<HashMap<WriterId, Duration>, StoreError> {

@@ -25,7 +25,7 @@ impl Statistics for MemoryStore {
     async fn page_days(&self, shard: ShardIndex, page: &PageId, first: Day, last: Day) -> Result<PageDays, StoreError> {
         let read = |shard: &mut super::Shard| {
             let record = shard.data.records.get(page).cloned().unwrap_or_default();
-            let days = first.to(last).map(|day| shard.data.days.page(page, day)).collect();
+            let days = first.to(last).map(|day| shard.data.days.page_day(page, day)).collect();
             PageDays { total: record.total, bots: record.bots, days }
         };
         self.call(shard, read).await
@@ -36,11 +36,8 @@ impl Statistics for MemoryStore {
             let (total, bots) = shard.data.days.site_totals();
             let mut site = SiteDays { total, bots, ..SiteDays::default() };
             for day in first.to(last) {
-                site.days.push(shard.data.days.site(day));
-                let refused = shard.data.days.refused(day);
-                site.refused.origin += refused.origin;
-                site.refused.page += refused.page;
-                site.refused.repeat += refused.repeat;
+                site.days.push(shard.data.days.site_day(day));
+                site.refused.add_all(shard.data.days.refused(day));
             }
             site
         };

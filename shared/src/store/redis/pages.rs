@@ -7,7 +7,7 @@ use crate::record::PageRecord;
 use crate::ring::Fingerprint;
 use crate::shard::ShardName;
 use crate::store::pages::{BadRecord, PageSlice, Pages};
-use crate::store::{Reading, ShardIndex, StoreError, Traces};
+use crate::store::{Incarnation, Reading, ShardIndex, StoreError, Traces};
 use futures_util::future::{join_all, try_join};
 use redis::{AsyncCommands, FromRedisValue, RedisResult};
 use std::collections::HashMap;
@@ -22,7 +22,7 @@ const RING: [&str; 2] = ["ring", "moving"];
 const COUNTS: [&str; 2] = ["total", "bots"];
 
 /// A command's answer for one key of several; or why that key has none.
-type Answer = Result<redis::Value, String>;
+pub(super) type Answer = Result<redis::Value, String>;
 
 /// The fields of a record as they are.
 type Fields = HashMap<String, String>;
@@ -72,6 +72,24 @@ impl RedisStore {
         Ok(keys.iter().zip(answers).map(reading).collect())
     }
 
+    /// A slice of the shard's keys that match a pattern. No character of a shard's name or a namespace has a meaning in it.
+    pub(super) async fn scan_keys(
+        &self,
+        shard: &Shard,
+        pattern: &str,
+        cursor: u64,
+    ) -> Result<((u64, Vec<Vec<u8>>), Incarnation), StoreError> {
+        let call = |mut redis: Connection| {
+            let mut scan = redis::cmd("SCAN");
+            scan.arg(cursor).arg("MATCH").arg(pattern).arg("COUNT").arg(SCANNED);
+            let mut beside = redis.clone();
+            // A scan names no key, so a node that has lost the shard's slot answers it; not so this.
+            let here = async move { beside.exists::<_, bool>(shard.keys.shard()).await };
+            async move { Ok(try_join(scan.query_async(&mut redis), here).await?.0) }
+        };
+        self.with_incarnation(shard, call).await
+    }
+
     pub(super) async fn page_traces(&self, shard: &Shard, page: &PageId) -> Result<Traces, StoreError> {
         let key = shard.keys.page(page);
         let call = |mut redis: Connection| {
@@ -87,7 +105,7 @@ impl RedisStore {
 
 /// Sends `command` for each of these keys, all together. A key of another type spoils none of the others; any other
 /// refusal is meant for all.
-async fn each<'k, F>(
+pub(super) async fn each<'k, F>(
     redis: &Connection,
     keys: &'k [String],
     command: impl Fn(Connection, &'k str) -> F,
@@ -137,17 +155,7 @@ impl Pages for RedisStore {
     async fn scan(&self, shard: ShardIndex, cursor: u64) -> Result<PageSlice, StoreError> {
         let shard = &self.shards[shard];
         let prefix = shard.keys.page_prefix();
-        // No character of a shard's name or a namespace has a meaning in a pattern.
-        let pattern = format!("{prefix}*");
-        let call = |mut redis: Connection| {
-            let mut scan = redis::cmd("SCAN");
-            scan.arg(cursor).arg("MATCH").arg(&pattern).arg("COUNT").arg(SCANNED);
-            let mut beside = redis.clone();
-            // A scan names no key, so a node that has lost the shard's slot answers it; not so this.
-            let here = async move { beside.exists::<_, bool>(shard.keys.shard()).await };
-            async move { Ok(try_join(scan.query_async(&mut redis), here).await?.0) }
-        };
-        let ((next, keys), run): ((u64, Vec<Vec<u8>>), _) = self.with_incarnation(shard, call).await?;
+        let ((next, keys), run) = self.scan_keys(shard, &format!("{prefix}*"), cursor).await?;
         let mut slice = PageSlice { next, run, ..PageSlice::default() };
         for key in keys {
             let id = key.get(prefix.len()..).and_then(|id| std::str::from_utf8(id).ok());
