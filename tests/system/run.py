@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Tests of the whole system from outside: starts the local run in a folder and on ports of its own, then has browsers and
-schemathesis at it. Ends with the exit code of what failed, or 0.
+"""Tests of the whole system from outside: starts the local run in a folder and on ports of its own, then has
+browsers and schemathesis at it. Ends with the exit code of what failed, or 0.
 
 Needs CARGO_LAMBDA, REDIS_SERVER, CHROMIUM, and SCHEMATHESIS, as `scripts/test` sets them.
 """
