@@ -29,7 +29,7 @@ def page_of(case: schemathesis.Case) -> str:
 
 
 def is_called_right_wrongly(case: schemathesis.Case) -> bool:
-    """Schemathesis now and then takes a page id for a right one that its own pattern refuses, or is in bytes too long."""
+    """Schemathesis now and then takes a page id for right that the pattern refuses, or that is too long in bytes."""
     page = page_of(case)
     wrong = len(page.encode(errors="replace")) > 512 or any(unicodedata.category(c) == "Cc" for c in page)
     return wrong and case.meta is not None and case.meta.generation.mode.is_positive
