@@ -1,7 +1,7 @@
 # The commands of this project. Everything they need and the machine lacks goes into .tools, at pinned versions.
 
 .DEFAULT_GOAL := help
-.PHONY: help run flush test check fuzz chaos model bench fmt tools clean-data
+.PHONY: help run flush test check fuzz chaos model bench web fmt tools clean-data
 
 help: ## Show this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
@@ -9,7 +9,7 @@ help: ## Show this list
 	@echo "  Ports of the local run: LAMBDA_PORT=9000 REDIS_PORT_1=7070 REDIS_PORT_2=7071"
 	@echo "  RELOAD=1 make run rebuilds on every change (and drops what is not flushed yet)"
 
-run: ## Run the counter here: two Redis servers, the three functions, the schedule
+run: ## Run the counter here: two Redis servers, the four functions, the schedule
 	@scripts/run
 
 flush: ## Flush a running counter at once and print the summary
@@ -33,9 +33,13 @@ model: ## Check both protocols in every order of their steps, and that mutants o
 bench: ## Measure against the floor and against Python, write docs/PERFORMANCE.md (a quarter of an hour)
 	@scripts/bench
 
-fmt: ## Format the Rust and Python code
+web: ## Build what browsers run, after a change in web/ (the result is committed)
+	@scripts/web
+
+fmt: ## Format the Rust, Python and browser code
 	@cargo fmt --all
 	@scripts/tools check && .tools/check/bin/ruff format --no-cache scripts scripts/transform-template tests bench
+	@cd web && node_modules/.bin/biome check --colors=off --write
 
 tools: ## Get the tools without running anything
 	@scripts/tools

@@ -4,8 +4,9 @@ use criterion::{BatchSize, BenchmarkId, Criterion};
 use std::hint::black_box;
 use std::time::Duration;
 use visits_bench::groups::placing::points::PointRing;
-use visits_core::batch::{WriterId, encoding};
+use visits_core::batch::{Batch, Sequence, WriterId, encoding};
 use visits_core::buffer::Buffer;
+use visits_core::clock::Clock;
 use visits_core::page::PageId;
 use visits_core::ring::Ring;
 use visits_core::shard::Weight;
@@ -51,21 +52,22 @@ fn buffer(criterion: &mut Criterion) {
         let known = known(pages);
         let mut buffer = Buffer::default();
         for page in &known {
-            buffer.add(page.clone(), true);
+            buffer.add(page.clone().into(), None, true);
         }
         let mut visited = known.iter().cycle();
         group.bench_function(BenchmarkId::from_parameter(pages), |b| {
             let page = || visited.next().expect("they never end").clone();
-            b.iter_batched(page, |page| buffer.add(page, true), BatchSize::SmallInput);
+            b.iter_batched(page, |page| buffer.add(page.into(), None, true), BatchSize::SmallInput);
         });
     }
 }
 
 fn batches(criterion: &mut Criterion) {
     let increments: Vec<(PageId, u64)> = known(500).into_iter().zip(1..).collect();
-    let text = encoding::encode(&increments);
+    let batch = Batch::seal(Sequence::FIRST, increments, Clock::system().now());
+    let text = encoding::encode(&batch);
     let mut group = criterion.benchmark_group("batch");
-    group.bench_function("encode 500 pages", |b| b.iter(|| encoding::encode(black_box(&increments))));
+    group.bench_function("encode 500 pages", |b| b.iter(|| encoding::encode(black_box(&batch))));
     group.bench_function("decode 500 pages", |b| b.iter(|| encoding::decode(black_box(text.as_bytes()))));
     let writer = WriterId::from_u128(0x0123_4567_89ab_cdef_0123_4567_89ab_cdef);
     group.bench_function("format a writer's id", |b| b.iter(|| black_box(writer).to_string()));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use test_support::RedisServer;
 use tokio::runtime::Runtime;
-use visits_core::batch::{Batch, Sequence, WriterId};
+use visits_core::batch::{Batch, Increment, Sequence, WriterId};
 use visits_core::clock::Clock;
 use visits_core::config::Config;
 use visits_core::page::PageId;
@@ -94,7 +94,7 @@ pub(crate) fn page(number: usize) -> PageId {
 
 /// A writer's call with one batch, as a healthy writer makes it: the two batches before were applied and are not
 /// confirmed yet, since an interval is half of the time that this takes.
-pub(crate) fn call(writer: WriterId, sequence: u64, increments: Vec<(PageId, u64)>) -> Apply {
+pub(crate) fn call<I: Into<Increment>>(writer: WriterId, sequence: u64, increments: Vec<I>) -> Apply {
     let number = |number| Sequence::new(number).unwrap_or(Sequence::FIRST);
     let batch = Batch::seal(number(sequence), increments, Clock::system().now());
     Apply {

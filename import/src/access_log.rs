@@ -15,6 +15,7 @@ use crate::lines::{Line, Lines};
 use crate::read::Records;
 use crate::summary::{Reason, Seen};
 use crate::tally::Tally;
+use agent::Verdicts;
 use line::Request;
 use std::io::{self, Read};
 
@@ -22,18 +23,19 @@ use std::io::{self, Read};
 pub(crate) struct AccessLog<R> {
     lines: Lines<R>,
     options: LogOptions,
+    verdicts: Verdicts,
 }
 
 impl<R: Read> AccessLog<R> {
     pub(crate) fn new(input: R, options: LogOptions) -> Self {
-        Self { lines: Lines::new(input), options }
+        Self { lines: Lines::new(input), options, verdicts: Verdicts::default() }
     }
 }
 
 impl<R: Read> Records for AccessLog<R> {
     fn next(&mut self, tally: &mut Tally) -> io::Result<Option<Seen>> {
         Ok(self.lines.next()?.map(|line| match line {
-            Line::Text(line) => see(line, &self.options, tally),
+            Line::Text(line) => see(line, &self.options, &mut self.verdicts, tally),
             Line::TooLong => Seen::Bad(Reason::Told("the line has more than 64 KiB")),
         }))
     }
@@ -47,7 +49,7 @@ impl<R: Read> Records for AccessLog<R> {
     }
 }
 
-fn see(line: &[u8], options: &LogOptions, tally: &mut Tally) -> Seen {
+fn see(line: &[u8], options: &LogOptions, verdicts: &mut Verdicts, tally: &mut Tally) -> Seen {
     if line.is_empty() {
         return Seen::Ignored;
     }
@@ -57,7 +59,7 @@ fn see(line: &[u8], options: &LogOptions, tally: &mut Tally) -> Seen {
     };
     let visit = matches!(request.status, 200..=299 | 304);
     match request.path(options.method) {
-        Some(path) if visit && !(options.skip_bots && agent::is_bot(request.rest)) => {
+        Some(path) if visit && !(options.skip_bots && verdicts.is_bot(request.rest)) => {
             tally.add(path, 1, |path| path::verdict(path, options))
         }
         _ => Seen::Ignored,
@@ -72,7 +74,7 @@ mod tests {
     /// What a line is seen as, and the page it counts for.
     fn see_one(line: &[u8], options: &LogOptions) -> (Seen, Option<String>) {
         let mut tally = Tally::new(Bounds::default());
-        let seen = see(line, options, &mut tally);
+        let seen = see(line, options, &mut Verdicts::default(), &mut tally);
         (seen, tally.take().first().map(|(page, _)| page.to_string()))
     }
 

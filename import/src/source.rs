@@ -28,6 +28,8 @@ impl Source {
                     LogMethod::Get => "GET",
                     LogMethod::Post => "POST",
                 };
+                // Another version of the list may ignore other lines.
+                let skip_bots = if *skip_bots { visits_bots::LIST } else { "false" };
                 format!(
                     "access-log {method} {:?} {:?} trim={trim_slash} assets={count_assets} skip_bots={skip_bots}",
                     pattern.to_string(),

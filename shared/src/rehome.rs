@@ -1,7 +1,8 @@
-//! After a ring change: brings every page to the shard that owns it now, while visits come in and counts are read.
+//! After a ring change: brings every record to the shard that it belongs on now, while visits come in and counts are
+//! read: pages with their months to the page's owner, and what a draining shard has counted of the site to another one.
 //!
 //! 1. The ring is announced to all shards. From then on a read asks all of them, so nothing is taken before all know.
-//! 2. Each shard's misplaced pages are *taken*: out of their records and into moves that wait there, in one step.
+//! 2. Each shard's misplaced records are *taken*: emptied into moves that wait there, in one step.
 //! 3. A move is delivered, exactly once, when it has been on its shard for a minute in one run of the server: else a
 //!    crash could bring back what its owner counts already. It is deleted a minute after it was found on its owner.
 //! 4. When nothing is left to take and to deliver, the notes of what left are cleaned up (`out`), and a minute later
@@ -20,6 +21,7 @@ mod tests;
 pub use report::Rehome;
 
 use crate::clock::{Clock, Moment};
+use crate::record::RecordName;
 use crate::ring::{Fingerprint, Ring};
 use crate::shard::ShardName;
 use crate::store::rehoming::{Pass, Rehoming, RingState, Stage};
@@ -109,7 +111,7 @@ impl<S: Rehoming> Run<'_, S> {
         if states.iter().all(|state| self.is_moving(state)) {
             return true;
         }
-        tracing::info!(ring = %self.fingerprint, "pages are brought to their places under this ring");
+        tracing::info!(ring = %self.fingerprint, "records are brought to their places under this ring");
         let mut members: BTreeSet<ShardName> = states.iter().flat_map(|state| state.members.clone()).collect();
         members.extend(self.ring.shards().iter().cloned());
         let members: Vec<ShardName> = members.into_iter().collect();
@@ -206,6 +208,13 @@ impl<S: Rehoming> Run<'_, S> {
             }
         }
         Some(members)
+    }
+
+    /// The shard that a record belongs on which was found on shard `here`. Each shard that is not draining has records of
+    /// the site, and keeps them.
+    fn home(&self, record: &RecordName, here: ShardIndex) -> ShardIndex {
+        let stays = record.is_of_site() && !self.ring.is_draining(here);
+        if stays { here } else { self.ring.owner(record.placed_by()) }
     }
 
     async fn advance(&self, shard: ShardIndex, from: Pass, to: Pass) -> bool {

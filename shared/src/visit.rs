@@ -65,6 +65,14 @@ impl Refused {
         *count += 1;
     }
 
+    /// Adds what was refused elsewhere.
+    pub fn add_all(&mut self, more: Self) {
+        self.origin += more.origin;
+        self.page += more.page;
+        self.repeat += more.repeat;
+        self.new_page += more.new_page;
+    }
+
     /// Nothing was refused.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()

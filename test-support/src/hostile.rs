@@ -49,7 +49,30 @@ fn edit() -> impl Strategy<Value = Edit> + Clone {
 
 /// Names that mean something to somebody on the way.
 fn key() -> impl Strategy<Value = String> + Clone {
-    let known = ["flush", "rawPath", "httpMethod", "path", "host", "x-forwarded-proto", "elb", "http", "version"];
+    let known = [
+        "flush",
+        "rawPath",
+        "rawQueryString",
+        "httpMethod",
+        "path",
+        "host",
+        "x-forwarded-proto",
+        "x-forwarded-for",
+        "elb",
+        "http",
+        "version",
+        "sourceIp",
+        "headers",
+        "cookies",
+        "cookie",
+        "body",
+        "isBase64Encoded",
+        "authorization",
+        "origin",
+        "referer",
+        "user-agent",
+        "dnt",
+    ];
     prop_oneof![3 => prop::sample::select(known.to_vec()).prop_map(str::to_owned), 1 => ".{0,8}"]
 }
 
@@ -77,6 +100,9 @@ fn value() -> impl Strategy<Value = Value> + Clone {
         "/visits/",
         "/visit/home",
         "/visits/home",
+        "/visits",
+        "/pixel/home",
+        "/badge/home",
         "/visit/../visits/a",
         "/visit/%",
         "/visit/%zz",
@@ -105,6 +131,20 @@ fn value() -> impl Strategy<Value = Value> + Clone {
         "prod",
         "2.0",
         "1.0",
+        "1",
+        "OPTIONS",
+        "null",
+        "https://a.test",
+        "page=home",
+        "page=%zz&page",
+        "label=%3Cscript%3E&color=red&offset=7&style=plastic",
+        "[\"home\",\"<script>\"]",
+        "{\"pages\":[\"home\"]}",
+        "{\"pages\":[\"home\",7]}",
+        "WyJob21lIl0=",
+        "visits_session=1.x",
+        "Bearer x",
+        "Googlebot/2.1",
     ];
     prop_oneof![
         2 => prop::sample::select(fixed),

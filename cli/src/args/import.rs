@@ -62,7 +62,7 @@ pub(crate) struct LogArgs {
     /// Count images, styles, scripts, fonts and feeds too
     #[arg(long)]
     pub(crate) count_assets: bool,
-    /// Leave out agents that call themselves bots (combined logs)
+    /// Leave out bots, by what their agents say of themselves, and requests without an agent (combined logs)
     #[arg(long)]
     pub(crate) skip_bots: bool,
     /// The method of a visit: that of a site's log, or of a counter's [default: get]

@@ -1,16 +1,44 @@
 //! Maps an event to the cache and its outcome to a response.
 
+use crate::badge::Badge;
+use crate::page_list;
 use lambda_runtime::Error;
 use serde::Serialize;
-use visits_core::cache::{Count, CountCache, Source};
-use visits_core::http::{self, Event, Problem, Reply, Request, Response, Route};
+use std::time::Duration;
+use visits_core::cache::{Count, CountCache, Source, Unavailable};
+use visits_core::config::Config;
+use visits_core::http::{Cors, Event, Found, Owner, Problem, Query, Reply, Request, Response, Route, Routes};
+use visits_core::page::PageId;
 use visits_core::store::Store;
+
+/// How long a badge may be shown without asking again: it is in pages that nobody watches.
+const BADGE_KEPT: Duration = Duration::from_mins(1);
+
+/// What can be asked for.
+#[derive(Clone, Copy, Debug)]
+enum Action {
+    Count,
+    Counts,
+    Badge,
+}
+
+const ROUTES: Routes<Action> = Routes {
+    routes: &[
+        Route::new("GET", "/visits/{page_id}", Action::Count),
+        Route::new("GET", "/visits", Action::Counts),
+        Route::new("GET", "/badge/{page_id}", Action::Badge),
+    ],
+    cors: true,
+};
 
 pub(crate) struct Handler<S> {
     cache: CountCache<S>,
+    cors: Cors,
+    /// Who alone may read counts. None: anybody may.
+    only: Option<Owner>,
 }
 
-/// The body of a 200.
+/// The body of a 200 for one page.
 #[derive(Serialize)]
 struct Visits<'a> {
     count: u64,
@@ -19,35 +47,107 @@ struct Visits<'a> {
     stale: bool,
 }
 
+/// The body of a 200 for several.
+#[derive(Serialize)]
+struct AllVisits<'a> {
+    visits: Vec<PageVisits<'a>>,
+}
+
+/// One of several pages. Without a count its shard does not answer.
+#[derive(Serialize)]
+struct PageVisits<'a> {
+    page: &'a str,
+    count: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    served_via: Option<&'a str>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    stale: bool,
+}
+
 impl<S: Store> Handler<S> {
-    pub(crate) fn new(cache: CountCache<S>) -> Self {
-        Self { cache }
+    pub(crate) fn new(cache: CountCache<S>, config: &Config) -> Self {
+        let only = (!config.public).then(|| Owner::new(config));
+        Self { cache, cors: Cors::new(config.origins.clone()), only }
     }
 
     /// Answers any event. An error goes to whoever invoked the function directly; a client gets a problem.
     pub(crate) async fn handle(&self, event: Event) -> Result<Reply, Error> {
         match event {
-            Event::Http(request) => Ok(self.read(&request).await.map_or_else(Reply::from, Reply::Http)),
+            Event::Http(request) => {
+                let answer = self.answer(&request).await.unwrap_or_else(Problem::into_response);
+                Ok(Reply::Http(self.cors.admit(&request, answer)))
+            }
             Event::Foreign => Ok(Reply::unsupported_event()),
             Event::Direct(_) => Err(NOT_FOR_THIS_FUNCTION.into()),
         }
     }
 
-    async fn read(&self, request: &Request) -> Result<Response, Problem> {
-        let page = http::page_of(&Route::READ, request)?;
-        let count = self.cache.get(&page).await.map_err(|down| Problem::count_unavailable(down.retry_after))?;
-        Ok(respond(&count))
+    async fn answer(&self, request: &Request) -> Result<Response, Problem> {
+        let (action, target) = match ROUTES.find(request)? {
+            Found::Route(action, target) => (action, target),
+            Found::Preflight(methods) => return Ok(Response::preflight(methods)),
+        };
+        if let Some(owner) = &self.only {
+            Box::pin(owner.authorize(request)).await?;
+        }
+        match action {
+            Action::Count => {
+                let count = self.cache.get(&target.page()?).await.map_err(unavailable)?;
+                Ok(self.count(&count))
+            }
+            Action::Counts => Box::pin(self.counts(request)).await,
+            Action::Badge => Box::pin(self.badge(request, &target.page()?)).await,
+        }
+    }
+
+    fn count(&self, count: &Count) -> Response {
+        let body = Visits { count: count.count, served_via: served_via(count), stale: count.stale };
+        Response::json(&body, self.kept_for(count.fresh_for))
+    }
+
+    async fn counts(&self, request: &Request) -> Result<Response, Problem> {
+        let pages = page_list::pages(&Query::parse(&request.query)?)?;
+        let counts = self.cache.get_all(&pages).await;
+        if let Some(Err(down)) = counts.iter().find(|_| counts.iter().all(Result::is_err)) {
+            return Err(unavailable(*down));
+        }
+        let fresh_for = counts.iter().map(|count| count.as_ref().map_or(Duration::ZERO, |count| count.fresh_for)).min();
+        let visits = pages.iter().zip(&counts).map(|(page, count)| {
+            let count = count.as_ref().ok();
+            PageVisits {
+                page: page.as_str(),
+                count: count.map(|count| count.count),
+                served_via: count.map(served_via),
+                stale: count.is_some_and(|count| count.stale),
+            }
+        });
+        Ok(Response::json(&AllVisits { visits: visits.collect() }, self.kept_for(fresh_for.unwrap_or_default())))
+    }
+
+    async fn badge(&self, request: &Request, page: &PageId) -> Result<Response, Problem> {
+        let badge = Badge::from_query(&Query::parse(&request.query)?)?;
+        let count = self.cache.get(page).await.map_err(unavailable)?;
+        let kept = self.kept_for(if count.stale { Duration::ZERO } else { BADGE_KEPT });
+        Ok(Response::svg(badge.render(count.count), kept))
+    }
+
+    /// `Cache-Control` in whole seconds, rounded down: nobody may keep it longer than we would. What only the owner may see
+    /// is for no shared cache.
+    fn kept_for(&self, time: Duration) -> String {
+        let whose = if self.only.is_some() { "private, " } else { "" };
+        format!("{whose}max-age={}", time.as_secs())
     }
 }
 
-fn respond(count: &Count) -> Response {
-    let served_via = match &count.source {
+fn unavailable(down: Unavailable) -> Problem {
+    Problem::count_unavailable(down.retry_after)
+}
+
+fn served_via(count: &Count) -> &str {
+    match &count.source {
         Source::Memory => "in_memory",
         Source::Shard(name) => name.as_str(),
-    };
-    let body = Visits { count: count.count, served_via, stale: count.stale };
-    // Whole seconds, rounded down: nobody may keep it longer than we would.
-    Response::json(&body, format!("max-age={}", count.fresh_for.as_secs()))
+    }
 }
 
 /// What an event that is no request gets.

@@ -1,6 +1,8 @@
-//! `GET /visits/{page_id}`: a page's count, from memory or from its shard.
+//! `GET /visits/{page_id}`, `GET /visits` and `GET /badge/{page_id}`: counts, from memory or from their shards.
 
+mod badge;
 mod handler;
+mod page_list;
 
 use handler::Handler;
 use lambda_runtime::{LambdaEvent, Runtime, service_fn};
@@ -19,7 +21,7 @@ fn main() -> ExitCode {
 async fn get_visits(config: Config) -> Result<(), lambda_runtime::Error> {
     let store = Arc::new(RedisStore::new(&config)?);
     let cache = CountCache::new(store, config.ring(), config.clock(), &config);
-    let handler = Arc::new(Handler::new(cache));
+    let handler = Arc::new(Handler::new(cache, &config));
     let runtime = Runtime::new(service_fn(move |event: LambdaEvent<Event>| {
         let handler = Arc::clone(&handler);
         async move { handler.handle(event.payload).await }

@@ -1,68 +1,174 @@
 //! Maps an event to the flusher and its outcome to a response.
 
-use crate::budget;
+use crate::rules::{Caller, Refused, Rules};
+use crate::{budget, page_list, pixel};
 use lambda_runtime::Error;
 use serde::Serialize;
 use std::sync::Arc;
 use std::time::Duration;
 use visits_core::clock::Clock;
-use visits_core::config::Durability;
+use visits_core::config::{Config, Durability};
 use visits_core::flusher::{Flusher, RecordError};
-use visits_core::http::{self, DirectEvent, Event, Problem, Reply, Request, Response, Route};
+use visits_core::http::{Cors, DirectEvent, Event, Found, Problem, Reply, Request, Response, Route, Routes};
+use visits_core::page::PageId;
 use visits_core::store::parking::Parking;
 use visits_core::sweep::FlushEvent;
+use visits_core::visit::{Refusal, Visit};
 
 /// `direct`: when a client may try again whose visit was not confirmed.
 const RETRY_UNCONFIRMED: Duration = Duration::from_secs(1);
 
+/// What can be asked for.
+#[derive(Clone, Copy, Debug)]
+enum Action {
+    Visit,
+    Visits,
+    Pixel,
+}
+
+const ROUTES: Routes<Action> = Routes {
+    routes: &[
+        Route::new("POST", "/visit/{page_id}", Action::Visit),
+        Route::new("POST", "/visits", Action::Visits),
+        Route::new("GET", "/pixel/{page_id}", Action::Pixel),
+    ],
+    cors: true,
+};
+
 pub(crate) struct Handler<S> {
     flusher: Arc<Flusher<S>>,
     durability: Durability,
+    rules: Rules,
+    cors: Cors,
     clock: Clock,
 }
 
-impl<S> Clone for Handler<S> {
-    fn clone(&self) -> Self {
-        Self { flusher: Arc::clone(&self.flusher), durability: self.durability, clock: self.clock.clone() }
-    }
-}
-
-/// The body of a 200.
+/// The body of a 200 for one visit.
 #[derive(Serialize)]
 struct Recorded {
     status: &'static str,
     message: String,
 }
 
+/// The body of a 200 for several.
+#[derive(Serialize)]
+struct RecordedAll {
+    status: &'static str,
+    recorded: usize,
+    repeated: usize,
+}
+
 impl<S: Parking> Handler<S> {
-    pub(crate) fn new(flusher: Arc<Flusher<S>>, durability: Durability, clock: Clock) -> Self {
-        Self { flusher, durability, clock }
+    pub(crate) fn new(flusher: Arc<Flusher<S>>, config: &Config, clock: Clock) -> Self {
+        let (rules, cors) = (Rules::new(config), Cors::new(config.origins.clone()));
+        Self { flusher, durability: config.durability, rules, cors, clock }
     }
 
     /// Answers any event of an invocation that must end at `deadline`, in milliseconds since the Unix epoch. An
     /// error goes to whoever invoked the function directly; a client gets a problem.
     pub(crate) async fn handle(&self, event: Event, deadline: u64) -> Result<Reply, Error> {
         match event {
-            Event::Http(request) => Ok(self.record(&request, deadline).await.map_or_else(Reply::from, Reply::Http)),
+            Event::Http(request) => {
+                let answer = self.answer(&request, deadline).await.unwrap_or_else(Problem::into_response);
+                Ok(Reply::Http(self.cors.admit(&request, answer)))
+            }
             Event::Foreign => Ok(Reply::unsupported_event()),
             // Boxed, here and below: what a buffered visit carries about is small, and faster by a quarter.
             Event::Direct(event) => Box::pin(self.direct(event, deadline)).await,
         }
     }
 
-    async fn record(&self, request: &Request, deadline: u64) -> Result<Response, Problem> {
-        let page = http::page_of(&Route::RECORD, request)?;
-        let message = format!("Visit recorded for page {page}");
-        let outcome = match self.durability {
-            Durability::Buffered => self.flusher.record(page),
-            Durability::Direct => {
-                let budget = budget::until(deadline, self.clock.now());
-                let recorded = Box::pin(tokio::time::timeout(budget, self.flusher.record_direct(page))).await;
-                recorded.unwrap_or(Err(RecordError::NotConfirmed))
-            }
+    async fn answer(&self, request: &Request, deadline: u64) -> Result<Response, Problem> {
+        let (action, target) = match ROUTES.find(request)? {
+            Found::Route(action, target) => (action, target),
+            Found::Preflight(methods) => return Ok(Response::preflight(methods)),
         };
-        outcome.map_err(problem)?;
-        Ok(Response::json(&Recorded { status: "success", message }, "no-store"))
+        match action {
+            Action::Visit => {
+                let page = target.page()?;
+                let message = format!("Visit recorded for page {page}");
+                let recorded = self.one(request, page, deadline).await?;
+                Ok(if recorded {
+                    Response::json(&Recorded { status: "success", message }, "no-store")
+                } else {
+                    repeated()
+                })
+            }
+            Action::Pixel => {
+                self.one(request, target.page()?, deadline).await?;
+                Ok(pixel::response())
+            }
+            Action::Visits => Box::pin(self.several(request, deadline)).await,
+        }
+    }
+
+    /// Records one visit, unless it is a repeat; then false.
+    async fn one(&self, request: &Request, page: PageId, deadline: u64) -> Result<bool, Problem> {
+        self.rules.check_origin(request).map_err(|refused| self.refuse(refused))?;
+        self.rules.check_page(&page).map_err(|refused| self.refuse(refused))?;
+        let caller = self.rules.caller(request);
+        if !self.is_first(&page, caller) {
+            return Ok(false);
+        }
+        let outcome = match self.durability {
+            Durability::Buffered => self.flusher.record(caller.visit(page.clone())),
+            Durability::Direct => self.in_time(self.flusher.record_direct(caller.visit(page.clone())), deadline).await,
+        };
+        outcome.map_err(|error| self.not_recorded(error, &[page], caller))?;
+        Ok(true)
+    }
+
+    /// Records those of the body's pages that are no repeats: all of them or none.
+    async fn several(&self, request: &Request, deadline: u64) -> Result<Response, Problem> {
+        let pages = page_list::pages(request)?;
+        self.rules.check_origin(request).map_err(|refused| self.refuse(refused))?;
+        for page in &pages {
+            self.rules.check_page(page).map_err(|refused| self.refuse(refused))?;
+        }
+        let caller = self.rules.caller(request);
+        let listed = pages.len();
+        let pages: Vec<PageId> = pages.into_iter().filter(|page| self.is_first(page, caller)).collect();
+        let visits: Vec<Visit> = pages.iter().map(|page| caller.visit(page.clone())).collect();
+        let outcome = match self.durability {
+            Durability::Buffered => self.flusher.record_all(visits),
+            Durability::Direct => self.in_time(self.flusher.record_all_direct(visits), deadline).await,
+        };
+        outcome.map_err(|error| self.not_recorded(error, &pages, caller))?;
+        let (recorded, repeated) = (pages.len(), listed - pages.len());
+        Ok(Response::json(&RecordedAll { status: "success", recorded, repeated }, "no-store"))
+    }
+
+    /// `direct`: the outcome, or that there was none in time. Boxed: buffered visits are many, and carry no room for it.
+    async fn in_time(
+        &self,
+        recording: impl Future<Output = Result<(), RecordError>>,
+        deadline: u64,
+    ) -> Result<(), RecordError> {
+        let budget = budget::until(deadline, self.clock.now());
+        Box::pin(tokio::time::timeout(budget, recording)).await.unwrap_or(Err(RecordError::NotConfirmed))
+    }
+
+    fn is_first(&self, page: &PageId, caller: Caller) -> bool {
+        let first = self.rules.begin(page, caller, || self.clock.now());
+        if !first {
+            self.flusher.refuse(Refusal::Repeat);
+        }
+        first
+    }
+
+    /// Counts a refusal for the owner to see.
+    fn refuse(&self, (refusal, problem): Refused) -> Problem {
+        self.flusher.refuse(refusal);
+        problem
+    }
+
+    fn not_recorded(&self, error: RecordError, pages: &[PageId], caller: Caller) -> Problem {
+        if !matches!(error, RecordError::NotConfirmed) {
+            for page in pages {
+                self.rules.forget(page, caller);
+            }
+        }
+        problem(error)
     }
 
     /// An event that came from no HTTP front end: the sweep's order to flush, or a mistake.
@@ -72,6 +178,11 @@ impl<S: Parking> Handler<S> {
         tokio::time::sleep(order.flush.hold(self.clock.now())).await;
         Ok(Reply::Direct(serde_json::to_value(report)?))
     }
+}
+
+fn repeated() -> Response {
+    let message = "The same visitor was on this page a moment ago; this is no further visit".to_owned();
+    Response::json(&Recorded { status: "repeated", message }, "no-store")
 }
 
 fn problem(error: RecordError) -> Problem {

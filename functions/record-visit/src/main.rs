@@ -1,8 +1,12 @@
-//! `POST /visit/{page_id}`: takes a visit into memory, answers, and pushes batches to Redis afterwards.
+//! `POST /visit/{page_id}`, `POST /visits` and `GET /pixel/{page_id}`: takes visits into memory, answers, and pushes batches to
+//! Redis afterwards.
 
 mod after_response;
 mod budget;
 mod handler;
+mod page_list;
+mod pixel;
+mod rules;
 
 use after_response::AfterResponse;
 use handler::Handler;
@@ -34,9 +38,9 @@ async fn record_visits(config: Config) -> Result<(), lambda_runtime::Error> {
         tokio::spawn(async move { flusher.run_timer(budget::LONGEST).await });
     }
 
-    let handler = Handler::new(Arc::clone(&flusher), config.durability, clock.clone());
+    let handler = Arc::new(Handler::new(Arc::clone(&flusher), &config, clock.clone()));
     let runtime = Runtime::new(service_fn(move |event: LambdaEvent<Event>| {
-        let handler = handler.clone();
+        let handler = Arc::clone(&handler);
         async move { handler.handle(event.payload, event.context.deadline).await }
     }));
     let after = Arc::clone(&flusher);

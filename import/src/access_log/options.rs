@@ -17,7 +17,7 @@ pub struct LogOptions {
     /// Whether the files that pages are made of count too (images, styles, scripts, fonts, feeds, `robots.txt`, by the
     /// path's extension). Else they are ignored: a visit to a page fetches dozens.
     pub count_assets: bool,
-    /// Whether requests are ignored whose agent calls itself a bot. Only combined logs tell it.
+    /// Whether requests are ignored whose agent is a bot's or missing, by [`visits_bots`]. Only combined logs tell it.
     pub skip_bots: bool,
     /// The method that a visit has.
     pub method: LogMethod,

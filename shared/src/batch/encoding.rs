@@ -79,13 +79,12 @@ pub fn encode(batch: &Batch) -> String {
 /// Reads what [`encode`] wrote.
 pub fn decode(text: &[u8]) -> Result<Content, InvalidIncrements> {
     // Told apart by the first character, so that what is wrong is told of the shape that was meant.
-    let full = match text.first() {
-        Some(b'{') => serde_json::from_slice(text)?,
-        _ => {
-            let totals: Vec<(String, u64)> = serde_json::from_slice(text)?;
-            let pages = totals.into_iter().map(|(id, visits)| (id, visits, 0, Vec::new())).collect();
-            Full { day: None, pages, visitors: Vec::new(), refused: Refused::default() }
-        }
+    let full = if text.first() == Some(&b'{') {
+        serde_json::from_slice(text)?
+    } else {
+        let totals: Vec<(String, u64)> = serde_json::from_slice(text)?;
+        let pages = totals.into_iter().map(|(id, visits)| (id, visits, 0, Vec::new())).collect();
+        Full { day: None, pages, visitors: Vec::new(), refused: Refused::default() }
     };
     let site = SiteIncrement { visitors: full.visitors, refused: full.refused };
     let least = usize::from(site == SiteIncrement::default());

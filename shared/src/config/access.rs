@@ -47,6 +47,10 @@ fn matches(pattern: &[u8], text: &[u8]) -> bool {
             (Some(b'*'), _) => {
                 star = Some((p, t));
                 p += 1;
+                // The last star takes all that is left.
+                if p == pattern.len() {
+                    return true;
+                }
             }
             (Some(byte), _) if *byte == text[t] => {
                 p += 1;

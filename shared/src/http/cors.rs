@@ -39,15 +39,13 @@ impl Cors {
         }
         response.with("access-control-expose-headers", "Retry-After")
     }
+}
 
-    /// The answer to a preflight for a path with these methods.
+impl Response {
+    /// The answer to a preflight for a path with these methods. It counts for whom [`Cors::admit`] admits.
     #[must_use]
-    pub fn preflight(&self, request: &Request, methods: String) -> Response {
-        let response = self.admit(request, Response::no_content());
-        if response.header("access-control-allow-origin").is_none() {
-            return response;
-        }
-        response
+    pub fn preflight(methods: String) -> Self {
+        Self::no_content()
             .with("access-control-allow-methods", methods)
             .with("access-control-allow-headers", "Authorization, Content-Type")
             .with("access-control-max-age", REMEMBERED)
@@ -104,15 +102,16 @@ mod tests {
     }
 
     #[test]
-    fn a_preflight_tells_allowed_origins_the_methods_and_others_nothing() {
+    fn a_preflight_tells_the_methods_and_counts_for_allowed_origins() {
         let list = cors("https://a.test");
-        let response = list.preflight(&from(Some("https://a.test")), "GET, PUT".to_owned());
+        let response = list.admit(&from(Some("https://a.test")), Response::preflight("GET, PUT".to_owned()));
         assert_eq!((response.status().as_u16(), response.body()), (204, ""));
+        assert_eq!(response.header("access-control-allow-origin"), Some("https://a.test"));
         assert_eq!(response.header("access-control-allow-methods"), Some("GET, PUT"));
         assert_eq!(response.header("access-control-allow-headers"), Some("Authorization, Content-Type"));
         assert_eq!(response.header("access-control-max-age"), Some("86400"));
         assert_eq!(response.header("access-control-allow-credentials"), None, "cookies are for the owner's own pages");
-        let refused = list.preflight(&from(Some("https://c.test")), "GET".to_owned());
-        assert_eq!((refused.status().as_u16(), refused.header("access-control-allow-methods")), (204, None));
+        let refused = list.admit(&from(Some("https://c.test")), Response::preflight("GET".to_owned()));
+        assert_eq!((refused.status().as_u16(), refused.header("access-control-allow-origin")), (204, None));
     }
 }

@@ -29,8 +29,8 @@ pub enum Event {
     Direct(DirectEvent),
 }
 
-/// What matters of a request.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// What matters of a request. `Debug` shows neither the address nor the body, which may hold the owner's token.
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Request {
     /// `requestContext.http.method`; empty if there is none.
     pub method: String,
@@ -49,6 +49,15 @@ pub struct Request {
     pub headers: Headers,
     /// The body.
     pub body: Body,
+}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { method, path, stage, domain, query, headers, .. } = self;
+        let mut request = f.debug_struct("Request");
+        request.field("method", method).field("path", path).field("stage", stage).field("domain", domain);
+        request.field("query", query).field("headers", headers).finish_non_exhaustive()
+    }
 }
 
 /// What matters of a direct invocation.
@@ -244,6 +253,16 @@ mod tests {
         assert!(matches!(read(&first.to_string()), Event::Foreign));
         let neither = json!({"httpMethod": 1, "path": "/", "requestContext": {"elb": 1, "http": null}});
         assert!(matches!(read(&neither.to_string()), Event::Direct(_)));
+    }
+
+    #[test]
+    fn no_log_shows_address_or_token() {
+        let mut event = event(HTTP_API, "POST", "/session");
+        event["requestContext"]["http"]["sourceIp"] = json!("192.0.2.99");
+        event["headers"] = json!({"authorization": "Bearer s3cret", "cookie": "visits_session=s3cret"});
+        event["body"] = json!(r#"{"token":"s3cret"}"#);
+        let shown = format!("{:?}", read(&event.to_string()));
+        assert!(shown.contains("/session") && !shown.contains("s3cret") && !shown.contains("192.0.2.99"), "{shown}");
     }
 
     #[test]

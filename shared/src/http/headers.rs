@@ -8,8 +8,8 @@ use std::fmt;
 /// The session cookie's name.
 pub const SESSION_COOKIE: &str = "visits_session";
 
-/// What matters of a request's headers. All of them are the client's word.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// What matters of a request's headers. All of them are the client's word. `Debug` hides what shows to be the owner.
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Headers {
     /// `User-Agent`.
     pub user_agent: Option<String>,
@@ -23,10 +23,26 @@ pub struct Headers {
     pub idempotency_key: Option<String>,
     /// `X-Requested-With`.
     pub requested_with: Option<String>,
+    /// `Accept-Encoding`.
+    pub accept_encoding: Option<String>,
+    /// `If-None-Match`.
+    pub if_none_match: Option<String>,
     /// `DNT: 1` or `Sec-GPC: 1`.
     pub do_not_track: bool,
     /// The value of the cookie [`SESSION_COOKIE`], where cookies come in a header.
     pub session: Option<String>,
+}
+
+impl fmt::Debug for Headers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { user_agent, origin, referer, .. } = self;
+        let mut headers = f.debug_struct("Headers");
+        headers
+            .field("user_agent", user_agent)
+            .field("origin", origin)
+            .field("referer", referer)
+            .finish_non_exhaustive()
+    }
 }
 
 /// HTTP APIs, function URLs and `cargo lambda watch` write names in lower case.
@@ -40,6 +56,8 @@ enum Name {
     IdempotencyKey,
     #[serde(rename = "x-requested-with")]
     RequestedWith,
+    AcceptEncoding,
+    IfNoneMatch,
     Dnt,
     SecGpc,
     Cookie,
@@ -77,6 +95,8 @@ impl<'de> Visitor<'de> for HeadersVisitor {
                 Name::Authorization => headers.authorization = value,
                 Name::IdempotencyKey => headers.idempotency_key = value,
                 Name::RequestedWith => headers.requested_with = value,
+                Name::AcceptEncoding => headers.accept_encoding = value,
+                Name::IfNoneMatch => headers.if_none_match = value,
                 Name::Dnt | Name::SecGpc => headers.do_not_track |= value.is_some_and(|value| value.trim() == "1"),
                 Name::Cookie => headers.session = value.and_then(|cookies| session_of(cookies.split(';'))),
                 Name::Other => {}

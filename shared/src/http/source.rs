@@ -19,9 +19,16 @@ const EMULATOR: &str = "localhost";
 /// What the domains of function URLs end with, in AWS's public regions and in China.
 const URL_DOMAINS: [&str; 2] = [".on.aws", ".on.amazonwebservices.com.cn"];
 
+impl Request {
+    /// Whether it came through `cargo lambda watch`. On AWS no request reports that domain.
+    pub fn is_local(&self) -> bool {
+        self.domain.as_deref() == Some(EMULATOR)
+    }
+}
+
 pub(super) fn path_form(request: &Request) -> PathForm {
     match request.domain.as_deref() {
-        Some(domain) if domain == EMULATOR || is_function_url(domain) => PathForm::Encoded,
+        Some(domain) if request.is_local() || is_function_url(domain) => PathForm::Encoded,
         _ => PathForm::Decoded,
     }
 }

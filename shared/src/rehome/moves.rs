@@ -2,6 +2,7 @@
 
 use super::Run;
 use crate::batch::BatchId;
+use crate::record::RecordName;
 use crate::shard::ShardName;
 use crate::store::moving::{Found, Landing, Move, MoveMarks};
 use crate::store::parking::Mark;
@@ -10,7 +11,7 @@ use crate::store::{Incarnation, ShardIndex};
 use futures_util::future::join_all;
 use std::time::Duration;
 
-/// Moves that are read and delivered side by side: some 2,000 pages, a hundred kilobytes.
+/// Moves that are read and delivered side by side: some 4,000 fields, a hundred kilobytes.
 const AT_ONCE: usize = 4;
 
 /// What is to be done about the moves from one shard to another.
@@ -66,7 +67,7 @@ impl<S: Rehoming> Run<'_, S> {
             } else {
                 self.lock().moves_waiting += 1;
                 let shard = self.ring.name(from).as_str();
-                tracing::error!(shard, owner = name, "pages are on their way to a shard that is not configured");
+                tracing::error!(shard, owner = name, "records are on their way to a shard that is not configured");
             }
         }
     }
@@ -133,19 +134,21 @@ impl<S: Rehoming> Run<'_, S> {
     }
 
     async fn land_one(&self, way: Way<'_>, content: &Move) -> Option<(BatchId, Incarnation)> {
-        let here = content.pages.iter().all(|(page, _)| self.ring.owner(page.as_str()) == way.to);
+        let here = content.records.iter().all(|(record, _)| self.home(record, way.to) == way.to);
         let landing = Landing { source: self.ring.name(way.from), content, ring: here.then_some(self.fingerprint) };
         let landed = self.answer(self.store.land(way.to, &landing).await)?;
         let mut done = self.lock();
         if landed.fresh {
             done.moves_delivered += 1;
-            done.pages_delivered += content.pages.len() as u64;
+            let pages = content.records.iter().filter(|(record, _)| matches!(record, RecordName::Page(_)));
+            done.pages_delivered += pages.count() as u64;
             done.records_rejected += landed.rejected.len();
         }
         drop(done);
         for rejected in landed.rejected {
             let (visits, shard) = (rejected.visits, way.owner.as_str());
-            tracing::error!(shard, page = %rejected.page, visits, reason = rejected.reason, "visits could not be moved");
+            let (record, reason) = (rejected.record, rejected.reason);
+            tracing::error!(shard, %record, visits, reason, "visits could not be moved");
         }
         Some((content.id, landed.incarnation))
     }

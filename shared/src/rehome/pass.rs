@@ -2,16 +2,15 @@
 
 use super::Run;
 use crate::batch::{MAX_BATCH_PAGES, WriterId};
-use crate::page::PageId;
-use crate::shard::ShardName;
-use crate::store::moving::{Take, Taken};
+use crate::record::RecordName;
+use crate::store::moving::{RejectedRecord, Take, Taken};
 use crate::store::rehoming::{Cleaning, Pass, Rehoming, RingState, Stage};
 use crate::store::{Incarnation, ShardIndex};
 use futures_util::future::join_all;
 use std::collections::BTreeMap;
 
 /// Whether a scan that goes on at a cursor of one run was answered by another run of the server, which may pass over
-/// pages then.
+/// records then.
 fn begins_anew((cursor, of): (u64, Incarnation), answered: Incarnation) -> bool {
     cursor != 0 && of != answered
 }
@@ -52,35 +51,23 @@ impl<S: Rehoming> Run<'_, S> {
         }
     }
 
-    /// Takes what is misplaced among some pages.
+    /// Takes what is misplaced among some records.
     async fn take_slice(&self, shard: ShardIndex, pass: Pass, from: (u64, Incarnation)) -> bool {
-        let Some(slice) = self.answer(self.store.scan(shard, from.0).await) else { return false };
+        let Some(slice) = self.answer(self.store.scan_records(shard, from.0).await) else { return false };
         if begins_anew(from, slice.run) {
             return self.advance(shard, pass, pass.at(Stage::TAKE)).await;
         }
         let run = slice.run;
         for key in &slice.unreadable {
             let key = String::from_utf8_lossy(key);
-            tracing::error!(%key, shard = self.ring.name(shard).as_str(), "a key among the pages is no page's");
+            tracing::error!(%key, shard = self.ring.name(shard).as_str(), "a key among the records is no record's");
         }
-        self.lock().pages_scanned += slice.pages.len() as u64;
-        let calls = self.takes(shard, slice.pages);
-        let answers = join_all(calls.iter().map(|call| self.store.take(shard, call))).await;
-        for answer in answers {
-            match self.answer(answer) {
-                Some(Taken::Moved { pages, visits, rejected }) => {
-                    let mut done = self.lock();
-                    done.pages_taken += pages;
-                    done.visits_taken += visits;
-                    done.records_rejected += rejected.len();
-                    drop(done);
-                    for rejected in rejected {
-                        let shard = self.ring.name(shard).as_str();
-                        tracing::error!(shard, page = %rejected.page, reason = rejected.reason, "a record cannot be moved");
-                    }
-                }
-                Some(Taken::Full | Taken::Superseded) | None => return false,
-            }
+        let pages = slice.records.iter().filter(|record| matches!(record, RecordName::Page(_))).count();
+        self.lock().pages_scanned += pages as u64;
+        let takes = self.misplaced(shard, slice.records).into_iter();
+        let takes = takes.map(|(owner, records)| self.take_all(shard, owner, records));
+        if !join_all(takes).await.into_iter().all(|taken| taken) {
+            return false;
         }
         match slice.next {
             0 => self.after_the_last_slice(shard, pass).await,
@@ -88,32 +75,51 @@ impl<S: Rehoming> Run<'_, S> {
         }
     }
 
-    /// The calls that take what is misplaced: for each owner, of so many pages as a script takes.
-    fn takes(&self, shard: ShardIndex, pages: Vec<PageId>) -> Vec<Take> {
-        let mut owners: BTreeMap<ShardName, Vec<PageId>> = BTreeMap::new();
-        for page in pages {
-            let owner = self.ring.owner(page.as_str());
-            if owner != shard {
-                owners.entry(self.ring.name(owner).clone()).or_default().push(page);
+    /// The records that do not belong here, by the shard on which they do.
+    fn misplaced(&self, shard: ShardIndex, records: Vec<RecordName>) -> BTreeMap<ShardIndex, Vec<RecordName>> {
+        let mut owners: BTreeMap<ShardIndex, Vec<RecordName>> = BTreeMap::new();
+        for record in records {
+            let home = self.home(&record, shard);
+            if home != shard {
+                owners.entry(home).or_default().push(record);
             }
         }
-        let mut takes = Vec::new();
-        for (owner, pages) in owners {
-            for pages in pages.chunks(MAX_BATCH_PAGES) {
-                match WriterId::random() {
-                    Ok(writer) => {
-                        takes.push(Take {
-                            ring: self.fingerprint,
-                            owner: owner.clone(),
-                            pages: pages.to_vec(),
-                            writer,
-                        });
-                    }
-                    Err(error) => tracing::error!(%error, "no move can be made"),
+        owners
+    }
+
+    /// Takes these records for their owner, as many at once as a script takes. Whether all of them were looked at.
+    async fn take_all(&self, shard: ShardIndex, owner: ShardIndex, mut records: Vec<RecordName>) -> bool {
+        while !records.is_empty() {
+            let writer = match WriterId::random() {
+                Ok(writer) => writer,
+                Err(error) => {
+                    tracing::error!(%error, "no move can be made");
+                    return false;
                 }
+            };
+            let rest = records.split_off(records.len().min(MAX_BATCH_PAGES));
+            let take = Take { ring: self.fingerprint, owner: self.ring.name(owner).clone(), records, writer };
+            match self.answer(self.store.take(shard, &take).await) {
+                Some(Taken::Moved { looked_at, pages, visits, rejected }) => {
+                    self.note_taken(shard, pages, visits, &rejected);
+                    // One at least, also if a shard should say none: else this would have no end.
+                    records = take.records.into_iter().skip(looked_at.max(1)).chain(rest).collect();
+                }
+                Some(Taken::Full | Taken::Superseded) | None => return false,
             }
         }
-        takes
+        true
+    }
+
+    fn note_taken(&self, shard: ShardIndex, pages: u64, visits: u64, rejected: &[RejectedRecord]) {
+        let mut done = self.lock();
+        done.pages_taken += pages;
+        done.visits_taken += visits;
+        done.records_rejected += rejected.len();
+        drop(done);
+        for RejectedRecord { record, reason, .. } in rejected {
+            tracing::error!(shard = self.ring.name(shard).as_str(), %record, reason, "a record cannot be moved");
+        }
     }
 
     /// The pass is over if nothing came late since it began, which may lie behind where the pass has been. Else the next

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// What a run of re-homing did, and what is left.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rehome {
-    /// Every page is where the ring places it, and all shards know.
+    /// Every record is where the ring places it, and all shards know.
     pub ring_settled: bool,
     /// Pages that were looked at.
     pub pages_scanned: u64,
@@ -15,7 +15,7 @@ pub struct Rehome {
     pub visits_taken: u64,
     /// Pages that were delivered to their owners.
     pub pages_delivered: u64,
-    /// Moves (some hundred pages each) that were delivered.
+    /// Moves (some hundred records each) that were delivered.
     pub moves_delivered: usize,
     /// Moves that were deleted, since their owner has had them for long enough.
     pub moves_removed: usize,

@@ -8,10 +8,11 @@ mod parked;
 mod rehoming;
 mod rollup;
 mod shard;
+mod statistics;
 
 use super::parking::{Mark, Park, Parked, ParkedPage, Parking, Unreadable};
 use super::rollup::Sketch;
-use super::statistics::DayCount;
+use super::statistics::{DayCount, SiteDays};
 use super::{Applied, Apply, Incarnation, Reading, ShardIndex, Store, StoreError, Traces};
 use crate::batch::{BatchId, WriterId};
 use crate::clock::Clock;
@@ -136,6 +137,22 @@ impl MemoryStore {
         record::count(self.names.iter().zip(&records))
     }
 
+    /// The part of a page's count that is bots' visits.
+    pub fn sum_bots(&self, page: &PageId) -> u64 {
+        let records: Vec<PageRecord> = (0..self.shards.len()).map(|shard| self.record(shard, page)).collect();
+        record::count_bots(self.names.iter().zip(&records))
+    }
+
+    /// What `shard` counts of a page, by day.
+    pub fn days(&self, shard: ShardIndex, page: &PageId) -> Vec<DayCount> {
+        self.shard(shard).data.days.days_of(page)
+    }
+
+    /// What `shard` counts of the site, with all its days.
+    pub fn site(&self, shard: ShardIndex) -> SiteDays {
+        self.shard(shard).data.days.all_of_the_site()
+    }
+
     /// What `shard` holds of a page.
     pub fn record(&self, shard: ShardIndex, page: &PageId) -> PageRecord {
         self.shard(shard).data.records.get(page).cloned().unwrap_or_default()
@@ -152,8 +169,8 @@ impl MemoryStore {
     pub fn day_count(&self, shard: ShardIndex, sketch: &Sketch) -> DayCount {
         let shard = self.shard(shard);
         match &sketch.page {
-            Some(page) => shard.data.days.page(page, sketch.day),
-            None => shard.data.days.site(sketch.day),
+            Some(page) => shard.data.days.page_day(page, sketch.day),
+            None => shard.data.days.site_day(sketch.day),
         }
     }
 

@@ -1,24 +1,28 @@
-//! Moves: pages on their way from a shard to the one that owns them, taken and delivered each in one step. Calls are
-//! safe to repeat. `crate::rehome` decides which are made when.
+//! Moves: records on their way from a shard to the one that they belong on, taken and delivered each in one step. Calls
+//! are safe to repeat. `crate::rehome` decides which are made when.
 
 use super::parking::{Mark, Parking, Unreadable};
-use super::{Incarnation, Rejected, ShardIndex, StoreError};
+use super::{Incarnation, ShardIndex, StoreError};
 use crate::batch::{BatchId, WriterId};
-use crate::page::PageId;
-use crate::record::Tag;
+use crate::record::{RecordName, Tag};
 use crate::ring::Fingerprint;
 use crate::shard::ShardName;
 use std::future::Future;
 
-/// A call to take pages from a shard that does not own them.
+/// Fields after which a take leaves the records that are left to the next one. A page has two fields, and a month up to
+/// 93: so many take a shard some 2 ms, and with their names they stay below the 4,000 arguments that `ElastiCache`
+/// Serverless takes.
+pub const MOST_FIELDS: usize = 1_000;
+
+/// A call to take records from a shard on which they do not belong.
 #[derive(Clone, Debug)]
 pub struct Take {
     /// The ring in force, by which they are misplaced. Where another one is in force, nothing is taken.
     pub ring: Fingerprint,
-    /// The shard that owns them.
+    /// The shard on which they do.
     pub owner: ShardName,
-    /// The pages, at most [`crate::batch::MAX_BATCH_PAGES`].
-    pub pages: Vec<PageId>,
+    /// The records, at most [`crate::batch::MAX_BATCH_PAGES`].
+    pub records: Vec<RecordName>,
     /// A fresh identity for the move that they make.
     pub writer: WriterId,
 }
@@ -26,14 +30,16 @@ pub struct Take {
 /// The answer to [`Take`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Taken {
-    /// What the pages counted is on its way.
+    /// What the records counted is on its way.
     Moved {
+        /// Of the records asked for, the first so many were looked at. At least one; the others are for the next call.
+        looked_at: usize,
         /// Pages that counted something.
         pages: u64,
         /// Their visits.
         visits: u64,
         /// Records that were left where they are, since something in them is no number of visits.
-        rejected: Vec<Rejected>,
+        rejected: Vec<RejectedRecord>,
     },
     /// As much waits for this owner as a shard takes ([`super::parking::PARKED_BYTES`]).
     Full,
@@ -61,15 +67,38 @@ pub enum Found {
     AtOwner,
 }
 
-/// Pages on their way.
+/// A record that was not taken or not delivered, with the reason that the shard gave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RejectedRecord {
+    /// The record.
+    pub record: RecordName,
+    /// Visits that are in no record because of it.
+    pub visits: u64,
+    /// What the shard said, for the log.
+    pub reason: String,
+}
+
+/// Records on their way.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Move {
     /// Which move.
     pub id: BatchId,
     /// The tag under which its visits left.
     pub tag: Tag,
-    /// The pages, each with the fields of its record and what to add to them.
-    pub pages: Vec<(PageId, Vec<(String, u64)>)>,
+    /// The records, each with its fields and what to add to them.
+    pub records: Vec<(RecordName, Vec<(String, u64)>)>,
+}
+
+/// What a record counts. Numbers of visitors are none of visits, and the site counts what its pages do.
+pub(super) fn visits(name: &RecordName, fields: &[(String, u64)]) -> u64 {
+    let counts = |field: &str| match name {
+        RecordName::Page(_) | RecordName::Site => field == "total",
+        RecordName::Days(..) | RecordName::SiteMonth(_) => {
+            field.strip_suffix('b').unwrap_or(field).bytes().all(|byte| byte.is_ascii_digit())
+        }
+    };
+    let visits = fields.iter().filter(|(field, _)| counts(field)).map(|(_, amount)| *amount);
+    visits.fold(0, u64::saturating_add)
 }
 
 /// Moves as they were read.
@@ -84,11 +113,11 @@ pub struct Moves {
 /// A call to deliver a move.
 #[derive(Clone, Copy, Debug)]
 pub struct Landing<'a> {
-    /// The shard that the pages were taken from.
+    /// The shard that the records were taken from.
     pub source: &'a ShardName,
     /// What was taken.
     pub content: &'a Move,
-    /// The ring in force, if it places all the pages here.
+    /// The ring in force, if all the records belong here by it.
     pub ring: Option<Fingerprint>,
 }
 
@@ -97,15 +126,15 @@ pub struct Landing<'a> {
 pub struct Landed {
     /// Whether this call has delivered it; it was there before otherwise.
     pub fresh: bool,
-    /// Pages whose key holds something else: their visits are lost to the count.
-    pub rejected: Vec<Rejected>,
+    /// Records whose key holds something else: what they counted is lost.
+    pub rejected: Vec<RejectedRecord>,
     /// The run of the server that answered.
     pub incarnation: Incarnation,
 }
 
-/// The shards as places that pages leave and come to.
+/// The shards as places that records leave and come to.
 pub trait Moving: Parking {
-    /// Takes pages out of their records and keeps what they counted, in one step, as a move for their owner.
+    /// Empties records and keeps what they counted, in one step, as a move for their owner.
     fn take(&self, shard: ShardIndex, take: &Take) -> impl Future<Output = Result<Taken, StoreError>> + Send;
 
     /// The owners of the moves on this shard, with the bytes that they take.

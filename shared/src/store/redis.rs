@@ -19,6 +19,7 @@ mod route;
 mod routed;
 mod script;
 mod shard;
+mod statistics;
 mod tls;
 
 use super::{Applied, Apply, Reading, ShardIndex, Store, StoreError, TIDY_AT_ONCE, Traces, WRITERS_AT_ONCE};
@@ -41,6 +42,7 @@ use rollup::RollUpScripts;
 use routed::Connection;
 use script::Scripts;
 use shard::Shard;
+use statistics::StatisticsScripts;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -54,6 +56,7 @@ pub struct RedisStore {
     parking: ParkingScripts,
     rehoming: RehomingScripts,
     rollup: RollUpScripts,
+    statistics: StatisticsScripts,
     timing: Timing,
     /// From the call to the answer, connecting and first contact included.
     answer_timeout: Duration,
@@ -103,6 +106,7 @@ impl RedisStore {
             parking: ParkingScripts::new(),
             rehoming: RehomingScripts::new(),
             rollup: RollUpScripts::new(),
+            statistics: StatisticsScripts::new(),
             timing: config.testing.timing,
             answer_timeout: config.redis_timeout,
         })

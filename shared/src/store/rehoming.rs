@@ -1,4 +1,4 @@
-//! Bringing pages to the shards that own them after the ring has changed, step by step. `crate::rehome` decides
+//! Bringing records to the shards that they belong on after the ring has changed, step by step. `crate::rehome` decides
 //! the steps; each call here is one step on one shard, all of it or nothing, and safe to repeat.
 
 mod pass;
@@ -8,7 +8,7 @@ pub use pass::{InvalidPass, Pass, Stage};
 use super::moving::Moving;
 use super::pages::Pages;
 use super::{Incarnation, ShardIndex, StoreError};
-use crate::record::Tag;
+use crate::record::{RecordName, Tag};
 use crate::ring::Fingerprint;
 use crate::shard::ShardName;
 use std::future::Future;
@@ -34,7 +34,7 @@ pub struct RingState {
     pub incarnation: Incarnation,
 }
 
-/// What to clean from the records of a shard's pages.
+/// Which notes of moves to clean from the records of a shard's pages. Other records have none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Cleaning {
     /// What left this shard under a tag before this one.
@@ -54,8 +54,21 @@ pub enum Cleaning {
 pub struct Cleaned {
     /// Where to go on; 0: it is over.
     pub next: u64,
-    /// Pages of this slice that still have a record.
+    /// Records of this slice that are still there.
     pub kept: u64,
+    /// The run of the server that answered, as in [`super::pages::PageSlice`].
+    pub run: Incarnation,
+}
+
+/// Some of the records of a shard: all that moves when the ring changes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RecordSlice {
+    /// The records. One may come twice, in this slice or a later one.
+    pub records: Vec<RecordName>,
+    /// Keys among those of records that name none, as they are.
+    pub unreadable: Vec<Vec<u8>>,
+    /// Where to go on; 0: this was the last slice.
+    pub next: u64,
     /// The run of the server that answered, as in [`super::pages::PageSlice`].
     pub run: Incarnation,
 }
@@ -94,6 +107,13 @@ pub trait Rehoming: Moving + Pages {
         from: Pass,
         members: &[ShardName],
     ) -> impl Future<Output = Result<bool, StoreError>> + Send;
+
+    /// A slice of the shard's records, from `cursor` on (0: the beginning), as [`Pages::scan`] gives one of its pages.
+    fn scan_records(
+        &self,
+        shard: ShardIndex,
+        cursor: u64,
+    ) -> impl Future<Output = Result<RecordSlice, StoreError>> + Send;
 
     /// Cleans a slice of the shard's records, from `cursor` on (0: the beginning).
     fn clean(

@@ -6,6 +6,7 @@ use super::{ShardIndex, Store, StoreError};
 use crate::batch::WriterId;
 use crate::day::Day;
 use crate::page::PageId;
+use crate::ring::Fingerprint;
 use std::future::Future;
 use std::time::Duration;
 
@@ -53,6 +54,9 @@ pub struct SiteDays {
     pub refused: Refused,
 }
 
+/// How long a shard knows a call to set a count again.
+pub const SET_ID_KEPT: Duration = Duration::from_hours(7 * 24);
+
 /// A call to set a page's count.
 #[derive(Clone, Copy, Debug)]
 pub struct SetCount<'a> {
@@ -60,9 +64,11 @@ pub struct SetCount<'a> {
     pub page: &'a PageId,
     /// Its count from now on.
     pub count: u64,
-    /// Whether its days go, too.
-    pub forget_days: bool,
-    /// Which call this is: the same again changes nothing.
+    /// Days whose visits and visitors are forgotten with it, and from whose top lists the page goes: the first and the last.
+    pub forget: Option<(Day, Day)>,
+    /// The ring by which the shard owns the page.
+    pub ring: Fingerprint,
+    /// Which call this is: within [`SET_ID_KEPT`] the same again changes nothing.
     pub id: WriterId,
 }
 
@@ -71,11 +77,15 @@ pub struct SetCount<'a> {
 pub enum Set {
     /// The count is set, by this call or by the same one before.
     Done {
-        /// The count before.
+        /// Visits before.
         previous: u64,
-        /// The same call had been made before, and this one has changed nothing.
+        /// Those of them by bots.
+        previous_bots: u64,
+        /// The same call had been made before, and this one has changed nothing. The figures are the first one's.
         repeated: bool,
     },
+    /// A call with this id has set another count: nothing is changed.
+    KeyTaken,
     /// Pages are moving between shards: nobody could say what the count would be.
     Moving,
 }
@@ -100,7 +110,9 @@ pub trait Statistics: Store {
     ) -> impl Future<Output = Result<SiteDays, StoreError>> + Send;
 
     /// The pages with the most visits by people from `first` to `last`, the first of them first. Exact for one day;
-    /// for several as far as a page was among the [`TOP_KEPT`] first of the shard on each of them.
+    /// for several as far as a page was among the [`TOP_KEPT`] first of the shard on each of them. A page that has moved
+    /// to another shard is listed on both: the sum is right.
+    /// `search`: only pages with this text in their id; of ASCII letters, case does not count.
     fn top_pages(
         &self,
         shard: ShardIndex,

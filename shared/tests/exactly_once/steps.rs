@@ -8,11 +8,20 @@ pub(crate) const SHARDS: usize = 3;
 pub(crate) const PAGES: u8 = 6;
 pub(crate) const RINGS: usize = 3;
 
+/// Who visits.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum By {
+    Unknown,
+    Visitor(u8),
+    Bot,
+}
+
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
     Visit {
         writer: usize,
         page: u8,
+        by: By,
     },
     FlushIfDue {
         writer: usize,
@@ -67,6 +76,10 @@ pub(crate) enum Step {
     Pass {
         seconds: u64,
     },
+    /// So that visits are of several days, and of two months: the schedules begin on 2023-11-14.
+    PassHours {
+        hours: u64,
+    },
     Freeze {
         seconds: u64,
     },
@@ -76,11 +89,15 @@ fn fault() -> impl Strategy<Value = Fault> {
     prop_oneof![Just(Fault::Unreachable), Just(Fault::AnswerLost), Just(Fault::Mute), Just(Fault::Late)]
 }
 
+fn by() -> impl Strategy<Value = By> {
+    prop_oneof![Just(By::Unknown), (0..3_u8).prop_map(By::Visitor), Just(By::Bot)]
+}
+
 /// Steps in which no environment dies.
 pub(crate) fn peaceful() -> impl Strategy<Value = Step> {
     let (writer, shard) = (0..WRITERS, 0..SHARDS);
     prop_oneof![
-        8 => (writer.clone(), 0..PAGES).prop_map(|(writer, page)| Step::Visit { writer, page }),
+        8 => (writer.clone(), 0..PAGES, by()).prop_map(|(writer, page, by)| Step::Visit { writer, page, by }),
         6 => writer.clone().prop_map(|writer| Step::FlushIfDue { writer }),
         2 => writer.prop_map(|writer| Step::Sweep { writer }),
         3 => (1..3_usize).prop_map(|deliverers| Step::Deliver { deliverers }),
@@ -91,6 +108,7 @@ pub(crate) fn peaceful() -> impl Strategy<Value = Step> {
         2 => shard.clone().prop_map(|shard| Step::DeliverLate { shard }),
         2 => shard.prop_map(|shard| Step::Save { shard }),
         3 => (0..70_u64).prop_map(|seconds| Step::Pass { seconds }),
+        1 => (1..30_u64).prop_map(|hours| Step::PassHours { hours }),
         1 => (0..10_000_u64).prop_map(|seconds| Step::Freeze { seconds }),
     ]
 }

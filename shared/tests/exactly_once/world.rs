@@ -1,6 +1,6 @@
 //! Environments, shards and deliverers on one clock, and the plain sum that they are held against.
 
-use crate::steps::{RINGS, SHARDS, Step, WRITERS};
+use crate::steps::{By, RINGS, SHARDS, Step, WRITERS};
 use futures_util::future::join_all;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,13 +14,18 @@ use visits_core::ring::Ring;
 use visits_core::shard::{ShardName, Weight};
 use visits_core::store::Store;
 use visits_core::store::memory::{Fault, MemoryStore};
+use visits_core::store::statistics::DayCount;
 use visits_core::timing::Timing;
+use visits_core::visit::{Fingerprint, Visit};
 
 const INTERVAL: Duration = Duration::from_secs(30);
 const BUDGET: Duration = Duration::from_secs(5);
 
 /// Few, so that a shard that is down soon fills them.
 const BUFFER_PAGES: usize = 8;
+
+/// Longest that all hours of a schedule last together: a batch is given up after seven days, which is another promise.
+const MOST_HOURS: u64 = 5 * 24;
 
 /// A crash takes a shard back by less than the time for which writers remember what was applied (60 s).
 const OLDEST_SAVE: Duration = Duration::from_secs(50);
@@ -34,7 +39,10 @@ pub(crate) struct World {
     saved: [Duration; SHARDS],
     now: Duration,
     writers: Vec<Flusher<MemoryStore>>,
+    hours: u64,
     pub(crate) taken: BTreeMap<PageId, u64>,
+    /// Those of them by bots.
+    pub(crate) taken_bots: BTreeMap<PageId, u64>,
     /// Visits that dead environments still held and had not parked.
     pub(crate) died: u64,
     /// A crash takes only what a living writer or a deliverer still answers for: disks are written when an
@@ -60,7 +68,9 @@ impl World {
             saved,
             now,
             writers: Vec::new(),
+            hours: 0,
             taken: BTreeMap::new(),
+            taken_bots: BTreeMap::new(),
             died: 0,
             careful_disks,
             must_heal: [false; WRITERS],
@@ -118,13 +128,7 @@ impl World {
 
     async fn act(&mut self, step: &Step) {
         match *step {
-            Step::Visit { writer, page } => {
-                let page = PageId::from_decoded(&format!("page-{page}")).unwrap();
-                // A full buffer refuses: then the visit is not counted.
-                if self.writers[writer].record(page.clone()).is_ok() {
-                    *self.taken.entry(page).or_insert(0) += 1;
-                }
-            }
+            Step::Visit { writer, page, by } => self.visit(writer, page, by),
             Step::FlushIfDue { writer } => drop(self.writers[writer].flush_if_due(BUDGET).await),
             Step::Sweep { writer } => drop(self.writers[writer].sweep(BUDGET).await),
             Step::Kill { writer } => self.kill(writer).await,
@@ -148,7 +152,23 @@ impl World {
             Step::Save { shard } => self.save(shard),
             Step::Crash { shard } => self.store.crash(shard),
             Step::Pass { seconds } => self.pass(seconds, ManualClock::advance),
+            Step::PassHours { hours } => {
+                let hours = hours.min(MOST_HOURS - self.hours);
+                self.hours += hours;
+                self.pass(3_600 * hours, ManualClock::advance);
+            }
             Step::Freeze { seconds } => self.pass(seconds, ManualClock::freeze),
+        }
+    }
+
+    fn visit(&mut self, writer: usize, page: u8, by: By) {
+        let page = PageId::from_decoded(&format!("page-{page}")).unwrap();
+        let visitor = if let By::Visitor(number) = by { Some(Fingerprint::of(&number.to_string(), "")) } else { None };
+        let bot = matches!(by, By::Bot);
+        // A full buffer refuses: then the visit is not counted.
+        if self.writers[writer].record(Visit { page: page.clone(), bot, visitor }).is_ok() {
+            *self.taken_bots.entry(page.clone()).or_default() += u64::from(bot);
+            *self.taken.entry(page).or_default() += 1;
         }
     }
 
@@ -175,8 +195,9 @@ impl World {
         tokio::time::timeout(BUDGET, run).await.ok()
     }
 
-    fn counts(&self) -> Vec<u64> {
-        self.taken.keys().map(|page| self.counted(page)).collect()
+    /// Visits and bots' visits of all pages.
+    fn counts(&self) -> Vec<(u64, u64)> {
+        self.taken.keys().map(|page| (self.counted(page), self.store.sum_bots(page))).collect()
     }
 
     fn save(&mut self, shard: usize) {
@@ -224,25 +245,59 @@ impl World {
         self.store.sum(page)
     }
 
-    /// Every page is on its owner, and nothing is left of its way there.
+    /// Every page is on its owner with all of its days, and nothing is left of its way there.
     fn assert_all_at_home(&self) {
         let ring = &self.rings[self.ring];
         for page in self.taken.keys() {
             for shard in 0..SHARDS {
-                let record = self.store.record(shard, page);
-                let total = if shard == ring.owner(page.as_str()) { self.counted(page) } else { 0 };
-                assert_eq!(record.total, total, "{page} on {shard}: {record:?}");
-                assert!(record.moved_out.is_empty(), "{page} on {shard}: {record:?}");
+                let (record, days) = (self.store.record(shard, page), self.store.days(shard, page));
+                let all = (self.counted(page), self.store.sum_bots(page));
+                let (total, bots) = if shard == ring.owner(page.as_str()) { all } else { (0, 0) };
+                assert_eq!((record.total, record.bots), (total, bots), "{page} on {shard}: {record:?}");
+                assert_eq!(sum(&days), (total, bots), "days of {page} on {shard}: {days:?}");
+                assert!(record.moved_out.is_empty() && record.bots_out.is_empty(), "{page} on {shard}: {record:?}");
             }
         }
         (0..SHARDS).for_each(|shard| assert_eq!(self.store.moves_on(shard), 0));
     }
 
+    /// The site has what its pages have, and nothing of it is left on a draining shard.
+    fn assert_the_site_is_the_sum_of_its_pages(&self) {
+        let (mut site, mut of_days) = ((0, 0), (0, 0));
+        for shard in 0..SHARDS {
+            let found = self.store.site(shard);
+            let days = sum(&found.days);
+            site = (site.0 + found.total, site.1 + found.bots);
+            of_days = (of_days.0 + days.0, of_days.1 + days.1);
+            assert!(
+                found.total + found.bots + days.0 == 0 || !self.rings[self.ring].is_draining(shard),
+                "{shard}: {found:?}"
+            );
+        }
+        let pages = self.counts().into_iter().fold((0, 0), |sum, page| (sum.0 + page.0, sum.1 + page.1));
+        assert_eq!((site, of_days), (pages, pages));
+    }
+
     pub(crate) fn assert_never_more_than_taken(&self) {
         for (page, taken) in &self.taken {
-            assert!(self.counted(page) <= *taken, "{page}: {} counted, {taken} taken", self.counted(page));
+            let (counted, bots) = (self.counted(page), self.store.sum_bots(page));
+            assert!(counted <= *taken, "{page}: {counted} counted, {taken} taken");
+            assert!(bots <= self.taken_bots[page], "{page}: {bots} counted as bots', {} taken", self.taken_bots[page]);
         }
     }
+
+    /// Of bots' visits, too.
+    pub(crate) fn assert_exact(&self) {
+        for (page, taken) in &self.taken {
+            let counted = (self.counted(page), self.store.sum_bots(page));
+            assert_eq!(counted, (*taken, self.taken_bots[page]), "{page}");
+        }
+    }
+}
+
+/// Visits and bots' visits of some days.
+fn sum(days: &[DayCount]) -> (u64, u64) {
+    days.iter().fold((0, 0), |sum, day| (sum.0 + day.people + day.bots, sum.1 + day.bots))
 }
 
 /// Runs a schedule; tokio's time is paused, so that waiting for a mute shard takes none.
@@ -265,6 +320,7 @@ fn run_on(steps: &[Step], careful_disks: bool) -> World {
         }
         world.come_to_rest().await;
         world.assert_all_at_home();
+        world.assert_the_site_is_the_sum_of_its_pages();
         world.assert_never_more_than_taken();
         world
     })

@@ -28,6 +28,7 @@ async fn the_keys_and_fields_are_as_documented() {
         ("visits:{redis_7070}:page:home", "hash"),
         ("visits:{redis_7070}:sets", "zset"),
         ("visits:{redis_7070}:shard", "hash"),
+        ("visits:{redis_7070}:site", "hash"),
         ("visits:{redis_7070}:writers", "zset"),
     ];
     let found = keys(&mut redis);

@@ -17,6 +17,9 @@ mod logins_by_iam;
 mod logins_by_secret;
 mod logs;
 mod mutated_arguments;
+mod mutated_moves;
+#[cfg(all(feature = "aws-identity", feature = "http"))]
+mod owner_by_secret;
 mod parked;
 mod refusals;
 mod rehoming;

@@ -8,4 +8,5 @@ pub(crate) mod parking;
 pub(crate) mod reading;
 pub(crate) mod rehoming;
 pub(crate) mod rollup;
+pub(crate) mod statistics;
 pub(crate) mod writers;

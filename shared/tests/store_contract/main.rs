@@ -83,6 +83,8 @@ hold! {
         a_pass_moves_on_only_from_where_it_is
         what_comes_by_another_ring_keeps_a_pass_from_ending
         what_is_taken_waits_as_a_move_and_leaves_a_trace
+        months_and_the_sites_records_are_taken_with_all_their_fields
+        bots_visits_on_their_way_leave_and_bring_a_note_too
         only_the_ring_in_force_takes_and_only_during_its_take_pass
         a_move_lands_once_however_often_it_is_delivered
         a_move_that_the_ring_places_elsewhere_is_noted_as_late
@@ -101,8 +103,19 @@ hold! {
         what_cannot_be_found_is_no_sketch
         a_scan_finds_every_sketch_of_its_shard
         a_destroyed_secret_is_gone;
+    statistics:
+        days_bots_and_visitors_are_counted_once_however_often_a_batch_is_sent
+        the_site_is_the_sum_of_its_pages_and_has_visitors_of_its_own
+        top_pages_come_by_their_visits_by_people
+        a_batch_of_no_day_counts_for_totals_only
+        a_days_secret_is_the_first_that_was_offered
+        a_count_is_set_once_however_often_the_call_is_made
+        a_page_that_is_forgotten_leaves_neither_days_nor_a_place_in_a_list
+        no_count_is_set_while_pages_move;
     reading:
         an_unknown_page_has_count_0
+        several_pages_are_read_as_each_of_them
+        a_reading_tells_bots_apart
         page_ids_are_kept_apart_byte_by_byte
         asking_without_batches_tells_the_set
         asking_for_an_unknown_writer_tells_an_empty_set

@@ -3,13 +3,12 @@
 
 use super::zipf::{Random, Zipf};
 use crate::server::page;
-use visits_core::batch::MAX_BATCH_PAGES;
+use visits_core::batch::{Increment, MAX_BATCH_PAGES};
 use visits_core::buffer::Buffer;
-use visits_core::page::PageId;
 use visits_core::ring::Ring;
 
 /// The increments of the batches, in their order.
-pub(super) type Interval = Vec<Vec<(PageId, u64)>>;
+pub(super) type Interval = Vec<Vec<Increment>>;
 
 /// A site and its visitors.
 pub(super) struct Site {
@@ -30,13 +29,13 @@ impl Site {
         for _ in 0..visits {
             let page = page(self.zipf.sample(&mut self.random));
             if ring.owner(page.as_str()) == 0 {
-                buffer.add(page, true);
+                buffer.add(page.into(), None, true);
             }
             if buffer.pages() >= MAX_BATCH_PAGES {
-                batches.extend(buffer.take_next());
+                batches.extend(buffer.take_next(|_| None).map(|content| content.increments));
             }
         }
-        batches.extend(buffer.take_next());
+        batches.extend(buffer.take_next(|_| None).map(|content| content.increments));
         batches
     }
 }

@@ -1,4 +1,6 @@
 mod fuzz;
+mod several;
+mod who;
 
 use super::*;
 use serde_json::{Value, json};
@@ -21,11 +23,16 @@ struct World {
 }
 
 fn world() -> World {
-    let config = Config::from_vars(|_| None).unwrap();
+    world_of(&[])
+}
+
+fn world_of(settings: &[(&str, &str)]) -> World {
+    let setting = |name: &str| settings.iter().find(|(n, _)| *n == name).map(|(_, value)| value.into());
+    let config = Config::from_vars(setting).unwrap();
     let time = ManualClock::new();
     let store = MemoryStore::new(2, time.clock());
     let cache = CountCache::new(Arc::new(store.clone()), config.ring(), time.clock(), &config);
-    World { handler: Handler::new(cache), store, time }
+    World { handler: Handler::new(cache, &config), store, time }
 }
 
 impl World {
@@ -98,12 +105,23 @@ async fn a_shard_that_is_down_without_an_old_count_is_a_503() {
 #[tokio::test]
 async fn wrong_requests_get_a_problem() {
     let world = world();
-    for (method, path, status) in
-        [("POST", "/visits/home", 405), ("GET", "/visit/home", 404), ("GET", "/visits/", 400), ("GET", "/", 404)]
-    {
+    for (method, path, status) in [
+        ("POST", "/visits/home", 405),
+        ("HEAD", "/visits/home", 405),
+        ("PUT", "/visits/home", 405),
+        ("POST", "/visits", 405),
+        ("HEAD", "/badge/home", 405),
+        ("GET", "/visit/home", 404),
+        ("GET", "/visits/", 400),
+        ("GET", "/visits", 400),
+        ("GET", "/badge/", 400),
+        ("GET", "/badge", 404),
+        ("GET", "/", 404),
+    ] {
         let answer = world.get(HTTP_API, method, path).await;
         assert_eq!(answer.status(), status, "{method} {path}");
         assert_eq!(header(&answer, "content-type"), "application/problem+json");
+        assert_eq!(header(&answer, "access-control-allow-origin"), "*");
         assert_eq!(body(&answer)["status"], status);
     }
 }

@@ -1,4 +1,6 @@
 mod fuzz;
+mod rules;
+mod several;
 
 use super::*;
 use serde_json::{Value, json};
@@ -22,13 +24,19 @@ struct World {
     time: ManualClock,
 }
 
-fn world_with(durability: Durability, pages: usize) -> World {
-    let config = Config::from_vars(|_| None).unwrap();
+fn world_of(settings: &[(&str, &str)], pages: usize) -> World {
+    let setting = |name: &str| settings.iter().find(|(n, _)| *n == name).map(|(_, value)| value.into());
+    let config = Config::from_vars(setting).unwrap();
     let time = ManualClock::new();
     let store = MemoryStore::new(2, time.clock());
     let limits = Limits { pages, ..Limits::from(&config) };
     let flusher = Arc::new(Flusher::new(Arc::new(store.clone()), config.ring(), time.clock(), limits));
-    World { handler: Handler::new(flusher, durability, time.clock()), store, time }
+    World { handler: Handler::new(flusher, &config, time.clock()), store, time }
+}
+
+fn world_with(durability: Durability, pages: usize) -> World {
+    let durability = if durability == Durability::Direct { "direct" } else { "buffered" };
+    world_of(&[("VISITS_DURABILITY", durability)], pages)
 }
 
 fn world() -> World {
@@ -111,12 +119,19 @@ async fn wrong_requests_get_a_problem_and_count_nothing() {
     let world = world();
     for (method, path, status) in [
         ("GET", "/visit/home", 405),
+        ("HEAD", "/visit/home", 405),
+        ("POST", "/pixel/home", 405),
+        ("HEAD", "/pixel/home", 405),
+        ("GET", "/visits", 405),
+        ("GET", "/pixel/", 400),
+        ("GET", "/pixel", 404),
         ("POST", "/visits/home", 404),
         ("POST", "/visit/", 400),
         ("POST", "/visit/a\u{7}", 400),
     ] {
         let answer = response(world.handle(request(HTTP_API, method, path)).await.unwrap());
         assert_eq!(answer.status(), status, "{method} {path}");
+        assert_eq!(header(&answer, "access-control-allow-origin"), "*", "a script must see it");
         assert_eq!(
             (header(&answer, "content-type"), &body(&answer)["status"]),
             ("application/problem+json", &json!(status))

@@ -2,7 +2,7 @@
 
 use super::Problem;
 use crate::http::body::MOST_BODY;
-use crate::page::{PageId, PageIdError};
+use crate::page::PageId;
 use http::StatusCode;
 use std::fmt::Display;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use std::time::Duration;
 /// Requests that cannot be understood.
 impl Problem {
     /// 400: a text that names no page.
-    pub fn invalid_page_id(error: &PageIdError) -> Self {
+    pub fn invalid_page_id(error: &dyn Display) -> Self {
         let detail = error.to_string();
         Self::new("urn:visits:problem:invalid-page-id", "Invalid page id", StatusCode::BAD_REQUEST, detail)
     }

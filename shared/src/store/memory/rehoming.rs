@@ -1,26 +1,30 @@
-//! What a shard in memory knows of the ring, and its pages on their way.
+//! What a shard in memory knows of the ring, and its records on their way.
 
 mod calls;
 mod moving;
+mod pages;
 
 use super::shard::Data;
 use crate::applied::AppliedSet;
 use crate::batch::{BatchId, Sequence};
 use crate::clock::Moment;
 use crate::page::PageId;
-use crate::record::{PageRecord, Tag};
+use crate::record::{RecordName, Tag};
 use crate::ring::Fingerprint;
 use crate::shard::ShardName;
-use crate::store::moving::{Landed, Landing, Move, Take, Taken};
-use crate::store::pages::PageSlice;
+use crate::store::moving::{Landed, Landing, Move, Take, Taken, visits as visits_of};
 use crate::store::parking::Mark;
-use crate::store::rehoming::{Cleaned, Cleaning, Pass, RingState, Stage};
+use crate::store::rehoming::{Cleaned, Cleaning, Pass, RecordSlice, RingState, Stage};
 use crate::store::{Incarnation, Reading, Traces};
 use std::collections::BTreeMap;
-use xxhash_rust::xxh3::xxh3_64;
+use std::hash::Hash as _;
+use xxhash_rust::xxh3::Xxh3Default;
 
-/// Pages in a slice: few, so that tests meet several slices.
-const SLICE: usize = 2;
+/// Records in a slice: few, so that tests meet several slices.
+const SLICE: usize = 6;
+
+/// Records that one take looks at: fewer still, so that tests meet takes that leave some to the next one.
+const TAKEN: usize = 4;
 
 #[derive(Clone, Debug)]
 struct OnItsWay {
@@ -49,6 +53,11 @@ impl RingData {
     pub(super) fn settled(&mut self, ring: Fingerprint, members: &[ShardName]) {
         let pass = Some(Pass::begin(0).at(Stage::Done { kept: 0 }));
         *self = Self { ring: Some(ring), members: members.to_vec(), pass, ..Self::default() };
+    }
+
+    /// The ring under which no page is on its way.
+    pub(super) fn settled_ring(&self) -> Option<Fingerprint> {
+        self.ring.filter(|_| !self.moving)
     }
 
     pub(super) fn in_force(&self) -> Option<Fingerprint> {
@@ -120,14 +129,20 @@ impl Data {
         Traces { record, members: self.ring.members.clone() }
     }
 
-    /// A slice of the pages in the order of their hashes, which are its cursors: a page that goes moves no other.
-    fn slice(&self, cursor: u64) -> PageSlice {
-        let hashed = |page: &PageId| (xxh3_64(page.as_str().as_bytes()), page.clone());
-        let mut rest: Vec<_> = self.records.keys().map(hashed).filter(|(hash, _)| *hash > cursor).collect();
+    /// A slice of the records in the order of their hashes, which are its cursors: a record that goes moves no other.
+    fn slice(&self, cursor: u64) -> RecordSlice {
+        let pages = self.records.keys().cloned().map(RecordName::Page);
+        let hashed = |name: RecordName| {
+            let mut hasher = Xxh3Default::new();
+            name.hash(&mut hasher);
+            (hasher.digest(), name)
+        };
+        let names = pages.chain(self.days.names()).map(hashed);
+        let mut rest: Vec<_> = names.filter(|(hash, _)| *hash > cursor).collect();
         rest.sort();
         let next = rest.get(SLICE).map_or(0, |_| rest[SLICE - 1].0);
-        let pages = rest.into_iter().take(SLICE).map(|(_, page)| page).collect();
-        PageSlice { pages, next, ..PageSlice::default() }
+        let records = rest.into_iter().take(SLICE).map(|(_, name)| name).collect();
+        RecordSlice { records, next, ..RecordSlice::default() }
     }
 
     fn take(&mut self, take: &Take, now: Moment, incarnation: Incarnation) -> Taken {
@@ -136,35 +151,41 @@ impl Data {
             return Taken::Superseded;
         }
         let tag = *self.ring.tag.get_or_insert(millis(now));
-        let (mut pages, mut visits) = (Vec::new(), 0);
-        for page in &take.pages {
-            let Some(record) = self.records.get_mut(page).filter(|record| record.total > 0) else { continue };
-            let total = std::mem::take(&mut record.total);
-            *record.moved_out.entry(tag).or_default() += total;
-            pages.push((page.clone(), vec![("total".to_owned(), total)]));
-            visits += total;
+        let (mut records, mut pages, mut visits) = (Vec::new(), 0, 0);
+        let asked = take.records.iter().take(TAKEN);
+        for name in asked.clone() {
+            let fields = match name {
+                RecordName::Page(page) => self.records.get_mut(page).map(|record| pages::take(record, tag)),
+                _ => Some(self.days.take(name)),
+            };
+            let Some(fields) = fields.filter(|fields| !fields.is_empty()) else { continue };
+            if matches!(name, RecordName::Page(_)) {
+                (pages, visits) = (pages + 1, visits + visits_of(name, &fields));
+            }
+            records.push((name.clone(), fields));
         }
-        let count = pages.len() as u64;
-        if count > 0 {
+        if !records.is_empty() {
             let id = BatchId { writer: take.writer, sequence: Sequence::FIRST };
             let on_its_way =
-                OnItsWay { content: Move { id, tag, pages }, seen: Some((now, incarnation)), arrived: None };
+                OnItsWay { content: Move { id, tag, records }, seen: Some((now, incarnation)), arrived: None };
             self.ring.moves.insert((take.owner.clone(), id), on_its_way);
         }
-        Taken::Moved { pages: count, visits, rejected: Vec::new() }
+        Taken::Moved { looked_at: asked.count(), pages, visits, rejected: Vec::new() }
     }
 
     fn land(&mut self, landing: &Landing<'_>, incarnation: Incarnation) -> Landed {
-        let Move { id, tag, pages } = landing.content;
+        let Move { id, tag, records } = landing.content;
         if self.applied.contains_key(&id.writer) {
             return Landed { fresh: false, rejected: Vec::new(), incarnation };
         }
         self.applied.insert(id.writer, AppliedSet { floor: 1, ..AppliedSet::default() });
-        for (page, fields) in pages {
-            let record = self.records.entry(page.clone()).or_default();
-            for (_, amount) in fields.iter().filter(|(field, _)| field == "total") {
-                record.total += amount;
-                *record.moved_in.entry((landing.source.to_string(), *tag)).or_default() += amount;
+        let source = (landing.source.to_string(), *tag);
+        for (name, fields) in records {
+            match name {
+                RecordName::Page(page) => {
+                    pages::land(self.records.entry(page.clone()).or_default(), fields, &source);
+                }
+                _ => self.days.land(name, fields),
             }
         }
         self.ring.note_late(landing.ring);
@@ -172,22 +193,11 @@ impl Data {
     }
 
     fn clean(&mut self, cursor: u64, cleaning: &Cleaning, run: Incarnation) -> Cleaned {
-        let PageSlice { pages, next, .. } = self.slice(cursor);
-        let mut kept = 0;
-        for page in pages {
-            let Some(record) = self.records.get_mut(&page) else { continue };
-            match cleaning {
-                Cleaning::Out { before } => record.moved_out.retain(|tag, _| tag >= before),
-                Cleaning::In { before } => record.moved_in.retain(|(shard, tag), _| {
-                    !before.iter().any(|(from, before)| from.as_str() == shard && tag < before)
-                }),
-            }
-            if *record == PageRecord::default() {
-                self.records.remove(&page);
-            } else {
-                kept += 1;
-            }
-        }
-        Cleaned { next, kept, run }
+        let RecordSlice { records, next, .. } = self.slice(cursor);
+        let kept = records.iter().filter(|name| match name {
+            RecordName::Page(page) => pages::clean(&mut self.records, page, cleaning),
+            _ => true,
+        });
+        Cleaned { next, kept: kept.count() as u64, run }
     }
 }

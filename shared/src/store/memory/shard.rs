@@ -5,6 +5,7 @@ use super::days::DayRecords;
 use super::parked::ParkedCopies;
 use super::rehoming::RingData;
 use super::rollup::RollupData;
+use super::statistics::Calls;
 use crate::applied::AppliedSet;
 use crate::batch::WriterId;
 use crate::clock::Moment;
@@ -29,6 +30,7 @@ pub(super) struct Data {
     pub(super) ring: RingData,
     pub(super) imports: HashMap<ImportId, ImportRecord>,
     pub(super) days: DayRecords,
+    pub(super) set_calls: Calls,
     pub(super) secrets: HashMap<Day, Secret>,
     pub(super) rollup: RollupData,
 }
@@ -95,6 +97,7 @@ impl Shard {
                 } else {
                     let record = self.data.records.entry(page.clone()).or_default();
                     record.total += visits;
+                    record.bots += increment.bots;
                     self.data.days.add(batch.day(), increment);
                 }
             }

@@ -10,6 +10,8 @@ if ARGV[1] == 'in' then
 end
 
 local function is_over(field)
+  -- Of visits and of bots' visits alike.
+  field = string.match(field, '^(.*):bots$') or field
   if ARGV[1] == 'out' then
     local tag = string.match(field, '^out:(%d+)$')
     return tag and tonumber(tag) < tonumber(ARGV[2])

@@ -67,7 +67,7 @@ impl Keys {
         format!("{}:parking", self.prefix)
     }
 
-    /// Hash: pages that were taken from here for another shard, by move.
+    /// Hash: records that were taken from here for another shard, by move.
     pub(super) fn moves(&self, owner: &ShardName) -> String {
         format!("{}:moves:{owner}", self.prefix)
     }

@@ -7,7 +7,7 @@ use super::routed::Connection;
 use super::{RedisStore, Shard, server_millis};
 use crate::batch::BatchId;
 use crate::shard::ShardName;
-use crate::store::moving::{Found, Landed, Landing, MoveMarks, Moves, Moving, Take, Taken};
+use crate::store::moving::{Found, Landed, Landing, MOST_FIELDS, MoveMarks, Moves, Moving, Take, Taken};
 use crate::store::parking::{Mark, PARKED_BYTES, Unreadable};
 use crate::store::{Incarnation, ShardIndex, StoreError};
 use futures_util::future::try_join_all;
@@ -32,15 +32,15 @@ fn not_a_move(name: &str) -> Unreadable {
 impl Moving for RedisStore {
     async fn take(&self, shard: ShardIndex, take: &Take) -> Result<Taken, StoreError> {
         let shard = &self.shards[shard];
-        let (moves, prefix) = (moves_for(shard, &take.owner), shard.keys.page_prefix().len());
+        let (moves, prefix) = (moves_for(shard, &take.owner), shard.keys.record_prefix().len());
         let call = |mut redis: Connection, incarnation: Incarnation| {
             let mut script = self.rehoming.take.prepare_invoke();
             script.key(shard.keys.shard()).key(&moves.content).key(shard.keys.seen(&take.owner)).key(&moves.bytes);
-            for page in &take.pages {
-                script.key(shard.keys.page(page));
+            for record in &take.records {
+                script.key(shard.keys.record(record));
             }
             script.arg(FORMAT).arg(take.ring.to_string()).arg(take.owner.as_str()).arg(PARKED_BYTES);
-            script.arg(take.writer.to_string()).arg(incarnation.0.to_string()).arg(prefix);
+            script.arg(take.writer.to_string()).arg(incarnation.0.to_string()).arg(prefix).arg(MOST_FIELDS);
             async move { script.invoke_async::<Reply>(&mut redis).await }
         };
         let (reply, _) = self.with_run(shard, call).await?;
@@ -168,10 +168,10 @@ impl Moving for RedisStore {
         let call = |mut redis: Connection| {
             let mut script = self.rehoming.land.prepare_invoke();
             script.key(shard.keys.applied(&landing.content.id.writer)).key(shard.keys.sets()).key(shard.keys.shard());
-            for (page, _) in &landing.content.pages {
-                script.key(shard.keys.page(page));
+            for (record, _) in &landing.content.records {
+                script.key(shard.keys.record(record));
             }
-            land_arguments(&mut script, landing, self.timing.move_kept);
+            land_arguments(&mut script, landing, self.timing.move_kept, shard.keys.record_prefix().len());
             async move { script.invoke_async::<Reply>(&mut redis).await }
         };
         let (reply, incarnation) = self.with_incarnation(shard, call).await?;

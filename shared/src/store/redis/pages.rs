@@ -13,7 +13,7 @@ use redis::{AsyncCommands, FromRedisValue, RedisResult};
 use std::collections::HashMap;
 
 /// Keys that Redis looks at for one slice. A thousand take it about a third of a millisecond.
-const SCANNED: usize = 1_000;
+pub(super) const SCANNED: usize = 1_000;
 
 /// What a shard knows of its ring.
 const RING: [&str; 2] = ["ring", "moving"];

@@ -4,14 +4,21 @@ use super::routed::Connection;
 use super::script::{LazyScript, with_checks};
 use super::{RedisStore, pages, server_millis};
 use crate::batch::MAX_BATCH_PAGES;
+use crate::record::RecordName;
 use crate::ring::Fingerprint;
 use crate::shard::ShardName;
-use crate::store::pages::{PageSlice, Pages};
-use crate::store::rehoming::{Cleaned, Cleaning, Pass, Rehoming, RingState, Stage};
+use crate::store::rehoming::{Cleaned, Cleaning, Pass, RecordSlice, Rehoming, RingState, Stage};
 use crate::store::{ShardIndex, StoreError};
 use futures_util::future::try_join_all;
 use redis::{AsyncCommands, RedisResult, Script};
 use std::collections::HashMap;
+
+/// What the keys of records look like behind the shard's prefix: `page`, `days` and `site`, and next to nothing else. A scan
+/// takes one pattern.
+const RECORDS: &str = "[pds][ai][gyt][es]*";
+
+/// What all of them but the site's own begin with. A key that does and is no record's is told of.
+const CLASSES: [&[u8]; 3] = [b"page:", b"days:", b"site:"];
 
 #[derive(Debug)]
 pub(super) struct RehomingScripts {
@@ -107,8 +114,28 @@ impl Rehoming for RedisStore {
         self.advance_to(shard, &ring.to_string(), (from, from), ("settle", &list(members))).await
     }
 
+    async fn scan_records(&self, shard: ShardIndex, cursor: u64) -> Result<RecordSlice, StoreError> {
+        let shard = &self.shards[shard];
+        let prefix = shard.keys.record_prefix();
+        let ((next, keys), run) =
+            self.scan_keys(shard, (&format!("{prefix}{RECORDS}"), pages::SCANNED), cursor).await?;
+        let mut slice = RecordSlice { next, run, ..RecordSlice::default() };
+        for key in keys {
+            let name = key.get(prefix.len()..).unwrap_or_default();
+            match std::str::from_utf8(name).ok().and_then(|name| name.parse().ok()) {
+                Some(record) => slice.records.push(record),
+                None if CLASSES.iter().any(|class| name.starts_with(class)) => slice.unreadable.push(key),
+                None => {}
+            }
+        }
+        Ok(slice)
+    }
+
     async fn clean(&self, shard: ShardIndex, cursor: u64, cleaning: &Cleaning) -> Result<Cleaned, StoreError> {
-        let PageSlice { pages, next, run, .. } = self.scan(shard, cursor).await?;
+        let RecordSlice { records, next, run, .. } = self.scan_records(shard, cursor).await?;
+        // Only pages have notes. The others were there a moment ago, which is all that is asked of them.
+        let (pages, others): (Vec<_>, Vec<_>) =
+            records.into_iter().partition(|record| matches!(record, RecordName::Page(_)));
         let (pages, shard) = (&pages, &self.shards[shard]);
         let call = |redis: Connection| async move {
             // Some hundred at once: a script's keys are all in memory, and nobody else is served meanwhile.
@@ -117,7 +144,7 @@ impl Rehoming for RedisStore {
                 async move {
                     let mut script = self.rehoming.clean.prepare_invoke();
                     for page in pages {
-                        script.key(shard.keys.page(page));
+                        script.key(shard.keys.record(page));
                     }
                     match cleaning {
                         Cleaning::Out { before } => drop(script.arg("out").arg(*before)),
@@ -134,6 +161,7 @@ impl Rehoming for RedisStore {
             let kept: RedisResult<Vec<u64>> = try_join_all(calls).await;
             Ok(kept?.into_iter().sum())
         };
-        Ok(Cleaned { next, kept: self.with_shard(shard, call).await?, run })
+        let kept: u64 = self.with_shard(shard, call).await?;
+        Ok(Cleaned { next, kept: kept + others.len() as u64, run })
     }
 }

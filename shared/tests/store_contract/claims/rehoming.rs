@@ -1,15 +1,20 @@
-//! Pages on their way to another shard, one step at a time.
+//! Records on their way to another shard, one step at a time.
 
 use crate::subject::{SHARD, Subject, WRITER, apply, batch, call, owner, page, total};
-use visits_core::batch::{BatchId, Sequence, WriterId};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+use visits_core::batch::{Batch, BatchId, Increment, Sequence, SiteIncrement, WriterId};
+use visits_core::clock::Clock;
 use visits_core::page::PageId;
-use visits_core::record::PageRecord;
+use visits_core::record::{PageRecord, RecordName};
 use visits_core::ring::Fingerprint;
 use visits_core::shard::ShardName;
 use visits_core::store::moving::{Found, Landing, Move, MoveMarks, Moving as _, Take, Taken};
 use visits_core::store::pages::Pages;
 use visits_core::store::rehoming::{Cleaned, Cleaning, Pass, Rehoming, RingState, Stage};
 use visits_core::store::{Apply, Incarnation, Store};
+use visits_core::visit::{Refused, Visitor};
 
 const MOVER: WriterId = WriterId::from_u128(0xabc);
 const ID: BatchId = BatchId { writer: MOVER, sequence: Sequence::FIRST };
@@ -40,9 +45,20 @@ async fn advance(subject: &impl Subject, from: Pass, to: Pass) -> bool {
 }
 
 async fn take(subject: &impl Subject, pages: &[&str]) -> Taken {
-    let pages = pages.iter().map(|id| page(id)).collect();
-    let take = Take { ring: ring(), owner: owner(), pages, writer: MOVER };
+    take_records(subject, pages.iter().map(|id| RecordName::Page(page(id))).collect()).await
+}
+
+async fn take_records(subject: &impl Subject, records: Vec<RecordName>) -> Taken {
+    let take = Take { ring: ring(), owner: owner(), records, writer: MOVER };
     subject.store().take(SHARD, &take).await.unwrap()
+}
+
+fn record_name(text: &str) -> RecordName {
+    text.parse().unwrap()
+}
+
+fn fields(fields: &[(&str, u64)]) -> Vec<(String, u64)> {
+    fields.iter().map(|(field, amount)| ((*field).to_owned(), *amount)).collect()
 }
 
 async fn marks(subject: &impl Subject) -> Vec<MoveMarks> {
@@ -63,7 +79,7 @@ async fn begin(subject: &impl Subject) {
 async fn taken(subject: &impl Subject) -> Move {
     begin(subject).await;
     let taken = take(subject, &["café \"a\"", "b", "unknown"]).await;
-    assert_eq!(taken, Taken::Moved { pages: 2, visits: 12, rejected: Vec::new() });
+    assert_eq!(taken, Taken::Moved { looked_at: 3, pages: 2, visits: 12, rejected: Vec::new() });
     subject.store().moves(SHARD, &owner(), &[ID]).await.unwrap().moves.remove(0)
 }
 
@@ -119,16 +135,95 @@ pub(crate) async fn what_is_taken_waits_as_a_move_and_leaves_a_trace(subject: &i
     assert_eq!((total(subject, "b").await, total(subject, "café \"a\"").await), (0, 0));
     assert_eq!(record(subject, "b").await.moved_out.into_values().collect::<Vec<_>>(), [7]);
     assert_eq!(state(subject).await.tag, Some(content.tag));
-    let mut pages = content.pages;
-    pages.sort();
-    let fields = |visits| vec![("total".to_owned(), visits)];
-    assert_eq!(pages, [(page("b"), fields(7)), (page("café \"a\""), fields(5))]);
+    let mut records = content.records;
+    records.sort();
+    let total = |id, visits| (RecordName::Page(page(id)), fields(&[("total", visits)]));
+    assert_eq!(records, [total("b", 7), total("café \"a\"", 5)]);
     let marks = marks(subject).await;
     assert_eq!((marks.len(), marks[0].id, marks[0].arrived), (1, ID, None));
     let (_, run) = subject.store().move_marks(SHARD, &owner()).await.unwrap();
     assert_eq!(marks[0].seen.unwrap().owner, run);
     let owners = subject.store().moving_owners(SHARD).await.unwrap();
     assert_eq!(owners.iter().map(|(owner, _)| owner.as_str()).collect::<Vec<_>>(), ["two"]);
+}
+
+/// A batch of a day: page `b` has 5 visits, 2 of them by bots.
+fn on_a_day(number: u64) -> Apply {
+    let increment = Increment { page: page("b"), visits: 5, bots: 2, visitors: vec![Visitor(7)] };
+    let site = SiteIncrement { visitors: Vec::new(), refused: Refused { origin: 4, ..Refused::default() } };
+    let day = Some("2026-11-24".parse().unwrap());
+    let batch = Batch::of_day(Sequence::new(number).unwrap(), day, vec![increment], site, Clock::system().now());
+    call(&[(Arc::new(batch), Duration::ZERO)])
+}
+
+const OF_A_DAY: [&str; 4] = ["page:b", "days:2026-11:b", "site", "site:2026-11"];
+
+/// Takes the four records of that day; what they had.
+async fn take_the_day(subject: &impl Subject) -> BTreeMap<RecordName, Vec<(String, u64)>> {
+    let mut left: Vec<RecordName> = OF_A_DAY.iter().map(|name| record_name(name)).collect();
+    let (mut found, mut writer) = (BTreeMap::new(), 100);
+    while !left.is_empty() {
+        writer += 1;
+        let id = BatchId { writer: WriterId::from_u128(writer), sequence: Sequence::FIRST };
+        let take = Take { ring: ring(), owner: owner(), records: left.clone(), writer: id.writer };
+        let Taken::Moved { looked_at, .. } = subject.store().take(SHARD, &take).await.unwrap() else { panic!() };
+        let content = subject.store().moves(SHARD, &owner(), &[id]).await.unwrap().moves.remove(0);
+        subject.store().land(SHARD + 1, &Landing { source: &source(), content: &content, ring: None }).await.unwrap();
+        found.extend(content.records);
+        left.drain(..looked_at);
+    }
+    found
+}
+
+pub(crate) async fn months_and_the_sites_records_are_taken_with_all_their_fields(subject: &impl Subject) {
+    apply(subject, &on_a_day(1)).await;
+    announce(subject).await;
+    assert_eq!(records_on(subject, SHARD).await, OF_A_DAY.map(record_name).into());
+    let mut found = take_the_day(subject).await;
+    for fields in found.values_mut() {
+        fields.sort();
+    }
+    let expected = [
+        fields(&[("bots", 2), ("total", 5)]),
+        fields(&[("24", 3), ("24b", 2)]),
+        fields(&[("bots", 2), ("total", 5)]),
+        fields(&[("24", 3), ("24b", 2), ("24o", 4)]),
+    ];
+    assert_eq!(found, OF_A_DAY.map(record_name).into_iter().zip(expected).collect());
+    // What it was stays as a note of the page.
+    assert_eq!(records_on(subject, SHARD).await, [record_name("page:b")].into());
+    assert_eq!(records_on(subject, SHARD + 1).await, OF_A_DAY.map(record_name).into());
+}
+
+pub(crate) async fn bots_visits_on_their_way_leave_and_bring_a_note_too(subject: &impl Subject) {
+    apply(subject, &on_a_day(1)).await;
+    announce(subject).await;
+    take_the_day(subject).await;
+    let tag = state(subject).await.tag.unwrap();
+    let here = record(subject, "b").await;
+    let there = subject.store().traces(SHARD + 1, &page("b")).await.unwrap().record;
+    assert_eq!((here.total, here.bots, here.moved_out, here.bots_out), (0, 0, [(tag, 5)].into(), [(tag, 2)].into()));
+    let came = |visits| BTreeMap::from([(("one".to_owned(), tag), visits)]);
+    assert_eq!((there.total, there.bots, there.moved_in, there.bots_in), (5, 2, came(5), came(2)));
+    clean(subject, SHARD, &Cleaning::Out { before: tag + 1 }).await;
+    clean(subject, SHARD + 1, &Cleaning::In { before: vec![(source(), tag + 1)] }).await;
+    assert_eq!(record(subject, "b").await, PageRecord::default());
+    let there = subject.store().traces(SHARD + 1, &page("b")).await.unwrap().record;
+    assert_eq!(there, PageRecord { total: 5, bots: 2, ..PageRecord::default() });
+}
+
+/// The names that a scan finds, each once.
+async fn records_on(subject: &impl Subject, shard: usize) -> BTreeSet<RecordName> {
+    let (mut found, mut cursor) = (BTreeSet::new(), 0);
+    loop {
+        let slice = subject.store().scan_records(shard, cursor).await.unwrap();
+        assert_eq!(slice.unreadable, Vec::<Vec<u8>>::new());
+        found.extend(slice.records);
+        cursor = slice.next;
+        if cursor == 0 {
+            return found;
+        }
+    }
 }
 
 pub(crate) async fn only_the_ring_in_force_takes_and_only_during_its_take_pass(subject: &impl Subject) {
@@ -202,8 +297,9 @@ pub(crate) async fn cleaning_deletes_the_notes_under_earlier_tags(subject: &impl
     subject.store().land(home, &Landing { source: &source(), content: &content, ring: None }).await.unwrap();
     let out = async |before| clean(subject, SHARD, &Cleaning::Out { before }).await;
     let came = async |before| clean(subject, home, &Cleaning::In { before }).await;
-    assert_eq!(out(content.tag).await, 2, "not before the tag");
-    assert_eq!(out(content.tag + 1).await, 0);
+    // The site's own record is one, too.
+    assert_eq!(out(content.tag).await, 3, "not before the tag");
+    assert_eq!(out(content.tag + 1).await, 1);
     assert_eq!(record(subject, "b").await, PageRecord::default());
     assert_eq!(came(vec![(source(), content.tag), (owner(), content.tag + 1)]).await, 2);
     assert!(!subject.store().traces(home, &page("b")).await.unwrap().record.moved_in.is_empty());
@@ -212,7 +308,7 @@ pub(crate) async fn cleaning_deletes_the_notes_under_earlier_tags(subject: &impl
     assert_eq!(left, PageRecord { total: 7, ..PageRecord::default() });
 }
 
-/// Cleans all of a shard; the pages that still have a record.
+/// Cleans all of a shard; the records that are still there.
 async fn clean(subject: &impl Subject, shard: usize, cleaning: &Cleaning) -> u64 {
     let (mut cursor, mut pages) = (0, 0);
     loop {

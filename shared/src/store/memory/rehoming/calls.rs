@@ -2,18 +2,21 @@
 
 use super::millis;
 use crate::page::PageId;
-use crate::record::PageRecord;
+use crate::record::{PageRecord, RecordName};
 use crate::ring::Fingerprint;
 use crate::shard::ShardName;
 use crate::store::memory::MemoryStore;
 use crate::store::memory::shard::Data;
 use crate::store::pages::{BadRecord, PageSlice, Pages};
-use crate::store::rehoming::{Cleaned, Cleaning, Pass, Rehoming, RingState};
+use crate::store::rehoming::{Cleaned, Cleaning, Pass, RecordSlice, Rehoming, RingState};
 use crate::store::{ShardIndex, StoreError};
 
 impl Pages for MemoryStore {
     async fn scan(&self, shard: ShardIndex, cursor: u64) -> Result<PageSlice, StoreError> {
-        self.call(shard, |shard| PageSlice { run: shard.incarnation(), ..shard.data.slice(cursor) }).await
+        let RecordSlice { records, next, run, .. } = self.scan_records(shard, cursor).await?;
+        let page = |record| if let RecordName::Page(page) = record { Some(page) } else { None };
+        let pages = records.into_iter().filter_map(page).collect();
+        Ok(PageSlice { pages, unreadable: Vec::new(), next, run })
     }
 
     async fn records(
@@ -49,6 +52,10 @@ impl Rehoming for MemoryStore {
         members: &[ShardName],
     ) -> Result<bool, StoreError> {
         self.call(shard, |shard| shard.data.ring.settle(ring, from, members)).await
+    }
+
+    async fn scan_records(&self, shard: ShardIndex, cursor: u64) -> Result<RecordSlice, StoreError> {
+        self.call(shard, |shard| RecordSlice { run: shard.incarnation(), ..shard.data.slice(cursor) }).await
     }
 
     async fn clean(&self, shard: ShardIndex, cursor: u64, cleaning: &Cleaning) -> Result<Cleaned, StoreError> {

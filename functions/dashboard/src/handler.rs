@@ -1,0 +1,143 @@
+//! Maps an event to a file, or to what the owner asks or changes, and the outcome to a response.
+
+mod change;
+mod problems;
+mod questions;
+mod routes;
+
+pub(crate) use routes::ROUTES;
+
+use crate::assets::File;
+use http::StatusCode;
+use lambda_runtime::Error;
+use routes::Action;
+use serde::{Deserialize, Serialize};
+use visits_core::http::{Event, Found, Owner, Problem, Reply, Request, Response, Target};
+use visits_core::statistics::Figures;
+use visits_core::store::statistics::Statistics;
+
+pub(crate) struct Handler<S> {
+    figures: Figures<S>,
+    owner: Owner,
+}
+
+/// The body of `POST /session`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Login {
+    token: String,
+}
+
+/// The body of a 200 to `GET /session`.
+#[derive(Serialize)]
+struct WhoAmI {
+    signed_in: bool,
+    token_configured: bool,
+}
+
+/// What `POST /session` accepts.
+const LOGIN: &str = r#"{"token":"…"} is accepted, with the owner's token"#;
+
+impl<S: Statistics> Handler<S> {
+    pub(crate) fn new(figures: Figures<S>, owner: Owner) -> Self {
+        Self { figures, owner }
+    }
+
+    /// Answers any event. An error goes to whoever invoked the function directly; a client gets a problem.
+    pub(crate) async fn handle(&self, event: Event) -> Result<Reply, Error> {
+        match event {
+            Event::Http(request) => {
+                let response = self.answer(&request).await.unwrap_or_else(Problem::into_response);
+                // What is no script and no page shall not be taken for one.
+                Ok(Reply::Http(response.with("x-content-type-options", "nosniff")))
+            }
+            Event::Foreign => Ok(Reply::unsupported_event()),
+            Event::Direct(_) => Err(NOT_FOR_THIS_FUNCTION.into()),
+        }
+    }
+
+    async fn answer(&self, request: &Request) -> Result<Response, Problem> {
+        let (action, target) = match ROUTES.find(request)? {
+            Found::Route(action, target) => (action, target),
+            // No script of another origin has business here.
+            Found::Preflight(methods) => return Err(Problem::method_not_allowed(&request.path, methods)),
+        };
+        match action {
+            Action::File(File::Demo) if !request.is_local() => Err(problems::demo_is_local()),
+            Action::File(file) => Ok(file.answer(request)),
+            Action::ToPage => Ok(to_page()),
+            Action::WhoAmI => self.who_am_i(request).await,
+            Action::Login => self.login(request).await,
+            Action::Logout => Ok(Response::no_content().with_cookie(Owner::closed_session())),
+            Action::History | Action::Top | Action::Summary => {
+                self.owner.authorize(request).await?;
+                self.tell(action, &target, request).await
+            }
+            Action::Set | Action::Delete => {
+                self.owner.authorize_change(request).await?;
+                self.change(action, &target, request).await
+            }
+        }
+    }
+
+    /// Whether the caller is the owner, which is no mistake if not: the page asks for it before it asks for figures.
+    async fn who_am_i(&self, request: &Request) -> Result<Response, Problem> {
+        let (signed_in, token_configured) = match self.owner.authorize(request).await {
+            Ok(_) => (true, true),
+            Err(problem) if problem.status() == StatusCode::UNAUTHORIZED => (false, true),
+            Err(problem) if problem.status() == StatusCode::FORBIDDEN => (false, false),
+            Err(problem) => return Err(problem),
+        };
+        Ok(Response::json(&WhoAmI { signed_in, token_configured }, "no-store"))
+    }
+
+    async fn login(&self, request: &Request) -> Result<Response, Problem> {
+        let Login { token } = request.body.json(LOGIN)?;
+        let cookie = self.owner.open_session(&token).await?;
+        Ok(Response::no_content().with_cookie(cookie))
+    }
+
+    async fn tell(&self, action: Action, target: &Target<'_>, request: &Request) -> Result<Response, Problem> {
+        let most_days = u64::from(self.figures.most_days());
+        if most_days == 0 {
+            return Err(problems::history_off());
+        }
+        match action {
+            Action::Top => {
+                let query = questions::top(&request.query, most_days)?;
+                let top = self.figures.top(&query).await.map_err(problems::unavailable)?;
+                Ok(Response::json(&*top, "no-store"))
+            }
+            Action::Summary => {
+                let days = questions::days(&request.query, 30, most_days)?;
+                Ok(Response::json(&*self.figures.summary(days).await, "no-store"))
+            }
+            _ => {
+                let (page, days) = (target.page()?, questions::days(&request.query, 30, most_days)?);
+                let history = self.figures.history(&page, days).await.map_err(problems::unavailable)?;
+                Ok(Response::json(&history, "no-store"))
+            }
+        }
+    }
+
+    async fn change(&self, action: Action, target: &Target<'_>, request: &Request) -> Result<Response, Problem> {
+        let page = target.page()?;
+        let key = change::key(request.headers.idempotency_key.as_deref())?;
+        let wanted = if matches!(action, Action::Delete) { change::DELETE } else { change::wanted(&request.body)? };
+        let changed = self.figures.set(&page, wanted, &key).await.map_err(problems::not_changed)?;
+        Ok(Response::json(&change::Answer::new(&page, wanted, changed), "no-store"))
+    }
+}
+
+/// Relative, so that it is right behind a stage, too.
+fn to_page() -> Response {
+    Response::new(StatusCode::PERMANENT_REDIRECT, "text/plain", "max-age=300", "the page is at ../dashboard")
+        .with("location", "../dashboard")
+}
+
+/// What an event that is no request gets.
+const NOT_FOR_THIS_FUNCTION: &str =
+    "dashboard answers HTTP requests only: of an API Gateway HTTP API (payload version 2.0) or a function URL";
+
+#[cfg(test)]
+mod tests;

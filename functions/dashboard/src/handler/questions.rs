@@ -1,0 +1,78 @@
+//! What the owner asks, read from a query.
+
+use visits_core::http::{Problem, Query};
+use visits_core::statistics::{MOST_PAGES, MOST_SEARCH, TopQuery};
+
+/// How many days are asked for; `default` where nothing is said, or all that are kept if they are fewer.
+pub(super) fn days(query: &str, default: u64, most: u64) -> Result<u32, Problem> {
+    number(&Query::parse(query)?, "days", default.min(most), most)
+}
+
+/// Which top list is asked for.
+pub(super) fn top(query: &str, most_days: u64) -> Result<TopQuery, Problem> {
+    let query = Query::parse(query)?;
+    Ok(TopQuery {
+        days: number(&query, "days", most_days.min(7), most_days)?,
+        limit: number(&query, "limit", 20, u64::from(MOST_PAGES))?,
+        search: search(&query)?,
+    })
+}
+
+fn number(query: &Query, name: &str, default: u64, most: u64) -> Result<u32, Problem> {
+    // What is within the bounds fits.
+    Ok(u32::try_from(query.number(name, default, 1..=most)?).unwrap_or(u32::MAX))
+}
+
+fn search(query: &Query) -> Result<Option<String>, Problem> {
+    let text = query.get("search").unwrap_or_default();
+    let characters = text.chars().count();
+    if characters > MOST_SEARCH {
+        let detail = format!("search has {characters} characters: a text of at most {MOST_SEARCH} is accepted");
+        return Err(Problem::invalid_query(detail));
+    }
+    Ok((!text.is_empty()).then(|| text.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{days, top};
+    use visits_core::statistics::TopQuery;
+
+    fn search(text: &str) -> Option<String> {
+        Some(text.to_owned())
+    }
+
+    #[test]
+    fn what_is_not_said_has_a_default_within_what_is_kept() {
+        assert_eq!((days("", 30, 400), days("", 30, 10), days("days=400", 30, 400)), (Ok(30), Ok(10), Ok(400)));
+        assert_eq!(top("", 400), Ok(TopQuery { days: 7, limit: 20, search: None }));
+        assert_eq!(top("search=", 3), Ok(TopQuery { days: 3, limit: 20, search: None }));
+        let asked = top("limit=100&days=1&search=caf%C3%A9+%2F", 400);
+        assert_eq!(asked, Ok(TopQuery { days: 1, limit: 100, search: search("café /") }));
+        assert!(top(&format!("search={}", "%C3%A9".repeat(100)), 400).is_ok());
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_with_what_is_accepted() {
+        let long = format!("search={}", "x".repeat(101));
+        let table = [
+            ("days=0", "days=0: a whole number from 1 to 400 is accepted"),
+            ("days=401", "days=401: a whole number from 1 to 400 is accepted"),
+            ("days=", "days=: a whole number from 1 to 400 is accepted"),
+            ("days=-1", "days=-1: a whole number from 1 to 400 is accepted"),
+            ("days=7.0", "days=7.0: a whole number from 1 to 400 is accepted"),
+            ("limit=101", "limit=101: a whole number from 1 to 100 is accepted"),
+            ("limit=ten", "limit=ten: a whole number from 1 to 100 is accepted"),
+            (&long, "search has 101 characters: a text of at most 100 is accepted"),
+        ];
+        for (query, detail) in table {
+            let response = top(query, 400).unwrap_err().into_response();
+            assert_eq!(response.status(), 400, "{query}");
+            let body: serde_json::Value = serde_json::from_str(response.body()).unwrap();
+            assert_eq!((&body["type"], &body["detail"]), (&"urn:visits:problem:invalid-query".into(), &detail.into()));
+        }
+        for broken in ["search=%", "search=%zz", "search=%FF"] {
+            assert_eq!(top(broken, 400).unwrap_err().status(), 400, "{broken}");
+        }
+    }
+}

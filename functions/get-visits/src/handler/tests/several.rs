@@ -1,0 +1,132 @@
+//! `GET /visits` and `GET /badge/{page_id}`.
+
+use super::*;
+use visits_core::batch::{Batch, Increment, Sequence, WriterId};
+use visits_core::page::PageId;
+use visits_core::store::{Apply, Standing};
+
+fn with_query(path: &str, query: &str) -> Event {
+    let mut event: Value = serde_json::from_str(HTTP_API).unwrap();
+    event["rawPath"] = json!(path);
+    event["rawQueryString"] = json!(query);
+    event["requestContext"]["http"] = json!({"method": "GET", "path": path});
+    serde_json::from_str(&event.to_string()).unwrap()
+}
+
+impl World {
+    async fn ask(&self, path: &str, query: &str) -> Response {
+        let Reply::Http(response) = self.handler.handle(with_query(path, query)).await.unwrap() else { panic!() };
+        response
+    }
+
+    /// `visits` visits of a page on one shard, `bots` of them by bots.
+    async fn visit(&self, shard: usize, page: &str, visits: u64, bots: u64) {
+        let page = PageId::from_decoded(page).unwrap();
+        let increment = Increment { bots, ..Increment::from((page, visits)) };
+        let batch = Batch::seal(Sequence::FIRST, vec![increment], self.time.clock().now());
+        let call = Apply {
+            writer: WriterId::random().unwrap(),
+            base: Sequence::FIRST,
+            batches: vec![(Arc::new(batch), Duration::ZERO)],
+            standing: Standing::Active,
+            ring: None,
+        };
+        self.store.apply(shard, &call).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn several_counts_come_in_the_order_asked() {
+    let world = world();
+    world.visit(1, "a/b", 3, 0).await;
+    let answer = world.ask("/visits", "page=home&page=a%2Fb&page=caf%C3%A9+x&page=home&x=y").await;
+    let pages = body(&answer)["visits"].clone();
+    let told: Vec<_> = pages.as_array().unwrap().iter().map(|page| (&page["page"], &page["count"])).collect();
+    assert_eq!(
+        told,
+        [
+            (&json!("home"), &json!(0)),
+            (&json!("a/b"), &json!(3)),
+            (&json!("café x"), &json!(0)),
+            (&json!("home"), &json!(0)),
+        ]
+    );
+    assert!(pages.as_array().unwrap().iter().all(|page| page["served_via"].as_str().unwrap().starts_with("redis_707")));
+    assert_eq!(header(&answer, "cache-control"), "max-age=5");
+    world.time.advance(Duration::from_secs(2));
+    let again = world.ask("/visits", "page=home&page=other").await;
+    assert_eq!(body(&again)["visits"][0], json!({"page": "home", "count": 0, "served_via": "in_memory"}));
+    assert_eq!(header(&again, "cache-control"), "max-age=3", "as long as the oldest of them");
+}
+
+#[tokio::test]
+async fn a_page_whose_shard_is_down_is_null_and_all_of_them_are_a_503() {
+    let config = Config::from_vars(|_| None).unwrap();
+    let ring = config.ring();
+    let page_of = |shard| (0..1_000).map(|n| n.to_string()).find(|page| ring.owner(page) == shard).unwrap();
+    let (down, up) = (page_of(0), page_of(1));
+    let world = world();
+    world.store.settle_all(&ring);
+    world.store.set_down(0, Some(Fault::Unreachable));
+    let answer = world.ask("/visits", &format!("page={down}&page={up}")).await;
+    assert_eq!(answer.status(), 200);
+    assert_eq!(body(&answer)["visits"][0], json!({"page": down, "count": null}));
+    assert_eq!(body(&answer)["visits"][1]["count"], 0);
+    assert_eq!(header(&answer, "cache-control"), "max-age=0", "it may be back in a moment");
+    let answer = world.ask("/visits", &format!("page={down}&page={down}")).await;
+    assert_eq!((answer.status().as_u16(), header(&answer, "retry-after")), (503, "1"));
+}
+
+#[tokio::test]
+async fn a_wrong_list_of_pages_is_told() {
+    let world = world();
+    let many = "page=a&".repeat(101);
+    for (query, kind, told) in [
+        ("", "invalid-query", "0 pages are asked for; 1 to 100 parameters page={page_id} are accepted"),
+        ("pages=a", "invalid-query", "0 pages"),
+        (&many, "invalid-query", "101 pages"),
+        ("page=%zz", "invalid-query", "%25"),
+        ("page=%E9", "invalid-query", "UTF-8"),
+        ("page=a&page=", "invalid-page-id", "page number 2: the page id is empty"),
+        ("page=%00", "invalid-page-id", "U+0000"),
+    ] {
+        let answer = world.ask("/visits", query).await;
+        assert_eq!(
+            (answer.status().as_u16(), &body(&answer)["type"]),
+            (400, &json!(format!("urn:visits:problem:{kind}")))
+        );
+        assert!(body(&answer)["detail"].as_str().unwrap().contains(told), "{query}");
+    }
+    assert_eq!(world.ask("/visits", &"page=a&".repeat(100)).await.status(), 200);
+}
+
+#[tokio::test]
+async fn a_badge_shows_the_count_and_is_kept_for_a_minute() {
+    let world = world();
+    world.visit(1, "home", 1_234, 0).await;
+    let answer = world.ask("/badge/home", "label=hits&color=4c1&style=flat-square&offset=1").await;
+    assert_eq!((answer.status().as_u16(), header(&answer, "content-type")), (200, "image/svg+xml"));
+    assert!(answer.body().contains("<title>hits: 1,235</title>"), "{}", answer.body());
+    assert_eq!(header(&answer, "cache-control"), "max-age=60");
+    assert!(header(&answer, "content-security-policy").starts_with("default-src 'none'"));
+    assert_eq!(header(&answer, "x-content-type-options"), "nosniff");
+    world.store.set_down(0, Some(Fault::Unreachable));
+    world.store.set_down(1, Some(Fault::Unreachable));
+    world.time.advance(Duration::from_secs(10));
+    assert_eq!(header(&world.ask("/badge/home", "").await, "cache-control"), "max-age=0", "it is old");
+    assert_eq!(world.ask("/badge/other", "").await.status(), 503);
+    assert_eq!(world.ask("/badge/home", "color=nocolor").await.status(), 400);
+}
+
+#[tokio::test]
+async fn a_count_is_of_people_only_where_the_settings_say_so() {
+    for (settings, count) in [(vec![], 10), (vec![("VISITS_COUNT", "people")], 7)] {
+        let world = world_of(&settings);
+        world.visit(1, "home", 10, 3).await;
+        let single = world.get(HTTP_API, "GET", "/visits/home").await;
+        assert_eq!(body(&single)["count"], count);
+        world.time.advance(Duration::from_mins(1));
+        assert_eq!(body(&world.ask("/visits", "page=home").await)["visits"][0]["count"], count);
+        assert!(world.ask("/badge/home", "").await.body().contains(&format!(">{count}</text>")));
+    }
+}

@@ -1,0 +1,23 @@
+// What bounds requests and waits. Apart from what uses it: a file without imports is one whose constants are written
+// into the bundle as numbers.
+
+/** How long visits are gathered, in milliseconds. */
+export const GATHER = 50;
+
+/** How many visits go into one request. The route takes 100, and 64 KiB: 50 ids of the longest kind always fit. */
+export const VISITS_TOGETHER = 50;
+
+/** How often a refused request is tried again before what it held waits for the beacon. */
+export const TRIES = 5;
+
+/** Longest wait before another try, in seconds, whatever the answer asks for. */
+export const LONGEST_WAIT = 60;
+
+/** How long changes of the document are gathered before it is looked through again, in milliseconds. */
+export const SETTLE = 200;
+
+/** How many counts are asked for in one request: the route's most. */
+export const COUNTS_TOGETHER = 100;
+
+/** Longest query string. API Gateway takes 10,240 bytes of request line and headers together. */
+export const LONGEST_QUERY = 6000;

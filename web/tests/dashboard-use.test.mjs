@@ -1,0 +1,181 @@
+// What an owner does with the dashboard: looks for pages, opens one, points at the chart, exports.
+
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { after, afterEach, before, beforeEach, test } from "node:test";
+import { launch } from "./browser.mjs";
+import { HOSTILE } from "./dashboard-data.mjs";
+import { drawn, MOCK_ONLY, openSignedIn, startSystem } from "./dashboard-kit.mjs";
+
+let browser;
+let system;
+let mock;
+let opened;
+
+before(async () => {
+  browser = await launch();
+});
+after(() => browser.close());
+beforeEach(async () => {
+  system = await startSystem();
+  mock = system.mock;
+});
+afterEach(async () => {
+  await opened?.context.close();
+  await system.stop();
+});
+
+async function open(options) {
+  opened = await openSignedIn(browser, system, options);
+  return opened.page;
+}
+
+const warning = (page, words) => page.locator("#warning", { hasText: words }).waitFor();
+const ids = (page) => page.locator("#top bdi").allTextContents();
+const asked = (path) => mock.requests.filter((request) => request.path.startsWith(path)).map((request) => request.path);
+
+async function saved(page, button) {
+  const [download] = await Promise.all([
+    page.waitForEvent("download"),
+    page.getByRole("button", { name: button }).click(),
+  ]);
+  return { name: download.suggestedFilename(), text: await readFile(await download.path(), "utf8") };
+}
+
+test("hostile page ids are text, in the list, the title, the heading and the dialog", MOCK_ONLY, async () => {
+  const page = await open();
+  page.on("dialog", () => assert.fail("a page id ran as a script"));
+  const listed = await ids(page);
+  for (const id of HOSTILE) assert.ok(listed.includes(id), id);
+  for (const id of HOSTILE) {
+    await page.locator("#top a").nth(listed.indexOf(id)).click();
+    await page.locator("#page-id").filter({ visible: true }).waitFor();
+    assert.equal(await page.locator("#page-id").textContent(), id);
+    await page.locator("[data-action=delete]").click();
+    assert.equal(await page.locator("#confirm-page").textContent(), id);
+    await page.keyboard.press("Escape");
+    assert.equal(asked("/history/").at(-1), `/history/${encodeURIComponent(id)}?days=30`);
+    await page.goBack();
+    await drawn(page);
+  }
+  assert.equal(await page.locator("main img, main script").count(), 0);
+  assert.deepEqual(opened.problems, []);
+});
+
+test("what does not show in an id is told", MOCK_ONLY, async () => {
+  const page = await open({ hash: `#page=${encodeURIComponent("\u202Egpj.exe ")}` });
+  await page.getByText("characters that do not show: a space at its start or end, U+202E.").waitFor();
+});
+
+test("a link to a page opens it, with the days that it names", MOCK_ONLY, async () => {
+  const page = await open({ hash: "#days=90&page=blog%2Fcaf%C3%A9-au-lait" });
+  assert.equal(await page.locator("#page-id").textContent(), "blog/café-au-lait");
+  assert.ok(await page.getByRole("radio", { name: "90 days" }).isChecked());
+  assert.deepEqual(asked("/history/"), ["/history/blog%2Fcaf%C3%A9-au-lait?days=90"]);
+  await page.getByRole("link", { name: "All pages" }).click();
+  await drawn(page);
+  assert.equal(await page.evaluate(() => location.hash), "#days=90");
+});
+
+test("a link that was cut off and a page that no browser can ask for are explained", MOCK_ONLY, async () => {
+  const page = await open();
+  await page.goto(`${system.base}/dashboard#page=caf%C3%`);
+  await warning(page, "The link names a page that cannot be read");
+  await page.goto(`${system.base}/dashboard#page=..`);
+  await warning(page, "A browser cannot ask for a page called “..”.");
+});
+
+test("search sends the text as it is, says what it found, and an exact id opens its page", MOCK_ONLY, async () => {
+  const page = await open();
+  const field = page.getByLabel("Page id, or a part of it");
+  await field.fill("coffee-5&x=");
+  await page.keyboard.press("Enter");
+  await page.getByText("None of the most visited pages of these days has “coffee-5&x=” in its id.").first().waitFor();
+  assert.equal(asked("/top").at(-1), "/top?days=30&limit=20&search=coffee-5%26x%3D");
+  await field.fill("coffee");
+  await page.keyboard.press("Enter");
+  await page.locator("#said", { hasText: "20 of the most visited pages have “coffee” in their id." }).waitFor();
+  assert.ok((await ids(page)).every((id) => id.includes("coffee")));
+  await field.fill("talks/stars-9999");
+  await page.getByRole("button", { name: "Open this exact id" }).click();
+  await drawn(page, "#page-days");
+  assert.equal(await page.locator("#page-id").textContent(), "talks/stars-9999");
+});
+
+test("the list grows to 100, and follows the chosen days", MOCK_ONLY, async () => {
+  const page = await open();
+  await page.getByLabel("Show", { exact: true }).selectOption("100");
+  await page.locator("#top tbody tr").nth(99).waitFor();
+  await page.getByRole("radio", { name: "7 days" }).check();
+  await page.getByText("In these 7 days").waitFor();
+  assert.equal(asked("/top").at(-1), "/top?days=7&limit=100");
+  await page.getByLabel("Another number").fill("45");
+  await page.getByRole("button", { name: "Show" }).click();
+  await page.getByText("In these 45 days").waitFor();
+  await page.getByText("three visitor-days").waitFor();
+});
+
+test("freshness and what was refused are shown in words", MOCK_ONLY, async () => {
+  const page = await open();
+  await page.getByText("Figures of 12:00:03. Visits of the last 30 seconds may not be in them yet.").waitFor();
+  const refused = await page.locator("#refused div").allTextContents();
+  assert.deepEqual(refused, [
+    "From a site that is not on the list360",
+    "A page outside the allowed pattern3",
+    "A new page above the day’s limit0",
+    "The same visitor again too soon1,230",
+  ]);
+});
+
+test("the days and the top pages are exported as CSV, safe for a spreadsheet", MOCK_ONLY, async () => {
+  const page = await open();
+  const days = await saved(page, "Export days as CSV");
+  assert.equal(days.name, "visits-days-2026-10-26-to-2026-11-24.csv");
+  const lines = days.text.trim().split("\r\n");
+  assert.equal(lines[0], '\uFEFF"day","people","visitors","bots"'.replace("\uFEFF", ""));
+  assert.equal(lines.length, 31);
+  assert.match(lines[30], /^"2026-11-24",\d+,\d+,\d+$/);
+  const top = await saved(page, "Export top pages as CSV");
+  assert.match(top.text, /\r\n1,"home",27000\r\n/);
+  assert.ok(top.text.includes(`"'=HYPERLINK(""https://example.org"";""click"")"`));
+});
+
+test("the keyboard alone leads from the head to a page, into it, and back to its link", MOCK_ONLY, async () => {
+  const page = await open();
+  await page.evaluate(() => document.activeElement.blur());
+  const focused = () => page.evaluate(() => document.activeElement.textContent.trim() || document.activeElement.id);
+  const way = [];
+  for (let press = 0; press < 30 && way.at(-1) !== "home"; press += 1) {
+    await page.keyboard.press("Tab");
+    way.push(await focused());
+  }
+  assert.ok(way.indexOf("Refresh") < way.indexOf("The same days as a table"), way.join());
+  assert.equal(way.at(-1), "home", way.join());
+  await page.keyboard.press("Enter");
+  await drawn(page, "#page-days");
+  await page.waitForFunction(() => document.activeElement.id === "page-title");
+  await page.goBack();
+  await page.waitForFunction(() => document.activeElement.textContent === "home");
+});
+
+test("pointing at a day shows its figures, and a series can be switched off by key", MOCK_ONLY, async () => {
+  const page = await open();
+  const { x, y, width, height } = await page.locator("#site-days .u-over").boundingBox();
+  await page.mouse.move(x + width - 1, y + height / 2);
+  await page
+    .locator("#site-days .readout", { hasText: "24 Nov 2026: visits by people 5,410, unique visitors" })
+    .waitFor();
+  await page.mouse.move(0, 0);
+  const picture = () => page.locator("#site-days canvas").evaluate((canvas) => canvas.toDataURL());
+  const all = await picture();
+  await page.getByRole("checkbox", { name: "Visits by people" }).focus();
+  await page.keyboard.press("Space");
+  await page.waitForFunction((before) => document.querySelector("#site-days canvas").toDataURL() !== before, all);
+});
+
+test("the chart follows a change between light and dark", MOCK_ONLY, async () => {
+  const page = await open();
+  const light = await page.locator("#site-days canvas").evaluate((canvas) => canvas.toDataURL());
+  await page.emulateMedia({ colorScheme: "dark" });
+  await page.waitForFunction((before) => document.querySelector("#site-days canvas").toDataURL() !== before, light);
+});

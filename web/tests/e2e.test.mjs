@@ -1,0 +1,107 @@
+// The real counter with real pages: set VISITS_BASE to where it answers, such as http://localhost:9000 (make run).
+
+import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
+import { after, before, test } from "node:test";
+import { axe, eventually, launch, openPage } from "./browser.mjs";
+import { html, site } from "./mock.mjs";
+
+const BASE = process.env.VISITS_BASE?.replace(/\/+$/, "");
+const skip = BASE ? false : "VISITS_BASE is not set: no counter to test with";
+
+/** A visit is written within the flush interval and read within the cache's time: 30 s and 5 s where nothing is set. */
+const SOON = 90;
+
+let browser;
+let pages;
+let head = "";
+let body = "";
+
+before(async () => {
+  if (skip) return;
+  browser = await launch();
+  pages = await site(() => html(head, body));
+});
+after(async () => {
+  await browser?.close();
+  await pages?.stop();
+});
+
+const newPage = () => `browser tests/${randomUUID()}/é`;
+
+async function count(id) {
+  const answer = await fetch(`${BASE}/visits/${encodeURIComponent(id)}`);
+  assert.equal(answer.status, 200);
+  return (await answer.json()).count;
+}
+
+/** Waits until the count of a page is at least `least`. Other visits are recorded meanwhile: an environment of Lambda
+ * flushes after an answer, so that one without visits waits for the schedule. */
+const counted = (id, least) =>
+  eventually(
+    `${least} visits of ${id}`,
+    async () => {
+      await fetch(`${BASE}/visit/browser-tests`, { method: "POST" });
+      return (await count(id)) >= least;
+    },
+    SOON,
+  );
+
+for (const size of ["desktop", "phone"]) {
+  test(`a page on another origin counts itself and shows its count (${size})`, { skip }, async () => {
+    const id = newPage();
+    head = `<meta name="viewport" content="width=device-width"><script src="${BASE}/counter.js" defer></script>`;
+    body = "<main><h1>A page</h1><p>Visits: <b data-visits>not known</b></p></main>";
+    const { context, page, problems } = await openPage(browser, size);
+    const shown = () => page.textContent("b");
+    const address = `${pages.origin}/${encodeURI(id)}`;
+    await page.goto(address);
+    await eventually("a number", async () => /^\d+$/.test(await shown()));
+    await page.evaluate(() => history.pushState({}, "", `${location.pathname}/next`));
+    await counted(id, 1);
+    await counted(`${id}/next`, 1);
+    assert.equal(await count(id), 1);
+    await page.goto(address);
+    await eventually("the count", async () => Number(await shown()) >= 1);
+    assert.deepEqual(problems, []);
+    assert.deepEqual(await axe(page), []);
+    await context.close();
+  });
+}
+
+test("without JavaScript the pixel counts, and each load of the page again", { skip }, async () => {
+  const id = newPage();
+  head = "";
+  body = `<noscript><img src="${BASE}/pixel/${encodeURIComponent(id)}" alt="" width="1" height="1"></noscript>`;
+  const { context, page, problems } = await openPage(browser, "desktop", { javaScriptEnabled: false });
+  for (let times = 0; times < 2; times++) {
+    const [answer] = await Promise.all([
+      page.waitForResponse((response) => response.url().includes("/pixel/")),
+      page.goto(`${pages.origin}/page`),
+    ]);
+    assert.equal(answer.status(), 200);
+    assert.equal(answer.headers()["content-type"], "image/gif");
+  }
+  await counted(id, 2);
+  assert.equal(await count(id), 2);
+  assert.deepEqual(problems, []);
+  await context.close();
+});
+
+test("the badge is a picture with its label, and markup in the label is text", { skip }, async () => {
+  const label = encodeURIComponent("<script>alert(1)</script> & \"visits'");
+  head = "";
+  body = `<img id="badge" src="${BASE}/badge/${encodeURIComponent(newPage())}?label=${label}&amp;style=flat" alt="visits">`;
+  const { context, page, problems } = await openPage(browser);
+  await page.goto(`${pages.origin}/page`);
+  const picture = page.locator("#badge");
+  await picture.evaluate((image) => image.decode());
+  assert.ok((await picture.evaluate((image) => image.naturalWidth)) > 20);
+  assert.deepEqual(problems, []);
+  // As a document of its own it must be well-formed and run nothing.
+  await page.goto(await picture.evaluate((image) => image.src));
+  assert.equal(await page.evaluate(() => document.documentElement.localName), "svg");
+  assert.equal(await page.evaluate(() => document.querySelectorAll("script").length), 0);
+  assert.ok((await page.evaluate(() => document.documentElement.textContent)).includes("<script>"));
+  await context.close();
+});
