@@ -252,6 +252,10 @@ impl Store for MemoryStore {
         self.call(shard, |shard| shard.data.traces(page)).await
     }
 
+    async fn known_secret(&self, shard: ShardIndex, day: Day) -> Result<Option<Secret>, StoreError> {
+        self.call(shard, |shard| shard.data.secrets.get(&day).copied()).await
+    }
+
     async fn secret(&self, shard: ShardIndex, day: Day, offer: Secret) -> Result<Secret, StoreError> {
         self.call(shard, |shard| *shard.data.secrets.entry(day).or_insert(offer)).await
     }

@@ -72,6 +72,26 @@ async fn a_visitor_of_two_environments_and_two_pages_is_one() {
 }
 
 #[tokio::test]
+async fn a_ring_change_makes_no_second_secret() {
+    let world = world();
+    let page = world.page_of(0, 0);
+    world.flusher.record(by("192.0.2.1", &page)).unwrap();
+    world.flusher.sweep(BUDGET).await;
+    let shard = |(name, weight): (&str, u8)| (name.parse::<ShardName>().unwrap(), Weight::new(weight).unwrap());
+    let secret = world.secret_shard();
+    // The shard that keeps it drains.
+    let weights = if secret == 0 { [0, 1] } else { [1, 0] };
+    let ring = Ring::new(["a", "b"].into_iter().zip(weights).map(shard)).unwrap();
+    let limits = Limits { interval: INTERVAL, pages: 10, timing: Timing::REAL, days: true };
+    let other = Flusher::new(Arc::new(world.store.clone()), ring.clone(), world.time.clock(), limits);
+    other.record(by("192.0.2.1", &page)).unwrap();
+    other.sweep(BUDGET).await;
+    let sealed: Vec<_> = (0..2).flat_map(|shard| world.store.visitors(shard, &page, world.today())).collect();
+    assert!(!sealed.is_empty() && sealed.iter().all(|visitor| *visitor == sealed[0]), "{sealed:?}");
+    assert!(!world.store.secrets_on(1 - secret).is_empty(), "the new owner keeps it, too");
+}
+
+#[tokio::test]
 async fn two_days_of_one_visitor_have_nothing_in_common() {
     let world = world();
     let page = world.page_of(0, 0);
@@ -127,6 +147,16 @@ async fn a_mute_shard_with_the_secret_holds_a_flush_up_for_a_moment_only() {
     world.flusher.record_direct(by("192.0.2.2", &page)).await.unwrap();
     assert!(started.elapsed() < secrets::PATIENCE, "it is not asked for again at once");
     assert_eq!(world.page_day(&page, world.today()).await, counted(2, 0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mute_shard_without_the_secret_keeps_no_visitor_from_being_counted() {
+    let world = world();
+    let secret = world.secret_shard();
+    let page = world.page_of(secret, 0);
+    world.store.set_down(1 - secret, Some(Fault::Mute));
+    world.flusher.record_direct(by("192.0.2.1", &page)).await.unwrap();
+    assert_eq!(world.page_day(&page, world.today()).await, counted(1, 0, 1));
 }
 
 #[tokio::test]
