@@ -146,7 +146,7 @@ async fn behind_a_stage_everything_is_found_and_the_page_loads_what_stands_besid
         world.check(call, 405, "method-not-allowed").await;
     }
     let page = world.answer(&Call::new("GET", "/dashboard")).await;
-    for load in page.body().split(['"', '\'']).filter(|text| text.ends_with(".js") || text.ends_with(".css")) {
+    for load in page.body().split(['"', '\'']).filter(|text| [".js", ".css"].iter().any(|end| text.ends_with(end))) {
         assert!(load.starts_with("dashboard/"), "{load} is not beside the page");
     }
 }
