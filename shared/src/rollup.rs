@@ -7,7 +7,7 @@
 //!
 //! 1. Sketches that another shard should count are *copied* to it. Merging one again changes nothing, so all that matters
 //!    is that none is lost: it is deleted here when its owner has had the same content for a minute in one run of its
-//!    server.
+//!    server. Those of the present day are copied, too, so that they are read where they belong; nobody waits for them.
 //! 2. When all shards are done with that, since a number cannot be merged as a sketch can, those of finished days are
 //!    *counted*: each becomes a field of its month, and goes, in one step.
 //! 3. Finished days' *top lists* are trimmed, and a month's list is made of its days'.
@@ -20,6 +20,9 @@
 //! anew, and a later day's pass counts it. The number stays what it was unless that sketch alone counts more, since the
 //! sketch of the others is gone. The visits themselves are counted exactly in any case. The same is true of sketches on
 //! a shard that does not answer: the others wait for it for a day.
+//!
+//! **Destroyed** is a secret on the server. An append-only file has it until it is next rewritten, and a snapshot until
+//! the next one.
 //!
 //! **Days are UTC days of this function's clock**, as of the writers' (`Day::of`).
 

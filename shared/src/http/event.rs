@@ -3,11 +3,12 @@
 use super::body::Body;
 use super::headers::{Cookies, Headers};
 use super::lenient::{Flag, List, LongText, Object, Text};
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
+use serde_json::value::RawValue;
 use std::fmt;
 
-/// An event, told apart by what its source fills in. Any JSON is one.
+/// An event, told apart by what its source fills in. Any JSON is one, read from a text or bytes.
 ///
 /// ```
 /// use visits_core::http::Event;
@@ -121,7 +122,10 @@ struct Http {
 
 impl<'de> Deserialize<'de> for Event {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let Object(members) = Object::<Members>::deserialize(deserializer)?;
+        // The runtime's deserializer notes the path to each value that is read, key by key, for errors that these cannot
+        // have: it is asked for the text alone, and that is read without.
+        let json = <&RawValue>::deserialize(deserializer)?;
+        let Object(members): Object<Members> = serde_json::from_str(json.get()).map_err(D::Error::custom)?;
         Ok(members.map_or(Self::Direct(DirectEvent::default()), Self::from))
     }
 }

@@ -3,12 +3,16 @@
 use super::{LATE_DAYS, Run};
 use crate::day::Day;
 use crate::store::rollup::{
-    COUNTED_AT_ONCE, DROPPED_AT_ONCE, DatedKey, KeySlice, Pass, RollUp, Scan, Sketch, Stage, TRIMMED_AT_ONCE,
+    COUNTED_AT_ONCE, Counted, DROPPED_AT_ONCE, DatedKey, KeySlice, Pass, RollUp, Scan, Sketch, Stage, TRIMMED_AT_ONCE,
 };
 use crate::store::{Incarnation, ShardIndex};
+use futures_util::future::join_all;
 
 /// Days before the first one kept whose lists are looked for by name.
 const OLD_LISTS: u32 = 31;
+
+/// Calls that are on their way to a shard together: it serves them one behind the other, in half a millisecond.
+const SIDE_BY_SIDE: usize = 4;
 
 /// Whether a scan that goes on at a cursor of one run was answered by another run of the server, which may pass over
 /// keys then.
@@ -121,18 +125,25 @@ impl<S: RollUp> Run<'_, S> {
             }
         }
         self.drop_keys(shard, old).await?;
-        for sketches in finished.chunks(COUNTED_AT_ONCE) {
-            let counted = self.answer(self.store.count(shard, sketches).await)?;
-            let mut done = self.lock();
-            done.sketches_counted += counted.counted;
-            done.sketches_rejected += counted.rejected.len();
-            drop(done);
-            for (place, reason) in counted.rejected {
-                let (shard, sketch) = (self.ring.name(shard).as_str(), sketches.get(place).map(ToString::to_string));
-                tracing::error!(shard, sketch, reason, "a sketch cannot be counted");
+        for sketches in finished.chunks(COUNTED_AT_ONCE * SIDE_BY_SIDE) {
+            let calls: Vec<&[Sketch]> = sketches.chunks(COUNTED_AT_ONCE).collect();
+            let answers = join_all(calls.iter().map(|sketches| self.store.count(shard, sketches))).await;
+            for (sketches, answer) in calls.into_iter().zip(answers) {
+                self.note_counted(shard, sketches, self.answer(answer)?);
             }
         }
         Some(())
+    }
+
+    fn note_counted(&self, shard: ShardIndex, sketches: &[Sketch], counted: Counted) {
+        let mut done = self.lock();
+        done.sketches_counted += counted.counted;
+        done.sketches_rejected += counted.rejected.len();
+        drop(done);
+        for (place, reason) in counted.rejected {
+            let (shard, sketch) = (self.ring.name(shard).as_str(), sketches.get(place).map(ToString::to_string));
+            tracing::error!(shard, sketch, reason, "a sketch cannot be counted");
+        }
     }
 
     /// The first day whose list is looked at in this pass.

@@ -21,7 +21,7 @@ use crate::page::PageId;
 use crate::record::{self, PageRecord};
 use crate::ring::Ring;
 use crate::shard::ShardName;
-use crate::visit::Secret;
+use crate::visit::{Secret, Visitor};
 use shard::{LateCall, Shard};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -174,6 +174,11 @@ impl MemoryStore {
         }
     }
 
+    /// Who is in the sketch of a page's day on `shard`.
+    pub fn visitors(&self, shard: ShardIndex, page: &PageId, day: Day) -> BTreeSet<Visitor> {
+        self.shard(shard).data.days.visitors(page, day)
+    }
+
     /// Sketches on `shard`.
     pub fn sketches_on(&self, shard: ShardIndex) -> Vec<Sketch> {
         self.shard(shard).data.days.sketches().map(|(sketch, _)| sketch).collect()
@@ -245,6 +250,10 @@ impl Store for MemoryStore {
 
     async fn traces(&self, shard: ShardIndex, page: &PageId) -> Result<Traces, StoreError> {
         self.call(shard, |shard| shard.data.traces(page)).await
+    }
+
+    async fn known_secret(&self, shard: ShardIndex, day: Day) -> Result<Option<Secret>, StoreError> {
+        self.call(shard, |shard| shard.data.secrets.get(&day).copied()).await
     }
 
     async fn secret(&self, shard: ShardIndex, day: Day, offer: Secret) -> Result<Secret, StoreError> {

@@ -146,6 +146,17 @@ impl Store for RedisStore {
         self.page_traces(&self.shards[shard], page).await
     }
 
+    async fn known_secret(&self, shard: ShardIndex, day: Day) -> Result<Option<Secret>, StoreError> {
+        let shard = &self.shards[shard];
+        let key = shard.keys.secret(day);
+        let call = |mut redis: Connection| {
+            let key = &key;
+            async move { redis.get::<_, Option<String>>(key).await }
+        };
+        let kept = self.with_shard(shard, call).await?;
+        kept.map(|kept| kept.parse().map_err(|_| shard.refused(&format!("{key} holds no secret")))).transpose()
+    }
+
     async fn secret(&self, shard: ShardIndex, day: Day, offer: Secret) -> Result<Secret, StoreError> {
         let shard = &self.shards[shard];
         let key = shard.keys.secret(day);

@@ -1,6 +1,6 @@
 //! Records that move between real servers, which crash, are full, or hold something else where records belong.
 
-use crate::helpers::{batch, call, configure, page, store};
+use crate::helpers::{batch, call, configure, page, store, store_with};
 use redis::{Commands, Connection};
 use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
@@ -294,6 +294,28 @@ async fn a_month_with_something_else_in_it_stays_and_stops_no_other() {
     assert_eq!(fields(&mut world.new.connect(), "new", "days:2026-05:home").len(), 62);
     let members: String = world.new.connect().hget("visits:{new}:shard", "members").unwrap();
     assert_eq!(members, "old,new");
+}
+
+/// A cap on new pages must refuse no visit of a page that is only not there yet.
+#[tokio::test]
+async fn a_page_on_its_way_is_not_taken_for_a_new_one() {
+    let world = world(&[("a", 1), ("b", 1), ("c", 1)]).await;
+    let endpoints = format!("old={},new={}", world.old.url(), world.new.url());
+    let capped = store_with(&[("REDIS_ENDPOINTS", &endpoints), ("VISITS_NEW_PAGES_A_DAY", "1")]);
+    let visits = |number: u64, pages: &[&str]| {
+        let increments = pages.iter().map(|id| (page(id), 1).into()).collect();
+        let (sequence, day, now) =
+            (Sequence::new(number).unwrap(), "2026-11-24".parse().unwrap(), Clock::system().now());
+        let batch = Batch::of_day(sequence, Some(day), increments, SiteIncrement::default(), now);
+        Apply { ring: Some(world.ring.fingerprint()), ..call(&[(Arc::new(batch), Duration::ZERO)]) }
+    };
+    world.run_until(|run| run.pages_taken == 3).await;
+    let applied = capped.apply(NEW, &visits(1, &["a", "b", "c"])).await.unwrap();
+    assert_eq!(applied.rejected, []);
+    world.settle().await;
+    assert_eq!(world.count("a").await + world.count("b").await + world.count("c").await, 6);
+    let applied = capped.apply(NEW, &visits(2, &["a", "d", "e"])).await.unwrap();
+    assert_eq!(applied.rejected.len(), 1, "one new page a day, once nothing is on its way");
 }
 
 /// As `flush-visits` left it that knew of pages only.

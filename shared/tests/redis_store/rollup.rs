@@ -4,7 +4,7 @@ mod lists;
 mod measured;
 mod moved;
 
-use crate::helpers::{page, store};
+use crate::helpers::{configure, page, store};
 use redis::{Commands, Connection};
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,7 +42,7 @@ fn key(name: &str) -> String {
 }
 
 async fn run(store: &RedisStore, ring: &Ring, time: &ManualClock, history_days: u32) -> Rollup {
-    let settings = Settings { history_days, timing: Timing::REAL.faster(1_000), budget: Duration::from_secs(60) };
+    let settings = Settings { history_days, timing: Timing::REAL.faster(1_000), budget: Duration::from_mins(1) };
     roll_up(store, ring, &time.clock(), settings).await
 }
 
@@ -172,6 +172,43 @@ async fn a_sketch_without_its_month_is_counted_all_the_same() {
     let _: i64 = redis.del(key("days:2023-11:home")).unwrap();
     world.night();
     world.run().await;
+    assert_eq!(field(&mut redis, "days:2023-11:home", "14u"), Some(7));
+}
+
+#[tokio::test]
+async fn a_finished_day_leaves_the_documented_keys_without_ttl() {
+    let world = World::new();
+    visit(&world.store, 0, &world.time, "home", &visitors(0..7)).await;
+    world.store.secret(0, Day::of(world.time.clock().now()), Secret::random().unwrap()).await.unwrap();
+    world.night();
+    world.run().await;
+    let mut redis = world.redis();
+    let mut keys: Vec<String> = redis.keys("*").unwrap();
+    keys.retain(|key| !key.contains(":applied:"));
+    keys.sort();
+    let names = ["days:2023-11:home", "page:home", "rollup", "sets", "shard", "site", "site:2023-11", "top:2023-11-14"];
+    let expected: Vec<String> = names.into_iter().map(key).collect();
+    assert_eq!(keys, [&["visits:shards".to_owned()], expected.as_slice()].concat());
+    for key in &keys {
+        assert_eq!(redis.ttl(key), Ok(-1), "{key}");
+    }
+    let pass = format!("2023-11-14 2022-10-11 {} 2022-10 done", world.ring.fingerprint());
+    assert_eq!(redis.hgetall(key("rollup")), Ok(vec![("pass".to_owned(), pass)]));
+}
+
+#[tokio::test]
+async fn a_shard_without_memory_keeps_its_sketches_until_it_has_some() {
+    let world = World::new();
+    visit(&world.store, 0, &world.time, "home", &visitors(0..7)).await;
+    world.run().await;
+    let mut redis = world.redis();
+    configure(&mut redis, "maxmemory", "1");
+    world.night();
+    let full = world.run().await;
+    assert!(full.rollup_calls_failed > 0 && !full.days_rolled_up, "{full:?}");
+    assert_eq!(redis.pfcount(key("visitors:2023-11-14:home")), Ok(7));
+    configure(&mut redis, "maxmemory", "0");
+    assert!(world.run().await.days_rolled_up);
     assert_eq!(field(&mut redis, "days:2023-11:home", "14u"), Some(7));
 }
 

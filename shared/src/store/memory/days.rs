@@ -70,6 +70,11 @@ impl DayRecords {
         self.pages.get(&(page.clone(), day)).map(OneDay::count).unwrap_or_default()
     }
 
+    /// Who is in a page's sketch.
+    pub(super) fn visitors(&self, page: &PageId, day: Day) -> BTreeSet<Visitor> {
+        self.pages.get(&(page.clone(), day)).map(|one| one.visitors.clone()).unwrap_or_default()
+    }
+
     /// A day of the site.
     pub(super) fn site_day(&self, day: Day) -> DayCount {
         self.site.get(&day).map(OneDay::count).unwrap_or_default()

@@ -162,7 +162,9 @@ impl RollUp for MemoryStore {
             };
             let removed: Vec<&Sketch> =
                 sketches.iter().filter(|(sketch, copy)| same(days, sketch, copy)).map(|(sketch, _)| *sketch).collect();
-            removed.iter().for_each(|sketch| days.one(sketch).visitors.clear());
+            for sketch in &removed {
+                days.one(sketch).visitors.clear();
+            }
             removed.len()
         })
         .await

@@ -13,7 +13,7 @@ use redis::{AsyncCommands, FromRedisValue, RedisResult};
 use std::collections::HashMap;
 
 /// Keys that Redis looks at for one slice. A thousand take it about a third of a millisecond.
-const SCANNED: usize = 1_000;
+pub(super) const SCANNED: usize = 1_000;
 
 /// What a shard knows of its ring.
 const RING: [&str; 2] = ["ring", "moving"];
@@ -72,16 +72,16 @@ impl RedisStore {
         Ok(keys.iter().zip(answers).map(reading).collect())
     }
 
-    /// A slice of the shard's keys that match a pattern. No character of a shard's name or a namespace has a meaning in it.
+    /// A slice of the shard's keys: those of `count` that match a pattern. No character of a shard's name or a namespace has a meaning in it.
     pub(super) async fn scan_keys(
         &self,
         shard: &Shard,
-        pattern: &str,
+        (pattern, count): (&str, usize),
         cursor: u64,
     ) -> Result<((u64, Vec<Vec<u8>>), Incarnation), StoreError> {
         let call = |mut redis: Connection| {
             let mut scan = redis::cmd("SCAN");
-            scan.arg(cursor).arg("MATCH").arg(pattern).arg("COUNT").arg(SCANNED);
+            scan.arg(cursor).arg("MATCH").arg(pattern).arg("COUNT").arg(count);
             let mut beside = redis.clone();
             // A scan names no key, so a node that has lost the shard's slot answers it; not so this.
             let here = async move { beside.exists::<_, bool>(shard.keys.shard()).await };
@@ -155,7 +155,7 @@ impl Pages for RedisStore {
     async fn scan(&self, shard: ShardIndex, cursor: u64) -> Result<PageSlice, StoreError> {
         let shard = &self.shards[shard];
         let prefix = shard.keys.page_prefix();
-        let ((next, keys), run) = self.scan_keys(shard, &format!("{prefix}*"), cursor).await?;
+        let ((next, keys), run) = self.scan_keys(shard, (&format!("{prefix}*"), SCANNED), cursor).await?;
         let mut slice = PageSlice { next, run, ..PageSlice::default() };
         for key in keys {
             let id = key.get(prefix.len()..).and_then(|id| std::str::from_utf8(id).ok());

@@ -156,7 +156,7 @@ mod tests {
     fn anything_else_is_no_pass() {
         let head = "2026-11-23 2026-11-22 0123456789abcdef -";
         for text in [
-            "".to_owned(),
+            String::new(),
             head.to_owned(),
             format!("{head} "),
             format!("{head} move 1 2"),

@@ -119,9 +119,10 @@ async fn fields(mut redis: Connection, key: String) -> RedisResult<Fields> {
     }
 }
 
+/// A sketch that is none, or damaged, is reported by the roll-up; here it counts nobody.
 async fn count(mut redis: Connection, key: String) -> RedisResult<u64> {
     match redis.pfcount(key).await {
-        Err(error) if error.code() == Some("WRONGTYPE") => Ok(0),
+        Err(error) if matches!(error.code(), Some("WRONGTYPE" | "INVALIDOBJ")) => Ok(0),
         count => count,
     }
 }
