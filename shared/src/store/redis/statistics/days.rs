@@ -14,7 +14,7 @@ use std::collections::HashMap;
 
 /// Days before the last one asked for that may not be rolled up: a copy of a batch is delivered for up to seven days, and
 /// its visitors are in a sketch until the next roll-up.
-const IN_SKETCHES: u32 = 9;
+pub(super) const IN_SKETCHES: u32 = 9;
 
 /// Of what the days are wanted.
 pub(super) enum Of<'a> {
