@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::store::statistics::{DayCount, Statistics};
-use crate::visit::{Fingerprint, Refusal, Refused};
+use crate::visit::{self, Fingerprint, Refusal, Refused, Visit};
 
 const HOUR: Duration = Duration::from_hours(1);
 
