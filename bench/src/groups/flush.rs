@@ -1,10 +1,11 @@
 //! One flush: exactly once through the script, side by side with the plain increments that it replaces.
 
+mod days;
 mod measure;
 
 use crate::effort::Effort;
 use crate::figures::{Axis, Goal, Group, Plot, PlotKind, Row, Series};
-use measure::{Cost, Costs, Measured};
+use measure::{Cost, Costs, Measured, WithDays};
 use serde_json::json;
 use test_support::RedisServer;
 use visits_core::batch::MAX_BATCH_PAGES;
@@ -19,16 +20,17 @@ pub fn run(effort: Effort) -> Group {
     let curve: Vec<Costs> = SIZES.iter().map(|&pages| measured.compare(pages, rounds)).collect();
     let full = &curve[SIZES.len() - 1];
     let single = measured.one_by_one(MAX_BATCH_PAGES, effort.choose(7, 1));
+    let days = Measured::new(RedisServer::start()).compare_days(MAX_BATCH_PAGES, rounds);
     let logged = RedisServer::builder().append_only(true).start();
     let logged = Measured::new(logged).compare(MAX_BATCH_PAGES, rounds);
     Group {
         id: "flush".into(),
         title: "One flush of 500 pages".into(),
         compared_with: "500 pipelined INCRBY, which count twice what is sent twice".into(),
-        rows: rows(full, single, &logged),
+        rows: [rows(full, single, &logged), rows_with_days(&days)].concat(),
         plots: plots(&curve),
         notes: notes(rounds),
-        raw: json!({ "pages": SIZES, "curve": curve, "one_by_one": single, "append_only": logged }),
+        raw: json!({ "pages": SIZES, "curve": curve, "one_by_one": single, "append_only": logged, "days": days }),
     }
 }
 
@@ -43,6 +45,19 @@ fn rows(full: &Costs, single: Cost, logged: &Costs) -> Vec<Row> {
         Row::compared("A flush, against 500 INCRBY one after the other", "us", full.ours.wall, single.wall, None),
         Row::compared("Redis CPU, against 500 INCRBY one after the other", "ns", full.ours.cpu, single.cpu, None),
     ]
+}
+
+/// What the owner's statistics cost, against the same flush without.
+fn rows_with_days(days: &WithDays) -> Vec<Row> {
+    let both = |what: &str, cost: &Cost, goal| {
+        [
+            Row::compared(format!("{what}, against one of no day"), "us", cost.wall, days.plain.wall, goal),
+            Row::compared(format!("{what}: Redis CPU for each page"), "ns", cost.cpu, days.plain.cpu, goal),
+        ]
+    };
+    let steady = both("A flush with day, visitors and bots", &days.steady, Some(Goal::AtMost(2.5)));
+    let first = both("A day's first flush, which makes its sketches", &days.first, None);
+    [steady, first].concat()
 }
 
 fn plots(curve: &[Costs]) -> Vec<Plot> {

@@ -1,13 +1,15 @@
 //! Flushes and their plain counterparts, in turn.
 
-use crate::server::{Server, apply, call, one_thread, page};
+use super::days::Traffic;
+use crate::server::{Server, apply, call_with, one_thread, page};
 use crate::statistics::median;
 use redis::aio::MultiplexedConnection;
 use serde::Serialize;
 use std::time::Instant;
 use test_support::RedisServer;
 use tokio::runtime::Runtime;
-use visits_core::batch::WriterId;
+use visits_core::batch::{Batch, Sequence, WriterId};
+use visits_core::clock::Clock;
 use visits_core::page::PageId;
 use visits_core::store::redis::RedisStore;
 
@@ -32,6 +34,16 @@ pub(super) struct Costs {
     pub(super) pages: f64,
     pub(super) ours: Cost,
     pub(super) plain: Cost,
+}
+
+/// Flushes with and without days, visitors and bots.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(super) struct WithDays {
+    pub(super) plain: Cost,
+    /// Pages, months and sketches are there.
+    pub(super) steady: Cost,
+    /// The day's first flush: every sketch is new.
+    pub(super) first: Cost,
 }
 
 /// A server with a store and a plain connection.
@@ -80,14 +92,40 @@ impl Measured {
         middle(&(0..rounds).map(round).collect::<Vec<_>>())
     }
 
+    /// Flushes of no day, and of one with visitors and bots, in turn.
+    pub(super) fn compare_days(&mut self, pages: usize, rounds: usize) -> WithDays {
+        let increments: Vec<(PageId, u64)> = batch(pages);
+        let (mut plain, mut steady, mut first) = (Vec::new(), Vec::new(), Vec::new());
+        let mut traffic = Traffic::new();
+        self.ours(&increments);
+        self.flush(pages, 1, |sequence| traffic.fill(sequence, pages));
+        let mut days = Traffic::new();
+        for _ in 0..rounds {
+            plain.push(self.ours(&increments));
+            steady.push(self.flush(pages, flushes(pages), |sequence| traffic.flush(sequence, pages)));
+            // Every flush here is its day's first. The months' records are there, but for two days in a hundred.
+            first.push(self.flush(pages, flushes(pages), |sequence| {
+                days.begin_next_day();
+                days.flush(sequence, pages)
+            }));
+        }
+        WithDays { plain: middle(&plain), steady: middle(&steady), first: middle(&first) }
+    }
+
     fn ours(&mut self, increments: &[(PageId, u64)]) -> Cost {
-        let flushes = flushes(increments.len());
+        let seal = |sequence| {
+            let sequence = Sequence::new(sequence).expect("they count from 1");
+            Batch::seal(sequence, increments.to_vec(), Clock::system().now())
+        };
+        self.flush(increments.len(), flushes(increments.len()), seal)
+    }
+
+    fn flush(&mut self, pages: usize, flushes: usize, mut seal: impl FnMut(u64) -> Batch) -> Cost {
         let first = self.sequence + 1;
         self.sequence += flushes as u64;
-        let sealed =
-            (first..=self.sequence).map(|sequence| call(WriterId::from_u128(1), sequence, increments.to_vec()));
+        let sealed = (first..=self.sequence).map(|sequence| call_with(WriterId::from_u128(1), seal(sequence)));
         let mut calls = sealed.collect::<Vec<_>>().into_iter();
-        self.round(increments.len(), flushes, |this| {
+        self.round(pages, flushes, |this| {
             let call = calls.next().expect("there is one for each flush");
             this.runtime.block_on(apply(&this.store, &call));
         })
