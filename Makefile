@@ -9,7 +9,7 @@ help: ## Show this list
 	@echo "  Ports of the local run: LAMBDA_PORT=9000 REDIS_PORT_1=7070 REDIS_PORT_2=7071"
 	@echo "  RELOAD=1 make run rebuilds on every change (and drops what is not flushed yet)"
 
-run: ## Run the counter here: two Redis servers, the three functions, the schedule
+run: ## Run the counter here: two Redis servers, the four functions, the schedule
 	@scripts/run
 
 flush: ## Flush a running counter at once and print the summary

@@ -12,14 +12,14 @@
 
 need_rust() { have cargo || die "cargo is missing: install Rust (https://rustup.rs)"; }
 
-# Builds the three functions, and nothing else of the workspace. Apart from each other: built together, the two that
+# Builds the four functions, and nothing else of the workspace. Apart from each other: built together, those that
 # answer requests would get the features of the HTTP client that the AWS SDK needs, and 0.7 MB with them.
 build_functions() {
   build_apart cargo build --bins "$@"
 }
 
 build_apart() {
-  (cd "$ROOT" && "$@" --package record-visit --package get-visits && "$@" --package flush-visits)
+  (cd "$ROOT" && "$@" --package record-visit --package get-visits --package dashboard && "$@" --package flush-visits)
 }
 
 get_cargo_lambda() {
@@ -45,6 +45,8 @@ test_tools() {
   locked get_bench_env
   locked node_tools
   locked chromium_tools
+  locked python_env api
+  export SCHEMATHESIS=$TOOLS/api/bin/schemathesis
 }
 
 check_tools() {
@@ -83,7 +85,7 @@ get_zig() {
   chmod +x "$TOOLS/bin/zig"
 }
 
-# Builds the zips of the two request functions that Lambda takes, for arm64, into target/lambda.
+# Builds the zips of the two functions that a site's visitors wait for, as Lambda takes them, for arm64, into target/lambda.
 build_request_zips() {
   (cd "$ROOT" && PATH=$TOOLS/bin:$PATH cargo lambda build --release --arm64 --output-format zip \
     --package record-visit --package get-visits)

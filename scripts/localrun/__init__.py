@@ -1,1 +1,1 @@
-"""The local run: two Redis servers, the three functions under `cargo lambda watch`, and the schedule."""
+"""The local run: two Redis servers, the four functions under `cargo lambda watch`, and the schedule."""

@@ -3,7 +3,7 @@
 import sys
 import time
 
-from . import emulator, lock, ports, processes, redis, settings
+from . import emulator, lock, ports, processes, redis, settings, token
 from .console import Relay, die, say
 from .emulator import Emulator
 from .schedule import Schedule
@@ -36,6 +36,11 @@ ready after {seconds:.0f} s; Ctrl-C flushes and stops
   count a visit     curl -X POST {base}/visit/home
   read the count    curl {base}/visits/home
 
+  a page that counts itself    {base}/dashboard/demo
+  in a page of yours           <script defer src="{base}/counter.js"></script>
+  the dashboard                {base}/dashboard
+                               {token.shown()}
+
   Redis             {servers or "as REDIS_ENDPOINTS says; none started here"}
   flush             each minute; at once: make flush
 """)
@@ -62,6 +67,7 @@ def serve(
 def main() -> None:
     config = settings.read()
     held = lock.take()
+    token.make()
     stop = StopRequest()
     servers, functions = redis.servers(config), Emulator(config)
     clear_leftovers()

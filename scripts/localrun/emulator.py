@@ -5,12 +5,13 @@ import json
 import os
 import subprocess
 
-from . import ports, processes
+from . import ports, processes, token
 from .console import Relay, die, say
 from .processes import MARK
 from .settings import ROOT, Settings
 from .stopping import Stopped, StopRequest, wait_for
 
+FUNCTIONS = ("record-visit", "get-visits", "dashboard", "flush-visits")
 START_SECONDS = 30
 # The functions have 0.5 s on Lambda, so they need no more here.
 FUNCTIONS_STOP_SECONDS = 3
@@ -19,7 +20,7 @@ INVOKE_SECONDS = 60
 
 def build(stop: StopRequest) -> None:
     """Builds all functions now, so that no first request waits for a compiler."""
-    packages = [f"--package={name}" for name in ("record-visit", "get-visits", "flush-visits")]
+    packages = [f"--package={name}" for name in FUNCTIONS]
     process = subprocess.Popen(["cargo", "build", "--bins", *packages], cwd=ROOT)
     try:
         while process.poll() is None:
@@ -37,6 +38,7 @@ def environment(settings: Settings) -> dict[str, str]:
     mark, value = MARK.split("=", 1)
     defaults = {
         "VISITS_TIMER": "on",  # nothing freezes here
+        "VISITS_OWNER_TOKEN": f"file:{token.FILE}",
         "AWS_ACCESS_KEY_ID": "local",
         "AWS_SECRET_ACCESS_KEY": "local",
         "AWS_REGION": "us-east-1",
@@ -58,6 +60,8 @@ class Emulator:
         port = self.settings.lambda_port
         command = [self.settings.cargo_lambda, "lambda", "watch", "--invoke-address", "127.0.0.1"]
         command += ["--invoke-port", str(port)]
+        # Else it answers preflights itself, and lets every origin read: the functions do that by their settings.
+        command += ["--disable-cors"]
         # A reload kills a function at once, with the visits that it has not flushed.
         command += [] if self.settings.reload else ["--ignore-changes"]
         self.process = processes.start(command, relay.output, environment(self.settings))

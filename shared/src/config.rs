@@ -33,7 +33,7 @@ use crate::shard::{Namespace, ShardConfig};
 use std::ffi::OsString;
 use std::time::Duration;
 
-/// All settings of the three functions. Each function uses those that it needs.
+/// All settings of the four functions. Each function uses those that it needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// The shards, with distinct names, at least one of them with a weight above 0. Their order is the ring's.

@@ -1,4 +1,4 @@
-//! The core of the visit counter, shared by its three Lambda functions.
+//! The core of the visit counter, shared by its four Lambda functions.
 //!
 //! Dependencies point down only, from what the functions call to plain values; `ARCHITECTURE.md` shows
 //! the map.
@@ -7,6 +7,7 @@ pub mod cache;
 pub mod flusher;
 pub mod parking;
 pub mod rehome;
+pub mod rollup;
 pub mod statistics;
 pub mod sweep;
 

@@ -8,6 +8,7 @@ pub mod pages;
 pub mod parking;
 pub mod redis;
 pub mod rehoming;
+pub mod rollup;
 pub mod statistics;
 
 use crate::applied::AppliedSet;
@@ -188,6 +189,13 @@ pub trait Store: Send + Sync + 'static {
 
     /// All that this shard knows of where a page's visits are.
     fn traces(&self, shard: ShardIndex, page: &PageId) -> impl Future<Output = Result<Traces, StoreError>> + Send;
+
+    /// The secret of a day, if this shard keeps one.
+    fn known_secret(
+        &self,
+        shard: ShardIndex,
+        day: Day,
+    ) -> impl Future<Output = Result<Option<Secret>, StoreError>> + Send;
 
     /// The secret of a day: the one that this shard keeps, or `offer`, which it keeps from now on.
     fn secret(

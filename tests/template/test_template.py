@@ -13,7 +13,10 @@ import unittest
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-REQUEST_FUNCTIONS = {"RecordVisit": "record-visit", "GetVisits": "get-visits"}
+REQUEST_FUNCTIONS = {"RecordVisit": "record-visit", "GetVisits": "get-visits", "Dashboard": "dashboard"}
+# Who looks whether a request is the owner's.
+TOKEN_READERS = {"GetVisits", "Dashboard"}
+LOCAL_ONLY = ("get", "/dashboard/demo")
 FUNCTIONS = {**REQUEST_FUNCTIONS, "FlushVisits": "flush-visits"}
 VARIABLES = {
     "REDIS_ENDPOINTS",
@@ -40,6 +43,16 @@ VARIABLES = {
     "VISITS_NEW_PAGES_A_DAY",
     "VISITS_REPEAT_WINDOW",
 }
+
+
+def routes_in_source(binary: str) -> set[tuple[str, str]]:
+    """The routes in a function's table, with the preflights of those that scripts of other sites may call."""
+    files = [file for file in (ROOT / "functions" / binary / "src").rglob("*.rs") if "tests" not in file.parts]
+    text = "".join(file.read_text() for file in files)
+    routes = {(method.lower(), path) for method, path in re.findall(r'Route::new\("([A-Z]+)", "([^"]+)"', text)}
+    if "cors: true" in text:
+        routes |= {("options", path) for _, path in routes}
+    return routes
 
 
 def transformed() -> dict:
@@ -71,15 +84,37 @@ class Template(unittest.TestCase):
         paths = self.properties("Api")["Body"]["paths"]
         return {(method, path): route for path, methods in paths.items() for method, route in methods.items()}
 
-    def test_the_api_has_the_two_greedy_routes_and_no_other(self) -> None:
-        self.assertEqual({("post", "/visit/{page_id+}"), ("get", "/visits/{page_id+}")}, set(self.routes()))
-
-    def test_each_route_calls_its_function_with_payload_version_2(self) -> None:
-        for (method, _), route in self.routes().items():
+    def functions_by_route(self) -> dict[tuple[str, str], str]:
+        """Methods and paths, these as the API's description writes them, with the function that each calls."""
+        functions = {}
+        for (method, path), route in self.routes().items():
             integration = route["x-amazon-apigateway-integration"]
-            function = {"post": "RecordVisit", "get": "GetVisits"}[method]
-            self.assertIn(f"functions/${{{function}.Arn}}/invocations", integration["uri"]["Fn::Sub"])
-            self.assertEqual("2.0", integration["payloadFormatVersion"])
+            uri = re.search(r"functions/\$\{(\w+)\.Arn\}/invocations", integration["uri"]["Fn::Sub"])
+            functions[method, path.replace("{page_id+}", "{page_id}")] = uri[1]
+        return functions
+
+    def test_each_route_of_each_function_leads_to_it_and_there_is_no_other(self) -> None:
+        expected = {}
+        for name, binary in REQUEST_FUNCTIONS.items():
+            for route in routes_in_source(binary) - {LOCAL_ONLY}:
+                expected.setdefault(route, set()).add(name)
+        found = self.functions_by_route()
+        self.assertEqual(set(expected), set(found))
+        for route, function in found.items():
+            self.assertIn(function, expected[route], route)
+
+    def test_each_route_is_in_the_description_of_the_api_and_nothing_else_is(self) -> None:
+        paths = json.loads((ROOT / "functions/dashboard/assets/openapi.json").read_text())["paths"]
+        described = {(method, path) for path, item in paths.items() for method in item if method != "parameters"}
+        self.assertEqual(described - {LOCAL_ONLY}, set(self.functions_by_route()))
+
+    def test_the_page_id_takes_slashes(self) -> None:
+        for _, path in self.routes():
+            self.assertNotIn("{page_id}", path)
+
+    def test_each_route_is_called_with_payload_version_2(self) -> None:
+        for route in self.routes().values():
+            self.assertEqual("2.0", route["x-amazon-apigateway-integration"]["payloadFormatVersion"])
 
     def test_the_api_may_call_each_request_function(self) -> None:
         permissions = self.of_type("AWS::Lambda::Permission")
@@ -138,14 +173,20 @@ class Template(unittest.TestCase):
         self.assertEqual("lambda:InvokeFunction", statement["Action"])
         self.assertEqual({"Fn::GetAtt": ["RecordVisit", "Arn"]}, statement["Resource"])
 
-    def test_the_request_functions_have_no_rights_of_their_own(self) -> None:
-        for name in REQUEST_FUNCTIONS:
-            self.assertNotIn("Policies", self.properties(f"{name}Role"))
+    def test_the_request_functions_may_read_the_owners_token_if_it_is_a_secret_and_nothing_else(self) -> None:
+        self.assertNotIn("Policies", self.properties("RecordVisitRole"))
+        for name in TOKEN_READERS:
+            (policy,) = self.properties(f"{name}Role")["Policies"]
+            condition, policy, otherwise = policy["Fn::If"]
+            self.assertEqual(("TokenIsSecret", {"Ref": "AWS::NoValue"}), (condition, otherwise))
+            (statement,) = policy["PolicyDocument"]["Statement"]
+            self.assertEqual("secretsmanager:GetSecretValue", statement["Action"])
+            self.assertEqual({"Ref": "OwnerTokenSecretArn"}, statement["Resource"])
 
     def test_no_policy_has_a_wildcard(self) -> None:
         for role in self.of_type("AWS::IAM::Role"):
             for policy in role.get("Policies", []):
-                self.assertNotIn("*", json.dumps(policy["PolicyDocument"]))
+                self.assertNotIn("*", json.dumps(policy))
 
     def test_a_network_is_used_only_when_subnets_are_given(self) -> None:
         for name in FUNCTIONS:
@@ -156,6 +197,7 @@ class Template(unittest.TestCase):
 
     def test_the_address_of_the_api_is_an_output(self) -> None:
         self.assertIn("${Api}.execute-api", self.template["Outputs"]["ApiUrl"]["Value"]["Fn::Sub"])
+        self.assertTrue(self.template["Outputs"]["DashboardUrl"]["Value"]["Fn::Sub"].endswith("/dashboard"))
 
 
 if __name__ == "__main__":

@@ -78,6 +78,8 @@ export function top(days, limit, search, signal) {
   return call("GET", `/top?days=${days}&limit=${limit}${text}`, { signal });
 }
 
+/** Whether this browser's session holds, and whether there is an owner at all. */
+export const whoAmI = (signal) => call("GET", "/session", { signal });
 export const signIn = (token) => call("POST", "/session", { body: { token } });
 export const signOut = () => call("DELETE", "/session");
 

@@ -1,10 +1,10 @@
 // The dashboard: decides what is shown, loads it, and keeps it fresh.
-import { history, summary, top } from "./api.js";
+import { Failure, history, summary, top, whoAmI } from "./api.js";
 import { setUpChanges } from "./change.js";
 import { byId, say, setText, showOnly } from "./dom.js";
 import { showOverview, showState } from "./overview.js";
 import { failPage, leavePage, setUpPage, showPage } from "./page.js";
-import { daysFrom, format, MAX_DAYS, parse } from "./place.js";
+import { daysFrom, format, limitDays, maxDays, parse } from "./place.js";
 import { setUpSession } from "./session.js";
 import { chosen, linkTo, setUpTop, showTop, topSaid } from "./top.js";
 
@@ -46,7 +46,11 @@ function showClosed() {
 
 /** Shows the chosen number of days in the controls. */
 function showRange() {
-  for (const radio of document.getElementsByName("days")) radio.checked = Number(radio.value) === place.days;
+  for (const radio of document.getElementsByName("days")) {
+    radio.checked = Number(radio.value) === place.days;
+    radio.closest("label").hidden = Number(radio.value) > maxDays;
+  }
+  byId("other-days").max = String(maxDays);
   if (document.activeElement !== byId("other-days")) byId("other-days").value = String(place.days);
   byId("back").href = format({ days: place.days, page: null });
 }
@@ -55,14 +59,25 @@ function showRange() {
 const detail = ({ days, page }, signal) =>
   page === null ? top(days, chosen.limit, chosen.search, signal) : history(page, days, signal);
 
-/** Both answers as settled promises. The first load asks for one: without a session the other would be refused too. */
-async function ask(wanted, signal) {
-  const first = summary(wanted.days, signal);
-  if (!signedIn) {
-    const [state] = await Promise.allSettled([first]);
-    if (state.status === "rejected") return [state, state];
-  }
-  return Promise.allSettled([first, detail(wanted, signal)]);
+/** Why no figures would come, as a promise that failed; null when they would. Asked for figures that it refuses, the server
+ * would answer with errors, which browsers log. */
+async function refusal(signal) {
+  const [answer] = await Promise.allSettled([whoAmI(signal)]);
+  if (answer.status === "rejected") return answer;
+  const { signed_in, token_configured, history_days: kept } = answer.value;
+  limitDays(kept);
+  place = parse(location.hash);
+  if (signed_in) return null;
+  const why = token_configured ? { status: 401, kind: "unauthorized" } : { status: 403, kind: "owner-token-missing" };
+  return { status: "rejected", reason: new Failure("", why) };
+}
+
+/** The place, and both answers as settled promises. */
+async function ask(signal) {
+  const refused = signedIn ? null : await refusal(signal);
+  const wanted = place;
+  if (refused) return [wanted, refused, refused];
+  return [wanted, ...(await Promise.allSettled([summary(wanted.days, signal), detail(wanted, signal)]))];
 }
 
 /** Loads the present place and shows it; a newer load makes an older one stop. `refused` is said when no session holds. */
@@ -70,8 +85,7 @@ async function load(refused = signedIn ? ENDED : "") {
   loading?.abort();
   const mine = new AbortController();
   loading = mine;
-  const wanted = place;
-  const [state, rest] = await ask(wanted, mine.signal);
+  const [wanted, state, rest] = await ask(mine.signal);
   if (mine.signal.aborted) return null;
   byId("figures").removeAttribute("aria-busy");
   const failures = [state, rest].filter((answer) => answer.status === "rejected").map((answer) => answer.reason);
@@ -158,7 +172,6 @@ function setUpRange() {
   byId("range").addEventListener("change", (event) => {
     if (event.target.name === "days") go({ days: Number(event.target.value) });
   });
-  byId("other-days").max = String(MAX_DAYS);
   byId("range").addEventListener("submit", (event) => {
     event.preventDefault();
     const days = daysFrom(byId("other-days").value);

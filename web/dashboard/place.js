@@ -2,13 +2,18 @@
 // `#days=90&page=blog%2Fcaf%C3%A9`. It is never sent to a server.
 
 export const DEFAULT_DAYS = 30;
-/** The most days that the API gives at once. */
-export const MAX_DAYS = 400;
+/** The most days that the API gives at once; fewer where fewer are kept. */
+export let maxDays = 400;
+
+export function limitDays(kept) {
+  // Where none are kept the API says so in plain words.
+  maxDays = Math.min(400, kept) || 1;
+}
 
 /** A number of days that the API takes, or `null`. */
 export function daysFrom(text) {
   const days = /^\d{1,4}$/.test(text) ? Number(text) : 0;
-  return days >= 1 && days <= MAX_DAYS ? days : null;
+  return days >= 1 && days <= maxDays ? days : null;
 }
 
 function decoded(text) {
@@ -22,12 +27,12 @@ function decoded(text) {
 
 /** Reads an address' hash. `page` is null for the overview; `broken` says that a page was meant but is unreadable. */
 export function parse(hash) {
-  const place = { days: DEFAULT_DAYS, page: null, broken: false };
+  const place = { days: Math.min(DEFAULT_DAYS, maxDays), page: null, broken: false };
   for (const part of hash.replace(/^#/, "").split("&")) {
     const at = part.indexOf("=");
     const value = decoded(part.slice(at + 1));
     const name = at < 0 ? "" : part.slice(0, at);
-    if (name === "days") place.days = daysFrom(value ?? "") ?? DEFAULT_DAYS;
+    if (name === "days") place.days = daysFrom(value ?? "") ?? place.days;
     if (name !== "page") continue;
     place.page = value || null;
     place.broken = value === null;

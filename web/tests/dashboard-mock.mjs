@@ -45,6 +45,7 @@ function summary(mock, days) {
     complete: !down,
     as_of: NOW,
     flush_interval_s: 30,
+    history_days: 400,
   });
 }
 
@@ -59,7 +60,7 @@ function top(mock, query) {
     .filter(({ people }) => people > 0)
     .sort((one, other) => other.people - one.people)
     .slice(0, limit);
-  return fine({ from: all[0].day, to: all.at(-1).day, pages });
+  return fine({ from: all[0].day, to: all.at(-1).day, pages, complete: !mock.faults.down });
 }
 
 function history(mock, page, days) {
@@ -93,7 +94,11 @@ function change(mock, { method, page, key, body, guard }) {
   return fine(answer);
 }
 
-function session(mock, method, body) {
+function session(mock, { method, headers }, body) {
+  if (method === "GET") {
+    const { noToken, historyDays = 400 } = mock.faults;
+    return fine({ signed_in: isOwner(mock, headers), token_configured: !noToken, history_days: historyDays });
+  }
   if (method === "DELETE") return { status: 204, cookie: `${SESSION}; Max-Age=0` };
   if (mock.faults.noToken) return problem(403, "owner-token-missing", "no owner's token is configured");
   if (body?.token !== TOKEN) return problem(401, "unauthorized", "the token is wrong");
@@ -104,11 +109,14 @@ function pageAfter(path, prefix) {
   return path.startsWith(prefix) ? decodeURIComponent(path.slice(prefix.length)) : null;
 }
 
+function isOwner({ faults }, { cookie = "", authorization = "" }) {
+  if (faults.noToken) return false;
+  return (cookie.includes(SESSION) && !faults.expired) || authorization === `Bearer ${TOKEN}`;
+}
+
 function owner(mock, request, url, body) {
   if (mock.faults.noToken) return problem(403, "owner-token-missing", "no owner's token is configured");
-  const { cookie = "", authorization = "" } = request.headers;
-  const known = (cookie.includes(SESSION) && !mock.faults.expired) || authorization === `Bearer ${TOKEN}`;
-  if (!known) return problem(401, "unauthorized", "this needs the owner's token");
+  if (!isOwner(mock, request.headers)) return problem(401, "unauthorized", "this needs the owner's token");
   const days = Number(url.searchParams.get("days") ?? 30);
   if (url.pathname === "/summary") return summary(mock, days);
   if (url.pathname === "/top") return top(mock, url.searchParams);
@@ -126,7 +134,7 @@ function answerOf(mock, request, url, text) {
   if (file) return { status: 200, type: file[1], bytes: readFileSync(fileURLToPath(new URL(file[0], ASSETS))) };
   const body = text ? JSON.parse(text) : null;
   mock.requests.push({ method: request.method, path: url.pathname + url.search, headers: request.headers, body });
-  if (url.pathname === "/session") return session(mock, request.method, body);
+  if (url.pathname === "/session") return session(mock, request, body);
   return owner(mock, request, url, body);
 }
 

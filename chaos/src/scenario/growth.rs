@@ -79,7 +79,14 @@ pub async fn run(size: Size) -> Vec<Row> {
         ),
         Row::claimed(
             &name,
-            "pages in a wrong place / notes of moves left",
+            "the site's / of the site's days and of the pages' days",
+            format!("{} / {} and {}", verdict.of_site, verdict.of_days[1], verdict.of_days[0]),
+            verdict.of_site == verdict.counted
+                && verdict.of_days.iter().all(|visits| visits + verdict.preloaded == verdict.counted),
+        ),
+        Row::claimed(
+            &name,
+            "records in a wrong place / notes of moves left",
             format!("{} / {}", verdict.misplaced, verdict.notes_left),
             verdict.misplaced + verdict.notes_left == 0,
         ),

@@ -1,4 +1,4 @@
-//! The whole counter as `make run` starts it: `cargo lambda watch` with the three functions, two Redis
+//! The whole counter as `make run` starts it: `cargo lambda watch` with the four functions, two Redis
 //! servers, real HTTP.
 //!
 //! The flush interval is its longest, 10 minutes. So of all visits only the very first goes to Redis by
@@ -91,8 +91,13 @@ fn mistakes_are_told_as_problems(client: &Client) {
         ("GET", "/visits/%00", 400, "invalid-page-id", ""),
         ("GET", "/", 404, "unknown-route", ""),
         ("GET", "/nothing/here", 404, "unknown-route", ""),
-        ("GET", "/visit/home", 405, "method-not-allowed", "POST"),
-        ("POST", "/visits/home", 405, "method-not-allowed", "GET"),
+        ("GET", "/visit/home", 405, "method-not-allowed", "POST, OPTIONS"),
+        ("POST", "/visits/home", 405, "method-not-allowed", "GET, OPTIONS"),
+        ("DELETE", "/visits", 405, "method-not-allowed", "GET, OPTIONS"),
+        ("POST", "/visits", 400, "invalid-body", ""),
+        ("GET", "/visits", 400, "invalid-query", ""),
+        ("GET", "/badge/home?color=nocolor", 400, "invalid-query", ""),
+        ("POST", "/pixel/home", 405, "method-not-allowed", "GET, OPTIONS"),
     ];
     for (method, path, status, kind, allow) in table {
         let answer = client.send(method, path, "");

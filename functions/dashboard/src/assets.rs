@@ -14,7 +14,7 @@ pub(crate) enum File {
     Style,
     /// What a site includes to be counted.
     Counter,
-    /// The API's description (OpenAPI 3.1).
+    /// The API's description in `OpenAPI` 3.1.
     OpenApi,
     /// A page that counts itself, for the local run.
     Demo,

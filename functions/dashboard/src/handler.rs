@@ -8,9 +8,10 @@ mod routes;
 pub(crate) use routes::ROUTES;
 
 use crate::assets::File;
+use http::StatusCode;
 use lambda_runtime::Error;
 use routes::Action;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use visits_core::http::{Event, Found, Owner, Problem, Reply, Request, Response, Target};
 use visits_core::statistics::Figures;
 use visits_core::store::statistics::Statistics;
@@ -25,6 +26,15 @@ pub(crate) struct Handler<S> {
 #[serde(deny_unknown_fields)]
 struct Login {
     token: String,
+}
+
+/// The body of a 200 to `GET /session`.
+#[derive(Serialize)]
+struct WhoAmI {
+    signed_in: bool,
+    token_configured: bool,
+    /// Most days that may be asked for.
+    history_days: u32,
 }
 
 /// What `POST /session` accepts.
@@ -57,6 +67,8 @@ impl<S: Statistics> Handler<S> {
         match action {
             Action::File(File::Demo) if !request.is_local() => Err(problems::demo_is_local()),
             Action::File(file) => Ok(file.answer(request)),
+            Action::ToPage => Ok(to_page()),
+            Action::WhoAmI => self.who_am_i(request).await,
             Action::Login => self.login(request).await,
             Action::Logout => Ok(Response::no_content().with_cookie(Owner::closed_session())),
             Action::History | Action::Top | Action::Summary => {
@@ -68,6 +80,18 @@ impl<S: Statistics> Handler<S> {
                 self.change(action, &target, request).await
             }
         }
+    }
+
+    /// Whether the caller is the owner, which is no mistake if not: the page asks for it before it asks for figures.
+    async fn who_am_i(&self, request: &Request) -> Result<Response, Problem> {
+        let (signed_in, token_configured) = match self.owner.authorize(request).await {
+            Ok(_) => (true, true),
+            Err(problem) if problem.status() == StatusCode::UNAUTHORIZED => (false, true),
+            Err(problem) if problem.status() == StatusCode::FORBIDDEN => (false, false),
+            Err(problem) => return Err(problem),
+        };
+        let history_days = self.figures.most_days();
+        Ok(Response::json(&WhoAmI { signed_in, token_configured, history_days }, "no-store"))
     }
 
     async fn login(&self, request: &Request) -> Result<Response, Problem> {
@@ -106,6 +130,12 @@ impl<S: Statistics> Handler<S> {
         let changed = self.figures.set(&page, wanted, &key).await.map_err(problems::not_changed)?;
         Ok(Response::json(&change::Answer::new(&page, wanted, changed), "no-store"))
     }
+}
+
+/// Relative, so that it is right behind a stage, too.
+fn to_page() -> Response {
+    Response::new(StatusCode::PERMANENT_REDIRECT, "text/plain", "max-age=300", "the page is at ../dashboard")
+        .with("location", "../dashboard")
 }
 
 /// What an event that is no request gets.

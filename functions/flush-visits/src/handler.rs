@@ -1,4 +1,5 @@
-//! Maps a schedule's event to a delivery, some steps of re-homing and a sweep, and what they did to the answer.
+//! Maps a schedule's event to a delivery, some steps of re-homing, a roll-up of finished days and a sweep, and what they
+//! did to the answer.
 
 use lambda_runtime::Error;
 use serde::Serialize;
@@ -9,7 +10,9 @@ use visits_core::config::Config;
 use visits_core::parking::{self, Delivery};
 use visits_core::rehome::{self, Rehome};
 use visits_core::ring::Ring;
+use visits_core::rollup::{self, Rollup};
 use visits_core::store::rehoming::Rehoming;
+use visits_core::store::rollup::RollUp;
 use visits_core::sweep::{self, Environments, Settings, Summary};
 use visits_core::timing::Timing;
 
@@ -25,6 +28,9 @@ const LONGEST_DELIVERY: Duration = Duration::from_secs(10);
 /// Longest time in which steps of re-homing are begun.
 const LONGEST_REHOMING: Duration = Duration::from_secs(10);
 
+/// Longest time in which steps of the roll-up are begun. As a rule there are none.
+const LONGEST_ROLLUP: Duration = Duration::from_secs(5);
+
 /// What a run did: the answer, and a line in the log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Report {
@@ -34,6 +40,8 @@ pub(crate) struct Report {
     delivery: Delivery,
     #[serde(flatten)]
     rehome: Rehome,
+    #[serde(flatten)]
+    rollup: Rollup,
 }
 
 pub(crate) struct Handler<S, E> {
@@ -44,9 +52,10 @@ pub(crate) struct Handler<S, E> {
     interval: Duration,
     concurrency: usize,
     timing: Timing,
+    history_days: u32,
 }
 
-impl<S: Rehoming, E: Environments> Handler<S, E> {
+impl<S: Rehoming + RollUp, E: Environments> Handler<S, E> {
     pub(crate) fn new(store: S, environments: E, config: &Config, clock: Clock) -> Self {
         Self {
             store,
@@ -56,10 +65,11 @@ impl<S: Rehoming, E: Environments> Handler<S, E> {
             interval: config.flush_interval,
             concurrency: config.sweep_concurrency,
             timing: config.testing.timing,
+            history_days: config.history_days,
         }
     }
 
-    /// Delivers parked batches, brings pages to their owners, then sweeps: for a schedule's event the writers that have been idle for an
+    /// Delivers parked batches, brings pages to their owners, rolls finished days up, then sweeps: for a schedule's event the writers that have been idle for an
     /// interval, for an empty one, which somebody sends by hand, all. `deadline`: milliseconds since the Unix
     /// epoch; one that is long past is the local emulator's, and means none.
     pub(crate) async fn handle(&self, event: &Value, deadline: u64) -> Result<Report, Error> {
@@ -69,13 +79,20 @@ impl<S: Rehoming, E: Environments> Handler<S, E> {
         let delivery = parking::deliver(&self.store, &self.ring, &self.clock, self.timing, budget).await;
         let budget = time_left(self.clock.now(), deadline).min(LONGEST_REHOMING);
         let rehome = rehome::rehome(&self.store, &self.ring, &self.clock, self.timing, budget).await;
+        let rollup = self.roll_up(deadline).await;
         let settings =
             Settings { interval, concurrency: self.concurrency, budget: time_left(self.clock.now(), deadline) };
         let sweep = sweep::sweep(&self.store, &self.ring, &self.environments, &self.clock, settings).await;
-        let report = Report { sweep, delivery, rehome };
+        let report = Report { sweep, delivery, rehome, rollup };
         log(&report, self.clock.now().since(started));
         // Last, so that what can be done is done: whoever runs it must hear of it.
         report.rehome.refusal().map_or(Ok(report), |refusal| Err(refusal.into()))
+    }
+
+    async fn roll_up(&self, deadline: u64) -> Rollup {
+        let budget = time_left(self.clock.now(), deadline).min(LONGEST_ROLLUP);
+        let settings = rollup::Settings { history_days: self.history_days, timing: self.timing, budget };
+        rollup::roll_up(&self.store, &self.ring, &self.clock, settings).await
     }
 }
 
@@ -134,6 +151,19 @@ fn log(report: &Report, took: Duration) {
         records_rejected,
         rehoming_calls_failed,
         "re-homed"
+    );
+    let Rollup { days_rolled_up, sketches_counted, sketches_copied, sketches_moved, .. } = report.rollup;
+    let Rollup { sketches_rejected, records_dropped, secrets_destroyed, rollup_calls_failed, .. } = report.rollup;
+    tracing::info!(
+        days_rolled_up,
+        sketches_counted,
+        sketches_copied,
+        sketches_moved,
+        sketches_rejected,
+        records_dropped,
+        secrets_destroyed,
+        rollup_calls_failed,
+        "rolled up"
     );
 }
 

@@ -53,15 +53,15 @@ impl Badge {
         let (whole, title) = (left + right, if label.is_empty() { count.clone() } else { format!("{label}: {count}") });
         let (radius, shine) = (self.style.radius(), self.style.shine());
         let mut svg = format!(
-            r##"<svg xmlns="http://www.w3.org/2000/svg" width="{whole}" height="20" role="img" aria-label="{title}">"##
+            r#"<svg xmlns="http://www.w3.org/2000/svg" width="{whole}" height="20" role="img" aria-label="{title}">"#
         );
         // Writing to a text cannot fail.
         let _ = write!(
             svg,
             concat!(
-                r##"<title>{title}</title>{shine}<clipPath id="r"><rect width="{whole}" height="20" rx="{radius}"/></clipPath>"##,
+                r#"<title>{title}</title>{shine}<clipPath id="r"><rect width="{whole}" height="20" rx="{radius}"/></clipPath>"#,
                 r##"<g clip-path="url(#r)"><rect width="{left}" height="20" fill="#555"/>"##,
-                r##"<rect x="{left}" width="{right}" height="20" fill="{color}"/>"##,
+                r#"<rect x="{left}" width="{right}" height="20" fill="{color}"/>"#,
             ),
             title = title,
             shine = shine,
@@ -72,9 +72,9 @@ impl Badge {
             color = self.color,
         );
         if !shine.is_empty() {
-            let _ = write!(svg, r##"<rect width="{whole}" height="20" fill="url(#s)"/>"##);
+            let _ = write!(svg, r#"<rect width="{whole}" height="20" fill="url(#s)"/>"#);
         }
-        svg.push_str(r##"</g><g font-family="Verdana,Geneva,DejaVu Sans,sans-serif" font-size="11">"##);
+        svg.push_str(r#"</g><g font-family="Verdana,Geneva,DejaVu Sans,sans-serif" font-size="11">"#);
         if left > 0 {
             text(&mut svg, ROOM, width(&self.label), "#fff", &label);
         }
@@ -88,7 +88,7 @@ impl Badge {
 fn text(svg: &mut String, x: u32, length: u32, color: &str, text: &str) {
     let _ = write!(
         svg,
-        r##"<text x="{x}" y="14" fill="{color}" textLength="{length}" lengthAdjust="spacingAndGlyphs" xml:space="preserve">{text}</text>"##
+        r#"<text x="{x}" y="14" fill="{color}" textLength="{length}" lengthAdjust="spacingAndGlyphs" xml:space="preserve">{text}</text>"#
     );
 }
 

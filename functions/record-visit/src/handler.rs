@@ -4,6 +4,7 @@ use crate::rules::{Caller, Refused, Rules};
 use crate::{budget, page_list, pixel};
 use lambda_runtime::Error;
 use serde::Serialize;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use visits_core::clock::Clock;
@@ -112,7 +113,9 @@ impl<S: Parking> Handler<S> {
         }
         let outcome = match self.durability {
             Durability::Buffered => self.flusher.record(caller.visit(page.clone())),
-            Durability::Direct => self.in_time(self.flusher.record_direct(caller.visit(page.clone())), deadline).await,
+            Durability::Direct => {
+                self.in_time(Box::pin(self.flusher.record_direct(caller.visit(page.clone()))), deadline).await
+            }
         };
         outcome.map_err(|error| self.not_recorded(error, &[page], caller))?;
         Ok(true)
@@ -131,17 +134,17 @@ impl<S: Parking> Handler<S> {
         let visits: Vec<Visit> = pages.iter().map(|page| caller.visit(page.clone())).collect();
         let outcome = match self.durability {
             Durability::Buffered => self.flusher.record_all(visits),
-            Durability::Direct => self.in_time(self.flusher.record_all_direct(visits), deadline).await,
+            Durability::Direct => self.in_time(Box::pin(self.flusher.record_all_direct(visits)), deadline).await,
         };
         outcome.map_err(|error| self.not_recorded(error, &pages, caller))?;
         let (recorded, repeated) = (pages.len(), listed - pages.len());
         Ok(Response::json(&RecordedAll { status: "success", recorded, repeated }, "no-store"))
     }
 
-    /// `direct`: the outcome, or that there was none in time. Boxed: buffered visits are many, and carry no room for it.
+    /// `direct`: the outcome, or that there was none in time.
     async fn in_time(
         &self,
-        recording: impl Future<Output = Result<(), RecordError>>,
+        recording: Pin<Box<impl Future<Output = Result<(), RecordError>>>>,
         deadline: u64,
     ) -> Result<(), RecordError> {
         let budget = budget::until(deadline, self.clock.now());

@@ -5,6 +5,7 @@ use super::Flusher;
 use crate::day::Day;
 use crate::store::parking::Parking;
 use crate::visit::{Secret, secret_key};
+use futures_util::future::join_all;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -30,7 +31,7 @@ impl<S: Parking> Flusher<S> {
         };
         for day in wanted {
             // Boxed: once a day.
-            let secret = Box::pin(tokio::time::timeout(patience, self.secret(day))).await;
+            let secret = Box::pin(tokio::time::timeout(patience, self.secret(day, patience / 2))).await;
             let mut state = self.lock();
             if let Ok(Some(secret)) = secret {
                 state.lanes.iter_mut().for_each(|lane| lane.learn_secret(day, secret));
@@ -42,10 +43,15 @@ impl<S: Parking> Flusher<S> {
         }
     }
 
-    async fn secret(&self, day: Day) -> Option<Secret> {
-        let shard = self.ring.owner(&secret_key(day));
-        let offer = Secret::random().ok()?;
-        let kept = self.store.secret(shard, day, offer).await;
+    /// `patience`: longest wait for the shards that are only asked whether they know one.
+    async fn secret(&self, day: Day, patience: Duration) -> Option<Secret> {
+        let owner = self.ring.owner(&secret_key(day));
+        // After a ring change the day's secret is on the shard that owned it before: a second one would count everybody twice.
+        let others = (0..self.ring.len()).filter(|shard| *shard != owner);
+        let asked = others.map(|shard| tokio::time::timeout(patience, self.store.known_secret(shard, day)));
+        let known = join_all(asked).await.into_iter().find_map(|answer| answer.ok()?.ok().flatten());
+        let offer = known.map_or_else(Secret::random, Ok).ok()?;
+        let kept = self.store.secret(owner, day, offer).await;
         kept.inspect_err(|error| tracing::warn!(%error, "a day's secret could not be read")).ok()
     }
 }

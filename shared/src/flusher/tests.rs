@@ -406,3 +406,4 @@ async fn the_timer_flushes_without_a_further_visit() {
 }
 
 mod parking;
+mod statistics;

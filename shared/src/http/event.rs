@@ -3,11 +3,12 @@
 use super::body::Body;
 use super::headers::{Cookies, Headers};
 use super::lenient::{Flag, List, LongText, Object, Text};
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
+use serde_json::value::RawValue;
 use std::fmt;
 
-/// An event, told apart by what its source fills in. Any JSON is one.
+/// An event, told apart by what its source fills in. Any JSON is one, read from a text or bytes.
 ///
 /// ```
 /// use visits_core::http::Event;
@@ -29,8 +30,8 @@ pub enum Event {
     Direct(DirectEvent),
 }
 
-/// What matters of a request.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// What matters of a request. `Debug` shows neither the address nor the body, which may hold the owner's token.
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Request {
     /// `requestContext.http.method`; empty if there is none.
     pub method: String,
@@ -49,6 +50,15 @@ pub struct Request {
     pub headers: Headers,
     /// The body.
     pub body: Body,
+}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { method, path, stage, domain, query, headers, .. } = self;
+        let mut request = f.debug_struct("Request");
+        request.field("method", method).field("path", path).field("stage", stage).field("domain", domain);
+        request.field("query", query).field("headers", headers).finish_non_exhaustive()
+    }
 }
 
 /// What matters of a direct invocation.
@@ -112,7 +122,10 @@ struct Http {
 
 impl<'de> Deserialize<'de> for Event {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let Object(members) = Object::<Members>::deserialize(deserializer)?;
+        // The runtime's deserializer notes the path to each value that is read, key by key, for errors that these cannot
+        // have: it is asked for the text alone, and that is read without.
+        let json = <&RawValue>::deserialize(deserializer)?;
+        let Object(members): Object<Members> = serde_json::from_str(json.get()).map_err(D::Error::custom)?;
         Ok(members.map_or(Self::Direct(DirectEvent::default()), Self::from))
     }
 }
@@ -244,6 +257,16 @@ mod tests {
         assert!(matches!(read(&first.to_string()), Event::Foreign));
         let neither = json!({"httpMethod": 1, "path": "/", "requestContext": {"elb": 1, "http": null}});
         assert!(matches!(read(&neither.to_string()), Event::Direct(_)));
+    }
+
+    #[test]
+    fn no_log_shows_address_or_token() {
+        let mut event = event(HTTP_API, "POST", "/session");
+        event["requestContext"]["http"]["sourceIp"] = json!("192.0.2.99");
+        event["headers"] = json!({"authorization": "Bearer s3cret", "cookie": "visits_session=s3cret"});
+        event["body"] = json!(r#"{"token":"s3cret"}"#);
+        let shown = format!("{:?}", read(&event.to_string()));
+        assert!(shown.contains("/session") && !shown.contains("s3cret") && !shown.contains("192.0.2.99"), "{shown}");
     }
 
     #[test]

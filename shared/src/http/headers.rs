@@ -8,8 +8,8 @@ use std::fmt;
 /// The session cookie's name.
 pub const SESSION_COOKIE: &str = "visits_session";
 
-/// What matters of a request's headers. All of them are the client's word.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// What matters of a request's headers. All of them are the client's word. `Debug` hides what shows to be the owner.
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Headers {
     /// `User-Agent`.
     pub user_agent: Option<String>,
@@ -31,6 +31,18 @@ pub struct Headers {
     pub do_not_track: bool,
     /// The value of the cookie [`SESSION_COOKIE`], where cookies come in a header.
     pub session: Option<String>,
+}
+
+impl fmt::Debug for Headers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { user_agent, origin, referer, .. } = self;
+        let mut headers = f.debug_struct("Headers");
+        headers
+            .field("user_agent", user_agent)
+            .field("origin", origin)
+            .field("referer", referer)
+            .finish_non_exhaustive()
+    }
 }
 
 /// HTTP APIs, function URLs and `cargo lambda watch` write names in lower case.

@@ -12,6 +12,8 @@ use super::headers::SESSION_COOKIE;
 use super::problem::Problem;
 use crate::clock::{Clock, Moment};
 use crate::config::Config;
+#[cfg(feature = "aws-identity")]
+use crate::credentials::{Aws, Shared};
 use source::Source;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -54,6 +56,14 @@ impl Owner {
     pub fn new(config: &Config) -> Self {
         let source = config.owner_token.as_ref().and_then(|source| Source::new(source, config));
         Self { source, clock: config.clock(), last: Mutex::new(None) }
+    }
+
+    /// The same, with AWS settings and a clock of its own.
+    #[cfg(feature = "aws-identity")]
+    pub fn with_aws(config: &Config, clock: Clock, aws: aws_config::SdkConfig) -> Self {
+        let shared = Shared::new(Aws::with(clock.clone(), aws));
+        let source = config.owner_token.as_ref().and_then(|source| Source::with_aws(source, &shared));
+        Self { source, clock, last: Mutex::new(None) }
     }
 
     /// Whether a request is the owner's. 401 where it is not, 403 where nobody is the owner, 503 where the token cannot

@@ -6,10 +6,12 @@ mod days;
 mod imports;
 mod parked;
 mod rehoming;
+mod rollup;
 mod shard;
 mod statistics;
 
 use super::parking::{Mark, Park, Parked, ParkedPage, Parking, Unreadable};
+use super::rollup::Sketch;
 use super::statistics::{DayCount, SiteDays};
 use super::{Applied, Apply, Incarnation, Reading, ShardIndex, Store, StoreError, Traces};
 use crate::batch::{BatchId, WriterId};
@@ -19,9 +21,9 @@ use crate::page::PageId;
 use crate::record::{self, PageRecord};
 use crate::ring::Ring;
 use crate::shard::ShardName;
-use crate::visit::Secret;
+use crate::visit::{Secret, Visitor};
 use shard::{LateCall, Shard};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -141,14 +143,14 @@ impl MemoryStore {
         record::count_bots(self.names.iter().zip(&records))
     }
 
-    /// What `shard` has counted of a page, on all days.
-    pub fn days(&self, shard: ShardIndex, page: &PageId) -> DayCount {
-        self.shard(shard).data.days.page(page)
+    /// What `shard` counts of a page, by day.
+    pub fn days(&self, shard: ShardIndex, page: &PageId) -> Vec<DayCount> {
+        self.shard(shard).data.days.days_of(page)
     }
 
-    /// What `shard` has counted of the site, with all its days.
+    /// What `shard` counts of the site, with all its days.
     pub fn site(&self, shard: ShardIndex) -> SiteDays {
-        self.shard(shard).data.days.site()
+        self.shard(shard).data.days.all_of_the_site()
     }
 
     /// What `shard` holds of a page.
@@ -161,6 +163,30 @@ impl MemoryStore {
         for shard in 0..self.shards.len() {
             self.shard(shard).data.ring.settled(ring.fingerprint(), ring.shards());
         }
+    }
+
+    /// What `shard` counts of a day: of a page, or of the site.
+    pub fn day_count(&self, shard: ShardIndex, sketch: &Sketch) -> DayCount {
+        let shard = self.shard(shard);
+        match &sketch.page {
+            Some(page) => shard.data.days.page_day(page, sketch.day),
+            None => shard.data.days.site_day(sketch.day),
+        }
+    }
+
+    /// Who is in the sketch of a page's day on `shard`.
+    pub fn visitors(&self, shard: ShardIndex, page: &PageId, day: Day) -> BTreeSet<Visitor> {
+        self.shard(shard).data.days.visitors(page, day)
+    }
+
+    /// Sketches on `shard`.
+    pub fn sketches_on(&self, shard: ShardIndex) -> Vec<Sketch> {
+        self.shard(shard).data.days.sketches().map(|(sketch, _)| sketch).collect()
+    }
+
+    /// The days whose secrets are on `shard`.
+    pub fn secrets_on(&self, shard: ShardIndex) -> BTreeSet<Day> {
+        self.shard(shard).data.secrets.keys().copied().collect()
     }
 
     /// Moves on their way from `shard`.
@@ -224,6 +250,10 @@ impl Store for MemoryStore {
 
     async fn traces(&self, shard: ShardIndex, page: &PageId) -> Result<Traces, StoreError> {
         self.call(shard, |shard| shard.data.traces(page)).await
+    }
+
+    async fn known_secret(&self, shard: ShardIndex, day: Day) -> Result<Option<Secret>, StoreError> {
+        self.call(shard, |shard| shard.data.secrets.get(&day).copied()).await
     }
 
     async fn secret(&self, shard: ShardIndex, day: Day, offer: Secret) -> Result<Secret, StoreError> {

@@ -14,6 +14,7 @@ mod pages;
 mod park_script;
 mod parking;
 mod rehoming;
+mod rollup;
 mod route;
 mod routed;
 mod script;
@@ -37,6 +38,7 @@ use nodes::Nodes;
 use parking::ParkingScripts;
 use redis::{AsyncCommands, RedisResult};
 use rehoming::RehomingScripts;
+use rollup::RollUpScripts;
 use routed::Connection;
 use script::Scripts;
 use shard::Shard;
@@ -53,6 +55,7 @@ pub struct RedisStore {
     scripts: Scripts,
     parking: ParkingScripts,
     rehoming: RehomingScripts,
+    rollup: RollUpScripts,
     statistics: StatisticsScripts,
     timing: Timing,
     /// From the call to the answer, connecting and first contact included.
@@ -102,6 +105,7 @@ impl RedisStore {
             scripts: Scripts::new(config.testing.timing, config.new_pages_a_day),
             parking: ParkingScripts::new(),
             rehoming: RehomingScripts::new(),
+            rollup: RollUpScripts::new(),
             statistics: StatisticsScripts::new(),
             timing: config.testing.timing,
             answer_timeout: config.redis_timeout,
@@ -140,6 +144,17 @@ impl Store for RedisStore {
 
     async fn traces(&self, shard: ShardIndex, page: &PageId) -> Result<Traces, StoreError> {
         self.page_traces(&self.shards[shard], page).await
+    }
+
+    async fn known_secret(&self, shard: ShardIndex, day: Day) -> Result<Option<Secret>, StoreError> {
+        let shard = &self.shards[shard];
+        let key = shard.keys.secret(day);
+        let call = |mut redis: Connection| {
+            let key = &key;
+            async move { redis.get::<_, Option<String>>(key).await }
+        };
+        let kept = self.with_shard(shard, call).await?;
+        kept.map(|kept| kept.parse().map_err(|_| shard.refused(&format!("{key} holds no secret")))).transpose()
     }
 
     async fn secret(&self, shard: ShardIndex, day: Day, offer: Secret) -> Result<Secret, StoreError> {

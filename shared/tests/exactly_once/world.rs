@@ -14,6 +14,7 @@ use visits_core::ring::Ring;
 use visits_core::shard::{ShardName, Weight};
 use visits_core::store::Store;
 use visits_core::store::memory::{Fault, MemoryStore};
+use visits_core::store::statistics::DayCount;
 use visits_core::timing::Timing;
 use visits_core::visit::{Fingerprint, Visit};
 
@@ -253,7 +254,7 @@ impl World {
                 let all = (self.counted(page), self.store.sum_bots(page));
                 let (total, bots) = if shard == ring.owner(page.as_str()) { all } else { (0, 0) };
                 assert_eq!((record.total, record.bots), (total, bots), "{page} on {shard}: {record:?}");
-                assert_eq!((days.people + days.bots, days.bots), (total, bots), "days of {page} on {shard}: {days:?}");
+                assert_eq!(sum(&days), (total, bots), "days of {page} on {shard}: {days:?}");
                 assert!(record.moved_out.is_empty() && record.bots_out.is_empty(), "{page} on {shard}: {record:?}");
             }
         }
@@ -265,12 +266,13 @@ impl World {
         let (mut site, mut of_days) = ((0, 0), (0, 0));
         for shard in 0..SHARDS {
             let found = self.store.site(shard);
-            let people: u64 = found.days.iter().map(|day| day.people).sum();
-            let bots: u64 = found.days.iter().map(|day| day.bots).sum();
+            let days = sum(&found.days);
             site = (site.0 + found.total, site.1 + found.bots);
-            of_days = (of_days.0 + people + bots, of_days.1 + bots);
-            let left = found.total + found.bots + people + bots;
-            assert!(left == 0 || !self.rings[self.ring].is_draining(shard), "{shard}: {found:?}");
+            of_days = (of_days.0 + days.0, of_days.1 + days.1);
+            assert!(
+                found.total + found.bots + days.0 == 0 || !self.rings[self.ring].is_draining(shard),
+                "{shard}: {found:?}"
+            );
         }
         let pages = self.counts().into_iter().fold((0, 0), |sum, page| (sum.0 + page.0, sum.1 + page.1));
         assert_eq!((site, of_days), (pages, pages));
@@ -291,6 +293,11 @@ impl World {
             assert_eq!(counted, (*taken, self.taken_bots[page]), "{page}");
         }
     }
+}
+
+/// Visits and bots' visits of some days.
+fn sum(days: &[DayCount]) -> (u64, u64) {
+    days.iter().fold((0, 0), |sum, day| (sum.0 + day.people + day.bots, sum.1 + day.bots))
 }
 
 /// Runs a schedule; tokio's time is paused, so that waiting for a mute shard takes none.

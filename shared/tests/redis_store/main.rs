@@ -17,9 +17,13 @@ mod logins_by_iam;
 mod logins_by_secret;
 mod logs;
 mod mutated_arguments;
+mod mutated_moves;
+#[cfg(all(feature = "aws-identity", feature = "http"))]
+mod owner_by_secret;
 mod parked;
 mod refusals;
 mod rehoming;
+mod rollup;
 mod silence;
 mod tidying;
 mod tls;

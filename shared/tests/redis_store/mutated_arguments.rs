@@ -6,11 +6,12 @@ use proptest::prelude::{Just, Strategy, any, prop_oneof};
 use proptest::test_runner::{Config, TestRunner};
 use redis::{Commands, Connection};
 use std::cell::{Cell, RefCell};
+use std::ops::Range;
 use test_support::RedisServer;
 
 /// One change of a call. Keys are made by our own code: only the pages' are changed, and any may be missing.
 #[derive(Clone, Debug)]
-enum Mutation {
+pub(crate) enum Mutation {
     Replace(usize, String),
     Remove(usize),
     Insert(usize, String),
@@ -32,20 +33,22 @@ fn word() -> impl Strategy<Value = String> {
     ]
 }
 
-fn mutation() -> impl Strategy<Value = Mutation> {
+/// A change of a call with so many arguments, whose keys with these numbers may be missing.
+pub(crate) fn mutation(arguments: usize, keys: Range<usize>) -> impl Strategy<Value = Mutation> {
+    let (argument, end) = (0..arguments, keys.end);
     prop_oneof![
-        (0..36_usize, word()).prop_map(|(at, word)| Mutation::Replace(at, word)),
-        (0..36_usize).prop_map(Mutation::Remove),
-        (0..37_usize, word()).prop_map(|(at, word)| Mutation::Insert(at, word)),
-        (0..36_usize, 0..36_usize).prop_map(|(one, two)| Mutation::Swap(one, two)),
-        (5..13_usize).prop_map(Mutation::RemoveKey),
-        (5..14_usize, "page [a-e]").prop_map(|(at, key)| Mutation::InsertKey(at, key)),
-        (0..13_usize).prop_map(Mutation::TruncateKeys),
-        (0..36_usize).prop_map(Mutation::Truncate),
+        (argument.clone(), word()).prop_map(|(at, word)| Mutation::Replace(at, word)),
+        argument.clone().prop_map(Mutation::Remove),
+        (0..=arguments, word()).prop_map(|(at, word)| Mutation::Insert(at, word)),
+        (argument.clone(), argument.clone()).prop_map(|(one, two)| Mutation::Swap(one, two)),
+        keys.clone().prop_map(Mutation::RemoveKey),
+        (keys.start..=end, "page [a-e]").prop_map(|(at, key)| Mutation::InsertKey(at, key)),
+        (0..end).prop_map(Mutation::TruncateKeys),
+        argument.prop_map(Mutation::Truncate),
     ]
 }
 
-fn mutate(mut call: Call, mutation: &Mutation) -> Call {
+pub(crate) fn mutate(mut call: Call, mutation: &Mutation) -> Call {
     let (arguments, keys) = (&mut call.arguments, &mut call.keys);
     match mutation {
         Mutation::Replace(at, word) if *at < arguments.len() => word.clone_into(&mut arguments[*at]),
@@ -80,7 +83,7 @@ fn is_consistent(redis: &mut Connection) -> bool {
 fn any_mutated_call_is_applied_in_full_or_not_at_all() {
     let server = RedisServer::start();
     let redis = RefCell::new(server.connect());
-    let mutations = proptest::collection::vec(mutation(), 1..4);
+    let mutations = proptest::collection::vec(mutation(36, 5..13), 1..4);
     let config = Config { cases: 2_000, failure_persistence: None, ..Config::default() };
     let applied = Cell::new(0);
     TestRunner::new(config)

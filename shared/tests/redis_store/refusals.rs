@@ -88,6 +88,8 @@ async fn a_page_that_cannot_be_read_is_refused_and_the_connection_kept() {
         assert!(is_refused(&answer, ""), "{id}: {answer:?}");
         assert_eq!(total(&store, "home").await, 0);
     }
+    let all = store.read_all(0, &["text", "home", "word"].map(page)).await.unwrap();
+    assert!(is_refused(&all[0], "WRONGTYPE") && all[1].is_ok() && is_refused(&all[2], "no count"), "{all:?}");
     assert_eq!(client_ids(&mut redis), connections);
 }
 

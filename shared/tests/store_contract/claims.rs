@@ -7,5 +7,6 @@ pub(crate) mod imports;
 pub(crate) mod parking;
 pub(crate) mod reading;
 pub(crate) mod rehoming;
+pub(crate) mod rollup;
 pub(crate) mod statistics;
 pub(crate) mod writers;

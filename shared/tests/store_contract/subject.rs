@@ -15,6 +15,7 @@ use visits_core::store::imports::Imports;
 use visits_core::store::memory::MemoryStore;
 use visits_core::store::redis::RedisStore;
 use visits_core::store::rehoming::Rehoming;
+use visits_core::store::rollup::RollUp;
 use visits_core::store::statistics::Statistics;
 use visits_core::store::{Applied, Apply, ShardIndex, Standing, Store};
 
@@ -34,7 +35,7 @@ pub(crate) fn owner() -> ShardName {
 /// A store of two shards under test.
 pub(crate) trait Subject: Sync {
     /// The store.
-    fn store(&self) -> &(impl Rehoming + Imports + Statistics);
+    fn store(&self) -> &(impl Rehoming + RollUp + Imports + Statistics);
 
     /// Lets time run on for all shards.
     fn pass(&self, time: Duration);
@@ -59,7 +60,7 @@ impl Memory {
 }
 
 impl Subject for Memory {
-    fn store(&self) -> &(impl Rehoming + Imports + Statistics) {
+    fn store(&self) -> &(impl Rehoming + RollUp + Imports + Statistics) {
         &self.store
     }
 
@@ -119,7 +120,7 @@ impl Redis {
 }
 
 impl Subject for Redis {
-    fn store(&self) -> &(impl Rehoming + Imports + Statistics) {
+    fn store(&self) -> &(impl Rehoming + RollUp + Imports + Statistics) {
         &self.store
     }
 

@@ -20,8 +20,14 @@ pub(super) struct Verdict {
     pub(super) counted: u64,
     pub(super) lost: u64,
     pub(super) doubled: u64,
-    /// Pages that their owner does not have, or that another shard has, too.
+    /// Records of pages and their months that their owner does not have, or that another shard has, too.
     pub(super) misplaced: u64,
+    /// Visits of the site, over all shards.
+    pub(super) of_site: u64,
+    /// Visits of all days of all pages, and of the site.
+    pub(super) of_days: [u64; 2],
+    /// Those that have no day: the ones from the start.
+    pub(super) preloaded: u64,
     /// Fields of records that tell of moves.
     pub(super) notes_left: u64,
 }
@@ -60,19 +66,40 @@ pub(super) fn compare(deployment: &Deployment) -> Verdict {
         let mut redis = server.connect();
         for (page, fields) in records(&mut redis, &format!("visits:{{shard_{shard}}}:page:")) {
             verdict.misplaced += u64::from(ring.owner(&page) != shard);
-            verdict.notes_left += fields.keys().filter(|field| *field != "total").count() as u64;
+            let is_note = |field: &&String| field.starts_with("in:") || field.starts_with("out:");
+            verdict.notes_left += fields.keys().filter(is_note).count() as u64;
             *counts.entry(page).or_default() += fields.get("total").copied().unwrap_or(0);
+        }
+        for (name, fields) in records(&mut redis, &format!("visits:{{shard_{shard}}}:days:")) {
+            let (_, page) = name.split_once(':').expect("a month, and a page");
+            verdict.misplaced += u64::from(ring.owner(page) != shard);
+            verdict.of_days[0] += of_days(&fields);
+        }
+        for (name, fields) in records(&mut redis, &format!("visits:{{shard_{shard}}}:site")) {
+            verdict.misplaced += u64::from(ring.is_draining(shard));
+            if name.is_empty() {
+                verdict.of_site += fields.get("total").copied().unwrap_or(0);
+            } else {
+                verdict.of_days[1] += of_days(&fields);
+            }
         }
     }
     for (number, told) in deployment.told.iter().enumerate() {
         let count = counts.get(&page(number)).copied().unwrap_or(0);
         let (least, most) = (preloaded(number) + told.acknowledged(), preloaded(number) + told.sent());
         verdict.acknowledged += least;
+        verdict.preloaded += preloaded(number);
         verdict.counted += count;
         verdict.lost += least.saturating_sub(count);
         verdict.doubled += count.saturating_sub(most);
     }
     verdict
+}
+
+/// Visits of all days of a month, by people and by bots.
+fn of_days(fields: &HashMap<String, u64>) -> u64 {
+    let counts = |field: &str| field.strip_suffix('b').unwrap_or(field).bytes().all(|byte| byte.is_ascii_digit());
+    fields.iter().filter(|(field, _)| counts(field)).map(|(_, visits)| visits).sum()
 }
 
 fn records(redis: &mut Connection, prefix: &str) -> Vec<(String, HashMap<String, u64>)> {

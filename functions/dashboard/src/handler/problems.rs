@@ -33,7 +33,8 @@ pub(super) fn not_changed(error: ChangeError) -> Problem {
             Problem::new(kind, title, StatusCode::UNPROCESSABLE_ENTITY, detail)
         }
         ChangeError::Moving => {
-            let detail = "pages are moving between shards, so nothing is changed; try again in some minutes";
+            let detail = "pages are moving between shards, or this counter is new and flush-visits has yet to run; nothing is \
+                          changed, try again in a minute";
             Problem::unavailable("urn:visits:problem:pages-moving", "Pages are moving", detail, A_MINUTE)
         }
         ChangeError::Unavailable => {

@@ -38,17 +38,13 @@ mod tests {
     use super::{days, top};
     use visits_core::statistics::TopQuery;
 
-    fn search(text: &str) -> Option<String> {
-        Some(text.to_owned())
-    }
-
     #[test]
     fn what_is_not_said_has_a_default_within_what_is_kept() {
         assert_eq!((days("", 30, 400), days("", 30, 10), days("days=400", 30, 400)), (Ok(30), Ok(10), Ok(400)));
         assert_eq!(top("", 400), Ok(TopQuery { days: 7, limit: 20, search: None }));
         assert_eq!(top("search=", 3), Ok(TopQuery { days: 3, limit: 20, search: None }));
         let asked = top("limit=100&days=1&search=caf%C3%A9+%2F", 400);
-        assert_eq!(asked, Ok(TopQuery { days: 1, limit: 100, search: search("café /") }));
+        assert_eq!(asked, Ok(TopQuery { days: 1, limit: 100, search: Some("café /".to_owned()) }));
         assert!(top(&format!("search={}", "%C3%A9".repeat(100)), 400).is_ok());
     }
 

@@ -8,6 +8,10 @@ use visits_core::http::{Route, Routes};
 pub(crate) enum Action {
     /// A file.
     File(File),
+    /// The page, for who has written a slash behind its path.
+    ToPage,
+    /// Whether the caller is the owner.
+    WhoAmI,
     /// A session for who knows the token.
     Login,
     /// An end of the session.
@@ -28,11 +32,13 @@ pub(crate) enum Action {
 pub(crate) const ROUTES: Routes<Action> = Routes {
     routes: &[
         Route::new("GET", "/dashboard", Action::File(File::Page)),
+        Route::new("GET", "/dashboard/", Action::ToPage),
         Route::new("GET", "/dashboard/app.js", Action::File(File::Program)),
         Route::new("GET", "/dashboard/app.css", Action::File(File::Style)),
         Route::new("GET", "/dashboard/demo", Action::File(File::Demo)),
         Route::new("GET", "/counter.js", Action::File(File::Counter)),
         Route::new("GET", "/openapi.json", Action::File(File::OpenApi)),
+        Route::new("GET", "/session", Action::WhoAmI),
         Route::new("POST", "/session", Action::Login),
         Route::new("DELETE", "/session", Action::Logout),
         Route::new("GET", "/history/{page_id}", Action::History),

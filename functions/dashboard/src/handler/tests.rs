@@ -110,6 +110,11 @@ impl World {
     }
 }
 
+fn is_owners(action: Action) -> bool {
+    use Action::{Delete, History, Set, Summary, Top};
+    matches!(action, History | Top | Summary | Set | Delete)
+}
+
 fn body(response: &Response) -> Value {
     serde_json::from_str(response.body()).unwrap()
 }
@@ -141,9 +146,32 @@ async fn behind_a_stage_everything_is_found_and_the_page_loads_what_stands_besid
         world.check(call, 405, "method-not-allowed").await;
     }
     let page = world.answer(&Call::new("GET", "/dashboard")).await;
-    for load in page.body().split(['"', '\'']).filter(|text| text.ends_with(".js") || text.ends_with(".css")) {
-        assert!(load.starts_with("dashboard/"), "{load} is not beside the page");
+    for file in ["app.js", "app.css"] {
+        let loads: Vec<_> = page.body().split('"').filter(|text| text.contains(file)).collect();
+        assert_eq!(loads, [format!("dashboard/{file}")], "beside the page");
     }
+}
+
+#[tokio::test]
+async fn a_slash_behind_the_page_leads_to_it() {
+    let response = world().answer(&Call::new("GET", "/dashboard/")).await;
+    assert_eq!((response.status().as_u16(), response.header("location")), (308, Some("../dashboard")));
+}
+
+#[tokio::test]
+async fn who_asks_whether_they_are_the_owner_is_told() {
+    let world = world();
+    let ask = || Call::new("GET", "/session");
+    let not_yet = world.answer(&ask()).await;
+    assert_eq!((not_yet.status().as_u16(), not_yet.header("cache-control")), (200, Some("no-store")));
+    assert_eq!(body(&not_yet), json!({"signed_in": false, "token_configured": true, "history_days": 400}));
+    let wrong = world.answer(&ask().cookie("visits_session=1.x")).await;
+    assert_eq!(body(&wrong), json!({"signed_in": false, "token_configured": true, "history_days": 400}));
+    let owner = world.answer(&ask().owner()).await;
+    assert_eq!(body(&owner), json!({"signed_in": true, "token_configured": true, "history_days": 400}));
+    let nobody = with_settings(&[("VISITS_OWNER_TOKEN", "off")]).answer(&ask().owner()).await;
+    assert_eq!(body(&nobody), json!({"signed_in": false, "token_configured": false, "history_days": 400}));
+    with_settings(&[("VISITS_OWNER_TOKEN", "file:/no/such/file")]).check(ask(), 503, "owner-token-unavailable").await;
 }
 
 #[tokio::test]
@@ -160,9 +188,7 @@ async fn the_demo_is_for_the_local_run_only() {
 #[tokio::test]
 async fn nobody_but_the_owner_is_told_anything_or_changes_anything() {
     let world = world();
-    for route in
-        ROUTES.routes.iter().filter(|route| !matches!(route.action, Action::File(_) | Action::Login | Action::Logout))
-    {
+    for route in ROUTES.routes.iter().filter(|route| is_owners(route.action)) {
         let call = || Call::new(route.method, &route.path.replace("{page_id}", "home"));
         world.check(call(), 401, "unauthorized").await;
         world.check(call().header("authorization", "Bearer x"), 401, "unauthorized").await;
@@ -214,7 +240,7 @@ async fn what_is_wrong_is_told_and_changes_nothing() {
         ("GET", "/visits/home", 405, "method-not-allowed"),
         ("POST", "/dashboard", 405, "method-not-allowed"),
         ("GET", "/", 404, "unknown-route"),
-        ("GET", "/dashboard/", 404, "unknown-route"),
+        ("GET", "/dashboard/x", 404, "unknown-route"),
     ];
     for (method, target, status, kind) in table {
         world.check(Call::new(method, target).owner(), status, kind).await;
@@ -224,7 +250,7 @@ async fn what_is_wrong_is_told_and_changes_nothing() {
     {
         world.check(put(wrong), 400, "invalid-body").await;
     }
-    world.check(put(r#"{"count":9007199254740992}"#), 400, "invalid-body").await;
+    world.check(put(r#"{"count":1000000000000000}"#), 400, "invalid-body").await;
     world.check(put(r#"{"count":7,"days":1}"#), 400, "invalid-body").await;
     world.check(put(&format!("{}7", " ".repeat(64 * 1024))), 413, "body-too-large").await;
     world.check(put(r#"{"count":7}"#).key("a b"), 400, "invalid-idempotency-key").await;

@@ -3,14 +3,17 @@ mod fuzz;
 use super::*;
 use serde_json::json;
 use std::sync::{Arc, Mutex};
-use visits_core::batch::{Batch, Sequence, WriterId};
+use visits_core::batch::{Batch, Increment, Sequence, SiteIncrement, WriterId};
 use visits_core::clock::ManualClock;
+use visits_core::day::Day;
 use visits_core::flusher::{FlushReport, Flusher, Limits};
 use visits_core::page::PageId;
 use visits_core::shard::Weight;
 use visits_core::store::memory::{Fault, MemoryStore};
+use visits_core::store::rollup::Sketch;
 use visits_core::store::{Apply, Standing, Store};
 use visits_core::sweep::{FlushOrder, InvokeError};
+use visits_core::visit::{Secret, Visitor};
 
 const SCHEDULE: &str = include_str!("../../../../shared/tests/fixtures/aws/example-eventbridge-schedule.json");
 
@@ -35,6 +38,10 @@ struct World {
     one: One,
     store: MemoryStore,
     time: ManualClock,
+}
+
+fn page(id: &str) -> PageId {
+    PageId::from_decoded(id).unwrap()
 }
 
 /// An environment that has flushed once and holds one more visit.
@@ -102,6 +109,32 @@ async fn pages_of_another_ring_are_brought_home_and_the_answer_says_how_far_that
     world.store.apply(other, &misplaced).await.unwrap();
     let answer = serde_json::to_value(world.handler.handle(&json!({}), 0).await.unwrap()).unwrap();
     assert_eq!((&answer["ring_settled"], &answer["pages_taken"]), (&json!(false), &json!(1)), "{answer}");
+}
+
+#[tokio::test]
+async fn a_finished_day_is_rolled_up_and_the_answer_says_so() {
+    let world = world().await;
+    let day = Day::of(world.time.clock().now());
+    let increment = Increment { visitors: vec![Visitor(1), Visitor(2)], ..(page("home"), 2).into() };
+    let now = world.time.clock().now();
+    let batch = Batch::of_day(Sequence::FIRST, Some(day), vec![increment], SiteIncrement::default(), now);
+    let batches = vec![(Arc::new(batch), Duration::ZERO)];
+    let (writer, base) = (WriterId::from_u128(7), Sequence::FIRST);
+    let call = Apply { writer, base, batches, standing: Standing::Gone, ring: None };
+    let owner = world.handler.ring.owner("home");
+    world.store.apply(owner, &call).await.unwrap();
+    world.store.secret(owner, day, Secret::random().unwrap()).await.unwrap();
+    world.handler.handle(&json!({}), 0).await.unwrap();
+    assert_eq!(world.store.sketches_on(owner).len(), 1);
+    world.time.advance(Duration::from_hours(26));
+    let answer = serde_json::to_value(world.handler.handle(&json!({}), 0).await.unwrap()).unwrap();
+    let figures = [("sketches_counted", 1), ("secrets_destroyed", 1), ("rollup_calls_failed", 0)];
+    for (figure, value) in figures {
+        assert_eq!(answer[figure], json!(value), "{figure} of {answer}");
+    }
+    assert_eq!(answer["days_rolled_up"], json!(true), "{answer}");
+    let home = Sketch { day, page: Some(page("home")) };
+    assert_eq!((world.store.day_count(owner, &home).visitors, world.store.sketches_on(owner).len()), (2, 0));
 }
 
 #[tokio::test]

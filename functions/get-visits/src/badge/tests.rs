@@ -23,14 +23,13 @@ fn elements(svg: &str) -> Option<Vec<(String, String)>> {
         if !whole(text) || tag.contains('<') || tag.matches('"').count() % 2 != 0 {
             return None;
         }
-        match tag.strip_prefix('/') {
-            Some(name) => (open.pop()? == name).then_some(())?,
-            None => {
-                let name = tag.trim_end_matches('/').split(' ').next()?;
-                elements.push((name.to_owned(), tag.to_owned()));
-                if !tag.ends_with('/') {
-                    open.push(name);
-                }
+        if let Some(name) = tag.strip_prefix('/') {
+            (open.pop()? == name).then_some(())?;
+        } else {
+            let name = tag.trim_end_matches('/').split(' ').next()?;
+            elements.push((name.to_owned(), tag.to_owned()));
+            if !tag.ends_with('/') {
+                open.push(name);
             }
         }
         rest = &rest[end + 1..];
@@ -140,5 +139,5 @@ proptest! {
 }
 
 fn percent_encoded(text: &str) -> String {
-    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
+    url::form_urlencoded::byte_serialize(text.as_bytes()).collect()
 }

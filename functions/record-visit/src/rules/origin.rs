@@ -27,7 +27,7 @@ mod tests {
     }
 
     #[test]
-    fn the_origin_is_what_the_browser_says_or_the_referers() {
+    fn the_origin_is_what_the_browser_says_or_what_its_referrer_has() {
         let table = [
             (Some("https://a.test"), None, Some("https://a.test")),
             (Some("https://a.test"), Some("https://b.test/x"), Some("https://a.test")),

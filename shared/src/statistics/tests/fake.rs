@@ -102,6 +102,10 @@ impl Store for Fake {
         unreachable!("an owner asks for one page")
     }
 
+    async fn known_secret(&self, _: ShardIndex, _: Day) -> Result<Option<Secret>, StoreError> {
+        unreachable!("an owner seals no visitors")
+    }
+
     async fn secret(&self, _: ShardIndex, _: Day, _: Secret) -> Result<Secret, StoreError> {
         unreachable!("an owner seals no visitors")
     }

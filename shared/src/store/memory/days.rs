@@ -11,19 +11,19 @@ use std::mem::take;
 
 /// One day, of a page or of the site.
 #[derive(Clone, Debug, Default)]
-struct OneDay {
+pub(super) struct OneDay {
     people: u64,
     bots: u64,
-    /// Visitors that the sketch was rolled up to.
-    rolled: u64,
-    /// The sketch. It stays where it is.
-    visitors: BTreeSet<Visitor>,
+    /// Its sketch: none where it is empty. It is no part of a record.
+    pub(super) visitors: BTreeSet<Visitor>,
+    /// What a sketch was counted as.
+    pub(super) counted: u64,
 }
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct DayRecords {
-    pages: BTreeMap<(PageId, Day), OneDay>,
-    site: BTreeMap<Day, OneDay>,
+    pub(super) pages: BTreeMap<(PageId, Day), OneDay>,
+    pub(super) site: BTreeMap<Day, OneDay>,
     refused: BTreeMap<Day, Refused>,
     total: u64,
     bots: u64,
@@ -50,27 +50,29 @@ impl DayRecords {
         }
     }
 
-    /// What is counted of the page, on all days.
-    pub(super) fn page(&self, page: &PageId) -> DayCount {
-        let days = self.pages.iter().filter(|((of, _), _)| of == page);
-        days.fold(DayCount::default(), |sum, (_, one)| DayCount {
-            people: sum.people + one.people,
-            bots: sum.bots + one.bots,
-            visitors: sum.visitors + one.count().visitors,
-        })
+    /// The days of the page.
+    pub(super) fn days_of(&self, page: &PageId) -> Vec<DayCount> {
+        let days = self.pages.keys().filter(|(of, _)| of == page);
+        days.map(|(_, day)| self.page_day(page, *day)).collect()
     }
 
-    /// What is counted of the site, with all its days.
-    pub(super) fn site(&self) -> SiteDays {
+    /// The site, with all its days.
+    pub(super) fn all_of_the_site(&self) -> SiteDays {
         let mut refused = Refused::default();
-        self.refused.values().for_each(|more| refused.add_all(*more));
-        let days = self.site.values().map(OneDay::count).collect();
-        SiteDays { total: self.total, bots: self.bots, days, refused }
+        self.refused.keys().for_each(|day| refused.add_all(self.refused(*day)));
+        let days = self.site.keys().map(|day| self.site_day(*day)).collect();
+        let (total, bots) = self.site_totals();
+        SiteDays { total, bots, days, refused }
     }
 
     /// A day of a page.
     pub(super) fn page_day(&self, page: &PageId, day: Day) -> DayCount {
         self.pages.get(&(page.clone(), day)).map(OneDay::count).unwrap_or_default()
+    }
+
+    /// Who is in a page's sketch.
+    pub(super) fn visitors(&self, page: &PageId, day: Day) -> BTreeSet<Visitor> {
+        self.pages.get(&(page.clone(), day)).map(|one| one.visitors.clone()).unwrap_or_default()
     }
 
     /// A day of the site.
@@ -106,7 +108,7 @@ impl DayRecords {
 
     /// The records that hold something.
     pub(super) fn names(&self) -> BTreeSet<RecordName> {
-        let held = |one: &OneDay| one.people + one.bots + one.rolled > 0;
+        let held = |one: &OneDay| one.people + one.bots + one.counted > 0;
         let days = self.pages.iter().filter(|(_, one)| held(one));
         let mut names: BTreeSet<_> = days.map(|((page, day), _)| RecordName::Days(day.month(), page.clone())).collect();
         let refused = self.refused.iter().filter(|(_, refused)| !refused.is_empty()).map(|(day, _)| day);
@@ -181,7 +183,7 @@ fn day_of(month: Month, field: &str) -> Option<(Day, &str)> {
 
 impl OneDay {
     fn count(&self) -> DayCount {
-        let visitors = self.rolled.max(self.visitors.len() as u64);
+        let visitors = self.counted.max(self.visitors.len() as u64);
         DayCount { people: self.people, bots: self.bots, visitors }
     }
 
@@ -190,7 +192,7 @@ impl OneDay {
         [
             (day.to_string(), people),
             (format!("{day}b"), take(&mut self.bots)),
-            (format!("{day}u"), take(&mut self.rolled)),
+            (format!("{day}u"), take(&mut self.counted)),
         ]
     }
 
@@ -198,7 +200,7 @@ impl OneDay {
         match kind {
             "" => self.people += number,
             "b" => self.bots += number,
-            "u" => self.rolled = self.rolled.max(number),
+            "u" => self.counted = self.counted.max(number),
             _ => {}
         }
     }

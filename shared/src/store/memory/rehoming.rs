@@ -2,13 +2,14 @@
 
 mod calls;
 mod moving;
+mod pages;
 
 use super::shard::Data;
 use crate::applied::AppliedSet;
 use crate::batch::{BatchId, Sequence};
 use crate::clock::Moment;
 use crate::page::PageId;
-use crate::record::{PageRecord, RecordName, Tag};
+use crate::record::{RecordName, Tag};
 use crate::ring::Fingerprint;
 use crate::shard::ShardName;
 use crate::store::moving::{Landed, Landing, Move, Take, Taken, visits as visits_of};
@@ -16,13 +17,14 @@ use crate::store::parking::Mark;
 use crate::store::rehoming::{Cleaned, Cleaning, Pass, RecordSlice, RingState, Stage};
 use crate::store::{Incarnation, Reading, Traces};
 use std::collections::BTreeMap;
-use xxhash_rust::xxh3::xxh3_64;
+use std::hash::Hash as _;
+use xxhash_rust::xxh3::Xxh3Default;
 
 /// Records in a slice: few, so that tests meet several slices.
-const SLICE: usize = 4;
+const SLICE: usize = 6;
 
 /// Records that one take looks at: fewer still, so that tests meet takes that leave some to the next one.
-const TAKEN: usize = 3;
+const TAKEN: usize = 4;
 
 #[derive(Clone, Debug)]
 struct OnItsWay {
@@ -56,6 +58,10 @@ impl RingData {
     /// The ring under which no page is on its way.
     pub(super) fn settled_ring(&self) -> Option<Fingerprint> {
         self.ring.filter(|_| !self.moving)
+    }
+
+    pub(super) fn in_force(&self) -> Option<Fingerprint> {
+        self.ring
     }
 
     pub(super) fn moves(&self) -> usize {
@@ -104,11 +110,11 @@ impl RingData {
 }
 
 /// A clock's time as Redis would tell it.
-fn millis(now: Moment) -> u64 {
+pub(super) fn millis(now: Moment) -> u64 {
     now.epoch_millis()
 }
 
-fn mark(noted: Option<(Moment, Incarnation)>, now: Moment) -> Option<Mark> {
+pub(super) fn mark(noted: Option<(Moment, Incarnation)>, now: Moment) -> Option<Mark> {
     noted.map(|(at, owner)| Mark { at: millis(at), owner, age: now.since(at) })
 }
 
@@ -126,7 +132,11 @@ impl Data {
     /// A slice of the records in the order of their hashes, which are its cursors: a record that goes moves no other.
     fn slice(&self, cursor: u64) -> RecordSlice {
         let pages = self.records.keys().cloned().map(RecordName::Page);
-        let hashed = |name: RecordName| (xxh3_64(name.to_string().as_bytes()), name);
+        let hashed = |name: RecordName| {
+            let mut hasher = Xxh3Default::new();
+            name.hash(&mut hasher);
+            (hasher.digest(), name)
+        };
         let names = pages.chain(self.days.names()).map(hashed);
         let mut rest: Vec<_> = names.filter(|(hash, _)| *hash > cursor).collect();
         rest.sort();
@@ -145,7 +155,7 @@ impl Data {
         let asked = take.records.iter().take(TAKEN);
         for name in asked.clone() {
             let fields = match name {
-                RecordName::Page(page) => self.records.get_mut(page).map(|record| take_page(record, tag)),
+                RecordName::Page(page) => self.records.get_mut(page).map(|record| pages::take(record, tag)),
                 _ => Some(self.days.take(name)),
             };
             let Some(fields) = fields.filter(|fields| !fields.is_empty()) else { continue };
@@ -173,7 +183,7 @@ impl Data {
         for (name, fields) in records {
             match name {
                 RecordName::Page(page) => {
-                    land_page(self.records.entry(page.clone()).or_default(), fields, &source);
+                    pages::land(self.records.entry(page.clone()).or_default(), fields, &source);
                 }
                 _ => self.days.land(name, fields),
             }
@@ -185,55 +195,9 @@ impl Data {
     fn clean(&mut self, cursor: u64, cleaning: &Cleaning, run: Incarnation) -> Cleaned {
         let RecordSlice { records, next, .. } = self.slice(cursor);
         let kept = records.iter().filter(|name| match name {
-            RecordName::Page(page) => self.clean_page(page, cleaning),
+            RecordName::Page(page) => pages::clean(&mut self.records, page, cleaning),
             _ => true,
         });
         Cleaned { next, kept: kept.count() as u64, run }
-    }
-
-    /// Whether it is still there.
-    fn clean_page(&mut self, page: &PageId, cleaning: &Cleaning) -> bool {
-        let Some(record) = self.records.get_mut(page) else { return false };
-        match cleaning {
-            Cleaning::Out { before } => {
-                record.moved_out.retain(|tag, _| tag >= before);
-                record.bots_out.retain(|tag, _| tag >= before);
-            }
-            Cleaning::In { before } => {
-                let is_over =
-                    |shard: &str, tag: Tag| before.iter().any(|(from, of)| from.as_str() == shard && tag < *of);
-                record.moved_in.retain(|(shard, tag), _| !is_over(shard, *tag));
-                record.bots_in.retain(|(shard, tag), _| !is_over(shard, *tag));
-            }
-        }
-        if *record == PageRecord::default() {
-            self.records.remove(page);
-            return false;
-        }
-        true
-    }
-}
-
-fn take_page(record: &mut PageRecord, tag: Tag) -> Vec<(String, u64)> {
-    let (total, bots) = (std::mem::take(&mut record.total), std::mem::take(&mut record.bots));
-    let mut fields = Vec::new();
-    for (field, number, out) in [("bots", bots, &mut record.bots_out), ("total", total, &mut record.moved_out)] {
-        if number > 0 {
-            *out.entry(tag).or_default() += number;
-            fields.push((field.to_owned(), number));
-        }
-    }
-    fields
-}
-
-fn land_page(record: &mut PageRecord, fields: &[(String, u64)], source: &(String, Tag)) {
-    for (field, number) in fields {
-        let (here, came) = match field.as_str() {
-            "total" => (&mut record.total, &mut record.moved_in),
-            "bots" => (&mut record.bots, &mut record.bots_in),
-            _ => continue,
-        };
-        *here += number;
-        *came.entry(source.clone()).or_default() += number;
     }
 }

@@ -4,6 +4,7 @@ use super::Fault;
 use super::days::DayRecords;
 use super::parked::ParkedCopies;
 use super::rehoming::RingData;
+use super::rollup::RollupData;
 use super::statistics::Calls;
 use crate::applied::AppliedSet;
 use crate::batch::WriterId;
@@ -31,6 +32,7 @@ pub(super) struct Data {
     pub(super) days: DayRecords,
     pub(super) set_calls: Calls,
     pub(super) secrets: HashMap<Day, Secret>,
+    pub(super) rollup: RollupData,
 }
 
 /// Longest way of a call that is late. A connection that gets no acknowledgement is given up after some 15

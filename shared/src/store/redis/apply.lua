@@ -211,6 +211,12 @@ local function add_to_site(batch)
   pcall(add_visitors, KEYS[batch.site + 2], visitors, 1, #visitors)
 end
 
+-- While pages move, one that is not here may be on its way: none is taken for new.
+if cap > 0 and #new > 0 then
+  local state = try('HMGET', KEYS[4], 'ring', 'moving') or {}
+  if state[2] or (state[1] and state[1] ~= ring) then cap = 0 end
+end
+
 for _, batch in ipairs(new) do
   local sum = string.format('%.0f', batch.visits)
   batch.best, batch.least, batch.too_many = {}, 0, 0

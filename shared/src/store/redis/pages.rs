@@ -13,7 +13,7 @@ use redis::{AsyncCommands, FromRedisValue, RedisResult};
 use std::collections::HashMap;
 
 /// Keys that Redis looks at for one slice. A thousand take it about a third of a millisecond.
-const SCANNED: usize = 1_000;
+pub(super) const SCANNED: usize = 1_000;
 
 /// What a shard knows of its ring.
 const RING: [&str; 2] = ["ring", "moving"];
@@ -22,7 +22,7 @@ const RING: [&str; 2] = ["ring", "moving"];
 const COUNTS: [&str; 2] = ["total", "bots"];
 
 /// A command's answer for one key of several; or why that key has none.
-type Answer = Result<redis::Value, String>;
+pub(super) type Answer = Result<redis::Value, String>;
 
 /// The fields of a record as they are.
 type Fields = HashMap<String, String>;
@@ -72,18 +72,16 @@ impl RedisStore {
         Ok(keys.iter().zip(answers).map(reading).collect())
     }
 
-    /// A slice of the shard's keys that match, with the cursor of the next one. No character of a shard's name or a namespace
-    /// has a meaning in a pattern.
+    /// A slice of the shard's keys: those of `count` that match a pattern. No character of a shard's name or a namespace has a meaning in it.
     pub(super) async fn scan_keys(
         &self,
-        shard: ShardIndex,
+        shard: &Shard,
+        (pattern, count): (&str, usize),
         cursor: u64,
-        pattern: &str,
     ) -> Result<((u64, Vec<Vec<u8>>), Incarnation), StoreError> {
-        let shard = &self.shards[shard];
         let call = |mut redis: Connection| {
             let mut scan = redis::cmd("SCAN");
-            scan.arg(cursor).arg("MATCH").arg(pattern).arg("COUNT").arg(SCANNED);
+            scan.arg(cursor).arg("MATCH").arg(pattern).arg("COUNT").arg(count);
             let mut beside = redis.clone();
             // A scan names no key, so a node that has lost the shard's slot answers it; not so this.
             let here = async move { beside.exists::<_, bool>(shard.keys.shard()).await };
@@ -107,7 +105,7 @@ impl RedisStore {
 
 /// Sends `command` for each of these keys, all together. A key of another type spoils none of the others; any other
 /// refusal is meant for all.
-async fn each<'k, F>(
+pub(super) async fn each<'k, F>(
     redis: &Connection,
     keys: &'k [String],
     command: impl Fn(Connection, &'k str) -> F,
@@ -155,8 +153,9 @@ pub(super) fn names(list: &str) -> Vec<ShardName> {
 
 impl Pages for RedisStore {
     async fn scan(&self, shard: ShardIndex, cursor: u64) -> Result<PageSlice, StoreError> {
-        let prefix = self.shards[shard].keys.page_prefix();
-        let ((next, keys), run) = self.scan_keys(shard, cursor, &format!("{prefix}*")).await?;
+        let shard = &self.shards[shard];
+        let prefix = shard.keys.page_prefix();
+        let ((next, keys), run) = self.scan_keys(shard, (&format!("{prefix}*"), SCANNED), cursor).await?;
         let mut slice = PageSlice { next, run, ..PageSlice::default() };
         for key in keys {
             let id = key.get(prefix.len()..).and_then(|id| std::str::from_utf8(id).ok());

@@ -115,8 +115,10 @@ impl Rehoming for RedisStore {
     }
 
     async fn scan_records(&self, shard: ShardIndex, cursor: u64) -> Result<RecordSlice, StoreError> {
-        let prefix = self.shards[shard].keys.record_prefix();
-        let ((next, keys), run) = self.scan_keys(shard, cursor, &format!("{prefix}{RECORDS}")).await?;
+        let shard = &self.shards[shard];
+        let prefix = shard.keys.record_prefix();
+        let ((next, keys), run) =
+            self.scan_keys(shard, (&format!("{prefix}{RECORDS}"), pages::SCANNED), cursor).await?;
         let mut slice = RecordSlice { next, run, ..RecordSlice::default() };
         for key in keys {
             let name = key.get(prefix.len()..).unwrap_or_default();

@@ -114,10 +114,14 @@ impl RedisStore {
     }
 }
 
-/// The keys of what is forgotten with a page.
+/// The keys of what is forgotten with a page: below 4,000 also for the most days that are kept, which is what `ElastiCache`
+/// Serverless takes.
 fn name_forgotten(script: &mut redis::ScriptInvocation<'_>, shard: &Shard, page: &PageId, first: Day, last: Day) {
     for day in first.to(last) {
-        script.key(shard.keys.top(day)).key(shard.keys.page_visitors(day, page));
+        script.key(shard.keys.top(day));
+        if day >= last.minus(days::IN_SKETCHES) {
+            script.key(shard.keys.page_visitors(day, page));
+        }
         if day == first || day.of_month() == 1 {
             script.key(shard.keys.page_month(day.month(), page)).key(shard.keys.top_month(day.month()));
         }

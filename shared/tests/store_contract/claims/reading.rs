@@ -1,12 +1,36 @@
 //! What a shard says when it is asked.
 
-use crate::subject::{Subject, apply, batch, call, sequence, total};
+use crate::subject::{SHARD, Subject, apply, batch, call, page, sequence, total};
+use std::sync::Arc;
+use std::time::Duration;
 use visits_core::applied::AppliedSet;
-use visits_core::batch::WriterId;
-use visits_core::store::Apply;
+use visits_core::batch::{Batch, Increment, Sequence, WriterId};
+use visits_core::clock::Clock;
+use visits_core::store::{Apply, Reading, Store as _};
 
 pub(crate) async fn an_unknown_page_has_count_0(subject: &impl Subject) {
     assert_eq!(total(subject, "nobody was here").await, 0);
+}
+
+pub(crate) async fn several_pages_are_read_as_each_of_them(subject: &impl Subject) {
+    apply(subject, &call(&[batch(1, &[("a", 7), ("b", 300), ("%25", 1)])])).await;
+    let pages = ["b", "nobody was here", "a", "%25", "b"].map(page);
+    let readings = subject.store().read_all(SHARD, &pages).await.unwrap();
+    let totals: Vec<u64> = readings.iter().map(|reading| reading.as_ref().unwrap().total).collect();
+    assert_eq!(totals, [300, 0, 7, 1, 300]);
+    for (page, reading) in pages.iter().zip(readings) {
+        assert_eq!(subject.store().read(SHARD, page).await, reading);
+    }
+    assert_eq!(subject.store().read_all(SHARD, &[]).await, Ok(vec![]));
+}
+
+pub(crate) async fn a_reading_tells_bots_apart(subject: &impl Subject) {
+    let visits = Increment { bots: 2, ..Increment::from((page("a"), 7)) };
+    let batch = Batch::seal(Sequence::FIRST, vec![visits], Clock::system().now());
+    apply(subject, &call(&[(Arc::new(batch), Duration::ZERO)])).await;
+    let expected = Reading { total: 7, bots: 2, settled: None };
+    assert_eq!(subject.store().read(SHARD, &page("a")).await, Ok(expected));
+    assert_eq!(subject.store().read_all(SHARD, &[page("a")]).await, Ok(vec![Ok(expected)]));
 }
 
 pub(crate) async fn page_ids_are_kept_apart_byte_by_byte(subject: &impl Subject) {

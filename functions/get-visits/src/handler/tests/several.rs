@@ -63,7 +63,7 @@ async fn several_counts_come_in_the_order_asked() {
 async fn a_page_whose_shard_is_down_is_null_and_all_of_them_are_a_503() {
     let config = Config::from_vars(|_| None).unwrap();
     let ring = config.ring();
-    let page_of = |shard| (0..).map(|n| n.to_string()).find(|page| ring.owner(page) == shard).unwrap();
+    let page_of = |shard| (0..1_000).map(|n| n.to_string()).find(|page| ring.owner(page) == shard).unwrap();
     let (down, up) = (page_of(0), page_of(1));
     let world = world();
     world.store.settle_all(&ring);

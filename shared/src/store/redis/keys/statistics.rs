@@ -4,6 +4,7 @@ use super::Keys;
 use crate::day::{Day, Month};
 use crate::page::PageId;
 use crate::record::RecordName;
+use crate::store::rollup::{DatedKey, Sketch};
 
 impl Keys {
     /// Hash: a record of any kind.
@@ -79,5 +80,25 @@ impl Keys {
     /// Hash: how far days have been rolled up.
     pub(in super::super) fn rollup(&self) -> String {
         format!("{}:rollup", self.prefix)
+    }
+
+    /// Text: a sketch that is being merged. It is there within a script only.
+    pub(in super::super) fn merging(&self) -> String {
+        format!("{}:merging", self.prefix)
+    }
+
+    /// Hash: sketches whose owner has had their content for a while, by name.
+    pub(in super::super) fn copied(&self) -> String {
+        format!("{}:copied", self.prefix)
+    }
+
+    /// What is kept of a day or a month.
+    pub(in super::super) fn dated(&self, key: &DatedKey) -> String {
+        format!("{}:{key}", self.prefix)
+    }
+
+    /// A sketch.
+    pub(in super::super) fn sketch(&self, sketch: &Sketch) -> String {
+        format!("{}:visitors:{sketch}", self.prefix)
     }
 }

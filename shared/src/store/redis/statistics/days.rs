@@ -14,7 +14,7 @@ use std::collections::HashMap;
 
 /// Days before the last one asked for that may not be rolled up: a copy of a batch is delivered for up to seven days, and
 /// its visitors are in a sketch until the next roll-up.
-const IN_SKETCHES: u32 = 9;
+pub(super) const IN_SKETCHES: u32 = 9;
 
 /// Of what the days are wanted.
 pub(super) enum Of<'a> {
@@ -119,9 +119,10 @@ async fn fields(mut redis: Connection, key: String) -> RedisResult<Fields> {
     }
 }
 
+/// A sketch that is none, or damaged, is reported by the roll-up; here it counts nobody.
 async fn count(mut redis: Connection, key: String) -> RedisResult<u64> {
     match redis.pfcount(key).await {
-        Err(error) if error.code() == Some("WRONGTYPE") => Ok(0),
+        Err(error) if matches!(error.code(), Some("WRONGTYPE" | "INVALIDOBJ")) => Ok(0),
         count => count,
     }
 }

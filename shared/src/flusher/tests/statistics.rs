@@ -1,0 +1,215 @@
+//! Days, visitors and refusals on their way to the shards.
+
+use super::*;
+use crate::store::statistics::{DayCount, Statistics};
+use crate::visit::{Fingerprint, Refusal, Refused};
+
+const HOUR: Duration = Duration::from_hours(1);
+
+fn by(address: &str, page: &PageId) -> Visit {
+    Visit { page: page.clone(), bot: false, visitor: Some(Fingerprint::of(address, "Mozilla")) }
+}
+
+fn bot(page: &PageId) -> Visit {
+    Visit { page: page.clone(), bot: true, visitor: None }
+}
+
+fn counted(people: u64, bots: u64, visitors: u64) -> DayCount {
+    DayCount { people, bots, visitors }
+}
+
+impl World {
+    fn today(&self) -> Day {
+        Day::of(self.time.clock().now())
+    }
+
+    /// Another environment of the same function.
+    fn another(&self) -> Flusher<MemoryStore> {
+        let limits = Limits { interval: INTERVAL, pages: 10_000, timing: Timing::REAL, days: true };
+        Flusher::new(Arc::new(self.store.clone()), self.ring.clone(), self.time.clock(), limits)
+    }
+
+    async fn page_day(&self, page: &PageId, day: Day) -> DayCount {
+        let owner = self.ring.owner(page.as_str());
+        self.store.page_days(owner, page, day, day).await.unwrap().days[0]
+    }
+
+    /// The site's day, and what was refused, over all shards.
+    async fn site_day(&self, day: Day) -> (DayCount, Refused) {
+        let mut sum = (DayCount::default(), Refused::default());
+        for shard in 0..self.ring.len() {
+            let site = self.store.site_days(shard, day, day).await.unwrap();
+            sum.0.people += site.days[0].people;
+            sum.0.bots += site.days[0].bots;
+            sum.0.visitors += site.days[0].visitors;
+            sum.1.add_all(site.refused);
+        }
+        sum
+    }
+
+    fn secret_shard(&self) -> ShardIndex {
+        self.ring.owner(&visit::secret_key(self.today()))
+    }
+}
+
+#[tokio::test]
+async fn a_visitor_of_two_environments_and_two_pages_is_one() {
+    let world = world();
+    let pages = [world.page_of(0, 0), world.page_of(1, 0)];
+    let other = world.another();
+    for flusher in [&*world.flusher, &other] {
+        for page in &pages {
+            flusher.record(by("192.0.2.1", page)).unwrap();
+            flusher.record(by("192.0.2.2", &pages[0])).unwrap();
+        }
+        flusher.record(bot(&pages[1])).unwrap();
+        flusher.sweep(BUDGET).await;
+    }
+    let today = world.today();
+    assert_eq!(world.page_day(&pages[0], today).await, counted(6, 0, 2));
+    assert_eq!(world.page_day(&pages[1], today).await, counted(2, 2, 1));
+    assert_eq!(world.site_day(today).await.0, counted(8, 2, 2));
+}
+
+#[tokio::test]
+async fn a_ring_change_makes_no_second_secret() {
+    let world = world();
+    let page = world.page_of(0, 0);
+    world.flusher.record(by("192.0.2.1", &page)).unwrap();
+    world.flusher.sweep(BUDGET).await;
+    let shard = |(name, weight): (&str, u8)| (name.parse::<ShardName>().unwrap(), Weight::new(weight).unwrap());
+    let secret = world.secret_shard();
+    // The shard that keeps it drains.
+    let weights = if secret == 0 { [0, 1] } else { [1, 0] };
+    let ring = Ring::new(["a", "b"].into_iter().zip(weights).map(shard)).unwrap();
+    let limits = Limits { interval: INTERVAL, pages: 10, timing: Timing::REAL, days: true };
+    let other = Flusher::new(Arc::new(world.store.clone()), ring.clone(), world.time.clock(), limits);
+    other.record(by("192.0.2.1", &page)).unwrap();
+    other.sweep(BUDGET).await;
+    let sealed: Vec<_> = (0..2).flat_map(|shard| world.store.visitors(shard, &page, world.today())).collect();
+    assert!(!sealed.is_empty() && sealed.iter().all(|visitor| *visitor == sealed[0]), "{sealed:?}");
+    assert!(!world.store.secrets_on(1 - secret).is_empty(), "the new owner keeps it, too");
+}
+
+#[tokio::test]
+async fn two_days_of_one_visitor_have_nothing_in_common() {
+    let world = world();
+    let page = world.page_of(0, 0);
+    for _ in 0..2 {
+        world.flusher.record(by("192.0.2.1", &page)).unwrap();
+        world.flusher.sweep(BUDGET).await;
+        world.time.advance(24 * HOUR);
+    }
+    let (second, first) = (world.today().minus(1), world.today().minus(2));
+    let sealed = [first, second].map(|day| world.store.visitors(0, &page, day));
+    assert!(sealed[0].len() == 1 && sealed[1].len() == 1 && sealed[0] != sealed[1], "{sealed:?}");
+}
+
+#[tokio::test]
+async fn visits_on_both_sides_of_midnight_are_each_of_their_day() {
+    let world = world();
+    let page = world.page_of(0, 0);
+    world.flusher.record(by("192.0.2.1", &page)).unwrap();
+    world.time.advance(24 * HOUR);
+    world.flusher.record(by("192.0.2.1", &page)).unwrap();
+    world.flusher.record(bot(&page)).unwrap();
+    assert_eq!(world.flusher.sweep(BUDGET).await.visits, 3);
+    let today = world.today();
+    let days = [world.page_day(&page, today.minus(1)).await, world.page_day(&page, today).await];
+    assert_eq!(days, [counted(1, 0, 1), counted(1, 1, 1)]);
+    assert_eq!(world.store.sum(&page), 3);
+}
+
+#[tokio::test]
+async fn without_the_days_secret_visits_are_sent_and_visitors_left_out() {
+    let world = world();
+    let secret = world.secret_shard();
+    let page = world.page_of(1 - secret, 0);
+    world.store.set_down(secret, Some(Fault::Unreachable));
+    world.flusher.record(by("192.0.2.1", &page)).unwrap();
+    world.flusher.sweep(BUDGET).await;
+    assert_eq!(world.page_day(&page, world.today()).await, counted(1, 0, 0));
+    world.store.set_down(secret, None);
+    world.time.advance(Duration::from_secs(6));
+    world.flusher.record(by("192.0.2.1", &page)).unwrap();
+    world.flusher.sweep(BUDGET).await;
+    assert_eq!(world.page_day(&page, world.today()).await, counted(2, 0, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mute_shard_with_the_secret_holds_a_flush_up_for_a_moment_only() {
+    let world = world();
+    let secret = world.secret_shard();
+    let page = world.page_of(1 - secret, 0);
+    world.store.set_down(secret, Some(Fault::Mute));
+    world.flusher.record_direct(by("192.0.2.1", &page)).await.unwrap();
+    let started = tokio::time::Instant::now();
+    world.flusher.record_direct(by("192.0.2.2", &page)).await.unwrap();
+    assert!(started.elapsed() < secrets::PATIENCE, "it is not asked for again at once");
+    assert_eq!(world.page_day(&page, world.today()).await, counted(2, 0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mute_shard_without_the_secret_keeps_no_visitor_from_being_counted() {
+    let world = world();
+    let secret = world.secret_shard();
+    let page = world.page_of(secret, 0);
+    world.store.set_down(1 - secret, Some(Fault::Mute));
+    world.flusher.record_direct(by("192.0.2.1", &page)).await.unwrap();
+    assert_eq!(world.page_day(&page, world.today()).await, counted(1, 0, 1));
+}
+
+#[tokio::test]
+async fn an_environment_that_ends_sends_its_visitors_too() {
+    let world = world();
+    let page = world.page_of(0, 0);
+    world.flusher.record(by("192.0.2.1", &page)).unwrap();
+    world.flusher.shutdown().await;
+    assert_eq!(world.page_day(&page, world.today()).await, counted(1, 0, 1));
+    assert_eq!(world.site_day(world.today()).await.0, counted(1, 0, 1));
+}
+
+#[tokio::test]
+async fn what_is_refused_is_counted_and_costs_no_visit() {
+    let world = world();
+    for refusal in [Refusal::Origin, Refusal::Page, Refusal::Page, Refusal::Repeat] {
+        world.flusher.refuse(refusal);
+    }
+    let report = world.flusher.flush_if_due(BUDGET).await.unwrap();
+    assert_eq!((report.visits, report.pages, report.batches), (0, 0, 1));
+    let (site, refused) = world.site_day(world.today()).await;
+    assert_eq!((site, refused), (counted(0, 0, 0), Refused { origin: 1, page: 2, repeat: 1, new_page: 0 }));
+    world.flusher.shutdown().await;
+    world.flusher.refuse(Refusal::Origin);
+}
+
+#[tokio::test]
+async fn several_visits_are_all_taken_or_none() {
+    let world = world_with(3);
+    let visits = |range: std::ops::Range<usize>| range.map(|n| world.page_of(n % 2, n).into()).collect::<Vec<Visit>>();
+    assert!(matches!(world.flusher.record_all(visits(0..4)), Err(RecordError::Full { .. })));
+    world.flusher.record_all(visits(0..3)).unwrap();
+    assert!(matches!(world.flusher.record_all(visits(2..4)), Err(RecordError::Full { .. })));
+    world.flusher.record_all(visits(0..3)).unwrap();
+    assert_eq!(world.flusher.sweep(BUDGET).await.visits, 6);
+    world.flusher.record_all_direct(visits(0..3)).await.unwrap();
+    assert_eq!(world.store.sum(&world.page_of(0, 0)), 3);
+    world.flusher.shutdown().await;
+    assert!(matches!(world.flusher.record_all(visits(0..1)), Err(RecordError::Stopping)));
+}
+
+#[tokio::test]
+async fn without_days_nothing_but_totals_is_sent() {
+    let world = world();
+    let page = world.page_of(0, 0);
+    let limits = Limits { interval: INTERVAL, pages: 10, timing: Timing::REAL, days: false };
+    let flusher = Flusher::new(Arc::new(world.store.clone()), world.ring.clone(), world.time.clock(), limits);
+    flusher.record(by("192.0.2.1", &page)).unwrap();
+    flusher.record(bot(&page)).unwrap();
+    flusher.refuse(Refusal::Origin);
+    flusher.sweep(BUDGET).await;
+    assert_eq!(world.page_day(&page, world.today()).await, counted(0, 0, 0));
+    let record = world.store.record(0, &page);
+    assert_eq!((record.total, record.bots), (2, 1));
+    assert_eq!(world.site_day(world.today()).await.1, Refused::default());
+}

@@ -1,0 +1,49 @@
+//! The owner's token from AWS Secrets Manager, as a login's password would come from there.
+
+use crate::fake_aws::FakeAws;
+use std::time::Duration;
+use visits_core::clock::ManualClock;
+use visits_core::config::Config;
+use visits_core::http::{Headers, Owner, Request};
+
+async fn owner(aws: &FakeAws, time: &ManualClock, place: &str) -> Owner {
+    let config = Config::from_vars(|name| (name == "VISITS_OWNER_TOKEN").then(|| place.into())).unwrap();
+    Owner::with_aws(&config, time.clock(), aws.settings().await)
+}
+
+/// The status that somebody with this token gets; 200 is the owner's.
+async fn status(owner: &Owner, token: &str) -> u16 {
+    let headers = Headers { authorization: Some(format!("Bearer {token}")), ..Headers::default() };
+    let answer = owner.authorize(&Request { headers, ..Request::default() }).await;
+    answer.map_or_else(|problem| problem.status().as_u16(), |_| 200)
+}
+
+#[tokio::test]
+async fn a_secret_is_asked_for_once_a_minute_however_many_guess() {
+    let (aws, time) = (FakeAws::start(), ManualClock::new());
+    aws.hold(r#"{"token":"s3cret"}"#);
+    let owner = owner(&aws, &time, "secret:site/owner#token").await;
+    assert!(aws.asked().is_empty(), "not before it is needed");
+    for _ in 0..10 {
+        assert_eq!((status(&owner, "s3cret").await, status(&owner, "guess").await), (200, 401));
+    }
+    assert_eq!(aws.asked().len(), 1);
+    aws.hold(r#"{"token":"rotated"}"#);
+    time.advance(Duration::from_mins(1));
+    assert_eq!((status(&owner, "s3cret").await, status(&owner, "rotated").await), (401, 200));
+    assert_eq!(aws.asked().len(), 2);
+}
+
+#[tokio::test]
+async fn a_secret_that_cannot_be_read_is_a_503_and_asked_for_again_after_a_pause() {
+    let (aws, time) = (FakeAws::start(), ManualClock::new());
+    aws.answer(400, r#"{"__type":"AccessDeniedException","Message":"no"}"#);
+    let owner = owner(&aws, &time, "secret:site/owner").await;
+    for _ in 0..10 {
+        assert_eq!(status(&owner, "s3cret").await, 503);
+    }
+    assert_eq!(aws.asked().len(), 1);
+    aws.hold("s3cret");
+    time.advance(Duration::from_secs(5));
+    assert_eq!(status(&owner, "s3cret").await, 200);
+}
