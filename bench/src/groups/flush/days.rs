@@ -38,11 +38,14 @@ impl Traffic {
         self.seal(sequence, increments, visitors)
     }
 
-    /// A flush after which half of a day's visitors have come.
-    pub(super) fn fill(&mut self, sequence: u64, pages: usize) -> Batch {
-        let increment = |rank: usize| self.increment(rank, half(visitors_of(rank)));
-        let increments = (1..=pages).map(increment).collect();
-        let visitors = self.visitors(0, SITE_VISITORS, half(SITE_VISITORS));
+    /// One of `parts` flushes after which half of a day's visitors have come.
+    pub(super) fn fill(&mut self, sequence: u64, pages: usize, part: usize, parts: usize) -> Batch {
+        let share = |visitors: u64| {
+            let half = usize::try_from(visitors / 2).unwrap_or(usize::MAX);
+            (half * (part + 1) / parts - half * part / parts).max(1)
+        };
+        let increments = (1..=pages).map(|rank| self.increment(rank, share(visitors_of(rank)))).collect();
+        let visitors = self.visitors(0, SITE_VISITORS, share(SITE_VISITORS));
         self.seal(sequence, increments, visitors)
     }
 
@@ -75,10 +78,6 @@ impl Traffic {
 
 fn visitors_of(rank: usize) -> u64 {
     (MOST_VISITORS / rank as u64).max(4)
-}
-
-fn half(visitors: u64) -> usize {
-    usize::try_from(visitors / 2).unwrap_or(usize::MAX)
 }
 
 /// The last step of `SplitMix64` (Steele, Lea and Flood, OOPSLA 2014): as even as a keyed hash.

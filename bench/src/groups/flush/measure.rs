@@ -19,6 +19,9 @@ const INCREMENTS: usize = 10_000;
 /// Most flushes in a round: with few pages each takes as long as its round trip.
 const FLUSHES: usize = 200;
 
+/// Flushes that bring a day's first half of visitors: one alone would leave the server's Lua with an unusual heap.
+const FILLING: usize = 50;
+
 /// What one way of flushing takes.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub(super) struct Cost {
@@ -34,16 +37,6 @@ pub(super) struct Costs {
     pub(super) pages: f64,
     pub(super) ours: Cost,
     pub(super) plain: Cost,
-}
-
-/// Flushes with and without days, visitors and bots.
-#[derive(Clone, Copy, Debug, Serialize)]
-pub(super) struct WithDays {
-    pub(super) plain: Cost,
-    /// Pages, months and sketches are there.
-    pub(super) steady: Cost,
-    /// The day's first flush: every sketch is new.
-    pub(super) first: Cost,
 }
 
 /// A server with a store and a plain connection.
@@ -92,24 +85,34 @@ impl Measured {
         middle(&(0..rounds).map(round).collect::<Vec<_>>())
     }
 
-    /// Flushes of no day, and of one with visitors and bots, in turn.
-    pub(super) fn compare_days(&mut self, pages: usize, rounds: usize) -> WithDays {
-        let increments: Vec<(PageId, u64)> = batch(pages);
-        let (mut plain, mut steady, mut first) = (Vec::new(), Vec::new(), Vec::new());
+    /// Flushes of one day, with visitors and bots, in turn with flushes of no day. Pages, months and sketches are there.
+    pub(super) fn compare_days(&mut self, pages: usize, rounds: usize) -> Costs {
         let mut traffic = Traffic::new();
+        for part in 0..FILLING {
+            self.flush(pages, 1, |sequence| traffic.fill(sequence, pages, part, FILLING));
+        }
+        self.compare_with(pages, rounds, |sequence| traffic.flush(sequence, pages))
+    }
+
+    /// The same with flushes that are the first ones of their days: every sketch is new.
+    pub(super) fn compare_first_of_days(&mut self, pages: usize, rounds: usize) -> Costs {
+        let mut traffic = Traffic::new();
+        self.compare_with(pages, rounds, |sequence| {
+            traffic.begin_next_day();
+            traffic.flush(sequence, pages)
+        })
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "a few hundred pages")]
+    fn compare_with(&mut self, pages: usize, rounds: usize, mut seal: impl FnMut(u64) -> Batch) -> Costs {
+        let increments: Vec<(PageId, u64)> = batch(pages);
+        let (mut plain, mut ours) = (Vec::new(), Vec::new());
         self.ours(&increments);
-        self.flush(pages, 1, |sequence| traffic.fill(sequence, pages));
-        let mut days = Traffic::new();
         for _ in 0..rounds {
             plain.push(self.ours(&increments));
-            steady.push(self.flush(pages, flushes(pages), |sequence| traffic.flush(sequence, pages)));
-            // Every flush here is its day's first. The months' records are there, but for two days in a hundred.
-            first.push(self.flush(pages, flushes(pages), |sequence| {
-                days.begin_next_day();
-                days.flush(sequence, pages)
-            }));
+            ours.push(self.flush(pages, flushes(pages), &mut seal));
         }
-        WithDays { plain: middle(&plain), steady: middle(&steady), first: middle(&first) }
+        Costs { pages: pages as f64, ours: middle(&ours), plain: middle(&plain) }
     }
 
     fn ours(&mut self, increments: &[(PageId, u64)]) -> Cost {
