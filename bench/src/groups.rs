@@ -14,6 +14,7 @@ pub mod python;
 pub mod rate;
 pub mod redis_memory;
 pub mod size;
+pub mod statistics;
 pub mod waiting;
 
 use crate::effort::Effort;
@@ -42,6 +43,7 @@ pub const ALL: &[Known] = &[
     Known { id: "million", run: million::run },
     Known { id: "redis_memory", run: redis_memory::run },
     Known { id: "growth", run: growth::run },
+    Known { id: "statistics", run: statistics::run },
     Known { id: "money", run: money::run },
     Known { id: "micro", run: micro::run },
 ];

@@ -95,11 +95,16 @@ pub(crate) fn page(number: usize) -> PageId {
 /// A writer's call with one batch, as a healthy writer makes it: the two batches before were applied and are not
 /// confirmed yet, since an interval is half of the time that this takes.
 pub(crate) fn call<I: Into<Increment>>(writer: WriterId, sequence: u64, increments: Vec<I>) -> Apply {
-    let number = |number| Sequence::new(number).unwrap_or(Sequence::FIRST);
-    let batch = Batch::seal(number(sequence), increments, Clock::system().now());
+    let sequence = Sequence::new(sequence).unwrap_or(Sequence::FIRST);
+    call_with(writer, Batch::seal(sequence, increments, Clock::system().now()))
+}
+
+/// The same with any batch.
+pub(crate) fn call_with(writer: WriterId, batch: Batch) -> Apply {
+    let confirmed = batch.sequence().get().saturating_sub(2);
     Apply {
         writer,
-        base: number(sequence.saturating_sub(2)),
+        base: Sequence::new(confirmed).unwrap_or(Sequence::FIRST),
         batches: vec![(Arc::new(batch), Duration::ZERO)],
         standing: Standing::Active,
         ring: None,

@@ -1,5 +1,6 @@
 //! One flush: exactly once through the script, side by side with the plain increments that it replaces.
 
+mod days;
 mod measure;
 
 use crate::effort::Effort;
@@ -19,16 +20,18 @@ pub fn run(effort: Effort) -> Group {
     let curve: Vec<Costs> = SIZES.iter().map(|&pages| measured.compare(pages, rounds)).collect();
     let full = &curve[SIZES.len() - 1];
     let single = measured.one_by_one(MAX_BATCH_PAGES, effort.choose(7, 1));
+    let days = Measured::new(RedisServer::start()).compare_days(MAX_BATCH_PAGES, rounds);
+    let first = Measured::new(RedisServer::start()).compare_first_of_days(MAX_BATCH_PAGES, rounds);
     let logged = RedisServer::builder().append_only(true).start();
     let logged = Measured::new(logged).compare(MAX_BATCH_PAGES, rounds);
     Group {
         id: "flush".into(),
         title: "One flush of 500 pages".into(),
         compared_with: "500 pipelined INCRBY, which count twice what is sent twice".into(),
-        rows: rows(full, single, &logged),
+        rows: [rows(full, single, &logged), rows_with_days(&days, &first)].concat(),
         plots: plots(&curve),
         notes: notes(rounds),
-        raw: json!({ "pages": SIZES, "curve": curve, "one_by_one": single, "append_only": logged }),
+        raw: json!({ "pages": SIZES, "curve": curve, "one_by_one": single, "append_only": logged, "days": days, "first_of_days": first }),
     }
 }
 
@@ -43,6 +46,18 @@ fn rows(full: &Costs, single: Cost, logged: &Costs) -> Vec<Row> {
         Row::compared("A flush, against 500 INCRBY one after the other", "us", full.ours.wall, single.wall, None),
         Row::compared("Redis CPU, against 500 INCRBY one after the other", "ns", full.ours.cpu, single.cpu, None),
     ]
+}
+
+/// What the owner's statistics cost, against the same flush without.
+fn rows_with_days(days: &Costs, first: &Costs) -> Vec<Row> {
+    let both = |what: &str, costs: &Costs, goal| {
+        [
+            Row::compared(format!("{what}, against one of no day"), "us", costs.ours.wall, costs.plain.wall, goal),
+            Row::compared(format!("{what}: Redis CPU for each page"), "ns", costs.ours.cpu, costs.plain.cpu, goal),
+        ]
+    };
+    let steady = both("A flush with day, visitors and bots", days, Some(Goal::AtMost(2.5)));
+    [steady, both("A day's first flush, which makes its sketches", first, None)].concat()
 }
 
 fn plots(curve: &[Costs]) -> Vec<Plot> {
@@ -74,6 +89,10 @@ fn notes(rounds: usize) -> Vec<String> {
              each size; all pages are there before, and the figures are medians over the rounds."
         ),
         "Redis CPU is used_cpu_user + used_cpu_sys of INFO before and after a round.".into(),
+        "With day, visitors and bots: each page has one or two visitors in a flush, out of 10,000 a day for the first page and \
+         an n-th of them for the n-th; every tenth has a bot; the site's visitors are as many as a third of the pages. It and \
+         its counterpart of no day run in turn, too."
+            .into(),
         "Small batches: the script's fixed work (arguments checked, the applied set read and written, two sorted sets) \
          is shared by few increments."
             .into(),

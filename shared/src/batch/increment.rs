@@ -28,8 +28,8 @@ impl Increment {
     }
 
     /// Increments of which this is the same are sent as one run: most pages of an interval have one visit or two.
-    pub fn run(&self) -> (u64, u64, bool) {
-        (self.visits, self.bots, !self.visitors.is_empty())
+    pub fn run(&self) -> (u64, u64, usize) {
+        (self.visits, self.bots, self.visitors.len())
     }
 }
 

@@ -10,8 +10,8 @@ use crate::ring::Fingerprint;
 use std::future::Future;
 use std::time::Duration;
 
-/// Pages that a shard lists of the present day. Flushes may add some until `flush-visits` trims the list.
-pub const TOP_TODAY: usize = 1_000;
+/// Pages that a shard lists of the present day. Each flush updates and trims the list: more would cost it more.
+pub const TOP_TODAY: usize = 200;
 
 /// Pages that a shard keeps listed of a finished day or month.
 pub const TOP_KEPT: usize = 200;

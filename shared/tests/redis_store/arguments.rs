@@ -26,8 +26,8 @@ pub(crate) fn valid() -> Call {
     let mut arguments = words(&format!("2,{WRITER},1,604800000,1209600000,1,2,{RING},0,1000,5"));
     // The first batch: sequence, age, no day, two runs of one page each: visits, bots, pages, no visitors.
     arguments.extend(words("1,0,,2,10,0,1,0,20,5,1,0"));
-    // The second: its day, visitors of the site, what was refused, one run with visitors of its page.
-    arguments.extend(words("2,0,24,visitor1,0,1,2,1,30,3,1,1,visitor1visitor2"));
+    // The second: its day, visitors of the site, what was refused, one run with two visitors of its page.
+    arguments.extend(words("2,0,24,visitor1,0,1,2,1,30,3,1,2,visitor1visitor2"));
     Call { keys, arguments }
 }
 
@@ -144,7 +144,7 @@ fn new_pages_over_the_days_limit_are_refused_and_known_ones_counted() {
     call.arguments[8] = "1".to_owned();
     // The second batch has page c twice over: as one that is new, and as one that is new but too many.
     call.arguments[33] = "2".to_owned();
-    call.arguments.push("visitor3".to_owned());
+    call.arguments[35].push_str("visitor3visitor4");
     call.keys.extend(["page d", "month d", "visitors d"].map(str::to_owned));
     evaluate(&mut redis, &call).unwrap();
     assert_eq!((redis.hget("page c", "total"), redis.exists("page d")), (Ok(30), Ok(false)));
@@ -158,6 +158,52 @@ fn new_pages_over_the_days_limit_are_refused_and_known_ones_counted() {
     evaluate(&mut redis, &call).unwrap();
     assert_eq!((redis.hget("page c", "total"), redis.exists("page d")), (Ok(60), Ok(false)));
     assert_eq!((redis.hget("site's month", "24n"), redis.hget("site's month", "24k")), (Ok(60), Ok(1)));
+}
+
+#[test]
+fn each_page_of_a_run_has_its_own_visitors_however_many() {
+    let server = RedisServer::start();
+    for each in [1, 2, 3, 1_500] {
+        let mut redis = server.connect();
+        let _: () = redis.flushall().unwrap();
+        let mut call = valid();
+        call.arguments[33] = "2".to_owned();
+        call.arguments[34] = each.to_string();
+        // The second page has the first one's last visitor for its first.
+        let visitors = |from: usize| (from..from + each).map(|number| format!("v{number:07}")).collect::<String>();
+        call.arguments[35] = visitors(0) + &visitors(each - 1);
+        call.keys.extend(["page d", "month d", "visitors d"].map(str::to_owned));
+        evaluate(&mut redis, &call).unwrap();
+        let count = |redis: &mut Connection, keys: &[&str]| redis.pfcount::<_, usize>(keys).unwrap();
+        for (keys, visitors) in
+            [(&["visitors c"][..], each), (&["visitors d"], each), (&["visitors c", "visitors d"], 2 * each - 1)]
+        {
+            let counted = count(&mut redis, keys);
+            assert!(counted.abs_diff(visitors) * 50 <= visitors, "{keys:?}: {counted} of {visitors}");
+        }
+    }
+}
+
+#[test]
+fn a_full_top_list_keeps_its_better_pages() {
+    let server = RedisServer::start();
+    let mut redis = server.connect();
+    let mut call = valid();
+    call.arguments[9] = "2".to_owned();
+    let _: i64 = redis.zadd_multiple("top", &[(5, "five"), (20, "twenty")]).unwrap();
+    evaluate(&mut redis, &call).unwrap();
+    let top = |redis: &mut Connection| redis.zrange::<_, Vec<String>>("top", 0, -1).unwrap();
+    assert_eq!(top(&mut redis), ["twenty", "c"]);
+    // A page that is no better than the last one of a full list is not listed.
+    let _: i64 = redis.zadd("top", "c", 300).unwrap();
+    let _: i64 = redis.zadd("top", "twenty", 54).unwrap();
+    for (argument, value) in [(11, "3"), (23, "4"), (2, "3")] {
+        value.clone_into(&mut call.arguments[argument]);
+    }
+    let _: bool = redis.hset("month e", 24, 27).unwrap();
+    call.keys.splice(10..13, ["page e", "month e", "visitors e"].map(str::to_owned));
+    evaluate(&mut redis, &call).unwrap();
+    assert_eq!(top(&mut redis), ["twenty", "c"]);
 }
 
 #[test]
@@ -182,7 +228,7 @@ fn neither_a_sequence_nor_a_base_nor_an_increment_nor_a_run_is_0() {
 #[test]
 fn a_number_of_batches_or_increments_that_does_not_fit_is_refused() {
     let server = RedisServer::start();
-    for position in [6, 14, 17, 33] {
+    for position in [6, 14, 17, 33, 34] {
         for number in ["0", "3", "999999999999999"].into_iter().chain((position < 15).then_some("1")) {
             refused(&mut server.connect(), &with(position, number));
         }

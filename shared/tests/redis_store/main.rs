@@ -27,4 +27,5 @@ mod rollup;
 mod silence;
 mod tidying;
 mod tls;
+mod visitors;
 mod warnings;

@@ -1,13 +1,15 @@
 //! Flushes and their plain counterparts, in turn.
 
-use crate::server::{Server, apply, call, one_thread, page};
+use super::days::Traffic;
+use crate::server::{Server, apply, call_with, one_thread, page};
 use crate::statistics::median;
 use redis::aio::MultiplexedConnection;
 use serde::Serialize;
 use std::time::Instant;
 use test_support::RedisServer;
 use tokio::runtime::Runtime;
-use visits_core::batch::WriterId;
+use visits_core::batch::{Batch, Sequence, WriterId};
+use visits_core::clock::Clock;
 use visits_core::page::PageId;
 use visits_core::store::redis::RedisStore;
 
@@ -16,6 +18,9 @@ const INCREMENTS: usize = 10_000;
 
 /// Most flushes in a round: with few pages each takes as long as its round trip.
 const FLUSHES: usize = 200;
+
+/// Flushes that bring a day's first half of visitors: one alone would leave the server's Lua with an unusual heap.
+const FILLING: usize = 50;
 
 /// What one way of flushing takes.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -80,14 +85,50 @@ impl Measured {
         middle(&(0..rounds).map(round).collect::<Vec<_>>())
     }
 
+    /// Flushes of one day, with visitors and bots, in turn with flushes of no day. Pages, months and sketches are there.
+    pub(super) fn compare_days(&mut self, pages: usize, rounds: usize) -> Costs {
+        let mut traffic = Traffic::new();
+        for part in 0..FILLING {
+            self.flush(pages, 1, |sequence| traffic.fill(sequence, pages, part, FILLING));
+        }
+        self.compare_with(pages, rounds, |sequence| traffic.flush(sequence, pages))
+    }
+
+    /// The same with flushes that are the first ones of their days: every sketch is new.
+    pub(super) fn compare_first_of_days(&mut self, pages: usize, rounds: usize) -> Costs {
+        let mut traffic = Traffic::new();
+        self.compare_with(pages, rounds, |sequence| {
+            traffic.begin_next_day();
+            traffic.flush(sequence, pages)
+        })
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "a few hundred pages")]
+    fn compare_with(&mut self, pages: usize, rounds: usize, mut seal: impl FnMut(u64) -> Batch) -> Costs {
+        let increments: Vec<(PageId, u64)> = batch(pages);
+        let (mut plain, mut ours) = (Vec::new(), Vec::new());
+        self.ours(&increments);
+        for _ in 0..rounds {
+            plain.push(self.ours(&increments));
+            ours.push(self.flush(pages, flushes(pages), &mut seal));
+        }
+        Costs { pages: pages as f64, ours: middle(&ours), plain: middle(&plain) }
+    }
+
     fn ours(&mut self, increments: &[(PageId, u64)]) -> Cost {
-        let flushes = flushes(increments.len());
+        let seal = |sequence| {
+            let sequence = Sequence::new(sequence).expect("they count from 1");
+            Batch::seal(sequence, increments.to_vec(), Clock::system().now())
+        };
+        self.flush(increments.len(), flushes(increments.len()), seal)
+    }
+
+    fn flush(&mut self, pages: usize, flushes: usize, mut seal: impl FnMut(u64) -> Batch) -> Cost {
         let first = self.sequence + 1;
         self.sequence += flushes as u64;
-        let sealed =
-            (first..=self.sequence).map(|sequence| call(WriterId::from_u128(1), sequence, increments.to_vec()));
+        let sealed = (first..=self.sequence).map(|sequence| call_with(WriterId::from_u128(1), seal(sequence)));
         let mut calls = sealed.collect::<Vec<_>>().into_iter();
-        self.round(increments.len(), flushes, |this| {
+        self.round(pages, flushes, |this| {
             let call = calls.next().expect("there is one for each flush");
             this.runtime.block_on(apply(&this.store, &call));
         })

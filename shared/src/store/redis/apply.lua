@@ -12,15 +12,16 @@
 --       6 the writer on the sweep's list: 0 take it off, 1 list it, 2 leave it as it is (a delivery, which also
 --         never shortens the time for which the set is kept)   7 number of batches
 --       8 the ring that placed the pages here, or empty where the present one would not
---       9 most new pages a day, 0 for any   10 pages in a day's top list before only its better ones are added
+--       9 most new pages a day, 0 for any   10 most pages in a day's top list
 --       11 length of what the key of a page's record begins with
 --       12… for each batch: sequence, age in ms, day of the month or empty; with a day: visitors of the site, and refused
 --       for their origin, their page and as a repeat; number of runs; then for each run of pages with the same increment:
---       visits, bots among them, number of pages, whether they have visitors (0 or 1), and then those of each page
+--       visits, bots among them, number of pages, visitors of each; and if there are any: those of the first page, of the
+--       second, and so on, in one text
 -- Visitors are 8 bytes each, one behind the other.
 
 -- The loops below run once for a page: a local is found faster than a global.
-local KEYS, ARGV, call = KEYS, ARGV, redis.call
+local KEYS, ARGV, call, sub = KEYS, ARGV, redis.call, string.sub
 
 -- 1. Check the arguments.
 if ARGV[1] ~= '2' then return invalid('format: 2 is accepted') end
@@ -37,31 +38,27 @@ local cap, listed, prefix = whole(ARGV[9]), whole(ARGV[10]), whole(ARGV[11])
 if not (cap and listed and prefix) then return invalid('cap, length of lists or prefix') end
 local batches, arg, key, pages = {}, 12, 6, 0
 
-local function are_visitors(text)
-  return text and #text > 0 and #text % 8 == 0
-end
-
 -- Reads the runs of a batch; false where something is wrong.
 local function read_runs(batch, runs)
+  local with_day = batch.day and true or false
   for i = 1, runs do
-    local run = { visits = ARGV[arg], bots = ARGV[arg + 1], pages = whole(ARGV[arg + 2]), key = key, first = pages }
-    local visits, bots, with = whole(run.visits), whole(run.bots), ARGV[arg + 3]
-    if not (visits and bots and run.pages) or visits < 1 or bots > visits or run.pages < 1 then return false end
-    run.stride = batch.day and (with == '1' and 3 or 2) or 1
-    key, pages = key + run.pages * run.stride, pages + run.pages
-    if not KEYS[key - 1] or (with ~= '0' and not (with == '1' and batch.day)) then return false end
+    local visits, bots, of_run, each = whole(ARGV[arg]), whole(ARGV[arg + 1]), whole(ARGV[arg + 2]), whole(ARGV[arg + 3])
+    if not (visits and bots and of_run and each) or visits < 1 or bots > visits or of_run < 1 then return false end
+    local people = bots == 0 and ARGV[arg] or bots < visits and string.format('%.0f', visits - bots) or nil
+    local run = {
+      visits = ARGV[arg], bots = bots > 0 and ARGV[arg + 1] or nil, people = people, pages = of_run, key = key, first = pages,
+      stride = not with_day and 1 or each == 0 and 2 or 3, width = 8 * each, visitors = nil,
+    }
     arg = arg + 4
-    if with == '1' then
-      run.visitors = arg - 1
-      for _ = 1, run.pages do
-        if not are_visitors(ARGV[arg]) then return false end
-        arg = arg + 1
-      end
+    if each > 0 then
+      run.visitors = ARGV[arg]
+      if not with_day or not run.visitors or #run.visitors ~= run.width * of_run then return false end
+      arg = arg + 1
     end
-    run.people = visits > bots and string.format('%.0f', visits - bots) or nil
-    if bots == 0 then run.bots = nil end
-    batch.visits = batch.visits + visits * run.pages
-    batch.bots = batch.bots + bots * run.pages
+    key, pages = key + of_run * run.stride, pages + of_run
+    if not KEYS[key - 1] then return false end
+    batch.visits = batch.visits + visits * of_run
+    batch.bots = batch.bots + bots * of_run
     batch.runs[i] = run
   end
   return true
@@ -76,7 +73,7 @@ for _ = 1, count do
     batch.day, batch.site, batch.arg = day, key, arg
     local of_month, visitors = whole(day), ARGV[arg]
     if not of_month or of_month < 1 or of_month > 31 or not KEYS[key + 2] then return invalid('day') end
-    if visitors ~= '' and not are_visitors(visitors) then return invalid('visitors of the site') end
+    if not visitors or #visitors % 8 ~= 0 then return invalid('visitors of the site') end
     if not (whole(ARGV[arg + 1]) and whole(ARGV[arg + 2]) and whole(ARGV[arg + 3])) then return invalid('refused') end
     key, arg = key + 3, arg + 4
   end
@@ -133,11 +130,14 @@ local function try(...)
   return done and answer or nil
 end
 
-local function add_visitors(key, text)
-  if #text == 8 then return call('PFADD', key, text) end
-  for first = 1, #text, 8000 do
-    local visitors = {}
-    for at = first, math.min(first + 7999, #text), 8 do visitors[#visitors + 1] = string.sub(text, at, at + 7) end
+-- Adds the visitors that stand at these places of a text.
+local function add_visitors(key, text, first, last)
+  for from = first, last, 8000 do
+    local visitors, n = {}, 0
+    for at = from, math.min(from + 7999, last), 8 do
+      n = n + 1
+      visitors[n] = sub(text, at, at + 7)
+    end
     call('PFADD', key, unpack(visitors))
   end
 end
@@ -146,35 +146,47 @@ local rejected, without_day = {}, {}
 -- Where the pages of a batch have got to: the run, the page in it, and the last key that was counted up.
 local at_run, at_page, counted
 
-local function add(batch)
-  local day, day_of_bots, best, least, left = batch.day, batch.day and batch.day .. 'b', batch.best, batch.least, batch.left
-  for r = at_run, #batch.runs do
-    local run = batch.runs[r]
-    local visits, bots, people, stride, visitors = run.visits, run.bots, run.people, run.stride, run.visitors
-    at_run = r
-    for page = at_page, run.pages do
-      at_page = page
-      local key = run.key + (page - 1) * stride
-      local name = KEYS[key]
-      if left and call('EXISTS', name) == 0 then
-        if left == 0 then error('this would be one new page too many') end
-        left, batch.left = left - 1, left - 1
-      end
-      call('HINCRBY', name, 'total', visits)
-      counted = key
-      if bots then call('HINCRBY', name, 'bots', bots) end
-      if day then
-        if people then
-          local today = call('HINCRBY', KEYS[key + 1], day, people)
-          if today > least then
-            best[#best + 1] = today
-            best[#best + 1] = string.sub(name, prefix + 1)
-          end
-        end
-        if bots then call('HINCRBY', KEYS[key + 1], day_of_bots, bots) end
-        if visitors then add_visitors(KEYS[key + 2], ARGV[visitors + page]) end
-      end
+-- Each page takes some microseconds of the server: what the loop below does not do for it counts.
+local function add_run(batch, run, best, least, left)
+  local day, day_of_bots, listed_now = batch.day, batch.day and batch.day .. 'b', #best
+  local visits, bots, people, stride, text, width = run.visits, run.bots, run.people, run.stride, run.visitors, run.width
+  local key, at = run.key + (at_page - 1) * stride, (at_page - 1) * width + 1
+  for page = at_page, run.pages do
+    at_page = page
+    local name = KEYS[key]
+    if left and call('EXISTS', name) == 0 then
+      if batch.left == 0 then error('this would be one new page too many') end
+      batch.left = batch.left - 1
     end
+    call('HINCRBY', name, 'total', visits)
+    counted = key
+    if bots then call('HINCRBY', name, 'bots', bots) end
+    if day then
+      if people then
+        local today = call('HINCRBY', KEYS[key + 1], day, people)
+        if today > least then
+          best[listed_now + 1], best[listed_now + 2] = today, sub(name, prefix + 1)
+          listed_now = listed_now + 2
+        end
+      end
+      if bots then call('HINCRBY', KEYS[key + 1], day_of_bots, bots) end
+      if width == 8 then
+        call('PFADD', KEYS[key + 2], sub(text, at, at + 7))
+      elseif width == 16 then
+        call('PFADD', KEYS[key + 2], sub(text, at, at + 7), sub(text, at + 8, at + 15))
+      elseif width > 0 then
+        add_visitors(KEYS[key + 2], text, at, at + width - 1)
+      end
+      at = at + width
+    end
+    key = key + stride
+  end
+end
+
+local function add(batch)
+  for r = at_run, #batch.runs do
+    at_run = r
+    add_run(batch, batch.runs[r], batch.best, batch.least, batch.left)
     at_page = 1
   end
 end
@@ -195,7 +207,8 @@ local function add_to_site(batch)
   count(month, batch.day .. 'n', batch.too_many)
   if batch.left then count(month, batch.day .. 'k', batch.allowed - batch.left) end
   for i = 1, #batch.best, 1000 do try('ZADD', top, unpack(batch.best, i, math.min(i + 999, #batch.best))) end
-  if visitors ~= '' then pcall(add_visitors, KEYS[batch.site + 2], visitors) end
+  if #batch.best > 0 then try('ZREMRANGEBYRANK', top, 0, -1 - listed) end
+  pcall(add_visitors, KEYS[batch.site + 2], visitors, 1, #visitors)
 end
 
 -- While pages move, one that is not here may be on its way: none is taken for new.
@@ -209,7 +222,9 @@ for _, batch in ipairs(new) do
   batch.best, batch.least, batch.too_many = {}, 0, 0
   if batch.day then
     local top = KEYS[batch.site + 1]
-    if (try('ZCARD', top) or 0) >= listed then batch.least = tonumber(call('ZRANGE', top, 0, 0, 'WITHSCORES')[2]) end
+    -- Of a full list, the number that a page must exceed to be on it.
+    local last = try('ZREVRANGE', top, listed - 1, listed - 1, 'WITHSCORES')
+    if last and last[2] then batch.least = tonumber(last[2]) end
     if cap > 0 then
       batch.allowed = math.max(cap - (whole(try('HGET', KEYS[batch.site], batch.day .. 'k') or '0') or 0), 0)
       batch.left = batch.allowed

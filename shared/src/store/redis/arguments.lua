@@ -1,8 +1,15 @@
 -- What the scripts that change something check their arguments with. It stands before each of them: Redis has no include.
 
 -- The number that a text is, or nothing. 15 digits: exact in Lua's doubles. No leading zero: HINCRBY does not take one.
+-- Most arguments are a few small numbers again and again: those that are known are not looked at twice.
+local numbers = { ['0'] = 0 }
 local function whole(text)
-  return text and #text <= 15 and (text == '0' or string.match(text, '^[1-9]%d*$')) and tonumber(text)
+  local number = text and numbers[text]
+  if text and not number then
+    number = #text <= 15 and string.match(text, '^[1-9]%d*$') and tonumber(text)
+    numbers[text] = number or nil
+  end
+  return number
 end
 
 local function invalid(what)

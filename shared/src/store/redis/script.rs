@@ -134,19 +134,17 @@ fn describe(command: &mut Cmd, batch: &Batch) {
     command.arg(runs().count());
     for run in runs() {
         // Without a day there is no sketch that visitors could be in.
-        let visitors = batch.day().is_some() && !run[0].visitors.is_empty();
-        command.arg(run[0].visits).arg(run[0].bots).arg(run.len()).arg(u8::from(visitors));
-        if visitors {
-            for increment in run {
-                command.arg(packed(&increment.visitors));
-            }
+        let each = if batch.day().is_some() { run[0].visitors.len() } else { 0 };
+        command.arg(run[0].visits).arg(run[0].bots).arg(run.len()).arg(each);
+        if each > 0 {
+            command.arg(packed(run.iter().flat_map(|increment| &increment.visitors)));
         }
     }
 }
 
 /// Visitors as the script takes them: 8 bytes each.
-fn packed(visitors: &[Visitor]) -> Vec<u8> {
-    visitors.iter().flat_map(|visitor| visitor.0.to_be_bytes()).collect()
+fn packed<'a>(visitors: impl IntoIterator<Item = &'a Visitor>) -> Vec<u8> {
+    visitors.into_iter().flat_map(|visitor| visitor.0.to_be_bytes()).collect()
 }
 
 /// What becomes of the writer on the sweep's list.

@@ -10,16 +10,16 @@ fn fill(redis: &mut Connection, day: &str, pages: u32) {
 }
 
 #[tokio::test]
-async fn the_present_days_list_is_trimmed_and_a_finished_ones_to_less() {
+async fn the_lists_of_the_present_day_and_of_finished_ones_are_trimmed() {
     let world = World::new();
     let mut redis = world.redis();
     for day in ["2023-11-13", "2023-11-14"] {
         fill(&mut redis, day, 1_200);
     }
     world.run().await;
-    assert_eq!((redis.zcard(key("top:2023-11-13")), redis.zcard(key("top:2023-11-14"))), (Ok(200), Ok(1_000)));
+    assert_eq!((redis.zcard(key("top:2023-11-13")), redis.zcard(key("top:2023-11-14"))), (Ok(200), Ok(200)));
     assert_eq!(redis.zscore(key("top:2023-11-14"), "page-1200"), Ok(Some(1_200.0)));
-    assert_eq!(redis.zscore(key("top:2023-11-14"), "page-200"), Ok(None::<f64>));
+    assert_eq!(redis.zscore(key("top:2023-11-14"), "page-1000"), Ok(None::<f64>));
     world.night();
     world.run().await;
     assert_eq!(redis.zcard(key("top:2023-11-14")), Ok(200));
