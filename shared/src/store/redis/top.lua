@@ -4,21 +4,12 @@
 -- ARGV  1 pages wanted   2 text that is in their ids, or empty   3… for each group: number of its days
 -- A whole that is listed stands for its days.
 local KEYS, ARGV, call = KEYS, ARGV, redis.call
-local wanted, search, sums = tonumber(ARGV[1]), string.lower(ARGV[2]), {}
+local wanted, search, lists = tonumber(ARGV[1]), string.lower(ARGV[2]), {}
 
 local function add(key)
-  local kind = call('TYPE', key).ok
-  if kind ~= 'zset' then return false end
-  local list = call('ZREVRANGE', key, 0, -1, 'WITHSCORES')
-  for i = 1, #list, 2 do
-    local page = list[i]
-    if sums[page] then
-      sums[page] = sums[page] + list[i + 1]
-    elseif search == '' or string.find(string.lower(page), search, 1, true) then
-      sums[page] = tonumber(list[i + 1])
-    end
-  end
-  return true
+  local is_list = call('TYPE', key).ok == 'zset'
+  if is_list then lists[#lists + 1] = key end
+  return is_list
 end
 
 local key = 1
@@ -29,16 +20,23 @@ for group = 3, #ARGV do
   end
   key = key + 1 + days
 end
+if #lists == 0 then return {} end
 
-local pages = {}
-for page, visits in pairs(sums) do pages[#pages + 1] = { page, visits } end
-table.sort(pages, function(left, right)
-  if left[2] ~= right[2] then return left[2] > right[2] end
-  return left[1] < right[1]
-end)
-local found = {}
-for i = 1, math.min(wanted, #pages) do
-  found[2 * i - 1] = pages[i][1]
-  found[2 * i] = string.format('%.0f', pages[i][2])
+-- Redis adds them up several times as fast as a loop here. It puts the fewest visits first, and among as many the ids in
+-- their order, in which they stay.
+lists[#lists + 1] = 'WITHSCORES'
+local sums, found = call('ZUNION', #lists - 1, unpack(lists)), {}
+local last = #sums
+while last > 0 and #found < 2 * wanted do
+  local visits, first = sums[last], last
+  while first > 2 and sums[first - 2] == visits do first = first - 2 end
+  for i = first, last, 2 do
+    local page = sums[i - 1]
+    if #found < 2 * wanted and (search == '' or string.find(string.lower(page), search, 1, true)) then
+      found[#found + 1] = page
+      found[#found + 1] = string.format('%.0f', tonumber(visits))
+    end
+  end
+  last = first - 2
 end
 return found

@@ -85,6 +85,11 @@ pub(crate) async fn top_pages_come_by_their_visits_by_people(subject: &impl Subj
     assert_eq!(top(first, last, 10, Some("A/B")).await, is(&[("a/b", 1)]));
     assert_eq!(top(first, last, 10, Some("%")).await, is(&[]));
     assert_eq!(top(day("2025-01-01"), last, 10, None).await, is(&[("home", 4), ("a/b", 1)]));
+    let even = ["b", "d", "a", "c"].map(|id| increment(id, if id == "d" { 2 } else { 1 }, 0, &[])).to_vec();
+    apply(subject, &call(&[of_day(3, "2026-11-02", even, visitors(&[]))])).await;
+    let next = day("2026-11-02");
+    assert_eq!(top(next, next, 3, None).await, is(&[("d", 2), ("a", 1), ("b", 1)]));
+    assert_eq!(top(first, next, 4, None).await, is(&[("home", 4), ("d", 2), ("a", 1), ("a/b", 1)]));
 }
 
 pub(crate) async fn a_batch_of_no_day_counts_for_totals_only(subject: &impl Subject) {
