@@ -3,6 +3,7 @@
 mod call;
 mod connection;
 mod contact;
+mod digest;
 pub mod facts;
 mod imports;
 mod keys;

@@ -1,5 +1,6 @@
 //! The Lua scripts and how their arguments and answers are laid out.
 
+use super::digest::sha1_hex;
 use super::keys::Keys;
 use super::routed::Connection;
 use crate::applied::AppliedSet;
@@ -16,9 +17,6 @@ use std::time::Duration;
 /// Version of the layout of the `apply` script's arguments.
 const FORMAT: &str = "2";
 
-/// A script whose digest is taken when it is first run: a start that runs none should not pay for it.
-pub(super) type LazyScript = LazyLock<Script>;
-
 /// The text of a script that checks its arguments, with what it checks them with before it.
 macro_rules! with_checks {
     ($file:literal) => {
@@ -27,9 +25,15 @@ macro_rules! with_checks {
 }
 pub(super) use with_checks;
 
+/// The text of the script that applies batches, and its digest.
+const APPLY: &str = with_checks!("apply.lua");
+const APPLY_DIGEST: [u8; 40] = sha1_hex(APPLY.as_bytes());
+
+/// A script whose digest is taken when it is first run: a start that runs none should not pay for it.
+pub(super) type LazyScript = LazyLock<Script>;
+
 #[derive(Debug)]
 pub(super) struct Scripts {
-    apply: LazyScript,
     tidy: LazyScript,
     timing: Timing,
     new_pages_a_day: u64,
@@ -37,19 +41,14 @@ pub(super) struct Scripts {
 
 impl Scripts {
     pub(super) fn new(timing: Timing, new_pages_a_day: u64) -> Self {
-        Self {
-            apply: LazyScript::new(|| Script::new(with_checks!("apply.lua"))),
-            tidy: LazyScript::new(|| Script::new(include_str!("tidy.lua"))),
-            timing,
-            new_pages_a_day,
-        }
+        Self { tidy: LazyScript::new(|| Script::new(include_str!("tidy.lua"))), timing, new_pages_a_day }
     }
 
     pub(super) async fn apply(&self, mut redis: Connection, keys: &Keys, call: &Apply) -> RedisResult<ApplyReply> {
         let command = self.apply_command(keys, call);
         match command.query_async(&mut redis).await {
             Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
-                self.apply.load_async(&mut redis).await?;
+                let _: String = redis::cmd("SCRIPT").arg("LOAD").arg(APPLY).query_async(&mut redis).await?;
                 command.query_async(&mut redis).await
             }
             answer => answer,
@@ -63,7 +62,7 @@ impl Scripts {
         let keys_of = |batch: &Batch| batch.increments().iter().map(|one| keys_for(one, batch.day())).sum::<usize>();
         let of_site = |batch: &Batch| if batch.day().is_some() { 3 } else { 0 };
         let more: usize = call.batches.iter().map(|(batch, _)| keys_of(batch) + of_site(batch)).sum();
-        command.arg("EVALSHA").arg(self.apply.get_hash()).arg(5 + more);
+        command.arg("EVALSHA").arg(&APPLY_DIGEST).arg(5 + more);
         command.arg(keys.applied(&call.writer)).arg(keys.writers()).arg(keys.sets()).arg(keys.shard()).arg(keys.site());
         call.batches.iter().for_each(|(batch, _)| name_keys(&mut command, keys, batch));
         command.arg(FORMAT).arg(call.writer.to_string()).arg(call.base.get());
