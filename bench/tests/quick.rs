@@ -72,8 +72,9 @@ fn calls_of_redis_grow_with_intervals_and_not_with_visits() {
 fn the_binaries_stay_small() {
     let _turn = turn();
     let group = size::run(Effort::Quick);
-    for name in ["record-visit", "get-visits"] {
-        hold(row(&group, &format!("{name}: binary, stripped")).expect("it is there"), None, 1.05);
+    // Days, visitors, bots and further routes have cost `record-visit` 0.23 MB: its goal of 4.0 MB is missed (docs/PERFORMANCE.md).
+    for (name, bound) in [("record-visit", Some(Goal::AtMost(4.2e6))), ("get-visits", None)] {
+        hold(row(&group, &format!("{name}: binary, stripped")).expect("it is there"), bound, 1.02);
     }
 }
 
