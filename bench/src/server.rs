@@ -73,6 +73,16 @@ impl Server {
         }
     }
 
+    /// Bytes of all keys of this pattern, by `MEMORY USAGE`.
+    pub(crate) fn usage(&mut self, pattern: &str) -> f64 {
+        let keys: Vec<String> = redis::cmd("KEYS").arg(pattern).query(&mut self.inside).expect("the server answers");
+        let of = |key: &String| -> f64 {
+            let mut asked = redis::cmd("MEMORY");
+            asked.arg("USAGE").arg(key).arg("SAMPLES").arg(0).query(&mut self.inside).expect("the server answers")
+        };
+        keys.iter().map(of).sum()
+    }
+
     fn info(&mut self, section: &str) -> String {
         redis::cmd("INFO").arg(section).query(&mut self.inside).expect("the server answers")
     }

@@ -4,7 +4,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use visits_bench::effort::Effort;
 use visits_bench::figures::{Goal, Group, Row};
-use visits_bench::groups::{calls, init, placing, rate, size};
+use visits_bench::groups::{calls, flush, init, placing, rate, size};
 
 /// How much worse than its goal a ratio of times may be on a machine that does other things, too.
 const ROOM: f64 = 1.6;
@@ -38,7 +38,7 @@ fn an_invocation_is_as_fast_as_a_bare_handlers() {
         hold(row(&group, &format!("{title}: invocations")).expect("it is measured"), None, ROOM);
         // Without valgrind nobody counts.
         if let Some(counted) = row(&group, &format!("{title}: instructions an event")) {
-            hold(counted, Some(Goal::AtMost(0.75)), 1.05);
+            hold(counted, Some(Goal::AtMost(0.7)), 1.05);
         }
     }
 }
@@ -66,6 +66,15 @@ fn calls_of_redis_grow_with_intervals_and_not_with_visits() {
     let per_interval = row(&group, "calls for each environment, shard and interval").expect("it is measured");
     // The first flush comes with the first visit: in a short run it is one more.
     hold(per_interval, Some(Goal::AtMost(2.0)), ROOM);
+}
+
+#[test]
+fn a_flush_with_days_takes_redis_not_much_more() {
+    let _turn = turn();
+    let group = flush::run(Effort::Quick);
+    let cpu = row(&group, "A flush with day, visitors and bots: Redis CPU for each page").expect("it is measured");
+    // Its goal is 2.5; docs/PERFORMANCE.md says what stands in the way.
+    hold(cpu, Some(Goal::AtMost(3.5)), ROOM);
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Memory that counts and applied sets take in Redis, side by side with a string for each page.
 
+mod days;
+
 use crate::effort::Effort;
 use crate::figures::{Axis, Group, Plot, PlotKind, Row, Series};
 use crate::server::{Server, apply, call, one_thread, page};
@@ -22,14 +24,16 @@ pub fn run(effort: Effort) -> Group {
     let (ours, set) = (ours(&runtime, pages), applied_set(&runtime, writers));
     let strings = strings(&runtime, pages);
     let most = pages.len() - 1;
+    let mut rows = vec![
+        Row::compared(format!("A page, with {} pages", pages[most]), "bytes", ours[most].1, strings[most].1, None),
+        Row::alone("A writer: its applied set and its places in two sorted sets", "bytes", set, None),
+    ];
+    rows.extend(days::rows(&runtime));
     Group {
         id: "redis_memory".into(),
         title: "Memory in Redis".into(),
         compared_with: "one string key for each page, counted up with INCRBY".into(),
-        rows: vec![
-            Row::compared(format!("A page, with {} pages", pages[most]), "bytes", ours[most].1, strings[most].1, None),
-            Row::alone("A writer: its applied set and its places in two sorted sets", "bytes", set, None),
-        ],
+        rows,
         plots: vec![Plot {
             id: "redis-memory".into(),
             title: "Memory of Redis for each page".into(),
@@ -116,6 +120,9 @@ fn notes(writers: u32) -> Vec<String> {
          100,000."
             .into(),
         format!("A writer's memory is the growth over {writers} writers with one applied batch each."),
+        "Days, sketches and lists are what MEMORY USAGE says of their keys. A day is rolled up two hours after its end: its sketch \
+         is then one more field of its month."
+            .into(),
         "A hash takes room for its field's name, and our keys carry namespace, shard and kind, so that one server can \
          hold many shards and a cluster keeps each in one slot."
             .into(),

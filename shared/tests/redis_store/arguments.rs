@@ -170,8 +170,8 @@ fn each_page_of_a_run_has_its_own_visitors_however_many() {
         call.arguments[33] = "2".to_owned();
         call.arguments[34] = each.to_string();
         // The second page has the first one's last visitor for its first.
-        let visitors = |from: usize| (from..from + each).map(|number| format!("v{number:07}")).collect::<String>();
-        call.arguments[35] = visitors(0) + &visitors(each - 1);
+        let names = |from: usize| (from..from + each).map(|number| format!("v{number:07}")).collect::<Vec<_>>();
+        call.arguments[35] = [names(0), names(each - 1)].concat().concat();
         call.keys.extend(["page d", "month d", "visitors d"].map(str::to_owned));
         evaluate(&mut redis, &call).unwrap();
         let count = |redis: &mut Connection, keys: &[&str]| redis.pfcount::<_, usize>(keys).unwrap();
