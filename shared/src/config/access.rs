@@ -1,6 +1,8 @@
 //! Who may call, for which pages, and where the owner's token comes from.
 
+use super::mask::masked;
 use crate::shard::{PasswordError, PasswordSource};
+use std::fmt;
 
 /// Origins that may call from a browser (`VISITS_ORIGINS`).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,8 +24,15 @@ impl Origins {
 }
 
 /// The pages that may be counted (`VISITS_PAGES`): patterns, in which `*` stands for any characters.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct PagePatterns(Vec<String>);
+
+impl fmt::Debug for PagePatterns {
+    /// Any text is a pattern, also a URL with a password that landed in the wrong variable.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("PagePatterns").field(&masked(&self.0.join(","))).finish()
+    }
+}
 
 impl PagePatterns {
     /// Whether a page may be counted.
@@ -139,6 +148,16 @@ mod tests {
         for (patterns, page, allowed) in table {
             assert_eq!(patterns.parse::<PagePatterns>().unwrap().allow(page), allowed, "{patterns} {page}");
         }
+    }
+
+    #[test]
+    fn a_password_in_the_wrong_variable_is_not_shown() {
+        for text in ["a=redis://app:s3cret@h:7070", "a=redis://h,b=redis://app:s3cret@h", "redis://:s3cret@h;weight=1"]
+        {
+            let shown = format!("{:?}", text.parse::<PagePatterns>().unwrap());
+            assert!(!shown.contains("s3cret") && shown.contains("redis://"), "{shown}");
+        }
+        assert_eq!(format!("{:?}", "home, blog/*".parse::<PagePatterns>().unwrap()), r#"PagePatterns("home,blog/*")"#);
     }
 
     #[test]
