@@ -6,10 +6,10 @@ import { canonical, identity, isPageId } from "./identity.js";
 
 const run = (script) => {
   const options = script.dataset;
-  const url = `${(options.api || new URL(".", script.src).href).replace(/\/+$/, "")}/visits`;
+  const at = (base) => `${(base || new URL(".", script.src).href).replace(/\/+$/, "")}/visits`;
   const pageOf = identity(options);
-  const deliver = deliverer(url);
-  const fill = filler(url, () => current);
+  const deliver = deliverer(at(options.api));
+  const fill = filler(at(options.counts || options.api), () => current);
   // The page by the address, and the page that is counted: a canonical link may make them two.
   let here;
   let current;

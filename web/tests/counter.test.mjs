@@ -211,6 +211,18 @@ test("data-api names another counter, with a path before its routes", async () =
   await other.stop();
 });
 
+test("data-counts names where counts are read, and visits go where they went", async () => {
+  const reads = await counter();
+  head = tag(mock, `data-api="${mock.origin}/" data-counts="${reads.origin}/"`);
+  body = "<b data-visits>…</b>";
+  await visit("/page");
+  await cameIn(["page"]);
+  await eventually("the count", () => open.page.evaluate(() => document.querySelector("b").textContent === "0"));
+  assert.deepEqual(reads.posts(), []);
+  assert.ok(!mock.asked.some(({ method, path }) => method === "GET" && path.startsWith("/visits")));
+  await reads.stop();
+});
+
 test("an id that the counter would refuse is not sent, and said on the console", async () => {
   const warnings = [];
   open.page.on("console", (message) => message.type() === "warning" && warnings.push(message.text()));

@@ -1,0 +1,87 @@
+"""The routes of the HTTP API, held against those that the functions answer and the description of the API."""
+
+import json
+import re
+import unittest
+
+from resolve import ROOT
+from stack import FUNCTIONS, Stack
+
+REQUEST_FUNCTIONS = {name: binary for name, binary in FUNCTIONS.items() if name != "FlushVisits"}
+LOCAL_ONLY = ("GET", "/dashboard/demo")
+
+
+def routes_in_source(binary: str) -> set[tuple[str, str]]:
+    """The routes in a function's table, with the preflights of those that scripts of other sites may call."""
+    files = [file for file in (ROOT / "functions" / binary / "src").rglob("*.rs") if "tests" not in file.parts]
+    text = "".join(file.read_text() for file in files)
+    routes = set(re.findall(r'Route::new\("([A-Z]+)", "([^"]+)"', text))
+    if "cors: true" in text:
+        routes |= {("OPTIONS", path) for _, path in routes}
+    return routes
+
+
+class Routes(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls) -> None:
+        cls.stack = Stack()
+
+    def routes(self) -> dict[tuple[str, str], str]:
+        """Methods and paths as the API's description writes them, with the function that each calls."""
+        functions = {}
+        for route in self.stack.of_type("AWS::ApiGatewayV2::Route").values():
+            method, path = route["RouteKey"].split(" ")
+            integration = re.fullmatch(r"integrations/\$\{(\w+)\}", route["Target"]["Fn::Sub"])[1]
+            (function, attribute) = self.stack.properties(integration)["IntegrationUri"]["Fn::GetAtt"]
+            self.assertEqual("Arn", attribute)
+            functions[method, path.replace("{page_id+}", "{page_id}")] = function
+        return functions
+
+    def test_each_route_of_each_function_leads_to_it_and_there_is_no_other(self) -> None:
+        expected = {}
+        for name, binary in REQUEST_FUNCTIONS.items():
+            for route in routes_in_source(binary) - {LOCAL_ONLY}:
+                expected.setdefault(route, set()).add(name)
+        found = self.routes()
+        self.assertEqual(set(expected), set(found))
+        for route, function in found.items():
+            self.assertIn(function, expected[route], route)
+
+    def test_each_route_is_in_the_description_of_the_api_and_nothing_else_is(self) -> None:
+        paths = json.loads((ROOT / "functions/dashboard/assets/openapi.json").read_text())["paths"]
+        described = {
+            (method.upper(), path) for path, item in paths.items() for method in item if method != "parameters"
+        }
+        self.assertEqual(described - {LOCAL_ONLY}, set(self.routes()))
+
+    def test_the_page_id_takes_slashes(self) -> None:
+        for route in self.stack.of_type("AWS::ApiGatewayV2::Route").values():
+            self.assertNotIn("{page_id}", route["RouteKey"])
+
+    def test_each_function_is_called_with_payload_version_2(self) -> None:
+        for integration in self.stack.of_type("AWS::ApiGatewayV2::Integration").values():
+            self.assertEqual(
+                ("AWS_PROXY", "2.0"), (integration["IntegrationType"], integration["PayloadFormatVersion"])
+            )
+
+    def test_the_api_may_call_each_request_function(self) -> None:
+        permissions = self.stack.of_type("AWS::Lambda::Permission").values()
+        self.assertEqual(
+            set(REQUEST_FUNCTIONS), {permission["FunctionName"]["Fn::GetAtt"][0] for permission in permissions}
+        )
+        for permission in permissions:
+            self.assertEqual(
+                ("apigateway.amazonaws.com", "lambda:InvokeFunction"), (permission["Principal"], permission["Action"])
+            )
+            self.assertIn(":${Api}/*", str(permission["SourceArn"]))
+
+    def test_the_stage_adds_no_prefix_throttles_and_logs_no_visitor(self) -> None:
+        (stage,) = self.stack.of_type("AWS::ApiGatewayV2::Stage").values()
+        self.assertEqual(("$default", True), (stage["StageName"], stage["AutoDeploy"]))
+        self.assertEqual(
+            ("100", "200"), tuple(stage["DefaultRouteSettings"][f"Throttling{kind}Limit"] for kind in ("Rate", "Burst"))
+        )
+        for key in stage["RouteSettings"]:
+            self.assertIn(tuple(key.split(" ")), self.routes(), "a throttle of no route")
+        for shown in ("identity", "sourceIp", "userAgent", "path"):
+            self.assertNotIn(shown, stage["AccessLogSettings"]["Format"])

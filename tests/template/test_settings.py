@@ -1,0 +1,71 @@
+"""Settings and builds of the functions, held against the code that reads them."""
+
+import json
+import re
+import unittest
+
+from resolve import ROOT
+from stack import FUNCTIONS, TEMPLATE, Stack
+
+# Settings that each function has in its own way.
+OF_ONE_FUNCTION = {"VISITS_OWNER_TOKEN", "VISITS_RECORD_FUNCTION"}
+# What only tests may set.
+OF_TESTS = {"VISITS_TEST"}
+
+
+def variables_in_source() -> set[str]:
+    """Every setting that the configuration's code names."""
+    files = [*(ROOT / "shared/src").glob("config*"), *(ROOT / "shared/src/config").rglob("*.rs")]
+    text = "".join(file.read_text() for file in files if file.is_file())
+    return set(re.findall(r'"((?:VISITS|REDIS)_[A-Z_]+)"', text)) - OF_TESTS
+
+
+class Settings(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls) -> None:
+        cls.stack = Stack()
+
+    def test_each_function_is_built_from_its_own_folder_and_binary(self) -> None:
+        source = (ROOT / "template.yaml").read_text()
+        for name, binary in FUNCTIONS.items():
+            metadata = TEMPLATE["Resources"][name]["Metadata"]
+            self.assertEqual(
+                ("rust-cargolambda", {"Binary": binary}), (metadata["BuildMethod"], metadata["BuildProperties"])
+            )
+            own = source[source.index(f"\n  {name}:\n") :]
+            self.assertEqual(f"functions/{binary}", re.search(r"CodeUri: (\S+)", own)[1])
+
+    def test_every_setting_reaches_every_function_and_there_is_no_other(self) -> None:
+        settings = variables_in_source()
+        self.assertLessEqual(OF_ONE_FUNCTION, settings)
+        for name in FUNCTIONS:
+            found = {variable for variable in self.stack.environment(name) if not variable.startswith("AWS_")}
+            own = found & OF_ONE_FUNCTION
+            self.assertEqual(settings - OF_ONE_FUNCTION, found - own, name)
+
+    def test_only_the_functions_that_look_for_the_owner_are_told_of_the_token(self) -> None:
+        for public, told in (("on", {"Dashboard"}), ("off", {"Dashboard", "GetVisits"})):
+            stack = Stack(VisitsPublic=public)
+            for name in FUNCTIONS:
+                token = stack.environment(name).get("VISITS_OWNER_TOKEN", "off")
+                expected = {"Fn::Sub": "secret:${OwnerToken}"} if name in told else "off"
+                self.assertEqual(expected, token, name)
+                self.assertEqual(name in told, "secretsmanager:GetSecretValue" in stack.actions(f"{name}Role"), name)
+
+    def test_each_parameter_that_is_a_setting_is_passed_on(self) -> None:
+        for parameter in TEMPLATE["Parameters"]:
+            self.assertIn(
+                f'"{parameter}"',
+                json.dumps({k: v for k, v in TEMPLATE.items() if k not in ("Parameters", "Metadata")})
+                .replace("${", '"')
+                .replace("}", '"'),
+            )
+
+    def test_the_redis_addresses_are_never_shown(self) -> None:
+        self.assertTrue(TEMPLATE["Parameters"]["RedisEndpoints"]["NoEcho"])
+        self.assertNotIn("RedisEndpoints", json.dumps(TEMPLATE["Outputs"]))
+
+    def test_where_the_api_and_the_dashboard_are_is_an_output(self) -> None:
+        outputs = self.stack.stack["Outputs"]
+        self.assertIn("${Api}.execute-api", str(outputs["ApiUrl"]["Value"]))
+        self.assertTrue(outputs["DashboardAddress"]["Value"]["Fn::Sub"].endswith("/dashboard"))
