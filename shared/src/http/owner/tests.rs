@@ -20,7 +20,7 @@ fn world() -> World {
     let place = format!("file:{}", file.path().display());
     let config = Config::from_vars(|name| (name == "VISITS_OWNER_TOKEN").then(|| place.clone().into())).unwrap();
     let time = ManualClock::new();
-    let owner = Owner { clock: time.clock(), ..Owner::new(&config) };
+    let owner = Owner { clock: time.clock(), ..Owner::new(&config).unwrap() };
     World { owner, file, time }
 }
 
@@ -143,7 +143,7 @@ async fn a_token_that_cannot_be_read_is_a_503_until_it_can() {
 
 #[tokio::test]
 async fn without_a_token_nobody_is_the_owner() {
-    let owner = Owner::new(&Config::from_vars(|_| None).unwrap());
+    let owner = Owner::new(&Config::from_vars(|_| None).unwrap()).unwrap();
     for request in [with_token(""), with_token("off"), with_session("1.x"), Request::default()] {
         assert_eq!(owner.authorize(&request).await, Err(Problem::owner_token_missing()));
     }
