@@ -73,7 +73,7 @@ impl<'a> Signer<'a> {
         for (name, value) in headers {
             names.push_str(if names.is_empty() { "" } else { ";" });
             names.push_str(name);
-            lines.push_str(&format!("{name}:{value}\n"));
+            let _ = writeln!(lines, "{name}:{value}");
         }
         let request = format!("{method}\n/\n{query}\n{lines}\n{names}\n{}", hex(sha256(body).as_ref()));
         let digest = hex(sha256(request.as_bytes()).as_ref());

@@ -6,7 +6,9 @@ use crate::clock::Moment;
 use aws_credential_types::Credentials;
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SignatureLocation, SigningParams, SigningSettings, sign};
 use aws_sigv4::sign::v4;
-use proptest::prelude::{Strategy, any, prop_assert, prop_assert_eq, proptest};
+use proptest::prelude::{Strategy, prop_assert, proptest};
+#[cfg(feature = "secrets-manager")]
+use proptest::prelude::{any, prop_assert_eq};
 use std::time::{Duration, UNIX_EPOCH};
 
 const HOST: &str = "example.amazonaws.com";

@@ -1,4 +1,4 @@
-use super::{Owner, SESSION, Shown, bearer};
+use super::{Owner, SESSION, Shown, UnreadableToken, bearer};
 use crate::clock::ManualClock;
 use crate::config::Config;
 use crate::http::{Headers, Problem, Request};
@@ -139,6 +139,15 @@ async fn a_token_that_cannot_be_read_is_a_503_until_it_can() {
     std::fs::write(&world.file, TOKEN).unwrap();
     world.time.advance(Duration::from_secs(5));
     assert_eq!(world.status(&with_token(TOKEN)).await, 200);
+}
+
+#[test]
+fn a_token_where_this_program_cannot_read_it_is_told_at_the_start() {
+    let place = |name: &str| (name == "VISITS_OWNER_TOKEN").then(|| "secret:site/owner".into());
+    let error = Owner::new(&Config::from_vars(place).unwrap()).err();
+    let expected = if cfg!(feature = "secrets-manager") { None } else { Some(UnreadableToken) };
+    assert_eq!(error, expected);
+    assert!(UnreadableToken.to_string().ends_with("build it with --features secrets-manager"));
 }
 
 #[tokio::test]
