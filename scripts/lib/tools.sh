@@ -12,14 +12,15 @@
 
 need_rust() { have cargo || die "cargo is missing: install Rust (https://rustup.rs)"; }
 
-# Builds the four functions, and nothing else of the workspace. Apart from each other: built together, those that
-# answer requests would get the features of the HTTP client that the AWS SDK needs, and 0.7 MB with them.
+# Builds the four functions, and nothing else of the workspace. Apart, as `sam build` does: built together, `record-visit`
+# would get Secrets Manager, and all of them the features of the HTTP client that the AWS SDK needs, 0.7 MB.
 build_functions() {
   build_apart cargo build --bins "$@"
 }
 
 build_apart() {
-  (cd "$ROOT" && "$@" --package record-visit --package get-visits --package dashboard && "$@" --package flush-visits)
+  (cd "$ROOT" && "$@" --package record-visit && "$@" --package get-visits --package dashboard &&
+    "$@" --package flush-visits)
 }
 
 get_cargo_lambda() {
@@ -87,6 +88,8 @@ get_zig() {
 
 # Builds the zips of the two functions that a site's visitors wait for, as Lambda takes them, for arm64, into target/lambda.
 build_request_zips() {
-  (cd "$ROOT" && PATH=$TOOLS/bin:$PATH cargo lambda build --release --arm64 --output-format zip \
-    --package record-visit --package get-visits)
+  local name
+  for name in record-visit get-visits; do
+    (cd "$ROOT" && PATH=$TOOLS/bin:$PATH cargo lambda build --release --arm64 --output-format zip --package "$name")
+  done
 }

@@ -22,7 +22,7 @@ pub use body::{Body, MOST_BODY};
 pub use cors::Cors;
 pub use event::{DirectEvent, Event, Request};
 pub use headers::{Headers, SESSION_COOKIE};
-pub use owner::{Owner, SESSION, Shown};
+pub use owner::{Owner, SESSION, Shown, UnreadableToken};
 pub use problem::Problem;
 pub use query::Query;
 pub use reply::{Reply, Response};

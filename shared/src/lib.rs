@@ -29,7 +29,7 @@ pub mod visit;
 
 pub mod clock;
 pub mod config;
-mod credentials;
+pub mod credentials;
 pub mod process;
 pub mod telemetry;
 

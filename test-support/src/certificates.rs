@@ -29,6 +29,11 @@ impl ServerCertificate {
     pub fn pem(&self) -> &str {
         &self.certificate
     }
+
+    /// Its private key, as PEM.
+    pub fn key_pem(&self) -> &str {
+        &self.key
+    }
 }
 
 impl CertificateAuthority {

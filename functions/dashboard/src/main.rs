@@ -20,7 +20,7 @@ fn main() -> ExitCode {
 async fn dashboard(config: Config) -> Result<(), lambda_runtime::Error> {
     let store = Arc::new(RedisStore::new(&config)?);
     let figures = Figures::new(store, config.ring(), config.clock(), &config);
-    let handler = Arc::new(Handler::new(figures, Owner::new(&config)));
+    let handler = Arc::new(Handler::new(figures, Owner::new(&config)?));
     let runtime = Runtime::new(service_fn(move |event: LambdaEvent<Event>| {
         let handler = Arc::clone(&handler);
         async move { handler.handle(event.payload).await }

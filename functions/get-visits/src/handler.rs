@@ -7,7 +7,9 @@ use serde::Serialize;
 use std::time::Duration;
 use visits_core::cache::{Count, CountCache, Source, Unavailable};
 use visits_core::config::Config;
-use visits_core::http::{Cors, Event, Found, Owner, Problem, Query, Reply, Request, Response, Route, Routes};
+use visits_core::http::{
+    Cors, Event, Found, Owner, Problem, Query, Reply, Request, Response, Route, Routes, UnreadableToken,
+};
 use visits_core::page::PageId;
 use visits_core::store::Store;
 
@@ -65,9 +67,9 @@ struct PageVisits<'a> {
 }
 
 impl<S: Store> Handler<S> {
-    pub(crate) fn new(cache: CountCache<S>, config: &Config) -> Self {
-        let only = (!config.public).then(|| Owner::new(config));
-        Self { cache, cors: Cors::new(config.origins.clone()), only }
+    pub(crate) fn new(cache: CountCache<S>, config: &Config) -> Result<Self, UnreadableToken> {
+        let only = if config.public { None } else { Some(Owner::new(config)?) };
+        Ok(Self { cache, cors: Cors::new(config.origins.clone()), only })
     }
 
     /// Answers any event. An error goes to whoever invoked the function directly; a client gets a problem.

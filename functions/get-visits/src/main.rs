@@ -21,7 +21,7 @@ fn main() -> ExitCode {
 async fn get_visits(config: Config) -> Result<(), lambda_runtime::Error> {
     let store = Arc::new(RedisStore::new(&config)?);
     let cache = CountCache::new(store, config.ring(), config.clock(), &config);
-    let handler = Arc::new(Handler::new(cache, &config));
+    let handler = Arc::new(Handler::new(cache, &config)?);
     let runtime = Runtime::new(service_fn(move |event: LambdaEvent<Event>| {
         let handler = Arc::clone(&handler);
         async move { handler.handle(event.payload).await }

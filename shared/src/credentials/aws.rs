@@ -1,96 +1,99 @@
-//! AWS's settings and credentials, found at their first use: a start does not wait for them.
+//! Who this program is to AWS, and in which region: asked for at each use, never at the start.
 
-use super::secret::Secret;
+#[cfg(feature = "aws-identity")]
+use super::chain::Chain;
+use super::environment::Environment;
 use crate::clock::Clock;
-use aws_config::retry::RetryConfig;
-use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, SdkConfig};
-use futures_util::future::BoxFuture;
-use std::collections::HashMap;
-use std::error::Error;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
-use tokio::sync::OnceCell;
+use std::fmt;
 
-/// Longest wait for AWS at one login. A first TLS connection in a small function takes some 0.3 s.
-const TIMEOUT: Duration = Duration::from_secs(3);
-
-/// A secret's name or ARN, and the member of its JSON.
-type SecretName = (String, Option<String>);
-
-/// What the logins of a deployment share: AWS's settings, and each secret, which is fetched once for all of them.
-#[derive(Debug)]
-pub(crate) struct Shared {
-    aws: Arc<Aws>,
-    secrets: Mutex<HashMap<SecretName, Arc<Secret>>>,
-}
-
-impl Shared {
-    pub(crate) fn new(aws: Aws) -> Self {
-        Self { aws: Arc::new(aws), secrets: Mutex::default() }
-    }
-
-    pub(crate) fn secret(&self, id: &str, key: Option<&str>) -> Arc<Secret> {
-        let name = (id.to_owned(), key.map(str::to_owned));
-        let mut secrets = self.secrets.lock().unwrap_or_else(PoisonError::into_inner);
-        let secret = secrets
-            .entry(name)
-            .or_insert_with_key(|(id, key)| Arc::new(Secret::new(Arc::clone(&self.aws), id.clone(), key.clone())));
-        Arc::clone(secret)
-    }
-
-    pub(crate) fn aws(&self) -> Arc<Aws> {
-        Arc::clone(&self.aws)
-    }
-}
-
-/// How AWS is reached.
+/// Where credentials come from, and the time that they sign.
 #[derive(Debug)]
 pub(crate) struct Aws {
     clock: Clock,
-    settings: OnceCell<SdkConfig>,
+    environment: Environment,
+    /// Where else credentials are looked for. None: nowhere.
+    #[cfg(feature = "aws-identity")]
+    chain: Option<Chain>,
 }
 
+/// Who signs, and for which region.
+#[derive(Debug)]
+pub(crate) struct Identity {
+    pub(super) keys: Keys,
+    pub(super) region: String,
+}
+
+/// AWS credentials.
+#[derive(Clone)]
+pub(super) struct Keys {
+    pub(super) id: String,
+    pub(super) secret: String,
+    /// The session's, if they are a role's.
+    pub(super) token: Option<String>,
+}
+
+impl fmt::Debug for Keys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Keys({})", self.id)
+    }
+}
+
+pub(super) const NO_REGION: &str = "the region is unknown: set AWS_REGION";
+
+const NO_KEYS: &str = "there are no AWS credentials: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not set (Lambda sets \
+     them; to take a profile's or a container's, build with --features aws-identity)";
+
 impl Aws {
-    /// By what the SDK finds: environment, profile, the function's or container's role.
+    /// By this process's environment and, where it is built in, whatever else the SDK looks at.
     pub(crate) fn new(clock: Clock) -> Self {
-        Self { clock, settings: OnceCell::new() }
+        Self {
+            clock,
+            environment: Environment::of_process(),
+            #[cfg(feature = "aws-identity")]
+            chain: Some(Chain::default()),
+        }
     }
 
-    /// By these settings.
-    pub(crate) fn with(clock: Clock, settings: SdkConfig) -> Self {
-        Self { clock, settings: OnceCell::from(settings) }
+    /// By these variables and nothing else.
+    pub(crate) fn with(clock: Clock, environment: Environment) -> Self {
+        Self {
+            clock,
+            environment,
+            #[cfg(feature = "aws-identity")]
+            chain: None,
+        }
     }
 
     pub(crate) fn clock(&self) -> &Clock {
         &self.clock
     }
 
-    pub(crate) async fn settings(&self) -> &SdkConfig {
-        let load = || {
-            // A failed login is retried by whoever wanted the connection.
-            aws_config::defaults(BehaviorVersion::latest())
-                .retry_config(RetryConfig::disabled())
-                .timeout_config(TimeoutConfig::builder().operation_timeout(TIMEOUT).build())
-                .load()
-        };
-        self.settings.get_or_init(load).await
+    #[cfg(feature = "secrets-manager")]
+    pub(super) fn environment(&self) -> &Environment {
+        &self.environment
     }
-}
 
-/// The outcome of `call` if it comes in time. Boxed, since the SDK's futures are large, and every call to a shard would
-/// carry room for one.
-pub(crate) async fn in_time<T>(call: BoxFuture<'_, Result<T, String>>) -> Result<T, String> {
-    tokio::time::timeout(TIMEOUT, call).await.unwrap_or_else(|_| Err(format!("no answer within {TIMEOUT:?}")))
-}
-
-/// What an error and its causes say, each in its own words only: `Debug` may show what was sent or received.
-pub(crate) fn told(error: &dyn Error) -> String {
-    let mut told = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        told = format!("{told}: {error}");
-        cause = error.source();
+    /// Who this is now. An error says what is missing.
+    #[cfg_attr(not(feature = "aws-identity"), expect(clippy::unused_async, reason = "with the feature it waits"))]
+    pub(crate) async fn identity(&self) -> Result<Identity, String> {
+        let (region, keys) = (self.region(), self.keys());
+        if let (Some(region), Some(keys)) = (&region, &keys) {
+            return Ok(Identity { keys: keys.clone(), region: region.clone() });
+        }
+        #[cfg(feature = "aws-identity")]
+        if let Some(chain) = &self.chain {
+            return chain.identity(region, keys).await;
+        }
+        Err(if region.is_none() { NO_REGION } else { NO_KEYS }.to_owned())
     }
-    told
+
+    fn region(&self) -> Option<String> {
+        self.environment.get("AWS_REGION").or_else(|| self.environment.get("AWS_DEFAULT_REGION"))
+    }
+
+    fn keys(&self) -> Option<Keys> {
+        let id = self.environment.get("AWS_ACCESS_KEY_ID")?;
+        let secret = self.environment.get("AWS_SECRET_ACCESS_KEY")?;
+        Some(Keys { id, secret, token: self.environment.get("AWS_SESSION_TOKEN") })
+    }
 }

@@ -1,11 +1,8 @@
 //! A password from AWS Secrets Manager: fetched at the first login, and again when the server refuses it.
 
-use super::aws::{Aws, in_time, told};
-use super::{CredentialsError, Password};
+use super::aws::Aws;
+use super::{CredentialsError, Password, in_time, secrets_manager};
 use crate::clock::Moment;
-use aws_sdk_secretsmanager::Client;
-use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueError;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -13,6 +10,31 @@ use tokio::sync::Semaphore;
 
 /// A secret is asked for at most this often: while it is wrong, every request may try to log in, and AWS bills each call.
 const PAUSE: Duration = Duration::from_secs(5);
+
+/// A secret's name or ARN, and the member of its JSON.
+type SecretName = (String, Option<String>);
+
+/// The secrets of a deployment, each of which is fetched once for all who want it.
+#[derive(Debug)]
+pub(crate) struct Secrets {
+    aws: Arc<Aws>,
+    secrets: Mutex<HashMap<SecretName, Arc<Secret>>>,
+}
+
+impl Secrets {
+    pub(crate) fn new(aws: Arc<Aws>) -> Self {
+        Self { aws, secrets: Mutex::default() }
+    }
+
+    pub(crate) fn get(&self, id: &str, key: Option<&str>) -> Arc<Secret> {
+        let name = (id.to_owned(), key.map(str::to_owned));
+        let mut secrets = self.secrets.lock().unwrap_or_else(PoisonError::into_inner);
+        let secret = secrets
+            .entry(name)
+            .or_insert_with_key(|(id, key)| Arc::new(Secret::new(Arc::clone(&self.aws), id.clone(), key.clone())));
+        Arc::clone(secret)
+    }
+}
 
 /// A secret that is, or holds, a password.
 #[derive(Debug)]
@@ -33,7 +55,7 @@ struct Fetched {
 }
 
 impl Secret {
-    pub(crate) fn new(aws: Arc<Aws>, id: String, key: Option<String>) -> Self {
+    fn new(aws: Arc<Aws>, id: String, key: Option<String>) -> Self {
         Self { aws, id, key, last: Mutex::new(None), fetching: Semaphore::const_new(1) }
     }
 
@@ -78,12 +100,10 @@ impl Secret {
     }
 
     async fn ask(&self) -> Result<Password, String> {
-        let client = Client::new(self.aws.settings().await);
-        let answer = client.get_secret_value().secret_id(&self.id).send().await.map_err(|error| wrong(&error))?;
-        let text = answer.secret_string().ok_or("it is binary, text is wanted")?;
+        let text = secrets_manager::get(&self.aws, &self.id).await?;
         let password = match &self.key {
-            None => text.to_owned(),
-            Some(key) => member(text, key)?,
+            None => text,
+            Some(key) => member(&text, key)?,
         };
         if password.is_empty() { Err("the password is empty".to_owned()) } else { Ok(Password::new(&password)) }
     }
@@ -103,17 +123,6 @@ fn member(json: &str, key: &str) -> Result<String, String> {
         serde_json::from_str(json).map_err(|_| "it is no JSON object, as its #key wants")?;
     let text = object.get(key).and_then(serde_json::Value::as_str);
     text.map(str::to_owned).ok_or_else(|| format!("its JSON has no text at {key}"))
-}
-
-fn wrong(error: &SdkError<GetSecretValueError>) -> String {
-    match error {
-        // Without a code nobody refused: the answer is not understood. Its causes may quote it, the secret included.
-        SdkError::ServiceError(_) | SdkError::ResponseError(_) => match error.code() {
-            Some(code) => format!("{code}: {}", error.message().unwrap_or("no reason is given")),
-            None => "the answer is not Secrets Manager's".to_owned(),
-        },
-        _ => told(error),
-    }
 }
 
 #[cfg(test)]

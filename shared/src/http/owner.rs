@@ -12,9 +12,11 @@ use super::headers::SESSION_COOKIE;
 use super::problem::Problem;
 use crate::clock::{Clock, Moment};
 use crate::config::Config;
-#[cfg(feature = "aws-identity")]
-use crate::credentials::{Aws, Shared};
+#[cfg(feature = "secrets-manager")]
+use crate::credentials::{Aws, Environment, Secrets};
 use source::Source;
+#[cfg(feature = "secrets-manager")]
+use std::sync::Arc;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use token::Token;
@@ -51,19 +53,39 @@ pub enum Shown {
     Session,
 }
 
+/// The program cannot read the owner's token from where the settings say it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "VISITS_OWNER_TOKEN: this program was built without Secrets Manager, which secret: needs: \
+     build it with --features secrets-manager"
+)]
+pub struct UnreadableToken;
+
 impl Owner {
     /// The owner whom the settings name.
-    pub fn new(config: &Config) -> Self {
-        let source = config.owner_token.as_ref().and_then(|source| Source::new(source, config));
-        Self { source, clock: config.clock(), last: Mutex::new(None) }
+    #[cfg(feature = "secrets-manager")]
+    pub fn new(config: &Config) -> Result<Self, UnreadableToken> {
+        Self::by(config, config.clock(), Aws::new(config.clock()))
     }
 
-    /// The same, with AWS settings and a clock of its own.
-    #[cfg(feature = "aws-identity")]
-    pub fn with_aws(config: &Config, clock: Clock, aws: aws_config::SdkConfig) -> Self {
-        let shared = Shared::new(Aws::with(clock.clone(), aws));
-        let source = config.owner_token.as_ref().and_then(|source| Source::with_aws(source, &shared));
-        Self { source, clock, last: Mutex::new(None) }
+    /// The owner whom the settings name.
+    #[cfg(not(feature = "secrets-manager"))]
+    pub fn new(config: &Config) -> Result<Self, UnreadableToken> {
+        let source = config.owner_token.as_ref().map(Source::file).transpose()?;
+        Ok(Self { source, clock: config.clock(), last: Mutex::new(None) })
+    }
+
+    /// The same, with AWS's variables and a clock of its own.
+    #[cfg(feature = "secrets-manager")]
+    pub fn with_aws(config: &Config, clock: Clock, environment: Environment) -> Result<Self, UnreadableToken> {
+        Self::by(config, clock.clone(), Aws::with(clock, environment))
+    }
+
+    #[cfg(feature = "secrets-manager")]
+    fn by(config: &Config, clock: Clock, aws: Aws) -> Result<Self, UnreadableToken> {
+        let secrets = Secrets::new(Arc::new(aws));
+        let source = config.owner_token.as_ref().map(|source| Source::new(source, &secrets)).transpose()?;
+        Ok(Self { source, clock, last: Mutex::new(None) })
     }
 
     /// Whether a request is the owner's. 401 where it is not, 403 where nobody is the owner, 503 where the token cannot

@@ -50,10 +50,15 @@ pub enum PasswordError {
     User,
     /// The program lacks the feature.
     #[error(
-        "this program was built without AWS logins, which ;password-secret, ;iam and ;iam-serverless need: \
-         build it with --features aws-identity"
+        "this program was built without IAM logins, which ;iam and ;iam-serverless need: build it with --features iam"
     )]
-    NotBuilt,
+    NoIam,
+    /// The program lacks the feature.
+    #[error(
+        "this program was built without Secrets Manager, which ;password-secret needs: \
+         build it with --features secrets-manager"
+    )]
+    NoSecretsManager,
 }
 
 impl PasswordSource {
@@ -87,8 +92,11 @@ impl PasswordSource {
                 return Err(PasswordError::User);
             }
         }
-        let needs_aws = !matches!(self, Self::File(_));
-        if needs_aws && !cfg!(feature = "aws-identity") { Err(PasswordError::NotBuilt) } else { Ok(()) }
+        match self {
+            Self::Iam { .. } if !cfg!(feature = "iam") => Err(PasswordError::NoIam),
+            Self::Secret { .. } if !cfg!(feature = "secrets-manager") => Err(PasswordError::NoSecretsManager),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -163,10 +171,14 @@ mod tests {
 
     #[test]
     fn what_needs_aws_works_exactly_where_it_is_built_in() {
-        let expected = if cfg!(feature = "aws-identity") { Ok(()) } else { Err(PasswordError::NotBuilt) };
-        for (key, value) in [("iam", "c"), ("iam-serverless", "c"), ("password-secret", "site/redis")] {
+        let iam = if cfg!(feature = "iam") { Ok(()) } else { Err(PasswordError::NoIam) };
+        let secret = if cfg!(feature = "secrets-manager") { Ok(()) } else { Err(PasswordError::NoSecretsManager) };
+        for (key, value, expected) in
+            [("iam", "c", iam), ("iam-serverless", "c", iam), ("password-secret", "site/redis", secret)]
+        {
             assert_eq!(checked(key, value, "rediss://app@h"), expected);
         }
-        assert!(PasswordError::NotBuilt.to_string().contains("--features aws-identity"));
+        assert!(PasswordError::NoIam.to_string().ends_with("build it with --features iam"));
+        assert!(PasswordError::NoSecretsManager.to_string().ends_with("build it with --features secrets-manager"));
     }
 }

@@ -78,14 +78,14 @@ impl RedisStore {
         Self::with_logins(config, &Logins::new(config))
     }
 
-    /// The same, with AWS settings of its own, and a clock for whatever a login measures.
-    #[cfg(feature = "aws-identity")]
+    /// The same, with AWS's variables as given, and a clock for whatever a login measures.
+    #[cfg(feature = "iam")]
     pub fn with_aws(
         config: &Config,
         clock: crate::clock::Clock,
-        aws: aws_config::SdkConfig,
+        environment: crate::credentials::Environment,
     ) -> Result<Self, InvalidEndpoint> {
-        Self::with_logins(config, &Logins::with_aws(config, clock, aws))
+        Self::with_logins(config, &Logins::with_aws(config, clock, environment))
     }
 
     fn with_logins(config: &Config, logins: &Logins) -> Result<Self, InvalidEndpoint> {

@@ -1,16 +1,11 @@
 //! AWS as far as a login needs it: Secrets Manager, and a container's credentials, over HTTP on this machine.
 
-use aws_config::retry::RetryConfig;
-use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_credential_types::Credentials;
+use crate::aws_variables::environment_with;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
-
-/// Published by AWS for examples.
-pub(crate) const KEY_ID: &str = "AKIDEXAMPLE";
-pub(crate) const KEY: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
+use visits_core::credentials::Environment;
 
 /// A server that answers whatever it is asked with what it is told to. It ends with the test's process.
 pub(crate) struct FakeAws {
@@ -60,12 +55,9 @@ impl FakeAws {
         self.state.lock().unwrap().asked.clone()
     }
 
-    /// AWS settings by which this is all of AWS.
-    pub(crate) async fn settings(&self) -> SdkConfig {
-        let credentials = Credentials::new(KEY_ID, KEY, None, None, "test");
-        let settings = aws_config::defaults(BehaviorVersion::latest()).endpoint_url(self.url());
-        let settings = settings.retry_config(RetryConfig::disabled());
-        settings.region(Region::from_static("eu-west-1")).credentials_provider(credentials).load().await
+    /// Variables by which this is all of AWS.
+    pub(crate) fn environment(&self) -> Environment {
+        environment_with("AWS_ENDPOINT_URL_SECRETS_MANAGER", &self.url())
     }
 }
 

@@ -2,14 +2,10 @@
 //!
 //! The tokens were made by a program of their own (HMAC as AWS describes it, in Python), not by the code under test.
 
-use crate::fake_aws::{FakeAws, KEY, KEY_ID};
+use crate::aws_variables::{KEY, environment_with, variable};
 use crate::helpers::{acl, apply, calls_of, client_ids, total, unreachable, visit};
 use crate::logs::Logs;
 use crate::tls::trusted_server;
-use aws_config::{BehaviorVersion, SdkConfig};
-use aws_credential_types::Credentials;
-use aws_credential_types::provider::error::CredentialsError;
-use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
 use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,6 +13,7 @@ use std::time::Duration;
 use test_support::{CertificateAuthority, RedisServer};
 use visits_core::clock::ManualClock;
 use visits_core::config::Config;
+use visits_core::credentials::Environment;
 use visits_core::store::redis::RedisStore;
 
 /// The token of user `app` for `site-cache` in eu-west-1, so many hours after the start of [`ManualClock`].
@@ -37,11 +34,10 @@ fn token(hours: u64) -> String {
 }
 
 /// The same at the start, for a serverless cache and with the session token of a role.
-const SERVERLESS: &str = "site-cache/?Action=connect&User=app&ResourceType=ServerlessCache\
+const SERVERLESS: &str = "site-cache/?Action=connect&ResourceType=ServerlessCache&User=app\
     &X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKIDEXAMPLE%2F20231114%2Feu-west-1%2Felasticache%2Faws4_request\
-    &X-Amz-Date=20231114T221320Z&X-Amz-Expires=900&X-Amz-SignedHeaders=host\
-    &X-Amz-Signature=ba321c18f3623bcf9d0dbdf11897f12f0ac1089f18a7d6fdfba827217f41f3e0\
-    &X-Amz-Security-Token=session%2Ftoken%2B%3D";
+    &X-Amz-Date=20231114T221320Z&X-Amz-Expires=900&X-Amz-Security-Token=session%2Ftoken%2B%3D&X-Amz-SignedHeaders=host\
+    &X-Amz-Signature=ba321c18f3623bcf9d0dbdf11897f12f0ac1089f18a7d6fdfba827217f41f3e0";
 
 const HOUR: Duration = Duration::from_hours(1);
 
@@ -62,7 +58,7 @@ impl World {
         acl(&mut self.server.connect(), &format!("SETUSER app reset on >{token} ~* +@all"));
     }
 
-    fn store(&self, option: &str, aws: SdkConfig) -> RedisStore {
+    fn store(&self, option: &str, aws: Environment) -> RedisStore {
         let ca = self.server.data().join("ca.pem");
         fs::write(&ca, self.authority.pem()).unwrap();
         let endpoints = format!("a={};{option}", self.server.url().replace("//", "//app@"));
@@ -81,15 +77,15 @@ impl World {
     }
 }
 
-async fn aws() -> SdkConfig {
-    FakeAws::start().settings().await
+fn aws() -> Environment {
+    Environment::of(variable)
 }
 
 /// A store with a connection, opened at the clock's start, and the server's number of it.
 async fn connected(world: &World) -> (RedisStore, Vec<u64>) {
     world.let_in(&token(0));
     // The name as somebody may write it: the token has it in lower case.
-    let store = world.store("iam=Site-Cache", aws().await);
+    let store = world.store("iam=Site-Cache", aws());
     apply(&store, &visit()).await.unwrap();
     let (connection, logins) = world.connection();
     assert_eq!((connection.len(), logins), (1, 1));
@@ -129,44 +125,29 @@ async fn an_environment_that_was_frozen_logs_in_again_when_it_thaws() {
     assert!(another.len() == 1 && another != connection && logins == 4, "what is over is opened anew: {logins}");
 }
 
-/// Credentials as long as the switch is on.
-#[derive(Debug)]
-struct Switched(Arc<AtomicBool>);
-
-impl ProvideCredentials for Switched {
-    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
-    where
-        Self: 'a,
-    {
-        let found = self.0.load(Ordering::Relaxed).then(|| Credentials::new(KEY_ID, KEY, None, None, "test"));
-        future::ProvideCredentials::ready(found.ok_or_else(|| CredentialsError::not_loaded("switched off")))
-    }
-}
-
 #[tokio::test]
 async fn while_there_are_no_credentials_a_login_serves_until_it_is_over() {
     let world = World::new();
     world.let_in(&token(0));
     let on = Arc::new(AtomicBool::new(true));
-    let switched = SharedCredentialsProvider::new(Switched(Arc::clone(&on)));
-    let store = world.store("iam=site-cache", aws().await.to_builder().credentials_provider(switched).build());
+    let switch = Arc::clone(&on);
+    let switched = Environment::of(move |name| switch.load(Ordering::Relaxed).then(|| variable(name))?);
+    let store = world.store("iam=site-cache", switched);
     apply(&store, &visit()).await.unwrap();
     on.store(false, Ordering::Relaxed);
     world.time.advance(11 * HOUR);
     assert_eq!(total(&store, "home").await, 1);
     world.time.advance(HOUR);
     let reason = unreachable(&store).await;
-    assert!(reason.starts_with("no token for an IAM login: ") && reason.contains("switched off"), "{reason}");
+    assert!(reason.starts_with("no token for an IAM login: ") && reason.contains("AWS_REGION"), "{reason}");
 }
 
 #[tokio::test]
 async fn a_serverless_cache_is_told_in_the_token_and_so_is_the_session_of_a_role() {
     let world = World::new();
     world.let_in(SERVERLESS);
-    let token = Some("session/token+=".to_owned());
-    let role = Credentials::new(KEY_ID, KEY, token, None, "test");
-    let settings = aws().await.to_builder().credentials_provider(SharedCredentialsProvider::new(role));
-    apply(&world.store("iam-serverless=site-cache", settings.build()), &visit()).await.unwrap();
+    let role = environment_with("AWS_SESSION_TOKEN", "session/token+=");
+    apply(&world.store("iam-serverless=site-cache", role), &visit()).await.unwrap();
 }
 
 #[tokio::test]
@@ -189,10 +170,16 @@ async fn a_token_that_is_refused_says_what_to_check_and_is_not_shown() {
 #[tokio::test]
 async fn without_region_or_credentials_the_error_says_so() {
     let world = World::new();
-    let nothing = || SdkConfig::builder().behavior_version(BehaviorVersion::latest());
-    let reason = unreachable(&world.store("iam=site-cache", nothing().build())).await;
+    let with = |given: &'static [&str]| Environment::of(move |name| variable(name).filter(|_| given.contains(&name)));
+    let reason =
+        unreachable(&world.store("iam=site-cache", with(&["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"]))).await;
     assert_eq!(reason, "no token for an IAM login: the region is unknown: set AWS_REGION");
-    let region = aws_config::Region::from_static("eu-west-1");
-    let reason = unreachable(&world.store("iam=site-cache", nothing().region(region).build())).await;
-    assert_eq!(reason, "no token for an IAM login: there are no AWS credentials");
+    for given in [&["AWS_REGION"][..], &["AWS_REGION", "AWS_ACCESS_KEY_ID"], &["AWS_REGION", "AWS_SECRET_ACCESS_KEY"]] {
+        let reason = unreachable(&world.store("iam=site-cache", with(given))).await;
+        assert!(
+            reason.starts_with("no token for an IAM login: there are no AWS credentials: AWS_ACCESS_KEY_ID"),
+            "{reason}"
+        );
+        assert!(reason.contains("--features aws-identity") && !reason.contains(KEY), "{reason}");
+    }
 }

@@ -1,5 +1,6 @@
 //! A password from AWS Secrets Manager, played by a server on this machine.
 
+use crate::aws_variables::environment_with;
 use crate::fake_aws::FakeAws;
 use crate::helpers::{acl, apply, close_all_but_ours, page, store, total, unreachable, visit};
 use crate::logs::Logs;
@@ -40,7 +41,7 @@ impl World {
 
     async fn store(&self, endpoints: &str) -> RedisStore {
         let config = Config::from_vars(|name| (name == "REDIS_ENDPOINTS").then(|| endpoints.into())).unwrap();
-        RedisStore::with_aws(&config, self.time.clock(), self.aws.settings().await).unwrap()
+        RedisStore::with_aws(&config, self.time.clock(), self.aws.environment()).unwrap()
     }
 }
 
@@ -114,7 +115,7 @@ async fn a_secret_that_is_not_told_says_why_and_nothing_of_the_answer() {
     let world = World::new(SECRET);
     let store = world.store(&world.endpoint("site/redis")).await;
     let denied = r#"{"__type":"AccessDeniedException","Message":"User x may not read it"}"#;
-    let garbled = format!(r#"{{"SecretString":"{SECRET}","VersionStages":7}}"#);
+    let garbled = format!(r#"{{"SecretString":["{SECRET}"]}}"#);
     for (status, answer, told) in [
         (400, denied, "AccessDeniedException: User x may not read it"),
         (200, r#"{"Name":"site/redis","SecretBinary":"c2VjcmV0"}"#, "it is binary, text is wanted"),
@@ -132,10 +133,10 @@ async fn a_secret_that_is_not_told_says_why_and_nothing_of_the_answer() {
 async fn without_secrets_manager_the_server_is_not_logged_in_to_and_the_cause_is_told() {
     let world = World::new(SECRET);
     let nobody = ReservedPort::new();
-    let settings = world.aws.settings().await.to_builder().endpoint_url(format!("http://{}", nobody.address()));
+    let aws = environment_with("AWS_ENDPOINT_URL", &format!("http://{}", nobody.address()));
     let endpoints = world.endpoint("site/redis");
     let config = Config::from_vars(|name| (name == "REDIS_ENDPOINTS").then(|| endpoints.clone().into())).unwrap();
-    let store = RedisStore::with_aws(&config, world.time.clock(), settings.build()).unwrap();
+    let store = RedisStore::with_aws(&config, world.time.clock(), aws).unwrap();
     let reason = unreachable(&store).await;
     assert!(reason.starts_with("the secret site/redis: ") && reason.contains("Connection refused"), "{reason}");
 }
@@ -152,25 +153,48 @@ async fn a_server_that_is_down_costs_no_call_to_secrets_manager() {
 /// In the process that the test below starts: the endpoints to use.
 const ENDPOINTS: &str = "LOGIN_TEST_ENDPOINTS";
 
+/// Logs in to a shard with the environment's own variables, which are these; what Secrets Manager was asked then.
+fn asked_by_a_process(test: &str, variables: &[(&str, &str)]) -> Vec<String> {
+    let world = World::new(SECRET);
+    let mut child = Command::new(env::current_exe().unwrap());
+    child.args(["--exact", &format!("logins_by_secret::{test}")]).env_clear();
+    child.env(ENDPOINTS, world.endpoint("site/redis")).env("AWS_ENDPOINT_URL_SECRETS_MANAGER", world.aws.url());
+    let output = child.envs(variables.iter().copied()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    world.aws.asked()
+}
+
 #[tokio::test]
-async fn the_environment_says_where_secrets_manager_and_the_credentials_are() {
-    const NAME: &str = "logins_by_secret::the_environment_says_where_secrets_manager_and_the_credentials_are";
+async fn the_environment_says_where_secrets_manager_is_and_who_asks() {
     if let Ok(endpoints) = env::var(ENDPOINTS) {
         assert_eq!(total(&store(&endpoints), "home").await, 0);
         return;
     }
-    let world = World::new(SECRET);
+    let variables = [
+        ("AWS_REGION", "eu-west-1"),
+        ("AWS_ACCESS_KEY_ID", "AKIDLAMBDA"),
+        ("AWS_SECRET_ACCESS_KEY", "k"),
+        ("AWS_SESSION_TOKEN", "of-a-role"),
+    ];
+    let asked = asked_by_a_process("the_environment_says_where_secrets_manager_is_and_who_asks", &variables);
+    assert!(asked.len() == 1 && asked[0].contains("Credential=AKIDLAMBDA/"), "{asked:?}");
+    assert!(asked[0].contains("/eu-west-1/secretsmanager/"), "{asked:?}");
+    assert!(asked[0].contains("x-amz-security-token: of-a-role\r\n"), "{asked:?}");
+}
+
+#[cfg(feature = "aws-identity")]
+#[tokio::test]
+async fn a_container_says_who_asks() {
+    if let Ok(endpoints) = env::var(ENDPOINTS) {
+        assert_eq!(total(&store(&endpoints), "home").await, 0);
+        return;
+    }
     let credentials = FakeAws::start();
     let keys =
         r#"{"AccessKeyId":"AKIDCONTAINER","SecretAccessKey":"k","Token":"t","Expiration":"2100-01-01T00:00:00Z"}"#;
     credentials.answer(200, keys);
-    let mut child = Command::new(env::current_exe().unwrap());
-    child.args(["--exact", NAME]).env_clear().env(ENDPOINTS, world.endpoint("site/redis"));
-    child.env("AWS_REGION", "eu-west-1").env("AWS_ENDPOINT_URL_SECRETS_MANAGER", world.aws.url());
-    child.env("AWS_CONTAINER_CREDENTIALS_FULL_URI", credentials.url());
-    let output = child.output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
-    let asked = world.aws.asked();
+    let url = credentials.url();
+    let variables = [("AWS_REGION", "eu-west-1"), ("AWS_CONTAINER_CREDENTIALS_FULL_URI", url.as_str())];
+    let asked = asked_by_a_process("a_container_says_who_asks", &variables);
     assert!(asked.len() == 1 && asked[0].contains("Credential=AKIDCONTAINER/"), "{asked:?}");
-    assert!(asked[0].contains("/eu-west-1/secretsmanager/"), "{asked:?}");
 }

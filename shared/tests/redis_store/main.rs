@@ -2,23 +2,25 @@
 //! `store_contract`.
 
 mod arguments;
+#[cfg(feature = "iam")]
+mod aws_variables;
 mod connections;
 mod crash;
-#[cfg(feature = "aws-identity")]
+#[cfg(feature = "secrets-manager")]
 mod fake_aws;
 mod helpers;
 mod identity;
 mod layout;
 mod logins;
 mod logins_by_file;
-#[cfg(feature = "aws-identity")]
+#[cfg(feature = "iam")]
 mod logins_by_iam;
-#[cfg(feature = "aws-identity")]
+#[cfg(feature = "secrets-manager")]
 mod logins_by_secret;
 mod logs;
 mod mutated_arguments;
 mod mutated_moves;
-#[cfg(all(feature = "aws-identity", feature = "http"))]
+#[cfg(all(feature = "secrets-manager", feature = "http"))]
 mod owner_by_secret;
 mod parked;
 mod refusals;

@@ -1,14 +1,20 @@
 //! The owner's token from AWS Secrets Manager, as a login's password would come from there.
 
+use crate::aws_variables::environment_with;
 use crate::fake_aws::FakeAws;
+use crate::logs::Logs;
+use futures_util::future::join_all;
 use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::time::Instant;
 use visits_core::clock::ManualClock;
 use visits_core::config::Config;
+use visits_core::credentials::Environment;
 use visits_core::http::{Headers, Owner, Request};
 
-async fn owner(aws: &FakeAws, time: &ManualClock, place: &str) -> Owner {
+fn owner(aws: Environment, time: &ManualClock, place: &str) -> Owner {
     let config = Config::from_vars(|name| (name == "VISITS_OWNER_TOKEN").then(|| place.into())).unwrap();
-    Owner::with_aws(&config, time.clock(), aws.settings().await)
+    Owner::with_aws(&config, time.clock(), aws).unwrap()
 }
 
 /// The status that somebody with this token gets; 200 is the owner's.
@@ -22,7 +28,7 @@ async fn status(owner: &Owner, token: &str) -> u16 {
 async fn a_secret_is_asked_for_once_a_minute_however_many_guess() {
     let (aws, time) = (FakeAws::start(), ManualClock::new());
     aws.hold(r#"{"token":"s3cret"}"#);
-    let owner = owner(&aws, &time, "secret:site/owner#token").await;
+    let owner = owner(aws.environment(), &time, "secret:site/owner#token");
     assert!(aws.asked().is_empty(), "not before it is needed");
     for _ in 0..10 {
         assert_eq!((status(&owner, "s3cret").await, status(&owner, "guess").await), (200, 401));
@@ -38,7 +44,7 @@ async fn a_secret_is_asked_for_once_a_minute_however_many_guess() {
 async fn a_secret_that_cannot_be_read_is_a_503_and_asked_for_again_after_a_pause() {
     let (aws, time) = (FakeAws::start(), ManualClock::new());
     aws.answer(400, r#"{"__type":"AccessDeniedException","Message":"no"}"#);
-    let owner = owner(&aws, &time, "secret:site/owner").await;
+    let owner = owner(aws.environment(), &time, "secret:site/owner");
     for _ in 0..10 {
         assert_eq!(status(&owner, "s3cret").await, 503);
     }
@@ -46,4 +52,25 @@ async fn a_secret_that_cannot_be_read_is_a_503_and_asked_for_again_after_a_pause
     aws.hold("s3cret");
     time.advance(Duration::from_secs(5));
     assert_eq!(status(&owner, "s3cret").await, 200);
+}
+
+#[tokio::test]
+async fn those_who_ask_at_once_wait_for_one_call() {
+    let (aws, time) = (FakeAws::start(), ManualClock::new());
+    aws.hold("s3cret");
+    let owner = owner(aws.environment(), &time, "secret:site/owner");
+    let all = join_all((0..20).map(|_| status(&owner, "s3cret"))).await;
+    assert_eq!((all, aws.asked().len()), (vec![200; 20], 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mute_secrets_manager_is_waited_for_three_seconds() {
+    let logs = Logs::capture();
+    let mute = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", mute.local_addr().unwrap());
+    let aws = environment_with("AWS_ENDPOINT_URL", &url);
+    let (owner, begin) = (owner(aws, &ManualClock::new(), "secret:site/owner"), Instant::now());
+    assert_eq!(status(&owner, "s3cret").await, 503);
+    assert_eq!(begin.elapsed().as_secs(), 3);
+    assert!(logs.text().contains("the secret site/owner: no answer within 3s"), "{}", logs.text());
 }

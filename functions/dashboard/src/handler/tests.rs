@@ -38,7 +38,7 @@ fn with_settings(settings: &[(&str, &str)]) -> World {
     let store = MemoryStore::new(2, time.clock());
     store.settle_all(&config.ring());
     let figures = Figures::new(Arc::new(store.clone()), config.ring(), time.clock(), &config);
-    World { handler: Handler::new(figures, Owner::new(&config)), store, time, _token: token }
+    World { handler: Handler::new(figures, Owner::new(&config).unwrap()), store, time, _token: token }
 }
 
 /// A request as an HTTP API hands it over.

@@ -1,45 +1,34 @@
 //! Where the token comes from.
 
-use crate::config::Config;
-#[cfg(feature = "aws-identity")]
-use crate::credentials::{Aws, Secret, Shared};
+use super::UnreadableToken;
 use crate::credentials::{CredentialsError, Password};
+#[cfg(feature = "secrets-manager")]
+use crate::credentials::{Secret, Secrets};
 use crate::shard::PasswordSource;
 use std::path::PathBuf;
 
 #[derive(Debug)]
 pub(super) enum Source {
     File(PathBuf),
-    #[cfg(feature = "aws-identity")]
+    #[cfg(feature = "secrets-manager")]
     Secret(std::sync::Arc<Secret>),
 }
 
-#[cfg_attr(not(feature = "aws-identity"), expect(clippy::unused_async, reason = "with the feature they wait"))]
+#[cfg_attr(not(feature = "secrets-manager"), expect(clippy::unused_async, reason = "with the feature they wait"))]
 impl Source {
-    /// None for what the settings refuse.
-    #[cfg(not(feature = "aws-identity"))]
-    pub(super) fn new(source: &PasswordSource, _: &Config) -> Option<Self> {
-        Self::file(source)
-    }
-
-    /// The same, where secrets are not refused.
-    #[cfg(feature = "aws-identity")]
-    pub(super) fn new(source: &PasswordSource, config: &Config) -> Option<Self> {
-        Self::with_aws(source, &Shared::new(Aws::new(config.clock())))
-    }
-
-    #[cfg(feature = "aws-identity")]
-    pub(super) fn with_aws(source: &PasswordSource, aws: &Shared) -> Option<Self> {
+    #[cfg(feature = "secrets-manager")]
+    pub(super) fn new(source: &PasswordSource, secrets: &Secrets) -> Result<Self, UnreadableToken> {
         match source {
-            PasswordSource::Secret { id, key } => Some(Self::Secret(aws.secret(id, key.as_deref()))),
+            PasswordSource::Secret { id, key } => Ok(Self::Secret(secrets.get(id, key.as_deref()))),
             other => Self::file(other),
         }
     }
 
-    fn file(source: &PasswordSource) -> Option<Self> {
+    /// None but a file is one.
+    pub(super) fn file(source: &PasswordSource) -> Result<Self, UnreadableToken> {
         match source {
-            PasswordSource::File(path) => Some(Self::File(path.clone())),
-            _ => None,
+            PasswordSource::File(path) => Ok(Self::File(path.clone())),
+            _ => Err(UnreadableToken),
         }
     }
 
@@ -47,7 +36,7 @@ impl Source {
     pub(super) async fn password(&self) -> Result<Password, CredentialsError> {
         match self {
             Self::File(path) => Password::read(path),
-            #[cfg(feature = "aws-identity")]
+            #[cfg(feature = "secrets-manager")]
             Self::Secret(secret) => secret.password_of(super::KEPT).await,
         }
     }

@@ -1,4 +1,4 @@
-use super::{Owner, SESSION, Shown, bearer};
+use super::{Owner, SESSION, Shown, UnreadableToken, bearer};
 use crate::clock::ManualClock;
 use crate::config::Config;
 use crate::http::{Headers, Problem, Request};
@@ -20,7 +20,7 @@ fn world() -> World {
     let place = format!("file:{}", file.path().display());
     let config = Config::from_vars(|name| (name == "VISITS_OWNER_TOKEN").then(|| place.clone().into())).unwrap();
     let time = ManualClock::new();
-    let owner = Owner { clock: time.clock(), ..Owner::new(&config) };
+    let owner = Owner { clock: time.clock(), ..Owner::new(&config).unwrap() };
     World { owner, file, time }
 }
 
@@ -141,9 +141,18 @@ async fn a_token_that_cannot_be_read_is_a_503_until_it_can() {
     assert_eq!(world.status(&with_token(TOKEN)).await, 200);
 }
 
+#[test]
+fn a_token_where_this_program_cannot_read_it_is_told_at_the_start() {
+    let place = |name: &str| (name == "VISITS_OWNER_TOKEN").then(|| "secret:site/owner".into());
+    let error = Owner::new(&Config::from_vars(place).unwrap()).err();
+    let expected = if cfg!(feature = "secrets-manager") { None } else { Some(UnreadableToken) };
+    assert_eq!(error, expected);
+    assert!(UnreadableToken.to_string().ends_with("build it with --features secrets-manager"));
+}
+
 #[tokio::test]
 async fn without_a_token_nobody_is_the_owner() {
-    let owner = Owner::new(&Config::from_vars(|_| None).unwrap());
+    let owner = Owner::new(&Config::from_vars(|_| None).unwrap()).unwrap();
     for request in [with_token(""), with_token("off"), with_session("1.x"), Request::default()] {
         assert_eq!(owner.authorize(&request).await, Err(Problem::owner_token_missing()));
     }

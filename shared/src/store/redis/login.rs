@@ -5,7 +5,7 @@
 //! down costs no call to AWS, and a token is used the moment it is made.
 
 mod error;
-#[cfg(feature = "aws-identity")]
+#[cfg(feature = "iam")]
 mod iam;
 mod source;
 
@@ -14,14 +14,18 @@ pub(super) use error::{ConnectError, LoginError, advice, is_no_login};
 use crate::clock::Moment;
 use crate::config::Config;
 use crate::credentials::Password;
-#[cfg(feature = "aws-identity")]
-use crate::credentials::{Aws, Shared};
+#[cfg(feature = "secrets-manager")]
+use crate::credentials::Secrets;
+#[cfg(feature = "iam")]
+use crate::credentials::{Aws, Environment};
 use crate::shard::{PasswordSource, ShardConfig};
 use error::Refusal;
 use futures_util::future::BoxFuture;
 use redis::aio::{ConnectionLike as _, MultiplexedConnection};
 use redis::{Cmd, IntoConnectionInfo, RedisResult, Value};
 use source::Source;
+#[cfg(feature = "iam")]
+use std::sync::Arc;
 use std::time::Duration;
 
 /// From this age on a login that ends by itself is renewed: an hour before `ElastiCache` closes the connection.
@@ -34,24 +38,38 @@ const ENDS_AFTER: Duration = Duration::from_hours(12);
 #[derive(Debug)]
 pub(super) struct Logins {
     timeout: Duration,
-    #[cfg(feature = "aws-identity")]
-    aws: Shared,
+    #[cfg(feature = "iam")]
+    aws: Arc<Aws>,
+    #[cfg(feature = "secrets-manager")]
+    secrets: Secrets,
 }
 
 impl Logins {
+    #[cfg(not(feature = "iam"))]
     pub(super) fn new(config: &Config) -> Self {
-        Self {
-            timeout: config.redis_connect_timeout,
-            #[cfg(feature = "aws-identity")]
-            aws: Shared::new(Aws::new(config.clock())),
-        }
+        Self { timeout: config.redis_connect_timeout }
     }
 
-    /// The same with AWS settings that are given, and another clock.
-    #[cfg(feature = "aws-identity")]
-    pub(super) fn with_aws(config: &Config, clock: crate::clock::Clock, settings: aws_config::SdkConfig) -> Self {
-        let aws = Aws::with(clock, settings);
-        Self { timeout: config.redis_connect_timeout, aws: Shared::new(aws) }
+    #[cfg(feature = "iam")]
+    pub(super) fn new(config: &Config) -> Self {
+        Self::by(config, Aws::new(config.clock()))
+    }
+
+    /// The same with AWS's variables, and another clock.
+    #[cfg(feature = "iam")]
+    pub(super) fn with_aws(config: &Config, clock: crate::clock::Clock, environment: Environment) -> Self {
+        Self::by(config, Aws::with(clock, environment))
+    }
+
+    #[cfg(feature = "iam")]
+    fn by(config: &Config, aws: Aws) -> Self {
+        let aws = Arc::new(aws);
+        Self {
+            timeout: config.redis_connect_timeout,
+            #[cfg(feature = "secrets-manager")]
+            secrets: Secrets::new(Arc::clone(&aws)),
+            aws,
+        }
     }
 
     /// How to log in to the server of `shard`.
@@ -61,13 +79,16 @@ impl Logins {
         let user = given.username().map(str::to_owned);
         let source = match &shard.password {
             PasswordSource::File(path) => Source::File(path.clone()),
-            #[cfg(feature = "aws-identity")]
-            PasswordSource::Secret { id, key } => Source::Secret(self.aws.secret(id, key.as_deref())),
-            #[cfg(feature = "aws-identity")]
-            PasswordSource::Iam { cache, serverless } => {
-                Source::Iam(iam::Iam::new(self.aws.aws(), user.as_deref().unwrap_or_default(), cache, *serverless))
-            }
-            // Where the feature is missing, the settings were refused.
+            #[cfg(feature = "secrets-manager")]
+            PasswordSource::Secret { id, key } => Source::Secret(self.secrets.get(id, key.as_deref())),
+            #[cfg(feature = "iam")]
+            PasswordSource::Iam { cache, serverless } => Source::Iam(iam::Iam::new(
+                Arc::clone(&self.aws),
+                user.as_deref().unwrap_or_default(),
+                cache,
+                *serverless,
+            )),
+            // Where a feature is missing, the settings were refused.
             _ => Source::Url(given.password().map(Password::new)),
         };
         Ok(Login { user, database: given.db(), source, timeout: self.timeout })

@@ -11,22 +11,22 @@ use std::time::Duration;
 pub(super) enum Source {
     Url(Option<Password>),
     File(PathBuf),
-    #[cfg(feature = "aws-identity")]
+    #[cfg(feature = "secrets-manager")]
     Secret(std::sync::Arc<crate::credentials::Secret>),
-    #[cfg(feature = "aws-identity")]
+    #[cfg(feature = "iam")]
     Iam(super::iam::Iam),
 }
 
-#[cfg_attr(not(feature = "aws-identity"), expect(clippy::unused_async, reason = "with the feature they wait"))]
+#[cfg_attr(not(feature = "secrets-manager"), expect(clippy::unused_async, reason = "with the feature they wait"))]
 impl Source {
     /// The password to use now, if there is one. Asks AWS where it must.
     pub(super) async fn password(&self) -> Result<Option<Password>, CredentialsError> {
         match self {
             Self::Url(password) => Ok(password.clone()),
             Self::File(path) => Password::read(path).map(Some),
-            #[cfg(feature = "aws-identity")]
+            #[cfg(feature = "secrets-manager")]
             Self::Secret(secret) => secret.password().await.map(Some),
-            #[cfg(feature = "aws-identity")]
+            #[cfg(feature = "iam")]
             Self::Iam(iam) => iam.token().await.map(Some),
         }
     }
@@ -34,7 +34,7 @@ impl Source {
     /// Another password than the one that was refused, if there may be one.
     pub(super) async fn newer(&self, refused: &Password) -> Result<Option<Password>, CredentialsError> {
         match self {
-            #[cfg(feature = "aws-identity")]
+            #[cfg(feature = "secrets-manager")]
             Self::Secret(secret) => secret.newer(refused).await,
             _ => {
                 let _ = refused;
@@ -46,7 +46,7 @@ impl Source {
     /// The time, where a login ends by itself.
     pub(super) fn now(&self) -> Option<Moment> {
         match self {
-            #[cfg(feature = "aws-identity")]
+            #[cfg(feature = "iam")]
             Self::Iam(iam) => Some(iam.now()),
             _ => None,
         }
@@ -62,11 +62,11 @@ impl Source {
         match self {
             Self::Url(_) => "check user and password in REDIS_ENDPOINTS",
             Self::File(_) => "check the user in REDIS_ENDPOINTS and what is in its ;password-file",
-            #[cfg(feature = "aws-identity")]
+            #[cfg(feature = "secrets-manager")]
             Self::Secret(_) => {
                 "check the user in REDIS_ENDPOINTS and what is in its ;password-secret (of JSON, name the member: #key)"
             }
-            #[cfg(feature = "aws-identity")]
+            #[cfg(feature = "iam")]
             Self::Iam(_) => {
                 "check that the function's role allows elasticache:Connect on cache and user, that the user's name is its \
                  id and its authentication IAM, and the name of the cache"
