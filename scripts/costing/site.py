@@ -39,7 +39,7 @@ ACCESS_LOG = 200 / 1e9
 """GB of a line of the HTTP API's access log, as template.yaml has it; function URLs have none."""
 
 OWN_METRICS = 16
-"""Metrics that the functions write (VISITS_METRICS)."""
+"""Metrics that the functions write at most (VISITS_METRICS): those that are 0 are neither written nor billed."""
 
 METRICS_LINE = 1_200 / 1e9
 """GB of a line in CloudWatch's embedded metric format."""
@@ -101,9 +101,9 @@ class Site:
 
     @property
     def logged(self) -> float:
-        """GB of logs: the schedule's, the access log where there is one, and a line of metrics for each flush."""
+        """GB of logs: the schedule's, the access log where there is one, and a line of metrics for each flush, of reads as often."""
         access = self.requests * ACCESS_LOG if self.api == "http-api" else 0.0
-        metrics = (self.flushes + RUNS) * METRICS_LINE if self.metrics else 0.0
+        metrics = (2 * self.flushes + RUNS) * METRICS_LINE if self.metrics else 0.0
         return RUNS * RUN_LOG + access + metrics
 
 
