@@ -101,7 +101,7 @@ class Site:
 
     @property
     def logged(self) -> float:
-        """GB of logs: the schedule's, the access log where there is one, and a line of metrics for each flush, of reads as often."""
+        """GB of logs: the schedule's, the access log, and lines of metrics, of reads as many as of flushes."""
         access = self.requests * ACCESS_LOG if self.api == "http-api" else 0.0
         metrics = (2 * self.flushes + RUNS) * METRICS_LINE if self.metrics else 0.0
         return RUNS * RUN_LOG + access + metrics
