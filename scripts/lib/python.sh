@@ -1,5 +1,6 @@
 # shellcheck shell=bash
-# Python environments in .tools, one for each file in scripts/requirements, with exactly the pinned packages.
+# Python environments in .tools, one for each file in scripts/requirements, with exactly the pinned packages: pip takes only files whose
+# SHA-256 stands there (`scripts/pin` writes them).
 
 # Makes sure that `python3 -m venv` works: Debian and Ubuntu keep it in a package of its own.
 need_venv_module() {
@@ -18,7 +19,7 @@ python_env() {
   say "getting the tools of scripts/requirements/$name.txt"
   rm -rf "$env"
   python3 -m venv "$env" || die "could not make the Python environment .tools/$name"
-  "$env/bin/pip" install --quiet --disable-pip-version-check --only-binary :all: "$@" --requirement "$wanted" >&2 ||
+  "$env/bin/pip" install --quiet --disable-pip-version-check --only-binary :all: --require-hashes "$@" --requirement "$wanted" >&2 ||
     die "could not install the packages of scripts/requirements/$name.txt: see above"
   cp "$wanted" "$env/.installed"
 }
