@@ -1,6 +1,7 @@
 """AWS's own Runtime Interface Emulator, as the wheel of aws-sam-cli brings it, round one of our binaries: it speaks the
 Runtime API to the function and the Invoke API to us."""
 
+import contextlib
 import importlib.util
 import json
 import os
@@ -81,10 +82,8 @@ class Process:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
 
 
 class Redis(Process):

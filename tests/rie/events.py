@@ -10,12 +10,12 @@ from pathlib import Path
 
 
 @functools.cache
-def sample(*names: str) -> str:
+def sample(*names: str) -> bytes:
     sam = Path(sys.executable).with_name("sam")
     with tempfile.TemporaryDirectory(prefix="visits-sam-") as home:
         env = {**os.environ, "SAM_CLI_TELEMETRY": "0", "__SAM_CLI_APP_DIR": home, "AWS_DEFAULT_REGION": "us-east-1"}
         command = [sam, "local", "generate-event", *names]
-        return subprocess.run(command, env=env, stdin=subprocess.DEVNULL, capture_output=True, check=True).stdout.decode()
+        return subprocess.run(command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=True).stdout
 
 
 def http_api(method: str, path: str, body: str | None = None) -> dict:
