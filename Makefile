@@ -1,7 +1,7 @@
 # The commands of this project. Everything they need and the machine lacks goes into .tools, at pinned versions.
 
 .DEFAULT_GOAL := help
-.PHONY: help run flush test check fuzz chaos model bench web fmt tools clean-data
+.PHONY: help run flush test check package reproduce advisories fuzz chaos model bench web fmt tools clean-data
 
 help: ## Show this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
@@ -21,6 +21,15 @@ test: ## Run every test
 check: ## Run every check that is not a test: format, lints, docs, template
 	@scripts/check
 
+package: ## Make the zips of the functions for arm64 and x86_64, and try them (target/packages)
+	@scripts/package
+
+reproduce: ## Build the last commit's zips for arm64 in two folders and compare their bytes
+	@scripts/reproduce
+
+advisories: ## Ask RustSec's database for known weaknesses of the dependencies (needs the network)
+	@scripts/advisories
+
 fuzz: ## Try many more hostile inputs than make test does (CASES=50000 for each target)
 	@scripts/fuzz
 
@@ -38,7 +47,7 @@ web: ## Build what browsers run, after a change in web/ (the result is committed
 
 fmt: ## Format the Rust, Python and browser code
 	@cargo fmt --all
-	@scripts/tools check && .tools/check/bin/ruff format --no-cache scripts scripts/transform-template tests bench
+	@scripts/tools check && .tools/check/bin/ruff format --no-cache scripts scripts/transform-template scripts/check-links tests bench
 	@cd web && node_modules/.bin/biome check --colors=off --write
 
 tools: ## Get the tools without running anything

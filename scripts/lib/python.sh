@@ -1,5 +1,6 @@
 # shellcheck shell=bash
-# Python environments in .tools, one for each file in scripts/requirements, with exactly the pinned packages.
+# Python environments in .tools, one for each file in scripts/requirements, with exactly the pinned packages: pip takes only files whose
+# SHA-256 stands there (`scripts/pin` writes them).
 
 # Makes sure that `python3 -m venv` works: Debian and Ubuntu keep it in a package of its own.
 need_venv_module() {
@@ -8,17 +9,16 @@ need_venv_module() {
   apt_install python3-venv || die "python3 cannot make environments: install its venv module (Debian, Ubuntu: apt-get install python3-venv)"
 }
 
-# python_env NAME [PIP OPTION...]: the environment .tools/NAME as scripts/requirements/NAME.txt says.
+# python_env NAME: the environment .tools/NAME as scripts/requirements/NAME.txt says: all that a pinned package needs is there, too.
 # It is there at once when that file has not changed since it was made.
 python_env() {
   local name=$1 env=$TOOLS/$1 wanted=$ROOT/scripts/requirements/$1.txt
-  shift
   cmp -s "$wanted" "$env/.installed" && "$env/bin/python" -c '' 2>/dev/null && return
   need_venv_module
   say "getting the tools of scripts/requirements/$name.txt"
   rm -rf "$env"
   python3 -m venv "$env" || die "could not make the Python environment .tools/$name"
-  "$env/bin/pip" install --quiet --disable-pip-version-check --only-binary :all: "$@" --requirement "$wanted" >&2 ||
+  "$env/bin/pip" install --quiet --disable-pip-version-check --only-binary :all: --require-hashes --no-deps --requirement "$wanted" >&2 ||
     die "could not install the packages of scripts/requirements/$name.txt: see above"
   cp "$wanted" "$env/.installed"
 }

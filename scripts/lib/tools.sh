@@ -9,6 +9,8 @@
 . "$ROOT/scripts/lib/redis.sh"
 # shellcheck source=scripts/lib/node.sh
 . "$ROOT/scripts/lib/node.sh"
+# shellcheck source=scripts/lib/emulator.sh
+. "$ROOT/scripts/lib/emulator.sh"
 
 need_rust() { have cargo || die "cargo is missing: install Rust (https://rustup.rs)"; }
 
@@ -24,7 +26,7 @@ build_apart() {
 }
 
 get_cargo_lambda() {
-  python_env run --no-deps
+  python_env run
   ln -sf ../run/bin/cargo-lambda "$TOOLS/bin/cargo-lambda"
 }
 
@@ -70,14 +72,27 @@ bench_tools() {
   locked get_bench_env
 }
 
-# What building for Lambda's processors needs: cargo-lambda, zig as the linker, and Rust's library for arm64.
+# What building for Lambda's processors needs: cargo-lambda, zig as the linker, and Rust's libraries. Without a name: for arm64.
 package_tools() {
   need_rust
   locked get_cargo_lambda
   locked get_zig
-  local target=aarch64-unknown-linux-gnu
-  [ -d "$(rustc --print sysroot)/lib/rustlib/$target" ] || rustup target add "$target" >&2 ||
-    die "Rust's library for $target is missing: rustup target add $target"
+  [ $# -gt 0 ] || set -- arm64
+  local architecture
+  for architecture in "$@"; do need_target "$(rust_target "$architecture")"; done
+}
+
+rust_target() {
+  case $1 in
+    arm64) echo aarch64-unknown-linux-gnu ;;
+    x86_64) echo x86_64-unknown-linux-gnu ;;
+    *) die "unknown processor: $1 (arm64 or x86_64)" ;;
+  esac
+}
+
+need_target() {
+  [ -d "$(rustc --print sysroot)/lib/rustlib/$1" ] || rustup target add "$1" >&2 ||
+    die "Rust's library for $1 is missing: rustup target add $1"
 }
 
 get_zig() {

@@ -1,0 +1,1 @@
+"""What a month on AWS costs. Python's standard library only."""

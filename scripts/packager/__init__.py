@@ -1,0 +1,4 @@
+"""What `scripts/package` does with Python: build, zip, check and list the functions.
+
+The standard library only, except `sbom`.
+"""
