@@ -37,6 +37,8 @@ def environment(root: Path) -> dict[str, str]:
     CARGO_BUILD_RUSTFLAGS is joined with the processor that cargo-lambda compiles for; RUSTFLAGS would replace it.
     """
     pairs = remapped(root)
+    if spaced := [str(path) for path, _ in pairs if " " in str(path)]:
+        sys.exit(f"error: a path with a space cannot be given to the compilers: {spaced[0]}; move it")
     env = {name: value for name, value in os.environ.items() if name not in ("RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS")}
     env["CARGO_BUILD_RUSTFLAGS"] = " ".join(f"--remap-path-prefix={path}={name}" for path, name in pairs)
     c_flags = " ".join(f"-ffile-prefix-map={path}={name}" for path, name in pairs)

@@ -5,6 +5,7 @@ import shutil
 import sys
 import tempfile
 import unittest
+import unittest.mock
 import zipfile
 from pathlib import Path
 
@@ -87,8 +88,13 @@ class Building(unittest.TestCase):
         self.assertTrue(env["CARGO_BUILD_RUSTFLAGS"].endswith("--remap-path-prefix=/somewhere/project=/visits"))
         self.assertIn("-ffile-prefix-map=/somewhere/project=/visits", env["CFLAGS_aarch64_unknown_linux_gnu"])
 
+    def test_a_folder_with_a_space_is_refused(self) -> None:
+        with self.assertRaisesRegex(SystemExit, "a path with a space .*: /some where; move it"):
+            building.environment(Path("/some where"))
+
     def test_flags_of_the_caller_s_do_not_replace_the_processor_s(self) -> None:
-        self.assertNotIn("RUSTFLAGS", building.environment(ROOT))
+        with unittest.mock.patch.dict(os.environ, {"RUSTFLAGS": "-C target-cpu=native"}):
+            self.assertNotIn("RUSTFLAGS", building.environment(ROOT))
 
 
 if __name__ == "__main__":
