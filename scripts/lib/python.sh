@@ -18,7 +18,17 @@ python_env() {
   say "getting the tools of scripts/requirements/$name.txt"
   rm -rf "$env"
   python3 -m venv "$env" || die "could not make the Python environment .tools/$name"
-  "$env/bin/pip" install --quiet --disable-pip-version-check --only-binary :all: --require-hashes --no-deps --requirement "$wanted" >&2 ||
-    die "could not install the packages of scripts/requirements/$name.txt: see above"
+  install_wheels "$env/bin" "$wanted" >&2 || die "could not install the packages of scripts/requirements/$name.txt: see above"
   cp "$wanted" "$env/.installed"
+}
+
+# install_wheels BIN FILE: by uv, in a tenth of pip's time; by pip what is a wheel or two, uv among them.
+install_wheels() {
+  local options=(--quiet --only-binary :all: --require-hashes --no-deps --requirement "$2")
+  if [ "$(grep -c '==' "$2")" -le 2 ]; then
+    "$1/pip" install --disable-pip-version-check "${options[@]}"
+  else
+    python_env pin
+    "$TOOLS/pin/bin/uv" pip install --no-config --no-cache --python "$1/python" "${options[@]}"
+  fi
 }

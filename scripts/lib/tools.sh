@@ -55,6 +55,7 @@ test_tools() {
 check_tools() {
   need_rust
   locked python_env check
+  locked python_env checkov
   locked node_tools
 }
 
