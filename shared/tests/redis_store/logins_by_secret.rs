@@ -39,7 +39,7 @@ impl World {
         format!("a={};password-secret={name}", self.server.url().replace("//", "//app@"))
     }
 
-    async fn store(&self, endpoints: &str) -> RedisStore {
+    fn store(&self, endpoints: &str) -> RedisStore {
         let config = Config::from_vars(|name| (name == "REDIS_ENDPOINTS").then(|| endpoints.into())).unwrap();
         RedisStore::with_aws(&config, self.time.clock(), self.aws.environment()).unwrap()
     }
@@ -49,12 +49,10 @@ impl World {
 async fn a_secret_is_fetched_at_the_first_connection_and_once() {
     let world = World::new(SECRET);
     let one = world.endpoint("site/redis");
-    let store = world
-        .store(&format!(
-            "{one},{}/1;password-secret=site/redis",
-            world.server.url().replace("redis://", "b=redis://app@")
-        ))
-        .await;
+    let store = world.store(&format!(
+        "{one},{}/1;password-secret=site/redis",
+        world.server.url().replace("redis://", "b=redis://app@")
+    ));
     assert!(world.aws.asked().is_empty());
     for _ in 0..3 {
         for shard in 0..2 {
@@ -72,17 +70,17 @@ async fn a_secret_is_fetched_at_the_first_connection_and_once() {
 #[tokio::test]
 async fn a_member_of_a_json_secret_is_the_password() {
     let world = World::new(&format!(r#"{{"username":"app","password":"{SECRET}"}}"#));
-    assert_eq!(total(&world.store(&world.endpoint("site/redis#password")).await, "home").await, 0);
-    let reason = unreachable(&world.store(&world.endpoint("site/redis#port")).await).await;
+    assert_eq!(total(&world.store(&world.endpoint("site/redis#password")), "home").await, 0);
+    let reason = unreachable(&world.store(&world.endpoint("site/redis#port"))).await;
     assert_eq!(reason, "the secret site/redis: its JSON has no text at port");
-    let reason = unreachable(&world.store(&world.endpoint("site/redis")).await).await;
+    let reason = unreachable(&world.store(&world.endpoint("site/redis"))).await;
     assert!(reason.contains("WRONGPASS") && reason.contains("name the member: #key"), "{reason}");
 }
 
 #[tokio::test]
 async fn a_rotated_secret_is_fetched_again_when_the_server_refuses_the_old_one() {
     let world = World::new(SECRET);
-    let store = world.store(&world.endpoint("site/redis")).await;
+    let store = world.store(&world.endpoint("site/redis"));
     apply(&store, &visit()).await.unwrap();
     world.let_in("rotated");
     world.aws.hold("rotated");
@@ -96,7 +94,7 @@ async fn a_rotated_secret_is_fetched_again_when_the_server_refuses_the_old_one()
 async fn while_a_secret_is_wrong_it_is_asked_for_every_few_seconds_only() {
     let logs = Logs::capture();
     let world = World::new("wr0ng-pa55");
-    let store = world.store(&world.endpoint("site/redis")).await;
+    let store = world.store(&world.endpoint("site/redis"));
     for _ in 0..10 {
         let reason = unreachable(&store).await;
         assert!(reason.contains("user app (WRONGPASS") && reason.contains(";password-secret"), "{reason}");
@@ -113,7 +111,7 @@ async fn while_a_secret_is_wrong_it_is_asked_for_every_few_seconds_only() {
 async fn a_secret_that_is_not_told_says_why_and_nothing_of_the_answer() {
     let logs = Logs::capture();
     let world = World::new(SECRET);
-    let store = world.store(&world.endpoint("site/redis")).await;
+    let store = world.store(&world.endpoint("site/redis"));
     let denied = r#"{"__type":"AccessDeniedException","Message":"User x may not read it"}"#;
     let garbled = format!(r#"{{"SecretString":["{SECRET}"]}}"#);
     for (status, answer, told) in [
@@ -144,7 +142,7 @@ async fn without_secrets_manager_the_server_is_not_logged_in_to_and_the_cause_is
 #[tokio::test]
 async fn a_server_that_is_down_costs_no_call_to_secrets_manager() {
     let mut world = World::new(SECRET);
-    let store = world.store(&world.endpoint("site/redis")).await;
+    let store = world.store(&world.endpoint("site/redis"));
     world.server.stop();
     unreachable(&store).await;
     assert!(world.aws.asked().is_empty());

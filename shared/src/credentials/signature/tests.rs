@@ -35,12 +35,12 @@ fn then() -> Moment {
 fn a_presigned_request_is_the_one_that_aws_publishes() {
     let identity = identity(None);
     let signer = Signer::new(&identity, "service", then());
-    let signed = signer.presigned(HOST, &[("Param1", "value1"), ("Param2", "value2")], Duration::from_hours(1));
+    let url = signer.presigned(HOST, &[("Param1", "value1"), ("Param2", "value2")], Duration::from_hours(1));
     let expected = "example.amazonaws.com/?Param1=value1&Param2=value2&X-Amz-Algorithm=AWS4-HMAC-SHA256\
         &X-Amz-Credential=AKIDEXAMPLE%2F20150830%2Fus-east-1%2Fservice%2Faws4_request&X-Amz-Date=20150830T123600Z\
         &X-Amz-Expires=3600&X-Amz-SignedHeaders=host\
         &X-Amz-Signature=86012e2c9ad4d77369f5d81c11f75158aae4f895a085212cc6d3f923d300bed5";
-    assert_eq!(signed, expected);
+    assert_eq!(url, expected);
 }
 
 #[test]
