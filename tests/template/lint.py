@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Lints the stacks that a few combinations of parameters make, each two of their values together at least once.
 
-The template as a whole is linted too; here the values of parameters stand where they go, and what is not made is gone. Run
-by `make check` with the Python of .tools/check.
+The template as a whole is linted too; here the values of parameters stand where they go, and what is not made is gone.
+Run by `make check` with the Python of .tools/check.
 """
 
 import json
@@ -14,7 +14,6 @@ from combinations import FILL, covering
 from resolve import Deployment
 from stack import TEMPLATE
 
-# Only with a given template: a stack without parameters has a setting or an address in plain text, as its owner said it.
 CONFIG = ManualArgs(regions=["us-east-1"])
 combinations = covering()
 combinations += [{**combinations[0], **{name: value for fill in FILL for name, value in fill.items()}}]
