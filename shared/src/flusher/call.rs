@@ -7,6 +7,7 @@ use super::{Flusher, State, secrets};
 use crate::policy::{self, Reason};
 use crate::store::parking::Parking;
 use crate::store::{Applied, ShardIndex, Standing, StoreError};
+use crate::telemetry::traces;
 use futures_util::future::{Either, join_all, select};
 use std::pin::pin;
 use std::time::Duration;
@@ -31,13 +32,24 @@ pub(super) enum Patience {
 
 impl<S: Parking> Flusher<S> {
     /// Sends what the shards have pending, all that take part at once, within `budget`.
-    pub(super) async fn flush(&self, reason: Reason, budget: Duration, patience: Patience) -> FlushReport {
+    pub(super) fn flush(
+        &self,
+        reason: Reason,
+        budget: Duration,
+        patience: Patience,
+    ) -> impl Future<Output = FlushReport> {
+        traces::flush(reason.as_str(), self.flush_all(reason, budget, patience))
+    }
+
+    async fn flush_all(&self, reason: Reason, budget: Duration, patience: Patience) -> FlushReport {
         let started = self.clock.now();
         if reason != Reason::Shutdown {
             self.learn_secrets(secrets::PATIENCE.min(budget)).await;
         }
         let shards: Vec<ShardIndex> = {
             let mut state = self.lock();
+            let oldest = state.lanes.iter().filter_map(|lane| lane.oldest(started)).max();
+            state.counters.begins_with(oldest);
             let takes_part = |shard: &usize| policy::takes_part(state.lanes[*shard].pending(started), reason);
             let shards: Vec<ShardIndex> = (0..state.lanes.len()).filter(takes_part).collect();
             if shards.len() == state.lanes.len() {
@@ -57,6 +69,7 @@ impl<S: Parking> Flusher<S> {
         let tally = join_all(shards).await.into_iter().sum();
         let report = FlushReport::new(&self.lock(), tally);
         report.log(reason, self.clock.now().since(started));
+        self.write_metrics();
         report
     }
 
@@ -198,7 +211,12 @@ struct Flight<'a, S: Parking> {
 impl<S: Parking> Flight<'_, S> {
     fn answered(&mut self, applied: &Applied, tally: &mut Tally) {
         let now = self.flusher.clock.now();
-        let learned = self.flusher.lock().lanes[self.shard].answered(self.call, applied, now);
+        let learned = {
+            let mut state = self.flusher.lock();
+            let learned = state.lanes[self.shard].answered(self.call, applied, now);
+            state.counters.answered(self.call, applied, learned, now.since(self.call.asked));
+            learned
+        };
         tally.learn(learned, applied);
         for rejected in &applied.rejected {
             let (shard, visits_rejected) = (self.flusher.ring.name(self.shard).as_str(), rejected.visits);
@@ -225,7 +243,11 @@ impl<S: Parking> Flight<'_, S> {
 
     fn fail(&mut self) {
         let now = self.flusher.clock.now();
-        self.flusher.lock().lanes[self.shard].failed(self.call, now);
+        {
+            let mut state = self.flusher.lock();
+            state.lanes[self.shard].failed(self.call, now);
+            state.counters.failures += 1;
+        }
         self.land();
     }
 

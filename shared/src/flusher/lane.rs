@@ -25,6 +25,8 @@ use std::time::Duration;
 #[derive(Debug)]
 pub(super) struct Lane {
     buffer: Buffer,
+    /// When the oldest visit in the buffer came.
+    since: Option<Moment>,
     /// Under which visitors are sealed.
     secrets: Secrets,
     outbox: Outbox,
@@ -55,6 +57,7 @@ impl Lane {
     pub(super) fn new(timing: Timing, ring: Fingerprint, can_park: bool) -> Self {
         Self {
             buffer: Buffer::default(),
+            since: None,
             secrets: Secrets::default(),
             outbox: Outbox::default(),
             timing,
@@ -70,9 +73,11 @@ impl Lane {
         }
     }
 
-    /// Takes one visit and returns the batch that it will be sealed in; `None` without room.
-    pub(super) fn add(&mut self, visit: Visit, day: Option<Day>, room: bool) -> Option<Sequence> {
-        self.buffer.add(visit, day, room).map(|batches| self.next.plus(batches))
+    /// Takes one visit of `now` and returns the batch that it will be sealed in; `None` without room.
+    pub(super) fn add(&mut self, visit: Visit, day: Option<Day>, room: bool, now: Moment) -> Option<Sequence> {
+        let batches = self.buffer.add(visit, day, room)?;
+        self.since.get_or_insert(now);
+        Some(self.next.plus(batches))
     }
 
     /// Whether a visit of this page needs no more room.
@@ -108,6 +113,12 @@ impl Lane {
     /// Visits not known to be applied.
     pub(super) fn held_visits(&self) -> u64 {
         self.buffer.visits() + self.outbox.unresolved_visits()
+    }
+
+    /// Age of the oldest visit here that is not known to be applied.
+    pub(super) fn oldest(&self, now: Moment) -> Option<Duration> {
+        let since = self.outbox.unresolved_since().chain(self.since);
+        since.map(|since| now.since(since)).max()
     }
 
     /// Batches of which the shard must still be asked.
@@ -177,7 +188,11 @@ impl Lane {
     fn seal_next(&mut self, now: Moment) -> bool {
         let secrets = &self.secrets;
         let Some(content) = self.buffer.take_next(|day| secrets.of(day)) else { return false };
-        self.outbox.push(Batch::of_day(self.next, content.day, content.increments, content.site, now));
+        let batch = Batch::of_day(self.next, content.day, content.increments, content.site, now);
+        self.outbox.push_gathered(batch, self.since.unwrap_or(now));
+        if self.buffer.visits() == 0 {
+            self.since = None;
+        }
         self.next = self.next.plus(1);
         true
     }
