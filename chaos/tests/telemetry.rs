@@ -15,11 +15,11 @@ fn setup(mode: Mode) -> Setup {
     Setup { mode, env: vec![("VISITS_METRICS", NAMESPACE.to_owned())], ..Setup::default() }
 }
 
-/// Every line of an environment: each is JSON.
+/// Every line of an environment: each is JSON, but for what the runtime says on standard error as it ends.
 fn lines(world: &World, environment: EnvironmentId) -> Vec<Value> {
     let output = world.lambda.output(environment);
     let parse = |line: &str| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
-    output.lines().map(parse).collect()
+    output.lines().filter(|line| !line.starts_with("[runtime] ")).map(parse).collect()
 }
 
 /// The lines of metrics of a function's environments, each held against the format.

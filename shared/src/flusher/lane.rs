@@ -3,6 +3,7 @@
 
 mod call;
 mod parking;
+mod sealing;
 
 use super::backoff::Backoff;
 use crate::batch::{Batch, MAX_BATCH_PAGES, Sequence, WriterId};
@@ -115,12 +116,6 @@ impl Lane {
         self.buffer.visits() + self.outbox.unresolved_visits()
     }
 
-    /// Age of the oldest visit here that is not known to be applied.
-    pub(super) fn oldest(&self, now: Moment) -> Option<Duration> {
-        let since = self.outbox.unresolved_since().chain(self.since);
-        since.map(|since| now.since(since)).max()
-    }
-
     /// Batches of which the shard must still be asked.
     pub(super) fn unconfirmed(&self) -> usize {
         self.outbox.unconfirmed()
@@ -178,23 +173,6 @@ impl Lane {
             None if self.pause(now).is_some() && !self.can_park(now) => Place::Failed,
             None => Place::Begin,
         }
-    }
-
-    /// Seals what is open up to batch `last`.
-    pub(super) fn seal_up_to(&mut self, last: Sequence, now: Moment) {
-        while self.next <= last && self.seal_next(now) {}
-    }
-
-    fn seal_next(&mut self, now: Moment) -> bool {
-        let secrets = &self.secrets;
-        let Some(content) = self.buffer.take_next(|day| secrets.of(day)) else { return false };
-        let batch = Batch::of_day(self.next, content.day, content.increments, content.site, now);
-        self.outbox.push_gathered(batch, self.since.unwrap_or(now));
-        if self.buffer.visits() == 0 {
-            self.since = None;
-        }
-        self.next = self.next.plus(1);
-        true
     }
 
     /// Chooses the next call, seals what it needs, and counts it as on its way. What failed before goes
