@@ -6,6 +6,7 @@ pub mod flush;
 pub mod growth;
 pub mod init;
 pub mod memory;
+pub mod metrics;
 pub mod micro;
 pub mod million;
 pub mod money;
@@ -35,6 +36,7 @@ pub const ALL: &[Known] = &[
     Known { id: "init", run: init::run },
     Known { id: "size", run: size::run },
     Known { id: "memory", run: memory::run },
+    Known { id: "metrics", run: metrics::run },
     Known { id: "waiting", run: waiting::run },
     Known { id: "concurrency", run: concurrency::run },
     Known { id: "flush", run: flush::run },

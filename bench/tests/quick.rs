@@ -4,7 +4,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use visits_bench::effort::Effort;
 use visits_bench::figures::{Goal, Group, Row};
-use visits_bench::groups::{calls, flush, init, placing, rate, size};
+use visits_bench::groups::{calls, flush, init, metrics, placing, rate, size};
 
 /// How much worse than its goal a ratio of times may be on a machine that does other things, too.
 const ROOM: f64 = 1.6;
@@ -56,6 +56,16 @@ fn a_start_needs_no_network_and_little_work() {
         if let Some(counted) = row(&group, &format!("{name}: instructions of a start with one event")) {
             hold(counted, Some(Goal::AtMost(start)), 1.1);
         }
+    }
+}
+
+#[test]
+fn metrics_cost_next_to_nothing() {
+    let _turn = turn();
+    let group = metrics::run(Effort::Quick);
+    for row in &group.rows {
+        // Times have room, instruction counts need none.
+        hold(row, None, if row.what.contains("instructions") { 1.0 } else { ROOM });
     }
 }
 

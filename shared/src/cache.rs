@@ -5,6 +5,7 @@
 //!
 //! While pages move between shards a count is read from all of them (see [`crate::record`]).
 
+mod counters;
 mod many;
 
 use crate::clock::{Clock, Moment};
@@ -14,6 +15,8 @@ use crate::record;
 use crate::ring::{Fingerprint, Ring};
 use crate::shard::ShardName;
 use crate::store::{Reading, ShardIndex, Store, StoreError};
+use crate::telemetry::metrics::Figures;
+use counters::Counters;
 use futures_util::future::join_all;
 use quick_cache::sync::{Cache, EntryAction, EntryResult};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -71,6 +74,7 @@ pub struct CountCache<S> {
     entries: Cache<PageId, Entry>,
     /// For each shard: when a call of it last failed.
     failed: Vec<Mutex<Option<Moment>>>,
+    counters: Counters,
 }
 
 impl<S: Store> CountCache<S> {
@@ -79,7 +83,8 @@ impl<S: Store> CountCache<S> {
         let failed = (0..ring.len()).map(|_| Mutex::default()).collect();
         let (fingerprint, entries) = (ring.fingerprint(), Cache::new(config.cache_pages));
         let (ttl, counted) = (config.cache_ttl, config.count);
-        Self { store, ring, fingerprint, clock, ttl, counted, entries, failed }
+        let counters = Counters::default();
+        Self { store, ring, fingerprint, clock, ttl, counted, entries, failed, counters }
     }
 
     /// A page's count: from memory while it is fresh, else from its shard, else an expired one.
@@ -87,6 +92,7 @@ impl<S: Store> CountCache<S> {
         let now = self.clock.now();
         let shard = self.ring.owner(page.as_str());
         if let Some(entry) = self.entries.get(page).filter(|entry| self.fresh_for(entry, now).is_some()) {
+            self.counters.hit();
             return Ok(self.cached(entry, now));
         }
         let pause = self.pause(shard, now);
@@ -95,7 +101,10 @@ impl<S: Store> CountCache<S> {
             _ => EntryAction::Retain(*entry),
         };
         match self.entries.entry_async(page, known).await {
-            EntryResult::Retained(entry) => Ok(self.cached(entry, self.clock.now())),
+            EntryResult::Retained(entry) => {
+                self.counters.hit();
+                Ok(self.cached(entry, self.clock.now()))
+            }
             EntryResult::Replaced(guard, old) => {
                 let fetched = self.fetch(shard, page).await;
                 // If this fails the placeholder has been taken by a newer value: nothing to put back.
@@ -114,10 +123,17 @@ impl<S: Store> CountCache<S> {
         }
     }
 
+    /// The figures for a line of metrics: of what was asked since the last time.
+    pub fn take_figures(&self) -> Figures {
+        self.counters.take()
+    }
+
     async fn fetch(&self, shard: ShardIndex, page: &PageId) -> Result<Entry, Unavailable> {
         // Read before the call: the count may be from any time since.
         let fetched = self.clock.now();
+        self.counters.missed(1);
         let reading = self.store.read(shard, page).await.map_err(|error| self.note_failure(shard, &error))?;
+        self.counters.answered(self.clock.now().since(fetched));
         self.entry(page, reading, fetched).await
     }
 

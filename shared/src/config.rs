@@ -9,6 +9,7 @@ mod endpoints;
 mod error;
 mod limits;
 mod mask;
+mod metrics;
 mod modes;
 mod parse;
 mod testing;
@@ -22,6 +23,7 @@ pub use access::{Origins, PagePatterns};
 pub use ca_file::CaCertificates;
 pub use error::ConfigError;
 pub use mask::masked;
+pub use metrics::MetricsNamespace;
 pub use modes::{Counted, DoNotTrack, Durability, Timer};
 pub use testing::Testing;
 pub use variables::Variable;
@@ -85,6 +87,8 @@ pub struct Config {
     pub new_pages_a_day: u64,
     /// A visit of the same page by the same visitor within this time is not counted again. Zero: it is.
     pub repeat_window: Duration,
+    /// The namespace of CloudWatch that metrics are written for. None: none are written.
+    pub metrics: Option<MetricsNamespace>,
     /// How many requests Lambda hands to one environment at once. Set by Lambda, 1 unless it says more.
     pub max_concurrency: usize,
     /// For tests of the real binaries only.
@@ -93,7 +97,7 @@ pub struct Config {
 
 impl Config {
     /// Every variable that a site owner may set, in the order of the README's table.
-    pub const VARIABLES: [&'static Variable; 24] = variables::ALL;
+    pub const VARIABLES: [&'static Variable; 25] = variables::ALL;
 
     /// Reads the process environment.
     pub fn from_env() -> Result<Self, ConfigError> {
@@ -136,6 +140,7 @@ impl Config {
             pages: vars.read(&variables::PAGES, str::parse),
             new_pages_a_day: vars.read(&variables::NEW_PAGES_A_DAY, parse::small(limits::NEW_PAGES_A_DAY)).into(),
             repeat_window: vars.read(&variables::REPEAT_WINDOW, parse::duration(limits::REPEAT_WINDOW)),
+            metrics: vars.read(&variables::METRICS, metrics::namespace),
             max_concurrency: vars.max_concurrency(),
             testing: vars.read(&testing::TEST, testing::parse),
         };

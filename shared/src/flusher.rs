@@ -6,6 +6,7 @@
 
 mod backoff;
 mod call;
+mod counters;
 mod lane;
 mod park;
 mod record;
@@ -20,8 +21,10 @@ use crate::policy::{self, Reason};
 use crate::ring::Ring;
 use crate::store::ShardIndex;
 use crate::store::parking::Parking;
+use crate::telemetry::metrics::Metrics;
 use crate::timing::Timing;
 use call::Patience;
+use counters::Counters;
 use lane::Lane;
 pub use record::RecordError;
 pub use report::FlushReport;
@@ -63,6 +66,7 @@ pub struct Flusher<S> {
     ring: Ring,
     clock: Clock,
     limits: Limits,
+    metrics: Metrics,
     state: Mutex<State>,
     /// For each shard: a call of it has ended.
     landed: Vec<Notify>,
@@ -72,6 +76,7 @@ pub struct Flusher<S> {
 struct State {
     writer: Option<WriterId>,
     lanes: Vec<Lane>,
+    counters: Counters,
     last_flush: Option<Moment>,
     stopping: bool,
     /// The shard that the present day's visitors of the site go to.
@@ -87,10 +92,24 @@ impl<S: Parking> Flusher<S> {
         let others = |owner| ring.preference("").into_iter().any(|shard| shard != owner);
         let fingerprint = ring.fingerprint();
         let lanes = (0..shards).map(|owner| Lane::new(limits.timing, fingerprint, others(owner))).collect();
-        let state = State { writer: None, lanes, last_flush: None, stopping: false, site: None, no_secret: None };
+        let state = State {
+            writer: None,
+            lanes,
+            counters: Counters::default(),
+            last_flush: None,
+            stopping: false,
+            site: None,
+            no_secret: None,
+        };
         let state = Mutex::new(state);
         let landed = (0..shards).map(|_| Notify::new()).collect();
-        Self { store, ring, clock, limits, state, landed }
+        Self { store, ring, clock, limits, metrics: Metrics::default(), state, landed }
+    }
+
+    /// The same, which writes a line of metrics with each flush.
+    #[must_use]
+    pub fn with_metrics(self, metrics: Metrics) -> Self {
+        Self { metrics, ..self }
     }
 
     /// Flushes if it is time to. To be called after every response, and by a timer where nothing freezes.
@@ -133,6 +152,8 @@ impl<S: Parking> Flusher<S> {
             tracing::error!(visits_lost, "the environment ends with visits that it could neither send nor park");
         }
         report.visits_lost += visits_lost;
+        self.lock().counters.lost += visits_lost;
+        self.write_metrics();
         report
     }
 
@@ -143,6 +164,11 @@ impl<S: Parking> Flusher<S> {
             tokio::time::sleep(tick).await;
             self.flush_if_due(budget).await;
         }
+    }
+
+    /// Writes what was counted since the last line.
+    fn write_metrics(&self) {
+        self.metrics.write(|| self.lock().counters.take());
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

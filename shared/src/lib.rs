@@ -35,3 +35,5 @@ pub mod telemetry;
 
 #[cfg(feature = "http")]
 pub mod http;
+#[cfg(feature = "lambda")]
+pub mod lambda;

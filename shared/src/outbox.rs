@@ -42,8 +42,14 @@ pub struct Outbox {
 impl Outbox {
     /// Takes a freshly sealed batch. Its sequence must be above all that came before.
     pub fn push(&mut self, batch: Batch) {
+        let since = batch.sealed_at();
+        self.push_gathered(batch, since);
+    }
+
+    /// The same for a batch whose visits have been gathered since then.
+    pub fn push_gathered(&mut self, batch: Batch, since: Moment) {
         debug_assert!(self.entries.back().is_none_or(|last| last.sequence < batch.sequence()));
-        self.entries.push_back(Entry::new(batch));
+        self.entries.push_back(Entry::new(batch, since));
     }
 
     /// The unresolved batches to send in one call: the oldest, as many as fit `max_pages`, at least one.
@@ -173,6 +179,11 @@ impl Outbox {
     /// Visits in the batches whose outcome is not known.
     pub fn unresolved_visits(&self) -> u64 {
         self.entries.iter().filter(|entry| entry.seen.is_none()).map(|entry| entry.visits).sum()
+    }
+
+    /// When the oldest visits of the batches came whose outcome is not known.
+    pub fn unresolved_since(&self) -> impl Iterator<Item = Moment> + '_ {
+        self.entries.iter().filter(|entry| entry.seen.is_none() && entry.visits > 0).map(|entry| entry.since)
     }
 
     /// Visits among them in batches of which a copy is parked.

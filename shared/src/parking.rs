@@ -8,7 +8,7 @@ mod copies;
 
 use crate::clock::{Clock, Moment};
 use crate::ring::{Fingerprint, Ring};
-use crate::store::parking::Parking;
+use crate::store::parking::{ParkedCopy, Parking};
 use crate::store::{ShardIndex, StoreError};
 use crate::timing::Timing;
 use copies::deliver_page;
@@ -24,6 +24,12 @@ pub struct Delivery {
     pub copies_tried: usize,
     /// Visits in them that were counted only now.
     pub visits_delivered: u64,
+    /// Those of them that had been delivered before and were lost by their owner.
+    pub visits_healed: u64,
+    /// Visits that will not be counted: in copies that were set aside, or at keys that cannot be counted up.
+    pub visits_lost: u64,
+    /// Age of the oldest copy found that its owner is not known to have, in seconds.
+    pub oldest_copy_seconds: u64,
     /// Copies deleted, since their owner has had them for long enough.
     pub copies_removed: usize,
     /// Copies set aside: damaged, of an unknown version, or too old. An operator must look at them.
@@ -80,17 +86,30 @@ impl<S: Parking> Run<'_, S> {
     async fn deliver_for(&mut self, shard: ShardIndex, owner: ShardIndex, over: impl Fn() -> bool) -> bool {
         let mut cursor = 0;
         loop {
-            if self.down.contains(&owner) || over() {
+            let down = self.down.contains(&owner);
+            if over() || (down && cursor != 0) {
                 return false;
             }
             let page = self.store.parked(shard, self.ring.name(owner), cursor).await;
             let Some(page) = self.answer(page) else { return false };
+            if down {
+                // For their age only.
+                self.note_waiting(&page.copies);
+                return false;
+            }
             cursor = page.next;
             deliver_page(self, shard, owner, page).await;
             if cursor == 0 {
                 return !self.down.contains(&owner);
             }
         }
+    }
+
+    /// Takes note of copies that their owner does not take now.
+    fn note_waiting(&mut self, copies: &[ParkedCopy]) {
+        let undelivered = copies.iter().filter(|copy| copy.delivered.is_none());
+        let oldest = undelivered.map(|copy| copy.age.as_secs()).max().unwrap_or_default();
+        self.done.oldest_copy_seconds = self.done.oldest_copy_seconds.max(oldest);
     }
 
     /// The answer, or nothing for an error, which is counted and logged.

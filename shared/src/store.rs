@@ -10,6 +10,7 @@ pub mod redis;
 pub mod rehoming;
 pub mod rollup;
 pub mod statistics;
+pub mod watch;
 
 use crate::applied::AppliedSet;
 use crate::batch::{Batch, MAX_BATCH_PAGES, Sequence, WriterId};

@@ -1,5 +1,14 @@
-//! Logs: JSON lines on Lambda, plain text elsewhere.
+//! What an environment tells about itself: logs, JSON lines on Lambda and plain text elsewhere, and metrics.
 
+pub mod metric;
+pub mod metrics;
+pub mod request;
+pub mod samples;
+pub mod traces;
+
+mod json;
+
+use json::WithRequestId;
 use std::env;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
@@ -8,7 +17,8 @@ use tracing_subscriber::{Layer, fmt};
 
 /// Starts logging to standard output. The format follows Lambda's `AWS_LAMBDA_LOG_FORMAT` where it is
 /// set, else JSON on Lambda and text elsewhere; the level `AWS_LAMBDA_LOG_LEVEL`, else `RUST_LOG` (also by
-/// target, `info,visits_core=debug`), else info. Times are left to whoever collects the lines.
+/// target, `info,visits_core=debug`), else info. Times are left to whoever collects the lines. A JSON line of an invocation
+/// names it as `requestId`, as Lambda's own lines do.
 pub fn init() {
     let json = match env::var("AWS_LAMBDA_LOG_FORMAT") {
         Ok(format) => format.eq_ignore_ascii_case("json"),
@@ -18,15 +28,23 @@ pub fn init() {
     let lines = fmt::layer().with_target(false).without_time();
     let lines = if json {
         // `message` and `level` at the top, where CloudWatch looks for them.
-        lines.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed()
+        lines
+            .json()
+            .flatten_event(true)
+            .with_current_span(false)
+            .with_span_list(false)
+            .map_event_format(WithRequestId)
+            .boxed()
     } else {
         lines.boxed()
     };
     let level = env::var("AWS_LAMBDA_LOG_LEVEL").or_else(|_| env::var("RUST_LOG")).unwrap_or_default();
+    let subscriber = tracing_subscriber::registry().with(lines.with_filter(filter(&level)));
+    #[cfg(feature = "otel")]
+    let subscriber = subscriber.with(traces::layer(None).inspect_err(|error| eprintln!("no traces: {error}")).ok());
     // Twice in one process (tests) is harmless: the first stays.
-    let _ = tracing_subscriber::registry().with(lines.with_filter(filter(&level))).try_init();
+    let _ = subscriber.try_init();
 }
-
 fn filter(level: &str) -> Targets {
     // Lambda says FATAL where tracing's highest level is ERROR.
     if level.eq_ignore_ascii_case("fatal") {

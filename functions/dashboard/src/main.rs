@@ -9,9 +9,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use visits_core::config::Config;
 use visits_core::http::{Event, Owner};
-use visits_core::process;
 use visits_core::statistics::Figures;
 use visits_core::store::redis::RedisStore;
+use visits_core::{lambda, process};
 
 fn main() -> ExitCode {
     process::run(dashboard)
@@ -25,5 +25,5 @@ async fn dashboard(config: Config) -> Result<(), lambda_runtime::Error> {
         let handler = Arc::clone(&handler);
         async move { handler.handle(event.payload).await }
     }));
-    runtime.run_concurrent().await
+    runtime.layer(lambda::invocations(())).run_concurrent().await
 }

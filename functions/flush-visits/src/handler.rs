@@ -1,6 +1,7 @@
 //! Maps a schedule's event to a delivery, some steps of re-homing, a roll-up of finished days and a sweep, and what they
 //! did to the answer.
 
+use crate::metrics::figures;
 use lambda_runtime::Error;
 use serde::Serialize;
 use serde_json::Value;
@@ -13,7 +14,9 @@ use visits_core::ring::Ring;
 use visits_core::rollup::{self, Rollup};
 use visits_core::store::rehoming::Rehoming;
 use visits_core::store::rollup::RollUp;
+use visits_core::store::watch::{Watch, fullest};
 use visits_core::sweep::{self, Environments, Settings, Summary};
+use visits_core::telemetry::metrics::Metrics;
 use visits_core::timing::Timing;
 
 /// Left free before the invocation's deadline: the last round and the tidying end within it.
@@ -35,13 +38,13 @@ const LONGEST_ROLLUP: Duration = Duration::from_secs(5);
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Report {
     #[serde(flatten)]
-    sweep: Summary,
+    pub(crate) sweep: Summary,
     #[serde(flatten)]
-    delivery: Delivery,
+    pub(crate) delivery: Delivery,
     #[serde(flatten)]
-    rehome: Rehome,
+    pub(crate) rehome: Rehome,
     #[serde(flatten)]
-    rollup: Rollup,
+    pub(crate) rollup: Rollup,
 }
 
 pub(crate) struct Handler<S, E> {
@@ -53,9 +56,10 @@ pub(crate) struct Handler<S, E> {
     concurrency: usize,
     timing: Timing,
     history_days: u32,
+    metrics: Metrics,
 }
 
-impl<S: Rehoming + RollUp, E: Environments> Handler<S, E> {
+impl<S: Rehoming + RollUp + Watch, E: Environments> Handler<S, E> {
     pub(crate) fn new(store: S, environments: E, config: &Config, clock: Clock) -> Self {
         Self {
             store,
@@ -66,7 +70,13 @@ impl<S: Rehoming + RollUp, E: Environments> Handler<S, E> {
             concurrency: config.sweep_concurrency,
             timing: config.testing.timing,
             history_days: config.history_days,
+            metrics: Metrics::default(),
         }
+    }
+
+    /// The same, which writes a line of metrics in each run.
+    pub(crate) fn with_metrics(self, metrics: Metrics) -> Self {
+        Self { metrics, ..self }
     }
 
     /// Delivers parked batches, brings pages to their owners, rolls finished days up, then sweeps: for a schedule's event the writers that have been idle for an
@@ -85,6 +95,10 @@ impl<S: Rehoming + RollUp, E: Environments> Handler<S, E> {
         let sweep = sweep::sweep(&self.store, &self.ring, &self.environments, &self.clock, settings).await;
         let report = Report { sweep, delivery, rehome, rollup };
         log(&report, self.clock.now().since(started));
+        if self.metrics.are_on() {
+            let memory = fullest(&self.store, self.ring.len()).await;
+            self.metrics.write(|| figures(&report, memory));
+        }
         // Last, so that what can be done is done: whoever runs it must hear of it.
         report.rehome.refusal().map_or(Ok(report), |refusal| Err(refusal.into()))
     }

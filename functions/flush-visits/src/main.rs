@@ -2,15 +2,17 @@
 
 mod handler;
 mod invoke;
+mod metrics;
 
 use handler::Handler;
 use invoke::RecordFunction;
-use lambda_runtime::{LambdaEvent, service_fn};
+use lambda_runtime::{LambdaEvent, Runtime, service_fn};
 use std::process::ExitCode;
 use std::sync::Arc;
 use visits_core::config::Config;
-use visits_core::process;
 use visits_core::store::redis::RedisStore;
+use visits_core::telemetry::metrics::Metrics;
+use visits_core::{lambda, process};
 
 fn main() -> ExitCode {
     process::run(flush_visits)
@@ -18,10 +20,12 @@ fn main() -> ExitCode {
 
 async fn flush_visits(config: Config) -> Result<(), lambda_runtime::Error> {
     let environments = RecordFunction::new(&config.record_function).await;
-    let handler = Arc::new(Handler::new(RedisStore::new(&config)?, environments, &config, config.clock()));
-    lambda_runtime::run_concurrent(service_fn(move |event: LambdaEvent<serde_json::Value>| {
+    let metrics = Metrics::new(config.metrics.clone(), config.clock());
+    let handler = Handler::new(RedisStore::new(&config)?, environments, &config, config.clock());
+    let handler = Arc::new(handler.with_metrics(metrics));
+    let runtime = Runtime::new(service_fn(move |event: LambdaEvent<serde_json::Value>| {
         let handler = Arc::clone(&handler);
         async move { handler.handle(&event.payload, event.context.deadline).await }
-    }))
-    .await
+    }));
+    runtime.layer(lambda::invocations(())).run_concurrent().await
 }

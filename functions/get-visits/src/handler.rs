@@ -4,6 +4,7 @@ use crate::badge::Badge;
 use crate::page_list;
 use lambda_runtime::Error;
 use serde::Serialize;
+use std::sync::Arc;
 use std::time::Duration;
 use visits_core::cache::{Count, CountCache, Source, Unavailable};
 use visits_core::config::Config;
@@ -34,7 +35,7 @@ const ROUTES: Routes<Action> = Routes {
 };
 
 pub(crate) struct Handler<S> {
-    cache: CountCache<S>,
+    cache: Arc<CountCache<S>>,
     cors: Cors,
     /// Who alone may read counts. None: anybody may.
     only: Option<Owner>,
@@ -67,7 +68,7 @@ struct PageVisits<'a> {
 }
 
 impl<S: Store> Handler<S> {
-    pub(crate) fn new(cache: CountCache<S>, config: &Config) -> Result<Self, UnreadableToken> {
+    pub(crate) fn new(cache: Arc<CountCache<S>>, config: &Config) -> Result<Self, UnreadableToken> {
         let only = if config.public { None } else { Some(Owner::new(config)?) };
         Ok(Self { cache, cors: Cors::new(config.origins.clone()), only })
     }

@@ -1,9 +1,11 @@
 //! `GET /visits/{page_id}`, `GET /visits` and `GET /badge/{page_id}`: counts, from memory or from their shards.
 
+mod after_response;
 mod badge;
 mod handler;
 mod page_list;
 
+use after_response::Lines;
 use handler::Handler;
 use lambda_runtime::{LambdaEvent, Runtime, service_fn};
 use std::process::ExitCode;
@@ -11,8 +13,9 @@ use std::sync::Arc;
 use visits_core::cache::CountCache;
 use visits_core::config::Config;
 use visits_core::http::Event;
-use visits_core::process;
 use visits_core::store::redis::RedisStore;
+use visits_core::telemetry::metrics::Metrics;
+use visits_core::{lambda, process};
 
 fn main() -> ExitCode {
     process::run(get_visits)
@@ -20,11 +23,14 @@ fn main() -> ExitCode {
 
 async fn get_visits(config: Config) -> Result<(), lambda_runtime::Error> {
     let store = Arc::new(RedisStore::new(&config)?);
-    let cache = CountCache::new(store, config.ring(), config.clock(), &config);
+    let clock = config.clock();
+    let cache = Arc::new(CountCache::new(store, config.ring(), clock.clone(), &config));
+    let metrics = Metrics::new(config.metrics.clone(), clock.clone());
+    let after = Lines::new(Arc::clone(&cache), metrics, &config, clock);
     let handler = Arc::new(Handler::new(cache, &config)?);
     let runtime = Runtime::new(service_fn(move |event: LambdaEvent<Event>| {
         let handler = Arc::clone(&handler);
         async move { handler.handle(event.payload).await }
     }));
-    runtime.run_concurrent().await
+    runtime.layer(lambda::invocations(after)).run_concurrent().await
 }

@@ -8,17 +8,17 @@ mod page_list;
 mod pixel;
 mod rules;
 
-use after_response::AfterResponse;
+use after_response::Flush;
 use handler::Handler;
 use lambda_runtime::{LambdaEvent, Runtime, service_fn};
 use std::process::ExitCode;
 use std::sync::Arc;
-use tower::layer::layer_fn;
 use visits_core::config::Config;
 use visits_core::flusher::{Flusher, Limits};
 use visits_core::http::Event;
-use visits_core::process;
 use visits_core::store::redis::RedisStore;
+use visits_core::telemetry::metrics::Metrics;
+use visits_core::{lambda, process};
 
 fn main() -> ExitCode {
     process::run(record_visits)
@@ -26,7 +26,9 @@ fn main() -> ExitCode {
 
 async fn record_visits(config: Config) -> Result<(), lambda_runtime::Error> {
     let (store, clock) = (Arc::new(RedisStore::new(&config)?), config.clock());
-    let flusher = Arc::new(Flusher::new(store, config.ring(), clock.clone(), Limits::from(&config)));
+    let metrics = Metrics::new(config.metrics.clone(), clock.clone());
+    let flusher = Flusher::new(store, config.ring(), clock.clone(), Limits::from(&config)).with_metrics(metrics);
+    let flusher = Arc::new(flusher);
 
     let at_sigterm = Arc::clone(&flusher);
     lambda_runtime::spawn_graceful_shutdown_handler(|| async move {
@@ -43,9 +45,8 @@ async fn record_visits(config: Config) -> Result<(), lambda_runtime::Error> {
         let handler = Arc::clone(&handler);
         async move { handler.handle(event.payload, event.context.deadline).await }
     }));
-    let after = Arc::clone(&flusher);
-    let layer = layer_fn(move |inner| AfterResponse::new(inner, Arc::clone(&after), clock.clone()));
-    let outcome = runtime.layer(layer).run_concurrent().await;
+    let after = Flush::new(Arc::clone(&flusher), clock);
+    let outcome = runtime.layer(lambda::invocations(after)).run_concurrent().await;
 
     // The run loop ends only when the Runtime API is gone: what is in memory has no other way out.
     flusher.shutdown().await;

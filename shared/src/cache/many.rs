@@ -16,6 +16,8 @@ impl<S: Store> CountCache<S> {
             let known = self.entries.get(page).map(|entry| self.cached(entry, now));
             if known.as_ref().is_none_or(|count| count.stale) {
                 missing[self.ring.owner(page.as_str())].push(index);
+            } else {
+                self.counters.hit();
             }
             counts.push(known.ok_or(Unavailable { retry_after: PAUSE_AFTER_FAILURE }));
         }
@@ -40,10 +42,14 @@ impl<S: Store> CountCache<S> {
     ) -> Vec<(usize, Result<Count, Unavailable>)> {
         let asked: Vec<PageId> = indices.iter().map(|index| pages[*index].clone()).collect();
         let fetched = self.clock.now();
+        self.counters.missed(asked.len());
         let readings = match self.pause(shard, fetched) {
             Some(retry_after) => Err(Unavailable { retry_after }),
             None => self.store.read_all(shard, &asked).await.map_err(|error| self.note_failure(shard, &error)),
         };
+        if readings.is_ok() {
+            self.counters.answered(self.clock.now().since(fetched));
+        }
         let readings = match readings {
             Ok(readings) => readings,
             Err(down) => return indices.into_iter().map(|index| (index, Err(down))).collect(),

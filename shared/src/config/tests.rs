@@ -33,7 +33,7 @@ fn a_blank_variable_counts_as_unset() {
 
 #[test]
 fn each_variable_takes_the_ends_of_its_range() {
-    let table: [(&str, &[&str]); 24] = [
+    let table: [(&str, &[&str]); 25] = [
         (
             "REDIS_ENDPOINTS",
             &["a=redis://h", "a=redis://h;weight=16,b=rediss://h;weight=0", "a=redis://u@h;password-file=/p"],
@@ -64,6 +64,7 @@ fn each_variable_takes_the_ends_of_its_range() {
         ("VISITS_PAGES", &["*", "home,blog/*"]),
         ("VISITS_NEW_PAGES_A_DAY", &["0", "10000000"]),
         ("VISITS_REPEAT_WINDOW", &["0", "1h"]),
+        ("VISITS_METRICS", &["off", "VisitCounter/my-stack"]),
     ];
     for (name, values) in table {
         for value in values {
@@ -75,7 +76,7 @@ fn each_variable_takes_the_ends_of_its_range() {
 #[test]
 fn each_variable_refuses_what_is_not_accepted_and_says_what_is() {
     let long = "f".repeat(171);
-    let table: [(&str, &[&str]); 24] = [
+    let table: [(&str, &[&str]); 25] = [
         (
             "REDIS_ENDPOINTS",
             &["a", "redis://h", "a=h", "a=redis://h,", "a=redis://h,a=redis://g", "a=redis://h;weight=0"],
@@ -103,6 +104,7 @@ fn each_variable_refuses_what_is_not_accepted_and_says_what_is() {
         ("VISITS_PAGES", &["a,,b", ","]),
         ("VISITS_NEW_PAGES_A_DAY", &["-1", "10000001"]),
         ("VISITS_REPEAT_WINDOW", &["30", "61m"]),
+        ("VISITS_METRICS", &["on", "my stack", "AWS/Lambda", ":a"]),
     ];
     for (variable, (name, values)) in Config::VARIABLES.into_iter().zip(table) {
         assert_eq!(variable.name, name);

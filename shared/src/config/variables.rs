@@ -12,7 +12,7 @@ pub struct Variable {
     pub accepted: &'static str,
 }
 
-pub(super) const ALL: [&Variable; 24] = [
+pub(super) const ALL: [&Variable; 25] = [
     &REDIS_ENDPOINTS,
     &REDIS_CA_FILE,
     &NAMESPACE,
@@ -37,6 +37,7 @@ pub(super) const ALL: [&Variable; 24] = [
     &PAGES,
     &NEW_PAGES_A_DAY,
     &REPEAT_WINDOW,
+    &METRICS,
 ];
 
 pub(super) const REDIS_ENDPOINTS: Variable = Variable {
@@ -144,4 +145,10 @@ pub(super) const REPEAT_WINDOW: Variable = Variable {
     name: "VISITS_REPEAT_WINDOW",
     default: "0",
     accepted: "a duration from 0 (each visit counts) to 1h, such as 30s",
+};
+
+pub(super) const METRICS: Variable = Variable {
+    name: "VISITS_METRICS",
+    default: "off",
+    accepted: "off, or a CloudWatch namespace of 1 to 255 of the characters A-Z a-z 0-9 . _ / # : -, such as VisitCounter",
 };

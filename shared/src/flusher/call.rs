@@ -1,12 +1,16 @@
 //! Running the calls of a flush.
 
-use super::lane::{Call, Want};
+mod flight;
+
+use super::lane::Want;
 use super::park::Urgency;
 use super::report::{FlushReport, Tally};
 use super::{Flusher, State, secrets};
 use crate::policy::{self, Reason};
 use crate::store::parking::Parking;
-use crate::store::{Applied, ShardIndex, Standing, StoreError};
+use crate::store::{ShardIndex, Standing};
+use crate::telemetry::traces;
+use flight::Flight;
 use futures_util::future::{Either, join_all, select};
 use std::pin::pin;
 use std::time::Duration;
@@ -31,13 +35,24 @@ pub(super) enum Patience {
 
 impl<S: Parking> Flusher<S> {
     /// Sends what the shards have pending, all that take part at once, within `budget`.
-    pub(super) async fn flush(&self, reason: Reason, budget: Duration, patience: Patience) -> FlushReport {
+    pub(super) fn flush(
+        &self,
+        reason: Reason,
+        budget: Duration,
+        patience: Patience,
+    ) -> impl Future<Output = FlushReport> {
+        traces::flush(reason.as_str(), self.flush_all(reason, budget, patience))
+    }
+
+    async fn flush_all(&self, reason: Reason, budget: Duration, patience: Patience) -> FlushReport {
         let started = self.clock.now();
         if reason != Reason::Shutdown {
             self.learn_secrets(secrets::PATIENCE.min(budget)).await;
         }
         let shards: Vec<ShardIndex> = {
             let mut state = self.lock();
+            let oldest = state.lanes.iter().filter_map(|lane| lane.oldest(started)).max();
+            state.counters.begins_with(oldest);
             let takes_part = |shard: &usize| policy::takes_part(state.lanes[*shard].pending(started), reason);
             let shards: Vec<ShardIndex> = (0..state.lanes.len()).filter(takes_part).collect();
             if shards.len() == state.lanes.len() {
@@ -57,6 +72,7 @@ impl<S: Parking> Flusher<S> {
         let tally = join_all(shards).await.into_iter().sum();
         let report = FlushReport::new(&self.lock(), tally);
         report.log(reason, self.clock.now().since(started));
+        self.write_metrics();
         report
     }
 
@@ -170,7 +186,7 @@ impl<S: Parking> Flusher<S> {
         };
         let Some(call) = call else { return false };
         tally.begin(&call);
-        let mut flight = Flight { flusher: self, shard, call: &call, landed: false };
+        let mut flight = Flight::new(self, shard, &call);
         let answer = self.store.apply(shard, &call.apply).await;
         match answer {
             Ok(applied) => {
@@ -182,63 +198,6 @@ impl<S: Parking> Flusher<S> {
                 flight.failed(&error);
                 false
             }
-        }
-    }
-}
-
-/// A call on its way. Dropped before it landed (the flush ran out of time, or panicked) it counts as
-/// failed, so that nobody waits for it for ever.
-struct Flight<'a, S: Parking> {
-    flusher: &'a Flusher<S>,
-    shard: ShardIndex,
-    call: &'a Call,
-    landed: bool,
-}
-
-impl<S: Parking> Flight<'_, S> {
-    fn answered(&mut self, applied: &Applied, tally: &mut Tally) {
-        let now = self.flusher.clock.now();
-        let learned = self.flusher.lock().lanes[self.shard].answered(self.call, applied, now);
-        tally.learn(learned, applied);
-        for rejected in &applied.rejected {
-            let (shard, visits_rejected) = (self.flusher.ring.name(self.shard).as_str(), rejected.visits);
-            let page = rejected.page.as_str();
-            tracing::error!(
-                shard,
-                page,
-                visits_rejected,
-                reason = rejected.reason,
-                "a page's key cannot be counted up"
-            );
-        }
-        for counted in &applied.without_day {
-            let (shard, page) = (self.flusher.ring.name(self.shard).as_str(), counted.page.as_str());
-            tracing::error!(shard, page, reason = counted.reason, "a page's visits are counted, but not in their day");
-        }
-        self.land();
-    }
-
-    fn failed(&mut self, error: &StoreError) {
-        tracing::warn!(%error, batches = self.call.apply.batches.len(), "a flush failed; its batches are kept");
-        self.fail();
-    }
-
-    fn fail(&mut self) {
-        let now = self.flusher.clock.now();
-        self.flusher.lock().lanes[self.shard].failed(self.call, now);
-        self.land();
-    }
-
-    fn land(&mut self) {
-        self.landed = true;
-        self.flusher.landed[self.shard].notify_waiters();
-    }
-}
-
-impl<S: Parking> Drop for Flight<'_, S> {
-    fn drop(&mut self) {
-        if !self.landed {
-            self.fail();
         }
     }
 }

@@ -3,6 +3,7 @@
 
 mod call;
 mod parking;
+mod sealing;
 
 use super::backoff::Backoff;
 use crate::batch::{Batch, MAX_BATCH_PAGES, Sequence, WriterId};
@@ -25,6 +26,8 @@ use std::time::Duration;
 #[derive(Debug)]
 pub(super) struct Lane {
     buffer: Buffer,
+    /// When the oldest visit in the buffer came.
+    since: Option<Moment>,
     /// Under which visitors are sealed.
     secrets: Secrets,
     outbox: Outbox,
@@ -55,6 +58,7 @@ impl Lane {
     pub(super) fn new(timing: Timing, ring: Fingerprint, can_park: bool) -> Self {
         Self {
             buffer: Buffer::default(),
+            since: None,
             secrets: Secrets::default(),
             outbox: Outbox::default(),
             timing,
@@ -70,9 +74,11 @@ impl Lane {
         }
     }
 
-    /// Takes one visit and returns the batch that it will be sealed in; `None` without room.
-    pub(super) fn add(&mut self, visit: Visit, day: Option<Day>, room: bool) -> Option<Sequence> {
-        self.buffer.add(visit, day, room).map(|batches| self.next.plus(batches))
+    /// Takes one visit of `now` and returns the batch that it will be sealed in; `None` without room.
+    pub(super) fn add(&mut self, visit: Visit, day: Option<Day>, room: bool, now: Moment) -> Option<Sequence> {
+        let batches = self.buffer.add(visit, day, room)?;
+        self.since.get_or_insert(now);
+        Some(self.next.plus(batches))
     }
 
     /// Whether a visit of this page needs no more room.
@@ -167,19 +173,6 @@ impl Lane {
             None if self.pause(now).is_some() && !self.can_park(now) => Place::Failed,
             None => Place::Begin,
         }
-    }
-
-    /// Seals what is open up to batch `last`.
-    pub(super) fn seal_up_to(&mut self, last: Sequence, now: Moment) {
-        while self.next <= last && self.seal_next(now) {}
-    }
-
-    fn seal_next(&mut self, now: Moment) -> bool {
-        let secrets = &self.secrets;
-        let Some(content) = self.buffer.take_next(|day| secrets.of(day)) else { return false };
-        self.outbox.push(Batch::of_day(self.next, content.day, content.increments, content.site, now));
-        self.next = self.next.plus(1);
-        true
     }
 
     /// Chooses the next call, seals what it needs, and counts it as on its way. What failed before goes

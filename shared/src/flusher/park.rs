@@ -40,6 +40,7 @@ impl<S: Parking> Flusher<S> {
             };
             turn.taken = true;
             tally.parked += park.batches.len() as u64;
+            self.lock().counters.parked += park.batches.len() as u64;
             let (shard, refuge, batches) = (park.owner.as_str(), self.ring.name(refuge).as_str(), park.batches.len());
             tracing::info!(shard, refuge, batches, "parked copies of batches");
         }

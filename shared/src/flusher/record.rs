@@ -149,9 +149,10 @@ impl<S: Parking> Flusher<S> {
         let (day, visitor) = (self.day(now), visit.visitor);
         let lane = &mut state.lanes[shard];
         let since = lane.calls_begun();
-        let Some(sequence) = lane.add(visit, day, room) else {
+        let Some(sequence) = lane.add(visit, day, room, now) else {
             return Err(RecordError::Full { retry_after: lane.pause(now).unwrap_or_default() });
         };
+        state.counters.visits += 1;
         if let (Some(day), Some(visitor)) = (day, visitor) {
             let site = state.site_shard(&self.ring, day);
             state.lanes[site].add_visitor(visitor, day);

@@ -405,5 +405,6 @@ async fn the_timer_flushes_without_a_further_visit() {
     timer.abort();
 }
 
+mod metrics;
 mod parking;
 mod statistics;

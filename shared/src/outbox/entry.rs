@@ -44,7 +44,11 @@ pub(super) struct Entry {
     /// The first sight of the batch in the applied set; `None` while its outcome is not known.
     pub(super) seen: Option<Sight>,
     pub(super) copy: Copy,
+    /// When its oldest visit came.
+    pub(super) since: Moment,
     sealed_at: Moment,
+    /// It was applied, and the shard has lost it.
+    was_lost: bool,
 }
 
 /// What becomes of an entry after an answer.
@@ -62,8 +66,12 @@ pub(super) enum Fate {
 pub struct Learned {
     /// Visits now known to be applied.
     pub applied: u64,
+    /// Those among them that had been applied before and were lost.
+    pub healed: u64,
     /// Visits that were applied and are lost again, to be sent once more.
     pub healing: u64,
+    /// Their batches.
+    pub gaps: u64,
     /// Visits whose batch was forgotten for room before it was confirmed.
     pub unconfirmed: u64,
     /// Visits in batches that are too old to be applied, now given up.
@@ -78,7 +86,9 @@ impl Learned {
     pub fn plus(self, other: Self) -> Self {
         Self {
             applied: self.applied + other.applied,
+            healed: self.healed + other.healed,
             healing: self.healing + other.healing,
+            gaps: self.gaps + other.gaps,
             unconfirmed: self.unconfirmed + other.unconfirmed,
             expired: self.expired + other.expired,
             lost: self.lost + other.lost,
@@ -87,7 +97,7 @@ impl Learned {
 }
 
 impl Entry {
-    pub(super) fn new(batch: Batch) -> Self {
+    pub(super) fn new(batch: Batch, since: Moment) -> Self {
         Self {
             sequence: batch.sequence(),
             visits: batch.visits(),
@@ -95,6 +105,8 @@ impl Entry {
             batch: Some(Arc::new(batch)),
             seen: None,
             copy: Copy::No,
+            since,
+            was_lost: false,
         }
     }
 
@@ -150,6 +162,9 @@ impl Entry {
         match (self.seen, answer.set.contains(self.sequence)) {
             (None, true) => {
                 learned.applied += self.visits;
+                if std::mem::take(&mut self.was_lost) {
+                    learned.healed += self.visits;
+                }
                 self.seen = Some(sight);
                 // Switched off by a test: not even a first answer is waited out.
                 if timing.confirm_after.is_zero() { Fate::Confirmed } else { Fate::Stays }
@@ -162,7 +177,8 @@ impl Entry {
             (Some(seen), true) if asked.since(seen.at) >= timing.confirm_after => Fate::Confirmed,
             (Some(_), false) => {
                 learned.healing += self.visits;
-                self.seen = None;
+                learned.gaps += 1;
+                (self.seen, self.was_lost) = (None, true);
                 Fate::Stays
             }
             (None, false) if self.is_too_old(answer, now, timing) => {

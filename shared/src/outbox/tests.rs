@@ -86,8 +86,10 @@ fn a_batch_that_redis_lost_is_sent_again() {
     let mut outbox = outbox([1, 2]);
     learn(&mut outbox, &has(2), 0, 1);
     let learned = learn(&mut outbox, &has(1), 5, 6);
-    assert_eq!(learned, Learned { healing: 2, ..Learned::default() });
+    assert_eq!(learned, Learned { healing: 2, gaps: 1, ..Learned::default() });
     assert_eq!(to_send(&outbox), [2]);
+    let healed = learn(&mut outbox, &has(2), 7, 8);
+    assert_eq!(healed, Learned { applied: 2, healed: 2, ..Learned::default() });
 }
 
 #[test]

@@ -17,6 +17,8 @@ struct Findings {
     remove: Vec<(BatchId, Mark)>,
     /// They can never be applied.
     aside: Vec<Unreadable>,
+    /// Visits in those, as far as they can be read.
+    lost: u64,
 }
 
 pub(super) async fn deliver_page<S: Parking>(
@@ -28,7 +30,8 @@ pub(super) async fn deliver_page<S: Parking>(
     let mut findings = Findings { aside: page.unreadable, ..Findings::default() };
     for (writer, copies) in calls(page.copies) {
         if run.down.contains(&owner) {
-            break;
+            run.note_waiting(&copies);
+            continue;
         }
         run.done.copies_tried += copies.len();
         let batches = copies.iter().map(|copy| (Arc::clone(&copy.batch), copy.age)).collect();
@@ -38,7 +41,9 @@ pub(super) async fn deliver_page<S: Parking>(
         let call = Apply { writer, base: Sequence::FIRST, batches, standing: Standing::Delivered, ring };
         match run.store.apply(owner, &call).await {
             Ok(applied) => {
-                run.done.visits_delivered += fresh_visits(&applied, &copies);
+                run.done.visits_delivered += fresh_visits(&applied, &copies, |_| true);
+                run.done.visits_healed += fresh_visits(&applied, &copies, |copy| copy.delivered.is_some());
+                run.done.visits_lost += applied.rejected.iter().map(|rejected| rejected.visits).sum::<u64>();
                 findings.learn(&applied, &copies, run);
             }
             Err(error) => {
@@ -47,6 +52,7 @@ pub(super) async fn deliver_page<S: Parking>(
                     findings.learn_of_refusal(reason, &copies);
                 } else {
                     run.down.insert(owner);
+                    run.note_waiting(&copies);
                 }
                 run.failed(&error);
             }
@@ -71,12 +77,16 @@ pub(super) fn calls(copies: Vec<ParkedCopy>) -> Vec<(WriterId, Vec<ParkedCopy>)>
     calls
 }
 
+fn visits(copies: &[ParkedCopy]) -> u64 {
+    copies.iter().map(|copy| copy.batch.visits()).sum()
+}
+
 fn pages(copies: &[ParkedCopy]) -> usize {
     copies.iter().map(|copy| copy.batch.pages()).sum()
 }
 
-fn fresh_visits(applied: &Applied, copies: &[ParkedCopy]) -> u64 {
-    let fresh = copies.iter().filter(|copy| applied.fresh.contains(&copy.id.sequence));
+fn fresh_visits(applied: &Applied, copies: &[ParkedCopy], counts: impl Fn(&ParkedCopy) -> bool) -> u64 {
+    let fresh = copies.iter().filter(|copy| applied.fresh.contains(&copy.id.sequence) && counts(copy));
     fresh.map(|copy| copy.batch.visits()).sum()
 }
 
@@ -89,6 +99,7 @@ impl Findings {
                 reason: format!("its owner refuses it: {reason}"),
             };
             self.aside.extend(copies.iter().map(aside));
+            self.lost += visits(copies);
         }
     }
 
@@ -99,6 +110,7 @@ impl Findings {
                 _ if applied.expired.contains(&sequence) => {
                     let reason = format!("older than {:?}", run.timing.max_batch_age);
                     self.aside.push(Unreadable { field: id.to_string().into_bytes(), reason });
+                    self.lost += copy.batch.visits();
                 }
                 // Applied only now, whatever a mark says: its owner had lost it.
                 _ if applied.fresh.contains(&sequence) => self.mark.push((id, applied.incarnation)),
@@ -115,7 +127,7 @@ impl Findings {
 /// Writes down at the copies what was found.
 async fn note<S: Parking>(run: &mut Run<'_, S>, shard: ShardIndex, owner: ShardIndex, findings: Findings) {
     let (store, owner) = (run.store, run.ring.name(owner));
-    let Findings { mark, remove, aside } = findings;
+    let Findings { mark, remove, aside, lost } = findings;
     if !mark.is_empty() {
         let marked = store.mark_delivered(shard, owner, &mark).await;
         run.answer(marked);
@@ -130,6 +142,9 @@ async fn note<S: Parking>(run: &mut Run<'_, S>, shard: ShardIndex, owner: ShardI
             tracing::error!(shard, owner = owner.as_str(), %copy, reason = one.reason, "a parked copy cannot be delivered");
         }
         let aside = store.set_aside(shard, owner, &aside).await;
-        run.done.copies_set_aside += run.answer(aside).unwrap_or(0);
+        if let Some(aside) = run.answer(aside) {
+            run.done.copies_set_aside += aside;
+            run.done.visits_lost += lost;
+        }
     }
 }

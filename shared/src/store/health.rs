@@ -108,6 +108,11 @@ impl Health {
         self.eviction_policy.as_deref().filter(|policy| policy.starts_with("allkeys-"))
     }
 
+    /// Memory used, in percent of the most that may be used, rounded down. None where either is not known or there is no bound.
+    pub fn memory_percent(&self) -> Option<u64> {
+        (self.used_memory * 100).checked_div(self.max_memory).filter(|_| self.used_memory > 0)
+    }
+
     /// What should be changed, at most one warning of a kind.
     pub fn warnings(&self) -> Vec<Warning> {
         let mut warnings = Vec::new();

@@ -13,6 +13,7 @@ mod statistics;
 use super::parking::{Mark, Park, Parked, ParkedPage, Parking, Unreadable};
 use super::rollup::Sketch;
 use super::statistics::{DayCount, SiteDays};
+use super::watch::Watch;
 use super::{Applied, Apply, Incarnation, Reading, ShardIndex, Store, StoreError, Traces};
 use crate::batch::{BatchId, WriterId};
 use crate::clock::Clock;
@@ -114,6 +115,11 @@ impl MemoryStore {
     /// Takes `bytes` of the room that `shard` has for copies.
     pub fn take_parking_room(&self, shard: ShardIndex, bytes: u64) {
         self.shard(shard).data.parked.claimed = bytes;
+    }
+
+    /// Has `shard` say how full it is.
+    pub fn set_memory_percent(&self, shard: ShardIndex, percent: u64) {
+        self.shard(shard).memory_percent = Some(percent);
     }
 
     /// Copies parked on all shards.
@@ -221,6 +227,12 @@ impl MemoryStore {
             (Some(Fault::Mute | Fault::Late), _) => std::future::pending().await,
             _ => Err(StoreError::Unknown { shard, reason }),
         }
+    }
+}
+
+impl Watch for MemoryStore {
+    async fn memory_percent(&self, shard: ShardIndex) -> Result<Option<u64>, StoreError> {
+        Ok(self.shard(shard).memory_percent)
     }
 }
 

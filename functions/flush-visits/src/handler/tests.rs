@@ -13,6 +13,7 @@ use visits_core::store::memory::{Fault, MemoryStore};
 use visits_core::store::rollup::Sketch;
 use visits_core::store::{Apply, Standing, Store};
 use visits_core::sweep::{FlushOrder, InvokeError};
+use visits_core::telemetry::metrics::Metrics;
 use visits_core::visit::{Secret, Visitor};
 
 const SCHEDULE: &str = include_str!("../../../../shared/tests/fixtures/aws/example-eventbridge-schedule.json");
@@ -93,6 +94,36 @@ async fn what_is_parked_is_delivered_and_both_summaries_are_one_answer() {
     for figure in figures.iter().chain(&deliveries) {
         assert!(answer[figure].is_u64(), "{figure} of {answer}");
     }
+}
+
+#[tokio::test]
+async fn a_run_tells_what_was_delivered_how_old_the_oldest_copy_is_and_how_full_the_fullest_server() {
+    let mut world = world().await;
+    let config = Config::from_vars(|name| (name == "VISITS_METRICS").then(|| "VisitCounter".into())).unwrap();
+    let lines = Arc::new(Mutex::new(Vec::<serde_json::Value>::new()));
+    let write = {
+        let lines = Arc::clone(&lines);
+        move |line: &str| lines.lock().unwrap().push(serde_json::from_str(line).unwrap())
+    };
+    let metrics = Metrics::to(config.metrics.clone().unwrap(), world.time.clock(), write);
+    world.handler = world.handler.with_metrics(metrics);
+    let figures = |line: usize| {
+        let line = lines.lock().unwrap()[line].clone();
+        ["Delivered", "ParkedAge", "RedisMemory", "FlushFailures"].map(|metric| line[metric].as_u64())
+    };
+    world.store.set_memory_percent(1, 7);
+    world.store.set_memory_percent(0, 93);
+    let owner = world.handler.ring.owner("home");
+    world.store.set_down(owner, Some(Fault::Unreachable));
+    world.one.flusher.sweep(Duration::from_secs(5)).await;
+    world.time.advance(Duration::from_secs(90));
+    world.handler.handle(&json!({}), 0).await.unwrap();
+    let [delivered, age, memory, failures] = figures(0);
+    assert_eq!((delivered, age, memory), (None, Some(90), Some(93)));
+    assert!(failures.is_some_and(|failures| failures > 0));
+    world.store.set_down(owner, None);
+    world.handler.handle(&json!({}), 0).await.unwrap();
+    assert_eq!(figures(1), [Some(1), Some(0), Some(93), None]);
 }
 
 #[tokio::test]

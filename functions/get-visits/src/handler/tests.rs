@@ -32,7 +32,7 @@ fn world_of(settings: &[(&str, &str)]) -> World {
     let time = ManualClock::new();
     let store = MemoryStore::new(2, time.clock());
     let cache = CountCache::new(Arc::new(store.clone()), config.ring(), time.clock(), &config);
-    World { handler: Handler::new(cache, &config).unwrap(), store, time }
+    World { handler: Handler::new(Arc::new(cache), &config).unwrap(), store, time }
 }
 
 impl World {

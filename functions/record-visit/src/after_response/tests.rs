@@ -1,10 +1,11 @@
 use super::*;
 use http::Response;
-use lambda_runtime::{Context as LambdaContext, service_fn};
+use lambda_runtime::{Context as LambdaContext, Error, LambdaInvocation, Service, service_fn};
 use std::sync::Mutex;
 use visits_core::clock::ManualClock;
 use visits_core::config::Config;
 use visits_core::flusher::Limits;
+use visits_core::lambda::Invocations;
 use visits_core::page::PageId;
 use visits_core::store::memory::{Fault, MemoryStore};
 
@@ -32,8 +33,8 @@ fn invocation(deadline: u64) -> LambdaInvocation {
 }
 
 impl World {
-    fn around<I>(&self, inner: I) -> AfterResponse<I, MemoryStore> {
-        AfterResponse::new(inner, Arc::clone(&self.flusher), self.time.clock())
+    fn around<I>(&self, inner: I) -> Invocations<I, Flush<MemoryStore>> {
+        Invocations::new(inner, Flush::new(Arc::clone(&self.flusher), self.time.clock()))
     }
 
     fn counted(&self) -> u64 {

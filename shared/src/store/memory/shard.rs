@@ -57,6 +57,7 @@ pub(super) struct Shard {
     pub(super) late: Vec<(Moment, LateCall)>,
     pub(super) broken: Vec<PageId>,
     pub(super) calls: u64,
+    pub(super) memory_percent: Option<u64>,
 }
 
 impl Shard {

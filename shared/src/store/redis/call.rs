@@ -7,6 +7,7 @@ use super::route::{Failure, Remedy, Route};
 use super::routed::Connection;
 use super::shard::Shard;
 use crate::store::{Incarnation, StoreError};
+use crate::telemetry::traces;
 use redis::{ErrorKind, RedisError, RedisResult};
 use std::sync::Arc;
 use tokio::time::timeout;
@@ -40,7 +41,18 @@ impl RedisStore {
     }
 
     /// The same, for a call that must say to which run of the server it goes.
-    pub(super) async fn with_run<T, F>(
+    pub(super) fn with_run<T, F>(
+        &self,
+        shard: &Shard,
+        call: impl Fn(Connection, Incarnation) -> F + Send + Sync,
+    ) -> impl Future<Output = Result<(T, Incarnation), StoreError>>
+    where
+        F: Future<Output = RedisResult<T>> + Send,
+    {
+        traces::call(shard.config.name.as_str(), self.with_route(shard, call))
+    }
+
+    async fn with_route<T, F>(
         &self,
         shard: &Shard,
         call: impl Fn(Connection, Incarnation) -> F + Send + Sync,

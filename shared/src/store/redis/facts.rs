@@ -5,6 +5,7 @@ use super::{InvalidEndpoint, RedisStore, Shard};
 use crate::config::Config;
 use crate::store::health::{CONFIG_PATTERN, Health, field};
 use crate::store::parking::Parking as _;
+use crate::store::watch::Watch;
 use crate::store::{ShardIndex, StoreError};
 use redis::{AsyncCommands, RedisResult};
 use std::time::{Duration, Instant};
@@ -101,6 +102,16 @@ impl RedisStore {
             parked.push(ParkedFor { owner, copies, bytes });
         }
         Ok(parked)
+    }
+}
+
+impl Watch for RedisStore {
+    async fn memory_percent(&self, shard: ShardIndex) -> Result<Option<u64>, StoreError> {
+        let info = |mut redis: Connection| async move {
+            allowed(redis::cmd("INFO").arg("memory").query_async(&mut redis).await)
+        };
+        let info: String = self.with_shard(&self.shards[shard], info).await?;
+        Ok(Health::read(&info, &[]).memory_percent())
     }
 }
 
