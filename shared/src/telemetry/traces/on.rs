@@ -3,11 +3,13 @@
 //! that is frozen sends nothing.
 
 use opentelemetry::Context;
-use opentelemetry::trace::{TraceContextExt, TracerProvider};
-use opentelemetry_aws::trace::span_context_from_str;
-use opentelemetry_otlp::{ExporterBuildError, Protocol, SpanExporter, WithExportConfig, WithHttpConfig};
+use opentelemetry::propagation::TextMapPropagator;
+use opentelemetry::trace::TracerProvider;
+use opentelemetry_aws::trace::XrayPropagator;
+use opentelemetry_otlp::{ExporterBuildError, Protocol, SpanExporter, WithExportConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::SdkTracerProvider;
+use std::collections::HashMap;
 use std::env;
 use std::future::Future;
 use std::sync::OnceLock;
@@ -24,6 +26,9 @@ const TARGET: &str = "visits_traces";
 
 /// Longest wait for the collector: it runs beside the function, and the invocation waits for it.
 const PATIENCE: Duration = Duration::from_millis(500);
+
+/// The header as the propagator looks for it.
+const XRAY_HEADER: &str = "x-amzn-trace-id";
 
 static PROVIDER: OnceLock<SdkTracerProvider> = OnceLock::new();
 
@@ -51,9 +56,11 @@ where
 /// An invocation with this id, in the trace that the X-Ray header names.
 pub fn invocation<F: Future>(id: &str, xray_header: Option<&str>, work: F) -> Instrumented<F> {
     let span = tracing::info_span!(target: TARGET, "invocation", otel.kind = "server", faas.invocation_id = id);
-    if let Some(parent) = xray_header.and_then(span_context_from_str) {
+    if let Some(header) = xray_header {
+        let headers = HashMap::from([(XRAY_HEADER.to_owned(), header.to_owned())]);
+        let parent = XrayPropagator::default().extract_with_context(&Context::new(), &headers);
         // Where no layer takes it, nobody misses it.
-        let _ = span.set_parent(Context::new().with_remote_span_context(parent));
+        let _ = span.set_parent(parent);
     }
     work.instrument(span)
 }
