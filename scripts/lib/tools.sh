@@ -76,11 +76,14 @@ bench_tools() {
 # What building for Lambda's processors needs: cargo-lambda, zig as the linker, and Rust's libraries. Without a name: for arm64.
 package_tools() {
   need_rust
+  [ $# -gt 0 ] || set -- arm64
+  local architecture target
+  for architecture in "$@"; do
+    target=$(rust_target "$architecture") || exit
+    need_target "$target"
+  done
   locked get_cargo_lambda
   locked get_zig
-  [ $# -gt 0 ] || set -- arm64
-  local architecture
-  for architecture in "$@"; do need_target "$(rust_target "$architecture")"; done
 }
 
 rust_target() {
