@@ -116,7 +116,7 @@ async fn get_visits_tells_hits_and_misses_at_most_once_an_interval() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_line_of_an_invocation_names_it_the_flushs_after_the_response_too() {
+async fn every_line_of_an_invocation_names_it_and_so_does_its_flush_after_the_response() {
     let world = World::start(&setup(Mode::OnDemand));
     let first = invoke(&world, RECORD, "POST", "/visit/home").await;
     world.settle().await;
