@@ -87,7 +87,7 @@ pub struct Config {
     pub new_pages_a_day: u64,
     /// A visit of the same page by the same visitor within this time is not counted again. Zero: it is.
     pub repeat_window: Duration,
-    /// The namespace of CloudWatch that metrics are written for. None: none are written.
+    /// The namespace of `CloudWatch` that metrics are written for. None: none are written.
     pub metrics: Option<MetricsNamespace>,
     /// How many requests Lambda hands to one environment at once. Set by Lambda, 1 unless it says more.
     pub max_concurrency: usize,

@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-/// Longest namespace that CloudWatch takes, in bytes.
+/// Longest namespace that `CloudWatch` takes, in bytes.
 const MOST_BYTES: usize = 255;
 
-/// A namespace of CloudWatch: what tells these metrics from those of others. Needs no escaping in JSON.
+/// A namespace of `CloudWatch`: what tells these metrics from those of others. Needs no escaping in JSON.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MetricsNamespace(String);
 

@@ -1,4 +1,4 @@
-//! What is measured: the name of each metric and its unit, as CloudWatch shows them. `docs/OPERATIONS.md` says what each means,
+//! What is measured: the name of each metric and its unit, as `CloudWatch` shows them. `docs/OPERATIONS.md` says what each means,
 //! and a test compares the two.
 
 /// A metric.
@@ -10,7 +10,7 @@ pub struct Metric {
     pub unit: Unit,
 }
 
-/// A unit, by the name that CloudWatch has for it.
+/// A unit, by the name that `CloudWatch` has for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
     /// A number of things.

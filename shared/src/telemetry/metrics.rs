@@ -1,8 +1,8 @@
-//! Metrics without a daemon: lines in CloudWatch's embedded metric format on standard output, out of which CloudWatch Logs takes
+//! Metrics without a daemon: lines in `CloudWatch`'s embedded metric format on standard output, out of which `CloudWatch` Logs takes
 //! the values. One JSON object a line and nothing around it; no dimensions, so that all environments of all functions add to
 //! one set.
 //!
-//! A figure that is 0 is left out: CloudWatch charges for each metric that has a value in an hour, and most of these should
+//! A figure that is 0 is left out: `CloudWatch` charges for each metric that has a value in an hour, and most of these should
 //! have none.
 
 use super::metric::Metric;

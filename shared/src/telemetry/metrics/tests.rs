@@ -1,4 +1,4 @@
-//! The lines against the specification of CloudWatch's embedded metric format.
+//! The lines against the specification of `CloudWatch`'s embedded metric format.
 
 use super::*;
 use crate::clock::ManualClock;
@@ -8,7 +8,7 @@ use serde_json::{Value as Json, json};
 use std::sync::Mutex;
 use std::time::Duration;
 
-/// The units that CloudWatch knows.
+/// The units that `CloudWatch` knows.
 const UNITS: &str = "Seconds Microseconds Milliseconds Bytes Kilobytes Megabytes Gigabytes Terabytes Bits Kilobits Megabits \
     Gigabits Terabits Percent Count Bytes/Second Kilobytes/Second Megabytes/Second Gigabytes/Second Terabytes/Second \
     Bits/Second Kilobits/Second Megabits/Second Gigabits/Second Terabits/Second Count/Second None";
