@@ -75,7 +75,9 @@ fn a_line_has_what_the_specification_requires_and_nothing_that_it_forbids() {
 #[test]
 fn durations_are_written_in_milliseconds_to_the_microsecond() {
     let (world, mut samples) = (world(), Samples::default());
-    [1_234_005, 700, 0].into_iter().for_each(|micros| samples.add(Duration::from_micros(micros)));
+    for micros in [1_234_005, 700, 0] {
+        samples.add(Duration::from_micros(micros));
+    }
     world.metrics.write(|| {
         let mut figures = Figures::default();
         figures.durations(REDIS_LATENCY, &samples);
