@@ -10,10 +10,14 @@ mod json;
 
 use json::WithRequestId;
 use std::env;
+use tracing::Level;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt};
+
+/// The target of what Lambda's runtime logs.
+const RUNTIME: &str = "lambda_runtime";
 
 /// Starts logging to standard output. The format follows Lambda's `AWS_LAMBDA_LOG_FORMAT` where it is
 /// set, else JSON on Lambda and text elsewhere; the level `AWS_LAMBDA_LOG_LEVEL`, else `RUST_LOG` (also by
@@ -45,19 +49,31 @@ pub fn init() {
     // Twice in one process (tests) is harmless: the first stays.
     let _ = subscriber.try_init();
 }
+
 fn filter(level: &str) -> Targets {
     // Lambda says FATAL where tracing's highest level is ERROR.
     if level.eq_ignore_ascii_case("fatal") {
         return Targets::new().with_default(LevelFilter::ERROR);
     }
     let parsed = level.parse::<Targets>().ok().filter(|_| !level.is_empty());
-    parsed.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO))
+    let filter = parsed.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO));
+    // At TRACE the runtime logs whole answers, and so the cookie of a new session.
+    if filter.would_enable(RUNTIME, &Level::TRACE) { filter.with_target(RUNTIME, LevelFilter::DEBUG) } else { filter }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tracing::Level;
+
+    #[test]
+    fn the_runtimes_lines_with_whole_answers_are_never_logged() {
+        for asked in ["TRACE", "trace", "lambda_runtime=trace", "info,lambda_runtime=trace"] {
+            let enabled = |level| filter(asked).would_enable("lambda_runtime::layers::api_response", &level);
+            assert_eq!((enabled(Level::DEBUG), enabled(Level::TRACE)), (true, false), "{asked}");
+        }
+        assert!(filter("TRACE").would_enable("visits_core", &Level::TRACE));
+        assert!(!filter("INFO").would_enable("lambda_runtime", &Level::DEBUG));
+    }
 
     #[test]
     fn the_level_is_info_unless_a_known_one_is_asked_for() {
