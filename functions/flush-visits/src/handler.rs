@@ -2,20 +2,20 @@
 //! did to the answer.
 
 use crate::metrics::figures;
+use crate::report::Report;
 use lambda_runtime::Error;
-use serde::Serialize;
 use serde_json::Value;
 use std::time::Duration;
 use visits_core::clock::{Clock, Moment};
 use visits_core::config::Config;
-use visits_core::parking::{self, Delivery};
-use visits_core::rehome::{self, Rehome};
+use visits_core::parking;
+use visits_core::rehome;
 use visits_core::ring::Ring;
 use visits_core::rollup::{self, Rollup};
 use visits_core::store::rehoming::Rehoming;
 use visits_core::store::rollup::RollUp;
 use visits_core::store::watch::{Watch, fullest};
-use visits_core::sweep::{self, Environments, Settings, Summary};
+use visits_core::sweep::{self, Environments, Settings};
 use visits_core::telemetry::metrics::Metrics;
 use visits_core::timing::Timing;
 
@@ -33,19 +33,6 @@ const LONGEST_REHOMING: Duration = Duration::from_secs(10);
 
 /// Longest time in which steps of the roll-up are begun. As a rule there are none.
 const LONGEST_ROLLUP: Duration = Duration::from_secs(5);
-
-/// What a run did: the answer, and a line in the log.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(crate) struct Report {
-    #[serde(flatten)]
-    pub(crate) sweep: Summary,
-    #[serde(flatten)]
-    pub(crate) delivery: Delivery,
-    #[serde(flatten)]
-    pub(crate) rehome: Rehome,
-    #[serde(flatten)]
-    pub(crate) rollup: Rollup,
-}
 
 pub(crate) struct Handler<S, E> {
     store: S,
@@ -79,9 +66,9 @@ impl<S: Rehoming + RollUp + Watch, E: Environments> Handler<S, E> {
         Self { metrics, ..self }
     }
 
-    /// Delivers parked batches, brings pages to their owners, rolls finished days up, then sweeps: for a schedule's event the writers that have been idle for an
-    /// interval, for an empty one, which somebody sends by hand, all. `deadline`: milliseconds since the Unix
-    /// epoch; one that is long past is the local emulator's, and means none.
+    /// Delivers parked batches, brings pages to their owners, rolls finished days up, then sweeps: for a schedule's event the
+    /// writers that have been idle for an interval, for an empty one, which somebody sends by hand, all. `deadline`:
+    /// milliseconds since the Unix epoch; one that is long past is the local emulator's, and means none.
     pub(crate) async fn handle(&self, event: &Value, deadline: u64) -> Result<Report, Error> {
         let interval = if is_scheduled(event)? { self.interval } else { Duration::ZERO };
         let started = self.clock.now();
@@ -94,7 +81,7 @@ impl<S: Rehoming + RollUp + Watch, E: Environments> Handler<S, E> {
             Settings { interval, concurrency: self.concurrency, budget: time_left(self.clock.now(), deadline) };
         let sweep = sweep::sweep(&self.store, &self.ring, &self.environments, &self.clock, settings).await;
         let report = Report { sweep, delivery, rehome, rollup };
-        log(&report, self.clock.now().since(started));
+        report.log(self.clock.now().since(started));
         if self.metrics.are_on() {
             let memory = fullest(&self.store, self.ring.len()).await;
             self.metrics.write(|| figures(&report, memory));
@@ -127,58 +114,6 @@ fn is_scheduled(event: &Value) -> Result<bool, String> {
         Value::Object(_) => Err(format!("{accepted}; this is an event of another kind")),
         _ => Err(format!("{accepted}; this is not a JSON object")),
     }
-}
-
-fn log(report: &Report, took: Duration) {
-    let Summary { writers_known, writers_answered, visits_flushed, rounds, .. } = report.sweep;
-    let Summary { invocations, invocations_failed, sets_removed, shards_failed, .. } = report.sweep;
-    let Delivery { copies_tried, visits_delivered, copies_removed, copies_set_aside, .. } = report.delivery;
-    let Delivery { owners_waiting, calls_failed, .. } = report.delivery;
-    tracing::info!(
-        writers_known,
-        writers_answered,
-        visits_flushed,
-        rounds,
-        invocations,
-        invocations_failed,
-        sets_removed,
-        shards_failed,
-        copies_tried,
-        visits_delivered,
-        copies_removed,
-        copies_set_aside,
-        owners_waiting,
-        calls_failed,
-        micros = took.as_micros(),
-        "delivered and swept"
-    );
-    let Rehome { ring_settled, pages_scanned, pages_taken, pages_delivered, moves_waiting, .. } = report.rehome;
-    let Rehome { moves_removed, moves_set_aside, records_rejected, rehoming_calls_failed, .. } = report.rehome;
-    tracing::info!(
-        ring_settled,
-        pages_scanned,
-        pages_taken,
-        pages_delivered,
-        moves_waiting,
-        moves_removed,
-        moves_set_aside,
-        records_rejected,
-        rehoming_calls_failed,
-        "re-homed"
-    );
-    let Rollup { days_rolled_up, sketches_counted, sketches_copied, sketches_moved, .. } = report.rollup;
-    let Rollup { sketches_rejected, records_dropped, secrets_destroyed, rollup_calls_failed, .. } = report.rollup;
-    tracing::info!(
-        days_rolled_up,
-        sketches_counted,
-        sketches_copied,
-        sketches_moved,
-        sketches_rejected,
-        records_dropped,
-        secrets_destroyed,
-        rollup_calls_failed,
-        "rolled up"
-    );
 }
 
 #[cfg(test)]

@@ -10,6 +10,8 @@ use aws_sdk_lambda::Client;
 use aws_sdk_lambda::error::DisplayErrorContext;
 use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_lambda::types::InvocationType;
+use aws_smithy_http_client::tls::Provider;
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use futures_util::future::join_all;
 use std::time::Duration;
 use visits_core::flusher::FlushReport;
@@ -28,7 +30,9 @@ impl RecordFunction {
     /// The function with this name or ARN, in this account. Nothing is sent yet.
     pub(crate) async fn new(name: &str) -> Self {
         // No retries: the next round is the retry, and it is given to whichever environment is idle then.
+        let https = aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
         let config = aws_config::defaults(BehaviorVersion::latest())
+            .http_client(https)
             .retry_config(RetryConfig::disabled())
             .timeout_config(TimeoutConfig::builder().operation_timeout(INVOKE_TIMEOUT).build());
         Self { client: Client::new(&config.load().await), name: name.to_owned() }

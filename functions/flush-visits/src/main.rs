@@ -3,6 +3,7 @@
 mod handler;
 mod invoke;
 mod metrics;
+mod report;
 
 use handler::Handler;
 use invoke::RecordFunction;

@@ -1,6 +1,6 @@
 //! What a run tells as metrics.
 
-use crate::handler::Report;
+use crate::report::Report;
 use visits_core::telemetry::metric;
 use visits_core::telemetry::metrics::Figures;
 
