@@ -7,6 +7,7 @@ use aws_config::BehaviorVersion;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_sdk_lambda::Client;
+use aws_sdk_lambda::config::SharedHttpClient;
 use aws_sdk_lambda::error::DisplayErrorContext;
 use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_lambda::types::InvocationType;
@@ -30,13 +31,17 @@ impl RecordFunction {
     /// The function with this name or ARN, in this account. Nothing is sent yet.
     pub(crate) async fn new(name: &str) -> Self {
         // No retries: the next round is the retry, and it is given to whichever environment is idle then.
-        let https = aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
         let config = aws_config::defaults(BehaviorVersion::latest())
-            .http_client(https)
+            .http_client(https())
             .retry_config(RetryConfig::disabled())
             .timeout_config(TimeoutConfig::builder().operation_timeout(INVOKE_TIMEOUT).build());
         Self { client: Client::new(&config.load().await), name: name.to_owned() }
     }
+}
+
+/// HTTP with the cryptography that Redis over TLS uses: AWS's client would bring another one.
+fn https() -> SharedHttpClient {
+    aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https()
 }
 
 impl Environments for RecordFunction {

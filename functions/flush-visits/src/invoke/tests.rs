@@ -1,6 +1,6 @@
-//! The AWS client and the Redis client each speak TLS, with cryptography that is not the same.
+//! The AWS client and the Redis client each speak TLS, and each believes authorities of its own.
 
-use super::RecordFunction;
+use super::{RecordFunction, https};
 use aws_config::{BehaviorVersion, Region};
 use aws_sdk_lambda::Client;
 use aws_sdk_lambda::config::Credentials;
@@ -14,6 +14,7 @@ use visits_core::sweep::{Environments, FlushOrder};
 /// A function whose Lambda API is the port `port` here.
 async fn function_at(port: u16) -> RecordFunction {
     let config = aws_config::defaults(BehaviorVersion::latest())
+        .http_client(https())
         .endpoint_url(format!("https://127.0.0.1:{port}"))
         .region(Region::from_static("us-east-1"))
         .credentials_provider(Credentials::new("key", "secret", None, None, "test"));
