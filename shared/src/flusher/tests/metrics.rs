@@ -223,8 +223,9 @@ async fn add_up(steps: Vec<Step>) {
     assert_eq!((told.sum("Visits"), told.sum("VisitsFlushed")), (visits, visits));
     let pages = (0..2).flat_map(|shard| (0..4).map(move |n| (shard, n)));
     let counted: u64 = pages.map(|(shard, n)| told.world.store.sum(&told.world.page_of(shard, n))).sum();
-    // What a crash took from a writer that has nothing more to ask for is noticed by nobody.
-    assert!(counted + told.sum("VisitsLost") <= visits);
+    // What a crash took from a writer that has nothing more to ask for is noticed by nobody, and a parked copy may bring back what
+    // its writer has told as lost: with crashes there is only the bound.
+    assert!(counted <= visits);
     if !crashes {
         assert_eq!((counted, told.sum("Gaps"), told.sum("Healed"), told.sum("VisitsLost")), (visits, 0, 0, 0));
     }
