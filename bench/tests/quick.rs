@@ -64,9 +64,10 @@ fn a_start_needs_no_network_and_little_work() {
 fn metrics_cost_next_to_nothing() {
     let _turn = turn();
     let group = metrics::run(Effort::Quick);
-    for row in &group.rows {
-        // Times have room. Instructions need little: those of a start are also those of waiting for Redis.
-        hold(row, None, if row.what.contains("instructions") { 1.02 } else { ROOM });
+    // Only instructions: a quick look at times tells nothing that small, least of all on a busy machine. Those of a start are
+    // also those of waiting for Redis, so they have a little room.
+    for row in group.rows.iter().filter(|row| row.what.contains("instructions")) {
+        hold(row, None, 1.02);
     }
 }
 
