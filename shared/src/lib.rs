@@ -27,6 +27,8 @@ pub mod shard;
 pub mod timing;
 pub mod visit;
 
+#[cfg(feature = "aws-sdk")]
+pub mod aws_sdk;
 pub mod clock;
 pub mod config;
 pub mod credentials;

@@ -3,18 +3,13 @@
 #[cfg(test)]
 mod tests;
 
-use aws_config::BehaviorVersion;
-use aws_config::retry::RetryConfig;
-use aws_config::timeout::TimeoutConfig;
 use aws_sdk_lambda::Client;
-use aws_sdk_lambda::config::SharedHttpClient;
 use aws_sdk_lambda::error::DisplayErrorContext;
 use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_lambda::types::InvocationType;
-use aws_smithy_http_client::tls::Provider;
-use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use futures_util::future::join_all;
 use std::time::Duration;
+use visits_core::aws_sdk;
 use visits_core::flusher::FlushReport;
 use visits_core::sweep::{Environments, FlushEvent, FlushOrder, InvokeError};
 
@@ -30,18 +25,9 @@ pub(crate) struct RecordFunction {
 impl RecordFunction {
     /// The function with this name or ARN, in this account. Nothing is sent yet.
     pub(crate) async fn new(name: &str) -> Self {
-        // No retries: the next round is the retry, and it is given to whichever environment is idle then.
-        let config = aws_config::defaults(BehaviorVersion::latest())
-            .http_client(https())
-            .retry_config(RetryConfig::disabled())
-            .timeout_config(TimeoutConfig::builder().operation_timeout(INVOKE_TIMEOUT).build());
-        Self { client: Client::new(&config.load().await), name: name.to_owned() }
+        // The next round is the retry, and it is given to whichever environment is idle then.
+        Self { client: Client::new(&aws_sdk::settings(INVOKE_TIMEOUT).load().await), name: name.to_owned() }
     }
-}
-
-/// HTTP with the cryptography that Redis over TLS uses: AWS's client would bring another one.
-fn https() -> SharedHttpClient {
-    aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https()
 }
 
 impl Environments for RecordFunction {

@@ -2,12 +2,9 @@
 
 use super::aws::{Identity, Keys, NO_REGION};
 use super::{TIMEOUT, told};
-use aws_config::retry::RetryConfig;
-use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, SdkConfig};
+use crate::aws_sdk;
+use aws_config::SdkConfig;
 use aws_credential_types::provider::ProvideCredentials as _;
-use aws_smithy_http_client::tls::Provider;
-use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use tokio::sync::OnceCell;
 
 /// The SDK's settings, loaded at their first use.
@@ -17,7 +14,7 @@ pub(super) struct Chain(OnceCell<SdkConfig>);
 impl Chain {
     /// Who this is, of which the environment has told `region` and `keys` or one of them or none.
     pub(super) async fn identity(&self, region: Option<String>, keys: Option<Keys>) -> Result<Identity, String> {
-        let settings = self.0.get_or_init(load).await;
+        let settings = self.0.get_or_init(|| aws_sdk::settings(TIMEOUT).load()).await;
         let region = region.or_else(|| settings.region().map(ToString::to_string)).ok_or(NO_REGION)?;
         let keys = match keys {
             Some(keys) => keys,
@@ -25,17 +22,6 @@ impl Chain {
         };
         Ok(Identity { keys, region })
     }
-}
-
-async fn load() -> SdkConfig {
-    // A failed login is retried by whoever wanted the connection.
-    let https = aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
-    aws_config::defaults(BehaviorVersion::latest())
-        .http_client(https)
-        .retry_config(RetryConfig::disabled())
-        .timeout_config(TimeoutConfig::builder().operation_timeout(TIMEOUT).build())
-        .load()
-        .await
 }
 
 async fn found(settings: &SdkConfig) -> Result<Keys, String> {

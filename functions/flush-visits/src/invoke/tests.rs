@@ -1,11 +1,11 @@
 //! The AWS client and the Redis client each speak TLS, and each believes authorities of its own.
 
-use super::{RecordFunction, https};
-use aws_config::{BehaviorVersion, Region};
+use super::{INVOKE_TIMEOUT, RecordFunction};
 use aws_sdk_lambda::Client;
-use aws_sdk_lambda::config::Credentials;
+use aws_sdk_lambda::config::{Credentials, Region};
 use std::fs;
 use test_support::{CertificateAuthority, RedisServer};
+use visits_core::aws_sdk;
 use visits_core::config::Config;
 use visits_core::store::Store;
 use visits_core::store::redis::RedisStore;
@@ -13,8 +13,7 @@ use visits_core::sweep::{Environments, FlushOrder};
 
 /// A function whose Lambda API is the port `port` here.
 async fn function_at(port: u16) -> RecordFunction {
-    let config = aws_config::defaults(BehaviorVersion::latest())
-        .http_client(https())
+    let config = aws_sdk::settings(INVOKE_TIMEOUT)
         .endpoint_url(format!("https://127.0.0.1:{port}"))
         .region(Region::from_static("us-east-1"))
         .credentials_provider(Credentials::new("key", "secret", None, None, "test"));

@@ -19,7 +19,7 @@ pub(super) fn client(info: ConnectionInfo, authorities: Option<&CaCertificates>)
 }
 
 /// Chooses the cryptography, before the first connection. The client takes what the process has chosen, and panics
-/// where it would have to guess: `flush-visits` links a second one, which its AWS client names itself.
+/// where it would have to guess: that must not hang on whether some crate links a second one.
 pub(super) fn choose_cryptography() {
     // An error says that a choice was made before.
     let _ = ring::default_provider().install_default();
