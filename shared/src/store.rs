@@ -98,6 +98,13 @@ pub struct Applied {
     pub without_day: Vec<Rejected>,
 }
 
+impl Applied {
+    /// Visits in increments that were skipped.
+    pub fn visits_rejected(&self) -> u64 {
+        self.rejected.iter().map(|rejected| rejected.visits).sum()
+    }
+}
+
 /// What one shard counts of a page.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Reading {

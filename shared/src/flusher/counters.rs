@@ -34,8 +34,7 @@ impl Counters {
         self.flushed += learned.applied - learned.healed;
         self.healed += learned.healed;
         self.gaps += learned.gaps;
-        let rejected: u64 = applied.rejected.iter().map(|rejected| rejected.visits).sum();
-        self.lost += learned.expired + learned.lost + rejected;
+        self.lost += learned.expired + learned.lost + applied.visits_rejected();
         let sent = call.apply.batches.len() as u64;
         self.batches += sent;
         self.duplicates += sent.saturating_sub((applied.fresh.len() + applied.expired.len()) as u64);

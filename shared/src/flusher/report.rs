@@ -31,7 +31,7 @@ impl Tally {
 
     pub(super) fn learn(&mut self, learned: Learned, applied: &Applied) {
         self.learned = self.learned.plus(learned);
-        self.rejected += applied.rejected.iter().map(|rejected| rejected.visits).sum::<u64>();
+        self.rejected += applied.visits_rejected();
     }
 }
 

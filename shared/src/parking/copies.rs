@@ -43,7 +43,7 @@ pub(super) async fn deliver_page<S: Parking>(
             Ok(applied) => {
                 run.done.visits_delivered += fresh_visits(&applied, &copies, |_| true);
                 run.done.visits_healed += fresh_visits(&applied, &copies, |copy| copy.delivered.is_some());
-                run.done.visits_lost += applied.rejected.iter().map(|rejected| rejected.visits).sum::<u64>();
+                run.done.visits_lost += applied.visits_rejected();
                 findings.learn(&applied, &copies, run);
             }
             Err(error) => {
