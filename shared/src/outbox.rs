@@ -40,14 +40,8 @@ pub struct Outbox {
 }
 
 impl Outbox {
-    /// Takes a freshly sealed batch. Its sequence must be above all that came before.
-    pub fn push(&mut self, batch: Batch) {
-        let since = batch.sealed_at();
-        self.push_gathered(batch, since);
-    }
-
-    /// The same for a batch whose visits have been gathered since then.
-    pub fn push_gathered(&mut self, batch: Batch, since: Moment) {
+    /// Takes a freshly sealed batch, whose oldest visit came at `since`. Its sequence must be above all that came before.
+    pub fn push(&mut self, batch: Batch, since: Moment) {
         debug_assert!(self.entries.back().is_none_or(|last| last.sequence < batch.sequence()));
         self.entries.push_back(Entry::new(batch, since));
     }

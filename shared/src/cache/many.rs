@@ -47,11 +47,11 @@ impl<S: Store> CountCache<S> {
             Some(retry_after) => Err(Unavailable { retry_after }),
             None => self.store.read_all(shard, &asked).await.map_err(|error| self.note_failure(shard, &error)),
         };
-        if readings.is_ok() {
-            self.counters.answered(self.clock.now().since(fetched));
-        }
         let readings = match readings {
-            Ok(readings) => readings,
+            Ok(readings) => {
+                self.counters.answered(self.clock.now().since(fetched));
+                readings
+            }
             Err(down) => return indices.into_iter().map(|index| (index, Err(down))).collect(),
         };
         let counts = asked.iter().zip(readings).map(|(page, reading)| async move {

@@ -20,7 +20,7 @@ fn batch(number: u64, pages: usize) -> Batch {
 
 fn outbox(batches: impl IntoIterator<Item = u64>) -> Outbox {
     let mut outbox = Outbox::default();
-    batches.into_iter().for_each(|number| outbox.push(batch(number, 2)));
+    batches.into_iter().for_each(|number| outbox.push(batch(number, 2), at(0)));
     outbox
 }
 
@@ -117,7 +117,7 @@ fn for_room_the_oldest_applied_go_and_are_counted() {
     let mut outbox = Outbox::default();
     let one = batch(1, 500).bytes();
     let count = (UNCONFIRMED_BYTES / one + 2) as u64;
-    (1..=count).for_each(|number| outbox.push(batch(number, 500)));
+    (1..=count).for_each(|number| outbox.push(batch(number, 500), at(0)));
     let learned = learn(&mut outbox, &has_visits(count, 500 * count), 0, 0);
     assert_eq!(learned.unconfirmed, 1000, "two batches of 500 visits too many");
     assert_eq!(outbox.base(sequence(count + 1)), sequence(3));
@@ -126,7 +126,7 @@ fn for_room_the_oldest_applied_go_and_are_counted() {
 #[test]
 fn room_is_never_made_from_what_is_unresolved() {
     let mut outbox = Outbox::default();
-    (1..=40).for_each(|number| outbox.push(batch(number, 500)));
+    (1..=40).for_each(|number| outbox.push(batch(number, 500), at(0)));
     assert_eq!(learn(&mut outbox, &has(0), 0, 0), Learned::default());
     assert_eq!(outbox.unresolved(), 40);
 }
@@ -143,7 +143,7 @@ fn a_batch_too_old_is_given_up_and_reported() {
 #[test]
 fn a_call_takes_whole_batches_up_to_its_pages_and_at_least_one() {
     let mut outbox = Outbox::default();
-    [300, 200, 1].into_iter().zip(1..).for_each(|(pages, n)| outbox.push(batch(n, pages)));
+    [300, 200, 1].into_iter().zip(1..).for_each(|(pages, n)| outbox.push(batch(n, pages), at(0)));
     assert_eq!(to_send(&outbox), [1, 2]);
     assert_eq!(outbox.next_to_send(10).len(), 1);
 }
@@ -215,7 +215,7 @@ fn a_sight_from_before_a_crash_proves_nothing_after_it() {
 fn an_applied_batch_that_may_be_parked_is_never_forgotten_for_room() {
     let mut outbox = Outbox::default();
     let count = (UNCONFIRMED_BYTES / batch(1, 500).bytes() + 3) as u64;
-    (1..=count).for_each(|number| outbox.push(batch(number, 500)));
+    (1..=count).for_each(|number| outbox.push(batch(number, 500), at(0)));
     park(&mut outbox, &[1], Some(REFUGE), 0);
     park(&mut outbox, &[2], None, 0);
     let learned = learn(&mut outbox, &has_visits(count, 500 * count), 0, 0);
@@ -236,7 +236,7 @@ fn what_a_shard_lost_and_nobody_remembers_is_counted_once() {
     let lost = |visits| Learned { lost: visits, ..Learned::default() };
     assert_eq!(learn(&mut outbox, &has_visits(2, 1), 70, 70), lost(3));
     assert_eq!(learn(&mut outbox, &has_visits(2, 1), 80, 80), lost(0));
-    outbox.push(batch(3, 2));
+    outbox.push(batch(3, 2), at(0));
     let learned = learn(&mut outbox, &has_visits(3, 3), 90, 90);
     assert_eq!((learned.applied, learned.lost), (2, 0));
 }
@@ -247,7 +247,7 @@ fn a_set_that_was_deleted_with_consent_is_no_loss() {
     learn(&mut outbox, &has(1), 0, 0);
     learn(&mut outbox, &has(1), 60, 60);
     outbox.settle();
-    outbox.push(batch(2, 2));
+    outbox.push(batch(2, 2), at(0));
     assert_eq!(learn(&mut outbox, &has_visits(2, 2), 9_000, 9_000).lost, 0);
     assert_eq!(learn(&mut outbox, &has_visits(2, 1), 9_001, 9_001).lost, 1, "from there on it is");
 }

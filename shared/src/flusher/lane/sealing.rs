@@ -15,7 +15,7 @@ impl Lane {
         let secrets = &self.secrets;
         let Some(content) = self.buffer.take_next(|day| secrets.of(day)) else { return false };
         let batch = Batch::of_day(self.next, content.day, content.increments, content.site, now);
-        self.outbox.push_gathered(batch, self.since.unwrap_or(now));
+        self.outbox.push(batch, self.since.unwrap_or(now));
         if self.buffer.visits() == 0 {
             self.since = None;
         }
