@@ -1,10 +1,8 @@
-// A line chart of days. The series differ by dash and marker as well as by colour.
+// A line chart of days, the present day last. The series differ by dash and marker as well as by colour.
 import uPlot from "uplot";
-import { date, dayStart, LABELS, month, number, shortDate, shortNumber, sum } from "./words.js";
+import { date, LABELS, number, shortDate, shortNumber, sum } from "./words.js";
 
-const DAY = 86_400;
-const MONTH = 30 * DAY; // uPlot takes 30 days and more for whole months
-/** How each series is drawn; the legend's samples in app.css show the same. */
+/** How each series is drawn; the legend's samples in chart.css show the same. */
 const LOOKS = {
   people: { width: 2.25, dash: [], fill: "--people-area" },
   visitors: { width: 2, dash: [7, 4] },
@@ -14,20 +12,29 @@ export const SERIES = Object.keys(LOOKS);
 /** Above this many days markers would run into each other. */
 const MOST_MARKERS = 45;
 
+/** The present day is not over: its part of a line has gaps wider than those of any series. */
+const SO_FAR = [2, 8];
+/** Room for one date under the chart, in px: without and with its year. */
+const ROOM = { short: 70, long: 105 };
+/** From as many days on a date needs its year. */
+const YEAR_SHOWN = 180;
+
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
-function series(name) {
+/** Returns uPlot's options of a series, of its finished days or of the line to the present one. */
+function series(name, soFar) {
   const { width, dash, fill, marker } = LOOKS[name];
   const stroke = () => colour(`--${name}`);
   return {
     label: LABELS[name],
     stroke,
     width,
-    dash,
+    dash: soFar ? SO_FAR : dash,
     fill: fill ? () => colour(fill) : undefined,
     points: {
-      // A single day is no line: it needs a point whatever the series.
-      show: (chart) => chart.data[0].length === 1 || (marker && chart.data[0].length <= MOST_MARKERS),
+      // The present day has its point whatever the series: a single day is no line.
+      show: (chart) => soFar || (marker && chart.data[0].length <= MOST_MARKERS),
+      filter: soFar ? (chart) => [chart.data[0].length - 1] : undefined,
       size: 7,
       stroke,
       fill: stroke,
@@ -41,14 +48,21 @@ const axisLook = {
   ticks: { show: false },
 };
 
-const axes = () => [
+const room = (days) => (days.length < YEAR_SHOWN ? ROOM.short : ROOM.long);
+
+/** Returns the indices of the days that are named under the chart: evenly apart, the present day among them. */
+function named(days, width) {
+  const step = Math.max(1, Math.ceil((days.length * room(days)) / width));
+  return [...days.keys()].filter((index) => (days.length - 1 - index) % step === 0);
+}
+
+const axes = (shown) => [
   {
     ...axisLook,
     grid: { show: false },
     size: 32,
-    space: 70,
-    incrs: [1, 2, 5, 10, 15, 30, 60, 90, 120, 180, 365].map((days) => days * DAY),
-    values: (_, splits, __, ___, step) => splits.map((at) => (step >= MONTH ? month(at) : shortDate(at))),
+    splits: (chart) => named(shown(), chart.bbox.width / uPlot.pxRatio),
+    values: (_, splits) => splits.map((index) => (shown().length < YEAR_SHOWN ? shortDate : date)(shown()[index].day)),
   },
   {
     ...axisLook,
@@ -71,28 +85,28 @@ export function describe(days) {
   return `Line chart of ${days.length} days, ${first} to ${date(days.at(-1).day)}. ${words.join("; ")}.`;
 }
 
-const columns = (days) => [
-  days.map((day) => dayStart(day.day)),
-  ...SERIES.map((name) => days.map((day) => day[name] ?? null)),
-];
+/** Returns the days as uPlot takes them: each series twice, up to yesterday, and from there to the present day. */
+function columns(days) {
+  const last = days.length - 1;
+  const part = (holds) => SERIES.map((name) => days.map((day, index) => (holds(index) ? (day[name] ?? null) : null)));
+  return [[...days.keys()], ...part((index) => index < last), ...part((index) => index >= last - 1)];
+}
 
-// Half a day of room at either end, so that the first and the last day are not cut.
-const xRange = (_, from, to) => (from === to ? [from - DAY, to + DAY] : [from, to]);
-
-function options(host, onDay, onDrawn) {
+function options(host, shown, onDay, onDrawn) {
   return {
     width: host.clientWidth,
     height: host.clientHeight,
-    padding: [12, 12, 0, 0],
-    tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
+    // To the right half a date, which stands in the middle under its day.
+    padding: [12, () => room(shown()) / 2, 0, 0],
     legend: { show: false },
     cursor: { y: false, drag: { x: false, y: false, setScale: false }, points: { size: 9 } },
     scales: {
-      x: { time: true, range: xRange },
+      // Half a day of room at either end, so that the first and the last day are not cut.
+      x: { time: false, range: () => [-0.5, Math.max(0, shown().length - 1) + 0.5] },
       y: { range: { min: { hard: 0, soft: 0, mode: 1 }, max: { pad: 0.1, soft: 4, mode: 1 } } },
     },
-    series: [{}, ...SERIES.map(series)],
-    axes: axes(),
+    series: [{}, ...[false, true].flatMap((soFar) => SERIES.map((name) => series(name, soFar)))],
+    axes: axes(shown),
     hooks: { setCursor: [(chart) => onDay(chart.cursor.idx ?? null)], draw: [onDrawn] },
   };
 }
@@ -102,7 +116,12 @@ function options(host, onDay, onDrawn) {
  * `onDay` is told the index of the day under the pointer, or null; `onDrawn` is called after each drawing.
  */
 export function createChart(host, days, { onDay, onDrawn }) {
-  const chart = new uPlot(options(host, onDay, onDrawn), columns(days), host);
+  let shown = days;
+  const chart = new uPlot(
+    options(host, () => shown, onDay, onDrawn),
+    columns(days),
+    host,
+  );
   const { canvas } = chart.ctx;
   canvas.setAttribute("role", "img");
   canvas.setAttribute("aria-label", describe(days));
@@ -114,9 +133,12 @@ export function createChart(host, days, { onDay, onDrawn }) {
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => chart.redraw());
   return {
     update(next) {
+      shown = next;
       chart.setData(columns(next));
       canvas.setAttribute("aria-label", describe(next));
     },
-    toggle: (name, show) => chart.setSeries(SERIES.indexOf(name) + 1, { show }),
+    toggle(name, show) {
+      for (const at of [1, 1 + SERIES.length]) chart.setSeries(SERIES.indexOf(name) + at, { show });
+    },
   };
 }

@@ -62,9 +62,12 @@ export class DaysPanel {
   #readout(index) {
     const day = index === null ? null : this.#days[index];
     const words = (name) => `${LABELS[name].toLowerCase()} ${number(day[name])}`;
-    const hint = "Point at a day, or tap it, for its figures.";
-    setText(this.#parts.readout, day ? `${date(day.day)}: ${SERIES.map(words).join(", ")}` : hint);
+    const hint = "Point at a day, or tap it, for its figures. The last one is today, so far.";
+    setText(this.#parts.readout, day ? `${this.#date(day)}: ${SERIES.map(words).join(", ")}` : hint);
   }
+
+  /** Names a day; the last one is not over. */
+  #date = (day) => date(day.day) + (day === this.#days.at(-1) ? ", so far" : "");
 
   #showSums() {
     const days = this.#days;
@@ -76,7 +79,7 @@ export class DaysPanel {
       `${number(visitors)} ${visitorWord}`,
       `${number(bots)} visits by bots`,
     ];
-    const span = several ? `In these ${days.length} days` : "On this day";
+    const span = several ? `In these ${days.length} days` : "Today, so far";
     setText(
       this.#parts.sums,
       days.length ? `${span}: ${parts.join(", ")}.` : "No days are kept (VISITS_HISTORY_DAYS is 0).",
@@ -91,7 +94,7 @@ export class DaysPanel {
       element(
         "tr",
         {},
-        element("th", { scope: "row" }, date(day.day)),
+        element("th", { scope: "row" }, this.#date(day)),
         ...SERIES.map((name) => element("td", { class: "number" }, number(day[name]))),
       );
     this.#parts.body.replaceChildren(...this.#days.map(row).reverse());

@@ -7,7 +7,6 @@ const tenth = new Intl.NumberFormat(locale, { maximumFractionDigits: 1 });
 const compact = new Intl.NumberFormat(locale, { notation: "compact", maximumFractionDigits: 1 });
 const dayForm = new Intl.DateTimeFormat(locale, { day: "numeric", month: "short", year: "numeric", timeZone: "UTC" });
 const shortDayForm = new Intl.DateTimeFormat(locale, { day: "numeric", month: "short", timeZone: "UTC" });
-const monthForm = new Intl.DateTimeFormat(locale, { month: "short", year: "numeric", timeZone: "UTC" });
 const clockForm = new Intl.DateTimeFormat(locale, { timeStyle: "medium" });
 
 /** What each series is called. `people` and `bots` are visits, not persons. */
@@ -24,17 +23,11 @@ export const shortNumber = (value) => compact.format(value);
 /** `1 visit`, `2 visits`. */
 export const counted = (value, one, many = `${one}s`) => `${number(value)} ${value === 1 ? one : many}`;
 
-/** Seconds of the Unix epoch at which the UTC day `YYYY-MM-DD` starts. */
-export const dayStart = (day) => Date.parse(`${day}T00:00:00Z`) / 1000;
+/** `24 Nov 2026`, of a day `YYYY-MM-DD`, which is a date in UTC. */
+export const date = (day) => dayForm.format(Date.parse(day));
 
-/** `24 Nov 2026`, of a day `YYYY-MM-DD`. */
-export const date = (day) => dayForm.format(dayStart(day) * 1000);
-
-/** `24 Nov`, of seconds of the epoch. */
-export const shortDate = (seconds) => shortDayForm.format(seconds * 1000);
-
-/** `Nov 2026`, of seconds of the epoch. */
-export const month = (seconds) => monthForm.format(seconds * 1000);
+/** `24 Nov`. */
+export const shortDate = (day) => shortDayForm.format(Date.parse(day));
 
 /** The local time of day of an RFC 3339 instant. */
 export const clock = (instant) => clockForm.format(new Date(instant));

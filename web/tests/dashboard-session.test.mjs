@@ -108,7 +108,7 @@ test("a session that the browser did not keep is explained", MOCK_ONLY, async ()
 
 test("no days kept, a single day, and a page without visits are shown as such", MOCK_ONLY, async () => {
   const page = await open({ hash: "#days=1" });
-  await page.getByText("On this day: 5,410 visits by people, 3,007 unique visitors, 747 visits by bots.").waitFor();
+  await page.getByText("Today, so far: 5,410 visits by people, 3,007 unique visitors, 747 visits by bots.").waitFor();
   await page.goto(`${system.base}/dashboard#page=nobody`);
   await page.getByText("No visit of a page with exactly this id is recorded.").waitFor();
   mock.faults.noDays = true;

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { after, afterEach, before, beforeEach, test } from "node:test";
 import { launch } from "./browser.mjs";
-import { HOSTILE } from "./dashboard-data.mjs";
+import { HOSTILE, NOW } from "./dashboard-data.mjs";
 import { drawn, MOCK_ONLY, openSignedIn, startSystem } from "./dashboard-kit.mjs";
 
 let browser;
@@ -163,7 +163,7 @@ test("pointing at a day shows its figures, and a series can be switched off by k
   const { x, y, width, height } = await page.locator("#site-days .u-over").boundingBox();
   await page.mouse.move(x + width - 1, y + height / 2);
   await page
-    .locator("#site-days .readout", { hasText: "24 Nov 2026: visits by people 5,410, unique visitors" })
+    .locator("#site-days .readout", { hasText: "24 Nov 2026, so far: visits by people 5,410, unique visitors" })
     .waitFor();
   await page.mouse.move(0, 0);
   const picture = () => page.locator("#site-days canvas").evaluate((canvas) => canvas.toDataURL());
@@ -178,4 +178,67 @@ test("the chart follows a change between light and dark", MOCK_ONLY, async () =>
   const light = await page.locator("#site-days canvas").evaluate((canvas) => canvas.toDataURL());
   await page.emulateMedia({ colorScheme: "dark" });
   await page.waitForFunction((before) => document.querySelector("#site-days canvas").toDataURL() !== before, light);
+});
+
+/** Has the page keep which dates the last drawing of a chart has, with their ends, and in how wide a canvas. */
+function keepDates() {
+  const { clearRect, fillText } = CanvasRenderingContext2D.prototype;
+  CanvasRenderingContext2D.prototype.clearRect = function (...all) {
+    window.dates = [];
+    clearRect.apply(this, all);
+  };
+  CanvasRenderingContext2D.prototype.fillText = function (text, x, y) {
+    fillText.call(this, text, x, y);
+    const half = this.measureText(text).width / 2;
+    const middle = this.getTransform().transformPoint({ x, y }).x;
+    const { width } = this.canvas;
+    if (this.textAlign === "center") window.dates.push({ text, from: middle - half, to: middle + half, width });
+  };
+}
+
+for (const size of ["desktop", "phone"]) {
+  test(
+    `on a ${size} the axis names days that are shown, the present one among them, and cuts off none`,
+    MOCK_ONLY,
+    async () => {
+      const page = await open({ size });
+      await page.addInitScript(keepDates);
+      await page.reload();
+      for (const days of [1, 2, 7, 30, 90, 400]) {
+        await page.evaluate((hash) => location.assign(hash), `#days=${days}`);
+        await page.locator("#site-days .sums", { hasText: days === 1 ? "Today" : `In these ${days} days` }).waitFor();
+        const dates = await page.evaluate(() => window.dates);
+        assert.ok(dates.length >= Math.min(days, 3) && dates.at(-1).text.startsWith("24 Nov"), JSON.stringify(dates));
+        dates.forEach(({ text, from, to, width }, index) => {
+          assert.ok(from >= 0 && to <= width, `${text} is cut off: ${from} to ${to} of ${width}`);
+          if (index > 0) assert.ok(from > dates[index - 1].to, `${text} runs into ${dates[index - 1].text}`);
+          const ago = Date.parse(NOW) - Date.parse(`${/\d{4}$/.test(text) ? text : `${text} 2026`} UTC`);
+          assert.ok(ago >= 0 && ago < days * 86_400_000, `${text} is none of the ${days} days`);
+        });
+      }
+    },
+  );
+}
+
+test("the line to the present day has gaps, and that day is said to be unfinished", MOCK_ONLY, async () => {
+  const page = await open({ hash: "#days=7" });
+  // In the columns between two days, how many have no dot of the line of visits by people.
+  const gaps = await page.locator("#site-days canvas").evaluate((canvas) => {
+    const over = document.querySelector("#site-days .u-over").getBoundingClientRect();
+    const left = over.left - canvas.getBoundingClientRect().left;
+    const { data, width, height } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+    // The area below the line has its colour too, but lets light through.
+    const isLine = (at) => data[at] < 120 && data[at + 2] > 170 && data[at + 3] > 200;
+    const inColumn = (x) => Array.from({ length: height }, (_, y) => 4 * (y * width + x)).some(isLine);
+    const day = over.width / 7;
+    return Array.from({ length: 6 }, (_, index) => {
+      const from = Math.ceil(left + (index + 0.6) * day);
+      const to = Math.floor(left + (index + 1.4) * day);
+      return Array.from({ length: to - from }, (__, x) => inColumn(from + x)).filter((found) => !found).length > 20;
+    });
+  });
+  assert.deepEqual(gaps, [false, false, false, false, false, true]);
+  await page.getByText("The same days as a table").click();
+  const rows = await page.locator("#site-days tbody th").allTextContents();
+  assert.deepEqual(rows.slice(0, 2), ["24 Nov 2026, so far", "23 Nov 2026"]);
 });
