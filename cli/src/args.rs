@@ -68,7 +68,7 @@ pub(crate) enum Command {
     /// Write all pages with their counts as JSON Lines
     #[command(after_help = "\
 First line: {\"format\":\"visits-export\",\"version\":1,\"namespace\":\"visits\"}
-Then for each page, in no order: {\"page\":\"home\",\"count\":12}")]
+Then for each page, in no order: {\"page\":\"home\",\"count\":12,\"bots\":1}; bots are left out where there are none")]
     Export(ExportArgs),
     /// Count what a file says, exactly once under an id: an export, an access log, counts of another counter
     #[command(after_help = "\

@@ -11,8 +11,13 @@ use visits_core::store::pages::{BadRecord, Pages as _};
 use visits_core::store::redis::RedisStore;
 use visits_core::store::{ShardIndex, StoreError};
 
-/// A page's count, or why it has none: a sentence that names the shard.
-pub(crate) type Count = Result<u64, String>;
+/// A page's visits.
+#[derive(Clone, Copy)]
+pub(crate) struct Count {
+    pub(crate) visits: u64,
+    /// Visits among them by bots.
+    pub(crate) bots: u64,
+}
 
 /// The shards and the ring that they make.
 pub(crate) struct Shards {
@@ -48,19 +53,23 @@ impl Shards {
     }
 
     /// The pages' counts, in their order. Each is the sum over all shards, so that it is right also while a ring change
-    /// moves pages. At most some thousand at once.
-    pub(crate) async fn counts(&self, pages: &[PageId]) -> Result<Vec<Count>, StoreError> {
+    /// moves pages. A page without one has a sentence that says why and names the shard. At most some thousand at once.
+    pub(crate) async fn counts(&self, pages: &[PageId]) -> Result<Vec<Result<Count, String>>, StoreError> {
         let records = try_join_all((0..self.len()).map(|shard| self.store.records(shard, pages))).await?;
         let of_page = |page: usize| records.iter().map(move |of_shard| &of_shard[page]);
         Ok((0..pages.len()).map(|page| count(self.ring.shards(), of_page(page))).collect())
     }
 }
 
-fn count<'a>(names: &[ShardName], records: impl Iterator<Item = &'a Result<PageRecord, BadRecord>>) -> Count {
+fn count<'a>(
+    names: &[ShardName],
+    records: impl Iterator<Item = &'a Result<PageRecord, BadRecord>>,
+) -> Result<Count, String> {
     let readable = names.iter().zip(records).map(|(name, record)| match record {
         Ok(record) => Ok((name, record)),
         Err(error) => Err(format!("its record on shard {name}: {error}")),
     });
     let readable = readable.collect::<Result<Vec<_>, _>>()?;
-    Ok(record::count(readable.iter().copied()))
+    let (visits, bots) = (record::count(readable.iter().copied()), record::count_bots(readable.iter().copied()));
+    Ok(Count { visits, bots })
 }

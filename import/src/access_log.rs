@@ -1,8 +1,8 @@
 //! Access logs of nginx and Apache, common or combined, told line by line: what stands before the time (also a virtual
 //! host) and behind the status does not matter.
 //!
-//! A visit is a request with the chosen method that was answered with 200 to 299 or 304 (the visitor's cache was still
-//! right), whose path is a page by [`LogOptions`].
+//! A visit is a request with the chosen method that was answered with a page ([`LogMethod::is_visit`]), whose path is a
+//! page by [`LogOptions`].
 
 mod agent;
 mod line;
@@ -14,7 +14,7 @@ pub use options::{InvalidPattern, LogMethod, LogOptions, PagePattern};
 use crate::lines::{Line, Lines};
 use crate::read::Records;
 use crate::summary::{Reason, Seen};
-use crate::tally::Tally;
+use crate::tally::{Count, Tally};
 use agent::Verdicts;
 use line::Request;
 use std::io::{self, Read};
@@ -57,13 +57,13 @@ fn see(line: &[u8], options: &LogOptions, verdicts: &mut Verdicts, tally: &mut T
         let expected = "not a line of an access log: expected … [time] \"request\" status …";
         return Seen::Bad(Reason::Told(expected));
     };
-    let visit = matches!(request.status, 200..=299 | 304);
-    match request.path(options.method) {
-        Some(path) if visit && !(options.skip_bots && verdicts.is_bot(request.rest)) => {
-            tally.add(path, 1, |path| path::verdict(path, options))
-        }
-        _ => Seen::Ignored,
+    let path = request.path(options.method).filter(|_| options.method.is_visit(request.status));
+    let Some(path) = path else { return Seen::Ignored };
+    let bot = verdicts.is_bot(request.rest);
+    if bot && options.skip_bots {
+        return Seen::Ignored;
     }
+    tally.add(path, Count::one(bot), |path| path::verdict(path, options))
 }
 
 #[cfg(test)]
@@ -75,7 +75,7 @@ mod tests {
     fn see_one(line: &[u8], options: &LogOptions) -> (Seen, Option<String>) {
         let mut tally = Tally::new(Bounds::default());
         let seen = see(line, options, &mut Verdicts::default(), &mut tally);
-        (seen, tally.take().first().map(|(page, _)| page.to_string()))
+        (seen, tally.take().first().map(|one| one.page.to_string()))
     }
 
     fn page(line: &str) -> Option<String> {
@@ -96,6 +96,7 @@ mod tests {
             COMMON.replace(" HTTP/1.1", ""),
             COMMON.replace("/a ", "/a?utm_source=x&y=%zz "),
             COMMON.replace("/a ", "http://example.org/a "),
+            COMMON.replace("200 2326", "203 2326"),
             COMMON.replace("200 2326", "304 -"),
             COMMON.replace("200 2326", "200"),
         ];
@@ -107,24 +108,25 @@ mod tests {
     #[test]
     fn other_methods_failures_and_requests_that_are_none_are_ignored() {
         let request = |request: &str| COMMON.replace("GET /a HTTP/1.1", request);
-        let status = |status: &str| COMMON.replace("200", status);
-        let lines = [
+        let no_page = [
+            101, 199, 201, 202, 204, 205, 206, 226, 300, 301, 302, 303, 307, 308, 400, 401, 404, 410, 416, 499, 500,
+            503,
+        ];
+        let mut lines = vec![
             String::new(),
             request("POST /a HTTP/1.1"),
             request("HEAD /a HTTP/1.1"),
             request("OPTIONS * HTTP/1.0"),
+            request("OPTIONS /a HTTP/1.1"),
             request("get /a HTTP/1.1"),
             request("-"),
             request(""),
             request(r"\x16\x03\x01\x00\xEE"),
             request("GET"),
             request("GET  HTTP/1.1"),
-            status("199"),
-            status("301"),
-            status("404"),
-            status("500"),
             request("GET /style.css HTTP/1.1"),
         ];
+        lines.extend(no_page.map(|status| COMMON.replace("200", &status.to_string())));
         for line in lines {
             assert_eq!(see_one(line.as_bytes(), &LogOptions::default()), (Seen::Ignored, None), "{line}");
         }
@@ -159,9 +161,13 @@ mod tests {
     }
 
     #[test]
-    fn bots_are_skipped_on_request() {
+    fn bots_count_as_bots_and_are_skipped_on_request() {
         let bot = format!(r#"{COMMON} "-" "Mozilla/5.0 (compatible; Googlebot/2.1)""#);
-        assert_eq!(page(&bot).as_deref(), Some("a"));
+        let mut tally = Tally::new(Bounds::default());
+        for line in [&bot, COMMON, &bot] {
+            see(line.as_bytes(), &LogOptions::default(), &mut Verdicts::default(), &mut tally);
+        }
+        assert_eq!(tally.take().iter().map(|one| (one.visits, one.bots)).collect::<Vec<_>>(), [(3, 2)]);
         let options = LogOptions { skip_bots: true, ..LogOptions::default() };
         assert_eq!(see_one(bot.as_bytes(), &options), (Seen::Ignored, None));
         assert_eq!(see_one(COMMON.as_bytes(), &options).1.as_deref(), Some("a"), "a common line tells no agent");
@@ -173,6 +179,12 @@ mod tests {
             LogOptions { pattern: "/visit/{page}".parse().unwrap(), method: LogMethod::Post, ..LogOptions::default() };
         let line = COMMON.replace("GET /a", "POST /visit/caf%C3%A9");
         assert_eq!(see_one(line.as_bytes(), &options).1.as_deref(), Some("café"));
-        assert_eq!(see_one(COMMON.as_bytes(), &options), (Seen::Ignored, None));
+        for status in ["200", "201", "202", "204"] {
+            let line = line.replace("200", status);
+            assert_eq!(see_one(line.as_bytes(), &options).1.as_deref(), Some("café"), "{line}");
+        }
+        for line in [COMMON.to_owned(), line.replace("200", "206"), line.replace("200", "303")] {
+            assert_eq!(see_one(line.as_bytes(), &options), (Seen::Ignored, None), "{line}");
+        }
     }
 }

@@ -9,7 +9,7 @@ mod objects;
 use crate::page::plain_page;
 use crate::read::Records;
 use crate::summary::{Reason, Seen};
-use crate::tally::{MAX_RECORD_VISITS, Tally};
+use crate::tally::{Count, MAX_RECORD_VISITS, Tally};
 use objects::Objects;
 use serde::Deserialize;
 use std::borrow::Cow;
@@ -99,7 +99,8 @@ fn see(object: &[u8], options: &CounterOptions, tally: &mut Tally) -> Result<See
         (None, _, Some(page)) => Cow::Borrowed(page.as_str()),
         (None, _, None) => return Err(Reason::Told("it names no page; give one for objects that name none")),
     };
-    Ok(if visits == 0 { Seen::Ignored } else { tally.add(page.as_bytes(), visits, plain_page) })
+    let count = Count { visits, bots: 0 };
+    Ok(if visits == 0 { Seen::Ignored } else { tally.add(page.as_bytes(), count, plain_page) })
 }
 
 #[cfg(test)]
@@ -111,7 +112,7 @@ mod tests {
     fn read(text: &str, options: CounterOptions) -> (Vec<(String, u64)>, Summary) {
         let mut blocks = Blocks::new(&Source::Counters(options), text.as_bytes(), Bounds::default()).unwrap();
         let block = blocks.next_block(&mut |_| {}).unwrap().unwrap_or_default();
-        (block.into_iter().map(|(page, visits)| (page.to_string(), visits)).collect(), blocks.summary().clone())
+        (block.into_iter().map(|one| (one.page.to_string(), one.visits)).collect(), blocks.summary().clone())
     }
 
     fn counts(text: &str) -> Vec<(String, u64)> {

@@ -6,9 +6,9 @@ use crate::tally::Bounds;
 use std::io::{self, Read};
 use xxhash_rust::xxh3::Xxh3;
 
-/// Version of the way from an input to batches: how formats are read, when a block is full, how it is cut. Whoever
-/// changes one of these must count it up: an import that another version began cannot be gone on with.
-const BATCHING: u32 = 1;
+/// Version of the way from an input to batches: how formats are read, when a block is full, how it is cut. It is counted
+/// up with each change of one of these: an import that another version began cannot be gone on with.
+const BATCHING: u32 = 2;
 
 /// Takes in an input as it is read.
 pub(crate) struct Digest<R> {
@@ -45,7 +45,9 @@ impl<R: Read> Read for Digest<R> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{CounterOptions, LogOptions};
+    use crate::{CounterOptions, GoatCounterOptions, LogOptions, PageRule};
+    use std::collections::HashSet;
+    use visits_core::page::PageId;
 
     #[test]
     fn input_options_and_bounds_all_change_the_digest() {
@@ -54,13 +56,29 @@ mod tests {
         let first = of(b"abc", &log, Bounds::default());
         assert_eq!(first, of(b"abc", &log, Bounds::default()));
         assert_eq!(first.1, 3);
-        let other_log = Source::AccessLog(LogOptions { trim_slash: true, ..LogOptions::default() });
-        let others = [
+        let keep = PageRule { keep_slash: true, ..PageRule::default() };
+        let index = PageRule { index: PageId::from_decoded("home").unwrap(), ..PageRule::default() };
+        let log_by = |pages: &PageRule| Source::AccessLog(LogOptions { pages: pages.clone(), ..LogOptions::default() });
+        let goats_by = |pages: &PageRule| {
+            Source::GoatCounter(GoatCounterOptions { pages: pages.clone(), ..GoatCounterOptions::default() })
+        };
+        let mut digests = vec![
+            first,
             of(b"ab\0", &log, Bounds::default()),
-            of(b"abc", &other_log, Bounds::default()),
-            of(b"abc", &Source::Counters(CounterOptions::default()), Bounds::default()),
             of(b"abc", &log, Bounds { names: 1, ..Bounds::default() }),
         ];
-        assert!(others.iter().all(|other| other.0 != first.0));
+        let sources = [
+            log_by(&keep),
+            log_by(&index),
+            Source::AccessLog(LogOptions { skip_bots: true, ..LogOptions::default() }),
+            goats_by(&PageRule::default()),
+            goats_by(&keep),
+            goats_by(&index),
+            Source::GoatCounter(GoatCounterOptions { count_bots: true, ..GoatCounterOptions::default() }),
+            Source::Counters(CounterOptions::default()),
+        ];
+        digests.extend(sources.iter().map(|source| of(b"abc", source, Bounds::default())));
+        let distinct: HashSet<u128> = digests.iter().map(|(digest, _)| *digest).collect();
+        assert_eq!(distinct.len(), digests.len());
     }
 }

@@ -2,8 +2,10 @@
 //!
 //! ```text
 //! {"format":"visits-export","version":1,"namespace":"visits"}
-//! {"page":"home","count":123}
+//! {"page":"home","count":123,"bots":4}
 //! ```
+//!
+//! `bots` is left out where it is 0.
 //!
 //! Of a file of another version nothing is read. Fields that a later program adds to version 1 are skipped.
 
@@ -15,7 +17,7 @@ use crate::lines::{Line, Lines};
 use crate::page::plain_page;
 use crate::read::{ReadError, Records};
 use crate::summary::{Reason, Seen};
-use crate::tally::{MAX_RECORD_VISITS, Tally};
+use crate::tally::{Count, MAX_RECORD_VISITS, Tally};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::io::{self, Read};
@@ -40,6 +42,13 @@ struct PageLine<'a> {
     #[serde(borrow)]
     page: Cow<'a, str>,
     count: u64,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    bots: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 #[derive(Debug)]
@@ -89,25 +98,27 @@ fn see(line: &[u8], tally: &mut Tally) -> Result<Seen, Reason> {
     if line.is_empty() {
         return Ok(Seen::Ignored);
     }
-    let PageLine { page, count } = serde_json::from_slice(line).map_err(|error| Reason::Json(error.to_string()))?;
-    if count > MAX_RECORD_VISITS {
-        return Err(Reason::Told("the count is not from 0 to 99999999999999"));
+    let read = serde_json::from_slice(line).map_err(|error| Reason::Json(error.to_string()));
+    let PageLine { page, count: visits, bots } = read?;
+    if visits > MAX_RECORD_VISITS || bots > visits {
+        return Err(Reason::Told("the count is not from 0 to 99999999999999, or its bots are more"));
     }
-    Ok(if count == 0 { Seen::Ignored } else { tally.add(page.as_bytes(), count, plain_page) })
+    Ok(if visits == 0 { Seen::Ignored } else { tally.add(page.as_bytes(), Count { visits, bots }, plain_page) })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::{Blocks, Bounds, Source};
+    use visits_core::batch::Increment;
     use visits_core::page::PageId;
 
     #[test]
     fn what_is_exported_reads_back() {
         let pages = ["a", "caf\u{e9} \"b\"", "100%"].map(|page| PageId::from_decoded(page).unwrap());
         let mut writer = ExportWriter::new(Vec::new(), &"visits".parse().unwrap()).unwrap();
-        for (page, count) in pages.iter().zip([3, MAX_RECORD_VISITS, 0]) {
-            writer.page(page, count).unwrap();
+        for (page, (count, bots)) in pages.iter().zip([(3, 0), (MAX_RECORD_VISITS, 2), (0, 0)]) {
+            writer.page(page, count, bots).unwrap();
         }
         let text = writer.finish().unwrap();
         let first =
@@ -115,7 +126,9 @@ mod tests {
         assert!(text.starts_with(first.as_bytes()), "{}", String::from_utf8_lossy(&text));
         let mut blocks = Blocks::new(&Source::Export, text.as_slice(), Bounds::default()).unwrap();
         let block = blocks.next_block(&mut |_| {}).unwrap().unwrap();
-        assert_eq!(block, [(pages[0].clone(), 3), (pages[1].clone(), MAX_RECORD_VISITS)]);
+        let increment =
+            |page: &PageId, visits, bots| Increment { page: page.clone(), visits, bots, visitors: Vec::new() };
+        assert_eq!(block, [increment(&pages[0], 3, 0), increment(&pages[1], MAX_RECORD_VISITS, 2)]);
         let summary = blocks.summary();
         assert_eq!((summary.records, summary.counted, summary.ignored, summary.bytes), (3, 2, 1, text.len() as u64));
     }

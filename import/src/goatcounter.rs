@@ -1,32 +1,25 @@
 //! `GoatCounter`'s CSV export (Settings, Export; versions 1 and 2): one row for each pageview, columns by their names.
 //!
 //! The first column's name begins with the version: `2Path`. A path is what visitors' browsers sent, percent-encoded
-//! and perhaps with a query; it is treated as a log's is. Rows of events are no visits to a page.
+//! and perhaps with a query, which is left out; it names its page as a log's does. Rows of events are no visits to a page.
 
 mod rows;
 
-use crate::page::{encoded_page, plain_page};
+use crate::page::{PageRule, plain_page};
 use crate::read::{ReadError, Records};
 use crate::summary::{Reason, Seen};
-use crate::tally::{Tally, Verdict};
+use crate::tally::{Count, Tally, Verdict};
 use memchr::memchr;
 use rows::{Row, Rows};
 use std::io::{self, Read};
-use visits_core::page::PageId;
 
 /// What a site owner may choose of a `GoatCounter` export.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GoatCounterOptions {
-    /// Whether rows that `GoatCounter` takes for a bot's count too. It shows none of them itself.
+    /// Whether rows that `GoatCounter` takes for a bot's count too, as a bot's. It shows none of them itself.
     pub count_bots: bool,
-    /// The page id of the path `/`.
-    pub index: PageId,
-}
-
-impl Default for GoatCounterOptions {
-    fn default() -> Self {
-        Self { count_bots: false, index: PageId::from_decoded("/").expect("a slash is a page id") }
-    }
+    /// Which page a path is.
+    pub pages: PageRule,
 }
 
 /// Places of the columns that are read.
@@ -108,13 +101,12 @@ fn see(fields: &rows::Fields<'_>, columns: Columns, options: &GoatCounterOptions
     if event || (is_bot && !options.count_bots) {
         return Seen::Ignored;
     }
-    tally.add(path, 1, |path| verdict(path, &options.index))
+    tally.add(path, Count::one(is_bot), |path| verdict(path, &options.pages))
 }
 
-fn verdict(path: &[u8], index: &PageId) -> Verdict {
-    let path = &path[..memchr(b'?', path).unwrap_or(path.len())];
+fn verdict(path: &[u8], pages: &PageRule) -> Verdict {
     match path.strip_prefix(b"/") {
-        Some(id) => encoded_page(id, index),
+        Some(path) => pages.page(&path[..memchr(b'?', path).unwrap_or(path.len())]),
         // A name that the site's own script gave: nothing has encoded it.
         None => plain_page(path),
     }
@@ -125,6 +117,7 @@ mod tests {
     use super::*;
     use crate::summary::Summary;
     use crate::{Blocks, Bounds, Source};
+    use visits_core::page::PageId;
 
     const V2: &str = include_str!("../tests/fixtures/goatcounter-2.csv");
     const V1: &str = include_str!("../tests/fixtures/goatcounter-1.csv");
@@ -132,7 +125,7 @@ mod tests {
     fn read(text: &str, options: GoatCounterOptions) -> Result<(Vec<(String, u64)>, Summary), ReadError> {
         let mut blocks = Blocks::new(&Source::GoatCounter(options), text.as_bytes(), Bounds::default())?;
         let block = blocks.next_block(&mut |_| {})?.unwrap_or_default();
-        let counts = block.into_iter().map(|(page, visits)| (page.to_string(), visits)).collect();
+        let counts = block.into_iter().map(|one| (one.page.to_string(), one.visits)).collect();
         Ok((counts, blocks.summary().clone()))
     }
 
@@ -152,10 +145,22 @@ mod tests {
     }
 
     #[test]
-    fn bots_count_on_request() {
-        let index = PageId::from_decoded("home").unwrap();
-        let (counts, _) = read(V2, GoatCounterOptions { count_bots: true, index }).unwrap();
-        assert_eq!(counts[2], ("home".to_owned(), 3));
+    fn bots_count_on_request_and_as_bots() {
+        let pages = PageRule { index: PageId::from_decoded("home").unwrap(), ..PageRule::default() };
+        let (counts, summary) = read(V2, GoatCounterOptions { count_bots: true, pages }).unwrap();
+        assert_eq!((&counts[2], summary.bots), (&("home".to_owned(), 3), 1));
+        assert_eq!(read(V2, GoatCounterOptions::default()).unwrap().1.bots, 0);
+    }
+
+    #[test]
+    fn a_path_names_its_page_as_a_logs_does_and_a_name_stays_as_it_is() {
+        let text = "2Path,Event,Bot\n/blog/?a=1,false,0\n/blog,false,0\nwhat?/,false,0\n";
+        let counts = |keep_slash| {
+            let pages = PageRule { keep_slash, ..PageRule::default() };
+            read(text, GoatCounterOptions { pages, ..GoatCounterOptions::default() }).unwrap().0
+        };
+        assert_eq!(counts(false), expected(&[("blog", 2), ("what?/", 1)]));
+        assert_eq!(counts(true), expected(&[("blog", 1), ("blog/", 1), ("what?/", 1)]));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use crate::access_log::{LogMethod, LogOptions};
 use crate::counters::CounterOptions;
 use crate::goatcounter::GoatCounterOptions;
+use crate::page::PageRule;
 use visits_core::page::PageId;
 
 /// The format of an input with its options.
@@ -23,21 +24,17 @@ impl Source {
     /// an import's digest, so what is there stays as it is, and a new option is added only where it is not the default.
     pub(crate) fn describe(&self) -> String {
         match self {
-            Self::AccessLog(LogOptions { pattern, index, trim_slash, count_assets, skip_bots, method }) => {
+            Self::AccessLog(LogOptions { pattern, pages, count_assets, skip_bots, method }) => {
                 let method = match method {
                     LogMethod::Get => "GET",
                     LogMethod::Post => "POST",
                 };
-                // Another version of the list may ignore other lines.
-                let skip_bots = if *skip_bots { visits_bots::LIST } else { "false" };
-                format!(
-                    "access-log {method} {:?} {:?} trim={trim_slash} assets={count_assets} skip_bots={skip_bots}",
-                    pattern.to_string(),
-                    index.as_str(),
-                )
+                // Another version of the list may tell other agents from people.
+                let (pattern, pages, bots) = (pattern.to_string(), rule(pages), visits_bots::LIST);
+                format!("access-log {method} {pattern:?} {pages} assets={count_assets} skip_bots={skip_bots} {bots}")
             }
-            Self::GoatCounter(GoatCounterOptions { count_bots, index }) => {
-                format!("goatcounter {:?} bots={count_bots}", index.as_str())
+            Self::GoatCounter(GoatCounterOptions { count_bots, pages }) => {
+                format!("goatcounter {} bots={count_bots}", rule(pages))
             }
             Self::Counters(CounterOptions { page, keep_namespace }) => {
                 format!("counters {:?} namespace={keep_namespace}", page.as_ref().map(PageId::as_str))
@@ -45,4 +42,8 @@ impl Source {
             Self::Export => "visits-export".to_owned(),
         }
     }
+}
+
+fn rule(PageRule { index, keep_slash }: &PageRule) -> String {
+    format!("{:?} keep_slash={keep_slash}", index.as_str())
 }

@@ -1,5 +1,6 @@
 //! What was found in an input: sums, and the first of the records that could not be read.
 
+use crate::tally::Count;
 use std::fmt;
 use visits_core::page::PageIdError;
 
@@ -16,12 +17,14 @@ pub struct Summary {
     pub records: u64,
     /// Records that stand for visits.
     pub counted: u64,
-    /// Records that are well-formed and stand for none: other methods, failed requests, files of a page, bots.
+    /// Records that are well-formed and stand for none: other methods, failed requests, files of a page.
     pub ignored: u64,
     /// Records that could not be read.
     pub bad: u64,
     /// Visits of the records counted.
     pub visits: u64,
+    /// Visits among them by bots.
+    pub bots: u64,
     /// The first [`BAD_KEPT`] bad records.
     pub bad_records: Vec<BadRecord>,
 }
@@ -55,8 +58,7 @@ pub(crate) enum Reason {
 /// What one record turned out to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Seen {
-    /// This many visits.
-    Counted(u64),
+    Counted(Count),
     Ignored,
     Bad(Reason),
 }
@@ -65,9 +67,10 @@ impl Summary {
     pub(crate) fn add(&mut self, seen: Seen, line: u64) {
         self.records += 1;
         match seen {
-            Seen::Counted(visits) => {
+            Seen::Counted(count) => {
                 self.counted += 1;
-                self.visits = self.visits.saturating_add(visits);
+                self.visits = self.visits.saturating_add(count.visits);
+                self.bots = self.bots.saturating_add(count.bots);
             }
             Seen::Ignored => self.ignored += 1,
             Seen::Bad(reason) => {
@@ -90,10 +93,10 @@ mod tests {
         for line in 1..=100 {
             summary.add(Seen::Bad(Reason::Told("no good")), line);
         }
-        summary.add(Seen::Counted(5), 101);
+        summary.add(Seen::Counted(Count { visits: 5, bots: 2 }), 101);
         summary.add(Seen::Ignored, 102);
         assert_eq!((summary.records, summary.counted, summary.ignored, summary.bad), (102, 1, 1, 100));
-        assert_eq!((summary.visits, summary.bad_records.len()), (5, BAD_KEPT));
+        assert_eq!((summary.visits, summary.bots, summary.bad_records.len()), (5, 2, BAD_KEPT));
         assert_eq!(summary.bad_records[1].to_string(), "line 2: no good");
     }
 }

@@ -6,12 +6,14 @@
 use crate::summary::{Reason, Seen};
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
+use visits_core::batch::Increment;
 use visits_core::batch::encoding::MAX_VISITS;
-use visits_core::page::PageId;
+use visits_core::page::{PageId, PageIdError};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-/// Pages with their visits: sorted, distinct, each with at least one visit, at most [`MAX_VISITS`] in all.
-pub type Block = Vec<(PageId, u64)>;
+/// Pages with their visits, and those of them by bots: sorted, distinct, each with at least one visit, at most
+/// [`MAX_VISITS`] in all.
+pub type Block = Vec<Increment>;
 
 /// Most visits that one record may stand for: 14 digits, so that a block's sum stays within [`MAX_VISITS`].
 pub const MAX_RECORD_VISITS: u64 = 99_999_999_999_999;
@@ -32,6 +34,21 @@ impl Default for Bounds {
     }
 }
 
+/// Visits that a record stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Count {
+    pub(crate) visits: u64,
+    /// Visits among them by bots.
+    pub(crate) bots: u64,
+}
+
+impl Count {
+    /// Returns one visit.
+    pub(crate) fn one(bot: bool) -> Self {
+        Self { visits: 1, bots: bot.into() }
+    }
+}
+
 /// What a name stands for.
 #[derive(Clone, Debug)]
 pub(crate) enum Verdict {
@@ -40,9 +57,15 @@ pub(crate) enum Verdict {
     Bad(Box<Reason>),
 }
 
+impl From<Result<PageId, PageIdError>> for Verdict {
+    fn from(page: Result<PageId, PageIdError>) -> Self {
+        page.map_or_else(|error| Self::Bad(Reason::Page(error).into()), Self::Page)
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Tally {
-    names: HashMap<Box<[u8]>, (u64, Verdict), Seeded>,
+    names: HashMap<Box<[u8]>, (Count, Verdict), Seeded>,
     bounds: Bounds,
     bytes: usize,
     visits: u64,
@@ -56,14 +79,15 @@ impl Tally {
         Self { names: HashMap::with_hasher(Seeded::new()), bounds, bytes: 0, visits: 0 }
     }
 
-    /// Adds `visits`, at most [`MAX_RECORD_VISITS`], to the page that `name` stands for; `read` says which that is.
-    pub(crate) fn add(&mut self, name: &[u8], visits: u64, read: impl FnOnce(&[u8]) -> Verdict) -> Seen {
+    /// Adds `count`, at most [`MAX_RECORD_VISITS`], to the page that `name` stands for; `read` says which that is.
+    pub(crate) fn add(&mut self, name: &[u8], count: Count, read: impl FnOnce(&[u8]) -> Verdict) -> Seen {
         if let Some((sum, verdict)) = self.names.get_mut(name) {
             return match verdict {
                 Verdict::Page(_) => {
-                    *sum += visits;
-                    self.visits += visits;
-                    Seen::Counted(visits)
+                    sum.visits += count.visits;
+                    sum.bots += count.bots;
+                    self.visits += count.visits;
+                    Seen::Counted(count)
                 }
                 Verdict::Ignored => Seen::Ignored,
                 Verdict::Bad(reason) => Seen::Bad((**reason).clone()),
@@ -71,14 +95,14 @@ impl Tally {
         }
         let verdict = read(name);
         let (seen, page) = match &verdict {
-            Verdict::Page(page) => (Seen::Counted(visits), page.as_str().len()),
+            Verdict::Page(page) => (Seen::Counted(count), page.as_str().len()),
             Verdict::Ignored => (Seen::Ignored, 0),
             Verdict::Bad(reason) => (Seen::Bad((**reason).clone()), 0),
         };
         if page > 0 || name.len() <= Self::LONGEST_KEPT {
             self.bytes += name.len() + page;
-            self.visits += if page > 0 { visits } else { 0 };
-            self.names.insert(name.into(), (visits, verdict));
+            self.visits += if page > 0 { count.visits } else { 0 };
+            self.names.insert(name.into(), (count, verdict));
         }
         seen
     }
@@ -93,13 +117,19 @@ impl Tally {
     /// What was gathered; the next block begins empty.
     pub(crate) fn take(&mut self) -> Block {
         (self.bytes, self.visits) = (0, 0);
-        let page = |(_, (visits, verdict))| if let Verdict::Page(page) = verdict { Some((page, visits)) } else { None };
-        let mut block: Block = self.names.drain().filter_map(page).collect();
+        let increment = |(_, (Count { visits, bots }, verdict))| match verdict {
+            Verdict::Page(page) => Some(Increment { page, visits, bots, visitors: Vec::new() }),
+            _ => None,
+        };
+        let mut block: Block = self.names.drain().filter_map(increment).collect();
         block.sort_unstable();
         // Two names may stand for one page, as `/a%2Fb` and `/a/b` do.
-        block.dedup_by(|(page, visits), (kept, sum)| {
-            let same = page == kept;
-            *sum += if same { *visits } else { 0 };
+        block.dedup_by(|one, kept| {
+            let same = one.page == kept.page;
+            if same {
+                kept.visits += one.visits;
+                kept.bots += one.bots;
+            }
             same
         });
         block
@@ -147,17 +177,20 @@ mod tests {
         Verdict::Page(PageId::from_encoded(std::str::from_utf8(name).unwrap()).unwrap())
     }
 
-    fn texts(block: &Block) -> Vec<(&str, u64)> {
-        block.iter().map(|(page, visits)| (page.as_str(), *visits)).collect()
+    fn people(visits: u64) -> Count {
+        Count { visits, bots: 0 }
     }
 
     #[test]
     fn a_block_is_sorted_and_names_of_one_page_are_added_up() {
         let mut tally = Tally::new(Bounds::default());
-        for (name, visits) in [("b", 1), ("a%2Fb", 2), ("a/b", 3), ("b", 4), ("a%2fb", 5)] {
-            assert_eq!(tally.add(name.as_bytes(), visits, page), Seen::Counted(visits));
+        for (name, visits, bots) in [("b", 1, 1), ("a%2Fb", 2, 0), ("a/b", 3, 2), ("b", 4, 0), ("a%2fb", 5, 4)] {
+            let count = Count { visits, bots };
+            assert_eq!(tally.add(name.as_bytes(), count, page), Seen::Counted(count));
         }
-        assert_eq!(texts(&tally.take()), [("a/b", 10), ("b", 5)]);
+        let block = tally.take();
+        let sums: Vec<_> = block.iter().map(|one| (one.page.as_str(), one.visits, one.bots)).collect();
+        assert_eq!(sums, [("a/b", 10, 6), ("b", 5, 1)]);
         assert_eq!(tally.take(), []);
     }
 
@@ -172,7 +205,7 @@ mod tests {
                     reads.set(reads.get() + 1);
                     verdict
                 };
-                let seen = tally.add(if bad { b"x" } else { b"y" }, 1, read);
+                let seen = tally.add(if bad { b"x" } else { b"y" }, people(1), read);
                 assert_eq!(seen, if bad { Seen::Bad(Reason::Told("bad")) } else { Seen::Ignored });
             }
         }
@@ -185,13 +218,13 @@ mod tests {
         let bytes = Bounds { bytes: 9, ..Bounds::default() };
         for (bounds, visits) in [(names, 1), (bytes, 1), (Bounds::default(), MAX_RECORD_VISITS)] {
             let mut tally = Tally::new(bounds);
-            tally.add(b"one", visits, page);
+            tally.add(b"one", people(visits), page);
             assert!(!tally.is_full());
             for _ in 0..9 {
-                tally.add(b"two", visits, page);
+                tally.add(b"two", people(visits), page);
             }
             assert!(tally.is_full());
-            assert!(tally.take().iter().map(|(_, visits)| visits).sum::<u64>() <= MAX_VISITS);
+            assert!(tally.take().iter().map(|one| one.visits).sum::<u64>() <= MAX_VISITS);
             assert!(!tally.is_full());
         }
     }
@@ -199,7 +232,7 @@ mod tests {
     #[test]
     fn long_names_that_are_no_pages_take_no_memory() {
         let mut tally = Tally::new(Bounds::default());
-        tally.add(&[b'x'; 5000], 1, |_| Verdict::Ignored);
+        tally.add(&[b'x'; 5000], people(1), |_| Verdict::Ignored);
         assert_eq!((tally.names.len(), tally.bytes), (0, 0));
     }
 }

@@ -1,7 +1,7 @@
 //! Any bytes are read, in any format, and every record is accounted for.
 
 use proptest::prelude::*;
-use visits_import::{Blocks, Bounds, CounterOptions, GoatCounterOptions, LogOptions, Source};
+use visits_import::{Blocks, Bounds, CounterOptions, GoatCounterOptions, LogOptions, PageRule, Source};
 
 const LOG: &str = include_str!("fixtures/access.log");
 const CSV: &str = include_str!("fixtures/goatcounter-2.csv");
@@ -11,7 +11,8 @@ const EXPORT: &str =
     "{\"format\":\"visits-export\",\"version\":1}\n{\"page\":\"a\",\"count\":3}\n{\"page\":\"b\",\"count\":1}\n";
 
 fn formats() -> [(Source, &'static str); 5] {
-    let bots = LogOptions { skip_bots: true, trim_slash: true, ..LogOptions::default() };
+    let pages = PageRule { keep_slash: true, ..PageRule::default() };
+    let bots = LogOptions { skip_bots: true, pages, ..LogOptions::default() };
     [
         (Source::AccessLog(LogOptions::default()), LOG),
         (Source::AccessLog(bots), LOG),
@@ -25,15 +26,16 @@ fn formats() -> [(Source, &'static str); 5] {
 fn read(source: &Source, input: &[u8], names: usize) -> Result<(), TestCaseError> {
     let bounds = Bounds { names, ..Bounds::default() };
     let Ok(mut blocks) = Blocks::new(source, input, bounds) else { return Ok(()) };
-    let mut visits = 0;
+    let (mut visits, mut bots) = (0, 0);
     while let Some(block) = blocks.next_block(&mut |_| {}).expect("memory never fails") {
-        prop_assert!(block.windows(2).all(|pair| pair[0].0 < pair[1].0), "sorted and distinct");
-        prop_assert!(block.len() <= names && block.iter().all(|(_, visits)| *visits > 0));
-        visits += block.iter().map(|(_, visits)| visits).sum::<u64>();
+        prop_assert!(block.windows(2).all(|pair| pair[0].page < pair[1].page), "sorted and distinct");
+        prop_assert!(block.len() <= names && block.iter().all(|one| one.visits > 0 && one.bots <= one.visits));
+        visits += block.iter().map(|one| one.visits).sum::<u64>();
+        bots += block.iter().map(|one| one.bots).sum::<u64>();
     }
     let summary = blocks.summary();
     prop_assert_eq!(summary.counted + summary.ignored + summary.bad, summary.records);
-    prop_assert_eq!(summary.visits, visits);
+    prop_assert_eq!((summary.visits, summary.bots), (visits, bots));
     prop_assert!(summary.bad_records.len() as u64 <= summary.bad);
     if let Source::AccessLog(_) = source {
         let input = input.strip_prefix(b"\xef\xbb\xbf").unwrap_or(input);

@@ -56,13 +56,11 @@ pub(crate) struct LogArgs {
     /// Which part of a path is the page id [default: /{page}]
     #[arg(long, value_name = "PATTERN")]
     pub(crate) pattern: Option<PagePattern>,
-    /// Take `/about/` and `/about` for one page
-    #[arg(long)]
-    pub(crate) trim_slash: bool,
     /// Count images, styles, scripts, fonts and feeds too
     #[arg(long)]
     pub(crate) count_assets: bool,
-    /// Leave out bots, by what their agents say of themselves, and requests without an agent (combined logs)
+    /// Leave out bots, by what their agents say of themselves, and requests without an agent; else they count as bots'
+    /// (combined logs)
     #[arg(long)]
     pub(crate) skip_bots: bool,
     /// The method of a visit: that of a site's log, or of a counter's [default: get]
@@ -73,10 +71,13 @@ pub(crate) struct LogArgs {
 /// Options of the other formats.
 #[derive(Args, Debug)]
 pub(crate) struct OtherArgs {
+    /// Take `/about/` and `/about` for two pages, as `counter.js` does with `data-slash="keep"`
+    #[arg(long, help_heading = "For nginx, apache and goatcounter")]
+    pub(crate) keep_slash: bool,
     /// The page id of the path `/` [default: /]
     #[arg(long, value_name = "PAGE", value_parser = super::page, help_heading = "For nginx, apache and goatcounter")]
     pub(crate) index: Option<PageId>,
-    /// Count visits of bots too
+    /// Count visits of bots too, as bots'
     #[arg(long, help_heading = "For goatcounter")]
     pub(crate) count_bots: bool,
     /// The page of objects that name none

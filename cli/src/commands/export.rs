@@ -4,7 +4,7 @@ use crate::args::ExportArgs;
 use crate::exit::{Failure, Outcome};
 use crate::output::{NO_ERRORS, Output};
 use crate::progress::Progress;
-use crate::shards::Shards;
+use crate::shards::{Count, Shards};
 use crate::walk::{Seen, Tour};
 use crate::warnings::Warnings;
 use std::ffi::OsString;
@@ -86,8 +86,8 @@ async fn write(
 ) -> Result<(), Failure> {
     for (page, count) in pages.iter().zip(shards.counts(pages).await?) {
         match count {
-            Ok(0) => {}
-            Ok(count) => export.page(page, count)?,
+            Ok(Count { visits: 0, .. }) => {}
+            Ok(Count { visits, bots }) => export.page(page, visits, bots.min(visits))?,
             Err(reason) => warnings.add(format!("the page {page} is left out: {reason}")),
         }
     }

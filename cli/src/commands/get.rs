@@ -25,7 +25,7 @@ pub(crate) async fn run(args: &PageList, shards: &Shards, output: &mut Output) -
     for pages in args.pages.chunks(MAX_BATCH_PAGES) {
         for (page, count) in pages.iter().zip(shards.counts(pages).await?) {
             match count {
-                Ok(count) => counted.push((page, count)),
+                Ok(count) => counted.push((page, count.visits)),
                 Err(reason) => damaged.push(format!("the page {page} cannot be counted: {reason}")),
             }
         }

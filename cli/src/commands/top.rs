@@ -21,7 +21,7 @@ pub(crate) async fn run(args: &TopArgs, shards: &Shards, output: &mut Output) ->
     while let Some(pages) = tour.next(&mut progress, &mut warnings).await? {
         for (page, count) in pages.iter().zip(shards.counts(&pages).await?) {
             match count {
-                Ok(count) => best.offer(page, count),
+                Ok(count) => best.offer(page, count.visits),
                 Err(reason) => warnings.add(format!("the page {page} cannot be counted: {reason}")),
             }
         }

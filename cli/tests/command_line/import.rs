@@ -14,9 +14,9 @@ fn import(world: &World, content: &str, args: &[&str]) -> Run {
 }
 
 const LOG: &str = "\
-    127.0.0.1 - - [24/Nov/2026:00:00:00 +0000] \"GET /home HTTP/1.1\" 200 5 \"-\" \"Mozilla\"\n\
-    127.0.0.1 - - [24/Nov/2026:00:00:01 +0000] \"GET /home HTTP/1.1\" 200 5 \"-\" \"Mozilla\"\n\
-    127.0.0.1 - - [24/Nov/2026:00:00:02 +0000] \"GET /missing HTTP/1.1\" 404 5 \"-\" \"Mozilla\"\n";
+    127.0.0.1 - - [24/Nov/2026:00:00:00 +0000] \"GET /home HTTP/1.1\" 200 5 \"-\" \"Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0\"\n\
+    127.0.0.1 - - [24/Nov/2026:00:00:01 +0000] \"GET /home HTTP/1.1\" 200 5 \"-\" \"Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0\"\n\
+    127.0.0.1 - - [24/Nov/2026:00:00:02 +0000] \"GET /missing HTTP/1.1\" 404 5 \"-\" \"Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0\"\n";
 
 #[test]
 fn what_was_exported_is_imported_elsewhere_once() {
@@ -38,9 +38,39 @@ fn a_log_is_read_and_its_bad_lines_are_warned_of() {
     let world = World::new(2);
     let log = format!("{LOG}no log\n");
     let run = import(&world, &log, &["import", "-", "--from", "nginx", "--id", "log"]);
-    assert_eq!(run.stdout, "Imported 2 visits in 2 of 4 records (1 stand for none, 1 are bad).\n");
+    assert_eq!(run.stdout, "Imported 2 visits, 0 of them by bots, in 2 of 4 records (1 stand for none, 1 are bad).\n");
     assert!(run.told(3).starts_with("warning: 1 of 4 records cannot be read\nwarning: line 4: "), "{run:?}");
     assert_eq!(world.visits(&["get", "home"]).done(), "2  home\n");
+}
+
+#[test]
+fn visits_by_bots_stay_bots_through_an_import_an_export_and_another_import() {
+    let (from, to) = (World::new(2), World::new(1));
+    let log = format!("{LOG}{}", LOG.replace("Mozilla/5.0 (X11", "Googlebot/2.1 (X11"));
+    let run = import(&from, &log, &["import", "-", "--from", "nginx", "--id", "log", "--json"]);
+    assert_eq!((&run.document()["visits"], &run.document()["bots"]), (&json!(4), &json!(2)));
+    let export = from.visits(&["export"]);
+    assert_eq!(export.lines()[1], json!({"page": "home", "count": 4, "bots": 2}));
+    import(&to, export.done(), &["import", "-", "--id", "move"]).done();
+    assert_eq!(to.visits(&["export"]).done(), export.done());
+    let people = import(&to, &log, &["import", "-", "--from", "nginx", "--id", "log", "--skip-bots", "--json"]);
+    assert_eq!((&people.document()["visits"], &people.document()["bots"]), (&json!(2), &json!(0)));
+}
+
+#[test]
+fn slashes_at_the_end_are_stripped_unless_they_are_to_stay() {
+    let world = World::new(1);
+    let log = LOG.replace("/home ", "/blog/ ");
+    let goats = "2Path,Event,Bot\n/blog/,false,0\n";
+    let run = |id: &str, from: &str, content: &str, more: &[&str]| {
+        let args = [&["import", "-", "--id", id, "--from", from], more].concat();
+        import(&world, content, &args).done();
+        world.visits(&["get", "blog", "blog/"]).done().to_owned()
+    };
+    assert_eq!(run("log", "nginx", &log, &[]), "2  blog\n0  blog/\n");
+    assert_eq!(run("goats", "goatcounter", goats, &[]), "3  blog\n0  blog/\n");
+    assert_eq!(run("kept-log", "nginx", &log, &["--keep-slash"]), "3  blog\n2  blog/\n");
+    assert_eq!(run("kept-goats", "goatcounter", goats, &["--keep-slash"]), "3  blog\n3  blog/\n");
 }
 
 #[test]
@@ -50,7 +80,10 @@ fn a_trial_asks_no_shard_and_a_pipe_is_read_too() {
     fs::write(&file, LOG).unwrap();
     let trial = ["import", "-", "--from", "apache", "--dry-run"];
     let run = run(binary(&trial).env("REDIS_ENDPOINTS", "a=redis://127.0.0.1:1").stdin(File::open(&file).unwrap()));
-    assert_eq!(run.done(), "Would import 2 visits in 2 of 3 records (1 stand for none, 0 are bad).\n");
+    assert_eq!(
+        run.done(),
+        "Would import 2 visits, 0 of them by bots, in 2 of 3 records (1 stand for none, 0 are bad).\n"
+    );
     let world = World::new(1);
     let args = ["import", "-", "--from", "apache", "--id", "log"];
     crate::helpers::run(world.command(&args).stdin(File::open(&file).unwrap())).done();
@@ -69,11 +102,12 @@ fn another_input_under_the_same_id_is_refused() {
 #[test]
 fn mistakes_are_told_before_anything_is_imported() {
     let world = World::new(1);
-    let usage: [&[&str]; 4] = [
+    let usage: [&[&str]; 5] = [
         &["import", "-"],
         &["import", "-", "--id", "a b"],
         &["import", "-", "--id", "a", "--from", "awstats"],
         &["import", "-", "--id", "a", "--from", "nginx", "--count-bots"],
+        &["import", "-", "--id", "a", "--from", "countapi", "--keep-slash"],
     ];
     for args in usage {
         let run = import(&world, LOG, args);

@@ -1,23 +1,21 @@
 //! Which requests of a log are visits, and of which page.
 
+use crate::page::PageRule;
 use std::fmt;
 use std::str::FromStr;
-use visits_core::page::PageId;
 
-/// What a site owner may choose. The default counts each page of a site under its path without the leading slash:
-/// `/blog/post` is `blog/post`, and `/` itself is the page `/`.
+/// What a site owner may choose. The default counts each page of a site under the id that `counter.js` gives it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogOptions {
     /// Which part of the path is the page id. Requests whose path does not fit are ignored.
     pub pattern: PagePattern,
-    /// The page id of a path that fits with nothing in the place of `{page}`, such as `/`.
-    pub index: PageId,
-    /// Whether a slash at the end of a page id is dropped, so that `/about/` and `/about` are one page.
-    pub trim_slash: bool,
+    /// Which page that part names; its index is the page where it is empty, as for `/`.
+    pub pages: PageRule,
     /// Whether the files that pages are made of count too (images, styles, scripts, fonts, feeds, `robots.txt`, by the
     /// path's extension). Else they are ignored: a visit to a page fetches dozens.
     pub count_assets: bool,
-    /// Whether requests are ignored whose agent is a bot's or missing, by [`visits_bots`]. Only combined logs tell it.
+    /// Whether requests are ignored whose agent is a bot's or missing, by [`visits_bots`]; else they count as bots'. Only
+    /// combined logs tell the agent.
     pub skip_bots: bool,
     /// The method that a visit has.
     pub method: LogMethod,
@@ -27,8 +25,7 @@ impl Default for LogOptions {
     fn default() -> Self {
         Self {
             pattern: PagePattern { before: "/".to_owned(), after: String::new() },
-            index: PageId::from_decoded("/").expect("a slash is a page id"),
-            trim_slash: false,
+            pages: PageRule::default(),
             count_assets: false,
             skip_bots: false,
             method: LogMethod::Get,
@@ -50,6 +47,17 @@ impl LogMethod {
         match self {
             Self::Get => b"GET ",
             Self::Post => b"POST ",
+        }
+    }
+
+    /// Whether a request that was answered with this status is a visit: a page was shown, or the counter took it.
+    ///
+    /// A page is shown by 200, by 203 (a proxy changed it) and by 304 (the visitor's cache was still right). It is not
+    /// by 206, which each range of a file has, nor by other answers without a page.
+    pub(super) fn is_visit(self, status: u16) -> bool {
+        match self {
+            Self::Get => matches!(status, 200 | 203 | 304),
+            Self::Post => matches!(status, 200..=204),
         }
     }
 }

@@ -13,9 +13,9 @@ use visits_core::shard::Namespace;
 /// # use visits_import::ExportWriter;
 /// # use visits_core::page::PageId;
 /// let mut writer = ExportWriter::new(Vec::new(), &"visits".parse()?)?;
-/// writer.page(&PageId::from_decoded("home")?, 123)?;
+/// writer.page(&PageId::from_decoded("home")?, 123, 4)?;
 /// let text = String::from_utf8(writer.finish()?)?;
-/// assert!(text.ends_with("{\"page\":\"home\",\"count\":123}\n"));
+/// assert!(text.ends_with("{\"page\":\"home\",\"count\":123,\"bots\":4}\n"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
@@ -34,12 +34,12 @@ impl<W: Write> ExportWriter<W> {
         Ok(writer)
     }
 
-    /// Adds a page.
+    /// Adds a page with its visits, and those of them by bots.
     ///
     /// # Errors
     /// If the output fails.
-    pub fn page(&mut self, page: &PageId, count: u64) -> io::Result<()> {
-        self.line(&PageLine { page: page.as_str().into(), count })
+    pub fn page(&mut self, page: &PageId, count: u64, bots: u64) -> io::Result<()> {
+        self.line(&PageLine { page: page.as_str().into(), count, bots })
     }
 
     /// Writes what is still held back and gives the output back.

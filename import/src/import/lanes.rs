@@ -8,10 +8,9 @@ use futures_util::future::try_join_all;
 use std::sync::Arc;
 use std::time::Duration;
 use visits_core::applied::AppliedSet;
-use visits_core::batch::{Batch, MAX_BATCH_PAGES, Sequence, WriterId};
+use visits_core::batch::{Batch, Increment, MAX_BATCH_PAGES, Sequence, WriterId};
 use visits_core::clock::Moment;
 use visits_core::config::Config;
-use visits_core::page::PageId;
 use visits_core::ring::{Fingerprint, Ring};
 use visits_core::store::imports::{ImportRecord, Imports};
 use visits_core::store::{Apply, Rejected, ShardIndex, Standing, StoreError};
@@ -68,8 +67,8 @@ impl<'a, S: Imports> Lanes<'a, S> {
     /// Says how many were sent, and how many the shards had, since the pass began.
     pub(super) async fn send(&mut self, block: Block) -> Result<(u64, u64), StoreError> {
         let mut shares: Vec<Block> = self.all.iter().map(|_| Block::new()).collect();
-        for (page, visits) in block {
-            shares[self.ring.owner(page.as_str())].push((page, visits));
+        for increment in block {
+            shares[self.ring.owner(increment.page.as_str())].push(increment);
         }
         let (caller, lanes) = (&self.caller, self.all.iter_mut());
         try_join_all(lanes.zip(shares).map(|(lane, share)| lane.send(caller, share))).await?;
@@ -118,7 +117,7 @@ impl Lane {
         for pages in share.chunks(MAX_BATCH_PAGES) {
             let sequence = Sequence::FIRST.plus(self.batches);
             self.batches += 1;
-            self.visits += pages.iter().map(|(_, visits)| visits).sum::<u64>();
+            self.visits += pages.iter().map(|one| one.visits).sum::<u64>();
             if !self.applied.contains(sequence) {
                 self.sent += 1;
                 let (_, rejected) = caller.apply(self.shard, Some(seal(sequence, pages))).await?;
@@ -142,7 +141,7 @@ impl Lane {
     }
 }
 
-fn seal(sequence: Sequence, pages: &[(PageId, u64)]) -> Batch {
+fn seal(sequence: Sequence, pages: &[Increment]) -> Batch {
     // The moment of sealing is for writers that let batches grow old.
     Batch::seal(sequence, pages.to_vec(), Moment::new(Duration::ZERO, Duration::ZERO))
 }

@@ -5,7 +5,7 @@ use std::io::{Cursor, Read, Seek, SeekFrom};
 use visits_core::clock::ManualClock;
 use visits_core::store::memory::{Fault, MemoryStore};
 use visits_core::store::{Store, StoreError};
-use visits_import::{Blocks, Import, ImportError, LogOptions, Outcome, Source, import};
+use visits_import::{Blocks, Import, ImportError, LogOptions, Outcome, PageRule, Source, import};
 
 fn store(shards: usize) -> MemoryStore {
     MemoryStore::new(shards, ManualClock::new().clock())
@@ -66,7 +66,8 @@ async fn another_input_or_other_options_under_the_same_id_are_refused() {
     let config = config_of(&[1]);
     run(&store, &config, &march(), &input).await.unwrap();
     let grown = [&input[..], &log(1, 1, 1)].concat();
-    let source = Source::AccessLog(LogOptions { trim_slash: true, ..LogOptions::default() });
+    let pages = PageRule { keep_slash: true, ..PageRule::default() };
+    let source = Source::AccessLog(LogOptions { pages, ..LogOptions::default() });
     let other_options = Import { source, ..march() };
     for (what, input) in [(march(), &grown), (other_options, &input)] {
         let error = run(&store, &config, &what, input).await.unwrap_err();
@@ -136,7 +137,7 @@ fn blocks_are_cut_as_they_ever_were() {
     let (mut texts, mut pages) = (Vec::new(), 0);
     while let Some(block) = blocks.next_block(&mut |_| {}).unwrap() {
         pages += block.len();
-        let lines: Vec<String> = block.iter().map(|(page, visits)| format!("{page} {visits}\n")).collect();
+        let lines: Vec<String> = block.iter().map(|one| format!("{} {}\n", one.page, one.visits)).collect();
         texts.push(lines.concat());
     }
     let digest = xxhash_rust::xxh3::xxh3_64(texts.join("\n").as_bytes());

@@ -53,5 +53,6 @@ pub(crate) async fn run<S: Imports>(
 /// What the input is worth, counted in one block.
 pub(crate) fn truth(what: &Import, input: &[u8]) -> BTreeMap<PageId, u64> {
     let mut blocks = Blocks::new(&what.source, input, Bounds::default()).unwrap();
-    blocks.next_block(&mut |_| {}).unwrap().unwrap_or_default().into_iter().collect()
+    let block = blocks.next_block(&mut |_| {}).unwrap().unwrap_or_default();
+    block.into_iter().map(|one| (one.page, one.visits)).collect()
 }

@@ -7,16 +7,17 @@ use visits_core::store::imports::ImportId;
 use visits_import::{Imported, Outcome as Ended, Summary};
 
 /// How it ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Default, Serialize)]
 #[serde(rename_all = "kebab-case")]
 enum Ending {
     Imported,
     AlreadyImported,
+    #[default]
     DryRun,
 }
 
 /// The document; numbers are of the whole input.
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 pub(super) struct Report {
     id: Option<String>,
     result: Ending,
@@ -25,6 +26,7 @@ pub(super) struct Report {
     ignored: u64,
     bad: u64,
     visits: u64,
+    bots: u64,
     batches_sent: u64,
     batches_found: u64,
     visits_rejected: u64,
@@ -38,31 +40,15 @@ impl Report {
             warnings.push(format!("{} of {} records cannot be read", summary.bad, summary.records));
             warnings.extend(summary.bad_records.iter().map(ToString::to_string));
         }
-        let &Summary { records, counted, ignored, bad, visits, .. } = summary;
-        let (batches_sent, batches_found, visits_rejected) = (0, 0, 0);
-        let (id, result) = (None, Ending::DryRun);
-        Self {
-            id,
-            result,
-            records,
-            counted,
-            ignored,
-            bad,
-            visits,
-            batches_sent,
-            batches_found,
-            visits_rejected,
-            warnings,
-        }
+        let &Summary { records, counted, ignored, bad, visits, bots, .. } = summary;
+        Self { records, counted, ignored, bad, visits, bots, warnings, ..Self::default() }
     }
 
     pub(super) fn imported(id: &ImportId, ended: Ended) -> Self {
         let id = Some(id.to_string());
         match ended {
             Ended::Imported(imported) => Self { id, result: Ending::Imported, ..Self::of(&imported) },
-            Ended::AlreadyImported => {
-                Self { id, result: Ending::AlreadyImported, ..Self::surveyed(&Summary::default()) }
-            }
+            Ended::AlreadyImported => Self { id, result: Ending::AlreadyImported, ..Self::default() },
         }
     }
 
@@ -89,9 +75,11 @@ impl Report {
     }
 
     fn sentence(&self) -> String {
-        let Self { records, counted, ignored, bad, visits, .. } = self;
-        let found =
-            format!("{visits} visits in {counted} of {records} records ({ignored} stand for none, {bad} are bad)");
+        let Self { records, counted, ignored, bad, visits, bots, .. } = self;
+        let found = format!(
+            "{visits} visits, {bots} of them by bots, in {counted} of {records} records ({ignored} stand for none, {bad} \
+             are bad)"
+        );
         match self.result {
             Ending::Imported => format!("Imported {found}.\n"),
             Ending::DryRun => format!("Would import {found}.\n"),

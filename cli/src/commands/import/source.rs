@@ -2,7 +2,7 @@
 
 use crate::args::import::{Format, ImportArgs, Method};
 use crate::exit::Failure;
-use visits_import::{CounterOptions, GoatCounterOptions, LogMethod, LogOptions, Source};
+use visits_import::{CounterOptions, GoatCounterOptions, LogMethod, LogOptions, PageRule, Source};
 
 const LOGS: &[Format] = &[Format::Nginx, Format::Apache];
 const PATHS: &[Format] = &[Format::Nginx, Format::Apache, Format::Goatcounter];
@@ -11,23 +11,18 @@ const PATHS: &[Format] = &[Format::Nginx, Format::Apache, Format::Goatcounter];
 pub(super) fn of(args: &ImportArgs) -> Result<Source, Failure> {
     check(args)?;
     let (log, other) = (&args.log, &args.other);
+    let index = other.index.clone().unwrap_or(PageRule::default().index);
+    let pages = PageRule { index, keep_slash: other.keep_slash };
     Ok(match args.from {
         Format::Visits => Source::Export,
-        Format::Nginx | Format::Apache => {
-            let default = LogOptions::default();
-            Source::AccessLog(LogOptions {
-                pattern: log.pattern.clone().unwrap_or(default.pattern),
-                index: other.index.clone().unwrap_or(default.index),
-                trim_slash: log.trim_slash,
-                count_assets: log.count_assets,
-                skip_bots: log.skip_bots,
-                method: if log.method == Some(Method::Post) { LogMethod::Post } else { LogMethod::Get },
-            })
-        }
-        Format::Goatcounter => {
-            let index = other.index.clone().unwrap_or(GoatCounterOptions::default().index);
-            Source::GoatCounter(GoatCounterOptions { count_bots: other.count_bots, index })
-        }
+        Format::Nginx | Format::Apache => Source::AccessLog(LogOptions {
+            pattern: log.pattern.clone().unwrap_or(LogOptions::default().pattern),
+            pages,
+            count_assets: log.count_assets,
+            skip_bots: log.skip_bots,
+            method: if log.method == Some(Method::Post) { LogMethod::Post } else { LogMethod::Get },
+        }),
+        Format::Goatcounter => Source::GoatCounter(GoatCounterOptions { count_bots: other.count_bots, pages }),
         Format::Countapi => {
             let (page, keep_namespace) = (other.page.clone(), other.keep_namespace);
             Source::Counters(CounterOptions { page, keep_namespace })
@@ -39,11 +34,11 @@ fn check(args: &ImportArgs) -> Result<(), Failure> {
     let (log, other) = (&args.log, &args.other);
     let given = [
         ("--pattern", log.pattern.is_some(), LOGS),
-        ("--trim-slash", log.trim_slash, LOGS),
         ("--count-assets", log.count_assets, LOGS),
         ("--skip-bots", log.skip_bots, LOGS),
         ("--method", log.method.is_some(), LOGS),
         ("--index", other.index.is_some(), PATHS),
+        ("--keep-slash", other.keep_slash, PATHS),
         ("--count-bots", other.count_bots, &[Format::Goatcounter]),
         ("--page", other.page.is_some(), &[Format::Countapi]),
         ("--keep-namespace", other.keep_namespace, &[Format::Countapi]),
