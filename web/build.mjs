@@ -15,7 +15,7 @@ const ASSETS = join(WEB, "../functions/dashboard/assets");
 
 // What a browser transfers at most, in bytes of gzip -9.
 const LIMITS = [
-  { name: "counter.js", files: ["counter.js"], most: 1500 },
+  { name: "counter.js", files: ["counter.js"], most: 1900 },
   { name: "dashboard", files: ["index.html", "app.js", "app.css"], most: 150_000 },
 ];
 

@@ -23,8 +23,8 @@ ROUND_TRIP = 0.005
 ANSWER = 600 / 1e9
 """GB of an answer with its headers."""
 
-SCRIPT = 2_000 / 1e9
-"""GB of counter.js with its headers: web/build.mjs holds it below 1,500 bytes."""
+SCRIPT = 2_400 / 1e9
+"""GB of counter.js with its headers: web/build.mjs holds it below 1,900 bytes."""
 
 PAGE = 152 + 6_450 + 2 * 568
 """Bytes of a page with 400 days and two days' sketches of 100 visitors: docs/PERFORMANCE.md, "Memory in Redis"."""

@@ -6,7 +6,7 @@ import { canonical, identity, isPageId } from "./identity.js";
 
 const run = (script) => {
   const options = script.dataset;
-  const at = (base) => `${(base || new URL(".", script.src).href).replace(/\/+$/, "")}/visits`;
+  const at = (base) => `${(base || new URL(".", script.src).href).replace(/\/+$/, "")}`;
   const pageOf = identity(options);
   const deliver = deliverer(at(options.api));
   const fill = filler(at(options.counts || options.api), () => current);

@@ -4,7 +4,7 @@ import { COUNTS_TOGETHER, LONGEST_QUERY, SETTLE } from "./limits.js";
 import { soon } from "./soon.js";
 
 /** What fills the elements that are not filled yet; `current` gives the id that an empty attribute stands for. */
-export const filler = (url, current) => {
+export const filler = (base, current) => {
   const asked = new WeakMap();
   const elements = () => document.querySelectorAll("[data-visits]");
 
@@ -18,7 +18,7 @@ export const filler = (url, current) => {
   };
 
   const ask = (pages) =>
-    fetch(`${url}?${pages.join("&")}`, { credentials: "omit" })
+    fetch(`${base}/visits?${pages.join("&")}`, { credentials: "omit" })
       .then((answer) => answer.json())
       .then(show)
       // What the elements held before stays.

@@ -4,8 +4,14 @@
 /** How long visits are gathered, in milliseconds. */
 export const GATHER = 50;
 
-/** How many visits go into one request. The route takes 100, and 64 KiB: 50 ids of the longest kind always fit. */
-export const VISITS_TOGETHER = 50;
+/**
+ * Most visits in one request. The route takes 100; 40 ids of the longest kind are 20 KiB, a third of what a browser lets
+ * all requests of a page with `keepalive` hold, and 40 KiB where each of their bytes is escaped.
+ */
+export const VISITS_TOGETHER = 40;
+
+/** Most visits without an answer yet beside which another request begins. */
+export const UNANSWERED = 9;
 
 /** How often a refused request is tried again before what it held waits for the beacon. */
 export const TRIES = 5;

@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { after, afterEach, before, beforeEach, test } from "node:test";
 import { eventually, launch, openPage } from "./browser.mjs";
-import { BREAK, counter, HOLD, html, problem, site, tag } from "./mock.mjs";
+import { BREAK, counter, HOLD, html, problem, serve, site, tag } from "./mock.mjs";
 
 const THROTTLED = { status: 429, body: '{"message":"Too Many Requests"}' };
 const GATEWAY = { status: 503, body: '{"message":"Service Unavailable"}' };
@@ -187,4 +187,94 @@ test("a request without an answer yet is not sent again by leaving", async () =>
   await mock.received(2);
   assert.equal(mock.counts.get("page"), 1);
   assert.deepEqual(await all(), ["page", "page"]);
+});
+
+/** What a browser lets all requests of a page with `keepalive` hold together, in bytes. */
+const KEEPALIVE = 65_536;
+
+/** Opens /page beside another library's request that keeps `bytes` of that limit; `act` then goes on. */
+async function beside(bytes, act) {
+  const other = await serve(() => {});
+  await open.page.addInitScript(
+    ([url, bytes]) => {
+      fetch(url, { method: "POST", body: "x".repeat(bytes), keepalive: true, mode: "no-cors" });
+    },
+    [other.origin, bytes],
+  );
+  try {
+    await open.page.goto(`${pages.origin}/page`);
+    await act();
+  } finally {
+    await open.page.goto("about:blank");
+    await other.stop();
+  }
+}
+
+/** Ids of 437 bytes. */
+const longIds = (number) => Array.from({ length: number }, (_, at) => `${at}/`.padEnd(437, "x"));
+
+const recordAll = (pages) =>
+  open.page.evaluate((pages) => {
+    for (const page of pages) window.visits.record(page);
+  }, pages);
+
+/** Asserts that each page came in and was counted, and once. */
+async function countedOnce(expected) {
+  await eventually(`${expected.length} pages, there are ${mock.counts.size}`, async () => {
+    await run().catch(() => {});
+    return mock.counts.size >= expected.length;
+  });
+  assert.deepEqual([...mock.counts].sort(), expected.map((page) => [page, 1]).sort());
+}
+
+test("150 visits of long ids each count once", async () => {
+  await visit();
+  await mock.received(1);
+  await recordAll(longIds(150));
+  await countedOnce(["page", ...longIds(150)]);
+});
+
+test("visits beyond 40 wait for an answer, so that half of the limit is left to others, and leaving sends them", async () => {
+  await visit(HOLD, HOLD);
+  await mock.received(1);
+  await recordAll(longIds(150));
+  await run();
+  await mock.received(41);
+  await record("one more");
+  await run();
+  await open.page.evaluate((url) => fetch(url).then((answer) => answer.text()), `${mock.origin}/visits?page=page`);
+  assert.deepEqual(mock.visits(), ["page", ...longIds(40)]);
+  await leave();
+  await countedOnce([...longIds(150).slice(40), "one more"]);
+});
+
+test("a visit that finds no room in the limit counts once", async () => {
+  await beside(65_530, async () => {
+    await countedOnce(["page"]);
+    await record("more");
+    await countedOnce(["page", "more"]);
+  });
+});
+
+test("a connection that breaks beside a full limit is not tried again", async () => {
+  mock.answers = [BREAK];
+  await beside(KEEPALIVE - JSON.stringify(["page"]).length, async () => {
+    await run();
+    await mock.received(1);
+    assert.deepEqual(await all(), ["page"]);
+  });
+});
+
+test("what is queued when the page is left counts once, where the limit is full as where it is too much for it", async () => {
+  const ids = ["a/b", "%2F", "é? #&", "/"];
+  await beside(KEEPALIVE, async () => {
+    await recordAll(ids);
+    await leave();
+    await countedOnce(["page", ...ids]);
+  });
+  mock.counts.clear();
+  await open.page.goto(`${pages.origin}/page`);
+  await recordAll(longIds(150));
+  await leave();
+  await countedOnce(["page", ...longIds(150)]);
 });

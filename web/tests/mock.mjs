@@ -46,6 +46,15 @@ export const BREAK = { breaks: true };
 /** Never answers. */
 export const HOLD = { holds: true };
 
+/** Whether the counter takes a page id, as far as the tests try that. */
+const isPageId = (page) => {
+  try {
+    return typeof page === "string" && encodeURIComponent(page) !== "";
+  } catch {
+    return false;
+  }
+};
+
 const COOKIE = "of-the-counter=1; HttpOnly";
 
 /** A counter. `asked` holds every request but those for the script; `answers` are given to the next POSTs, then 200. */
@@ -54,10 +63,10 @@ export async function counter() {
   const cors = { "access-control-allow-origin": "*", "access-control-expose-headers": "retry-after" };
 
   const answer = (visit, response) => {
-    const { status, body, headers, breaks, holds } = state.answers.shift() || {
-      status: 200,
-      body: '{"status":"success"}',
-    };
+    const usual = visit.pages.every(isPageId)
+      ? { status: 200, body: '{"status":"success"}' }
+      : problem(400, "invalid-body");
+    const { status, body, headers, breaks, holds } = state.answers.shift() || usual;
     if (breaks) return response.destroy();
     if (holds) return;
     if (status === 200) for (const page of visit.pages) state.counts.set(page, (state.counts.get(page) || 0) + 1);
@@ -74,11 +83,12 @@ export async function counter() {
   const server = await serve(({ request, body, url }, response) => {
     if (url.pathname.endsWith("/counter.js")) {
       // A connection of its own: Chromium itself repeats what breaks on one that was used before.
-      const headers = { "content-type": "text/javascript", connection: "close", "set-cookie": COOKIE };
+      const headers = { "content-type": "text/javascript", connection: "close", "set-cookie": COOKIE, ...cors };
       return response.writeHead(200, headers).end(readFileSync(SCRIPT));
     }
     const visit = { method: request.method, path: url.pathname, query: url.search, headers: request.headers };
-    if (request.method === "POST") visit.pages = JSON.parse(body);
+    const [, single] = url.pathname.match(/\/visit\/(.*)/) || [];
+    if (request.method === "POST") visit.pages = single ? [decodeURIComponent(single)] : JSON.parse(body);
     state.asked.push(visit);
     if (request.method === "POST") return answer(visit, response);
     counts(url, response);
