@@ -4,9 +4,8 @@ import { deliverer } from "./deliver.js";
 import { filler, watch } from "./fill.js";
 import { canonical, identity, isPageId } from "./identity.js";
 
-const run = (script) => {
-  const options = script.dataset;
-  const at = (base) => `${(base || new URL(".", script.src).href).replace(/\/+$/, "")}`;
+const run = ({ dataset: options, src }) => {
+  const at = (base) => (base || new URL(".", src).href).replace(/\/+$/, "");
   const pageOf = identity(options);
   const deliver = deliverer(at(options.api));
   const fill = filler(at(options.counts || options.api), () => current);
@@ -16,7 +15,6 @@ const run = (script) => {
 
   const record = (page = current) => {
     if (isPageId(page)) deliver(page);
-    else console.warn("visits: no page id:", page);
   };
 
   const visit = () => {
@@ -54,6 +52,9 @@ const run = (script) => {
     }
     // Back and forward, and another fragment.
     addEventListener("popstate", navigated);
+    // All of these and `navigation.navigate`, in browsers that have it: the address is then that of the page before no
+    // more, so that each counts once.
+    window.navigation?.addEventListener?.("currententrychange", navigated);
     // Back from the browser's memory: a visit like any other.
     addEventListener("pageshow", (event) => event.persisted && visit());
   };
@@ -64,4 +65,11 @@ const run = (script) => {
 
 // Two script tags count once. An element with the id "visits" is window.visits too, but has no record. A file that is
 // looked at on a disk is not counted: its path is nobody's business.
-if (!window.visits?.record && /^http/.test(location.protocol)) run(document.currentScript);
+if (!window.visits?.record && /^http/.test(location.protocol)) {
+  // A module and what a loader evaluates have no current script: the tag is found by its address.
+  const script = [document.currentScript, document.querySelector('script[src*="/counter.js"]')].find(
+    (script) => script?.dataset.api || /^http/.test(script?.src),
+  );
+  if (script) run(script);
+  else console.error('visits: nothing is counted: the page has no <script src="…/counter.js">');
+}

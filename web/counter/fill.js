@@ -11,8 +11,8 @@ export const filler = (base, current) => {
   const show = ({ visits }) => {
     for (const { page, count } of visits) {
       for (const element of elements()) {
-        // Not where the count is not known, nor one that stands for another page by now.
-        if (count != null && asked.get(element) === page) element.textContent = count;
+        // Not where the count is not known, nor one that stands for another page by now. Digits in groups, as in a badge.
+        if (count != null && asked.get(element) === page) element.textContent = count.toLocaleString("en");
       }
     }
   };

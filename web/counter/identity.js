@@ -9,13 +9,18 @@ const decoded = (text) => {
   }
 };
 
-/** What the canonical link names, or the address where there is none or it is no address. */
+const site = ({ origin }) => origin.replace(/^https?:..(www\.)?/, "");
+
+/**
+ * Returns the address that the canonical link names, or the page's own. A link to another site is not this page, and
+ * one to the root from another path is a mistake of many templates.
+ */
 export const canonical = () => {
   try {
-    return new URL(document.querySelector("link[rel=canonical]").href);
-  } catch {
-    return location;
-  }
+    const url = new URL(document.querySelector("link[rel~=canonical]").href);
+    if (site(url) === site(location) && (url.pathname[1] || !location.pathname[1])) return url;
+  } catch {}
+  return location;
 };
 
 /** What gives the page id of an address, by the attributes of the script's tag. */
@@ -36,7 +41,13 @@ export const identity = (options) => (url) => {
 };
 
 /**
- * Whether the counter takes this id: 1 to 512 bytes of UTF-8 without control characters. One that it does not take
- * would have it refuse all that are sent with it.
+ * Returns whether the counter takes this id, and warns where it does not: it would refuse all that are sent with it.
+ * What is no well-formed Unicode has no encoding, and throws.
  */
-export const isPageId = (page) => page && !/\p{Cc}/u.test(page) && new Blob([page]).size < 513;
+export const isPageId = (page) => {
+  try {
+    if (page === `${page}` && /^\P{Cc}+$/u.test(page) && encodeURIComponent(page).replace(/%../g, 0).length < 513)
+      return true;
+  } catch {}
+  console.warn("visits: not a page id (1 to 512 bytes of text, no control characters):", page);
+};
