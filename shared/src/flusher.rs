@@ -31,8 +31,9 @@ pub use report::FlushReport;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
-/// Time for everything that is done at SIGTERM. Lambda sends SIGKILL after 500 ms.
+/// Time for everything that is done at SIGTERM, the day's secret included. Lambda sends SIGKILL after 500 ms.
 pub const SHUTDOWN_BUDGET: Duration = Duration::from_millis(450);
 
 /// The settings that a flusher needs.
@@ -127,9 +128,10 @@ impl<S: Parking> Flusher<S> {
     /// Flushes everything because the scheduled sweep asks for it. If then nothing is left to send or to
     /// confirm, the writer leaves the sweep's list; its next visit flushes at once and lists it again.
     pub async fn sweep(&self, budget: Duration) -> FlushReport {
+        let end = Instant::now() + budget;
         let mut report = self.flush(Reason::Sweep, budget, Patience::NoPause).await;
         if self.lock().is_clean() {
-            report.unregistered = self.settle(budget).await;
+            report.unregistered = self.settle(end.saturating_duration_since(Instant::now())).await;
         }
         report
     }
@@ -137,6 +139,7 @@ impl<S: Parking> Flusher<S> {
     /// Flushes everything because the environment ends; from now on visits are refused. What can be neither
     /// sent nor parked within [`SHUTDOWN_BUDGET`] is lost with the environment, and logged as such.
     pub async fn shutdown(&self) -> FlushReport {
+        let end = Instant::now() + SHUTDOWN_BUDGET;
         self.learn_secrets(secrets::AT_SIGTERM).await;
         let now = self.clock.now();
         {
@@ -146,7 +149,8 @@ impl<S: Parking> Flusher<S> {
                 lane.seal_up_to(lane.last_open(), now);
             }
         }
-        let mut report = self.flush(Reason::Shutdown, SHUTDOWN_BUDGET, Patience::None).await;
+        let left = end.saturating_duration_since(Instant::now());
+        let mut report = self.flush(Reason::Shutdown, left, Patience::None).await;
         let visits_lost = report.visits_held - report.visits_parked;
         if visits_lost > 0 {
             tracing::error!(visits_lost, "the environment ends with visits that it could neither send nor park");

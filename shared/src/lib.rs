@@ -13,6 +13,7 @@ pub mod sweep;
 
 pub mod store;
 
+pub mod budget;
 pub mod buffer;
 pub mod outbox;
 pub mod policy;

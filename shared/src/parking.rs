@@ -6,16 +6,18 @@
 
 mod copies;
 
+use crate::budget::Budget;
 use crate::clock::{Clock, Moment};
 use crate::ring::{Fingerprint, Ring};
 use crate::store::parking::{ParkedCopy, Parking};
 use crate::store::{ShardIndex, StoreError};
+use crate::telemetry::lines::Lines;
 use crate::timing::Timing;
 use copies::deliver_page;
-use futures_util::future::join_all;
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
-use std::time::Duration;
 
 /// What a delivery did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +30,8 @@ pub struct Delivery {
     pub visits_healed: u64,
     /// Visits that will not be counted: in copies that were set aside, or at keys that cannot be counted up.
     pub visits_lost: u64,
+    /// Visits of new pages in them that `VISITS_NEW_PAGES_A_DAY` refused.
+    pub visits_refused: u64,
     /// Age of the oldest copy found that its owner is not known to have, in seconds.
     pub oldest_copy_seconds: u64,
     /// Copies deleted, since their owner has had them for long enough.
@@ -45,49 +49,96 @@ struct Run<'a, S> {
     store: &'a S,
     ring: &'a Ring,
     fingerprint: Fingerprint,
+    clock: &'a Clock,
     timing: Timing,
+    started: Moment,
+    budget: Budget,
     /// Owners that did not answer: each is tried once a run, however many shards hold copies for it.
     down: HashSet<ShardIndex>,
+    /// What is not tried to the end: shards that hold copies, and their owners.
+    waiting: HashSet<(ShardIndex, ShardIndex)>,
     done: Delivery,
+    lines: Lines,
 }
 
-/// Delivers once. Begins nothing after `budget`.
-pub async fn deliver<S: Parking>(store: &S, ring: &Ring, clock: &Clock, timing: Timing, budget: Duration) -> Delivery {
-    let started = clock.now();
-    let mut run =
-        Run { store, ring, fingerprint: ring.fingerprint(), timing, down: HashSet::new(), done: Delivery::default() };
-    let lists = join_all((0..ring.len()).map(|shard| store.parked_owners(shard))).await;
-    let mut waiting = HashSet::new();
-    for (shard, owners) in lists.into_iter().enumerate() {
-        for (name, _) in run.answer(owners).unwrap_or_default() {
-            let Some(owner) = ring.index(&name) else {
-                tracing::error!(
-                    shard = ring.name(shard).as_str(),
-                    owner = name,
-                    "copies for a shard that is not configured"
-                );
-                continue;
-            };
-            if !run.deliver_for(shard, owner, || over(started, clock.now(), budget)).await {
-                waiting.insert(owner);
-            }
-        }
+/// Delivers once, within `budget`.
+///
+/// The order changes with each minute: what does not fit into one run, or an owner that is silent, keeps nothing else
+/// from its turn.
+pub async fn deliver<S: Parking>(
+    store: &S,
+    ring: &Ring,
+    clock: &Clock,
+    timing: Timing,
+    budget: impl Into<Budget>,
+) -> Delivery {
+    let (budget, started) = (budget.into(), clock.now());
+    let mut run = Run {
+        store,
+        ring,
+        fingerprint: ring.fingerprint(),
+        clock,
+        timing,
+        started,
+        budget,
+        down: HashSet::new(),
+        waiting: HashSet::new(),
+        done: Delivery::default(),
+        lines: Lines::default(),
+    };
+    budget.cut_off("delivery", run.deliver_all()).await;
+    run.done.owners_waiting = run.waiting.iter().map(|(_, owner)| owner).collect::<HashSet<_>>().len();
+    if run.done.visits_refused > 0 {
+        let visits_refused = run.done.visits_refused;
+        tracing::warn!(visits_refused, "visits of new pages over VISITS_NEW_PAGES_A_DAY, in parked copies");
     }
-    run.done.owners_waiting = waiting.len();
     run.done
 }
 
-fn over(started: Moment, now: Moment, budget: Duration) -> bool {
-    now.since(started) >= budget
-}
-
 impl<S: Parking> Run<'_, S> {
+    async fn deliver_all(&mut self) {
+        let store = self.store;
+        let list = |shard| async move { (shard, store.parked_owners(shard).await) };
+        // By what answers first: a silent shard's list is waited for last.
+        let mut lists: FuturesUnordered<_> = (0..self.ring.len()).map(list).collect();
+        while let Some((shard, owners)) = lists.next().await {
+            let mut owners = self.owners(shard, owners);
+            let minute = usize::try_from(self.started.epoch_millis() / 60_000).unwrap_or(0);
+            let first = minute % owners.len().max(1);
+            owners.rotate_left(first);
+            self.waiting.extend(owners.iter().map(|owner| (shard, *owner)));
+            for owner in owners {
+                if self.deliver_for(shard, owner).await {
+                    self.waiting.remove(&(shard, owner));
+                }
+            }
+        }
+    }
+
+    /// The shards that `shard` holds copies for, as far as they are configured.
+    fn owners(&mut self, shard: ShardIndex, listed: Result<Vec<(String, u64)>, StoreError>) -> Vec<ShardIndex> {
+        let mut owners = Vec::new();
+        for (owner, _) in self.answer(listed).unwrap_or_default() {
+            if let Some(owner) = self.ring.index(&owner) {
+                owners.push(owner);
+            } else {
+                let shard = self.ring.name(shard).as_str();
+                self.lines.write(|| tracing::error!(shard, owner, "copies for a shard that is not configured"));
+            }
+        }
+        owners
+    }
+
+    fn is_over(&self) -> bool {
+        self.budget.is_over(self.started, self.clock.now())
+    }
+
     /// Delivers what `shard` holds for `owner`; whether all of it was tried.
-    async fn deliver_for(&mut self, shard: ShardIndex, owner: ShardIndex, over: impl Fn() -> bool) -> bool {
+    async fn deliver_for(&mut self, shard: ShardIndex, owner: ShardIndex) -> bool {
         let mut cursor = 0;
         loop {
             let down = self.down.contains(&owner);
-            if over() || (down && cursor != 0) {
+            if self.is_over() || (down && cursor != 0) {
                 return false;
             }
             let page = self.store.parked(shard, self.ring.name(owner), cursor).await;
@@ -98,9 +149,9 @@ impl<S: Parking> Run<'_, S> {
                 return false;
             }
             cursor = page.next;
-            deliver_page(self, shard, owner, page).await;
-            if cursor == 0 {
-                return !self.down.contains(&owner);
+            let all_tried = deliver_page(self, shard, owner, page).await;
+            if cursor == 0 || !all_tried {
+                return all_tried;
             }
         }
     }

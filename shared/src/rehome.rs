@@ -20,12 +20,14 @@ mod tests;
 
 pub use report::Rehome;
 
+use crate::budget::Budget;
 use crate::clock::{Clock, Moment};
 use crate::record::RecordName;
 use crate::ring::{Fingerprint, Ring};
 use crate::shard::ShardName;
 use crate::store::rehoming::{Pass, Rehoming, RingState, Stage};
 use crate::store::{ShardIndex, StoreError};
+use crate::telemetry::lines::Lines;
 use crate::timing::Timing;
 use futures_util::future::join_all;
 use std::collections::BTreeSet;
@@ -40,16 +42,36 @@ struct Run<'a, S> {
     clock: &'a Clock,
     timing: Timing,
     started: Moment,
-    budget: Duration,
+    budget: Budget,
     done: Mutex<Rehome>,
+    lines: Lines,
 }
 
-/// One run: begins nothing after `budget`. An unsettled change needs several, over some minutes.
-pub async fn rehome<S: Rehoming>(store: &S, ring: &Ring, clock: &Clock, timing: Timing, budget: Duration) -> Rehome {
-    let (fingerprint, started) = (ring.fingerprint(), clock.now());
-    let run = Run { store, ring, fingerprint, clock, timing, started, budget, done: Mutex::default() };
-    run.deliver_moves().await;
-    run.change().await;
+/// One run, within `budget`. An unsettled change needs several, over some minutes.
+pub async fn rehome<S: Rehoming>(
+    store: &S,
+    ring: &Ring,
+    clock: &Clock,
+    timing: Timing,
+    budget: impl Into<Budget>,
+) -> Rehome {
+    let (fingerprint, started, budget) = (ring.fingerprint(), clock.now(), budget.into());
+    let run = Run {
+        store,
+        ring,
+        fingerprint,
+        clock,
+        timing,
+        started,
+        budget,
+        done: Mutex::default(),
+        lines: Lines::default(),
+    };
+    let steps = async {
+        run.deliver_moves().await;
+        run.change().await;
+    };
+    budget.cut_off("re-homing", steps).await;
     run.done.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -222,7 +244,7 @@ impl<S: Rehoming> Run<'_, S> {
     }
 
     fn is_over(&self) -> bool {
-        self.clock.now().since(self.started) >= self.budget
+        self.budget.is_over(self.started, self.clock.now())
     }
 
     /// The answer, or nothing for an error, which is counted and logged.

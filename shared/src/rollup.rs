@@ -34,11 +34,13 @@ mod tests;
 
 pub use report::Rollup;
 
+use crate::budget::Budget;
 use crate::clock::{Clock, Moment};
 use crate::day::Day;
 use crate::ring::{Fingerprint, Ring};
 use crate::store::rollup::{Pass, RollUp, Stage, Tidied, Tidying};
 use crate::store::{ShardIndex, StoreError};
+use crate::telemetry::lines::Lines;
 use crate::timing::Timing;
 use futures_util::future::join_all;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -64,8 +66,8 @@ pub struct Settings {
     pub history_days: u32,
     /// Durations of the protocol.
     pub timing: Timing,
-    /// The run begins nothing after this time.
-    pub budget: Duration,
+    /// The time of the run.
+    pub budget: Budget,
 }
 
 /// What the parts of a run share.
@@ -77,6 +79,7 @@ struct Run<'a, S> {
     settings: Settings,
     started: Moment,
     done: Mutex<Rollup>,
+    lines: Lines,
 }
 
 /// The last day that has been over for so long.
@@ -92,11 +95,12 @@ fn tidying(now: Moment) -> Tidying {
     Tidying { trim: counted.to(today).collect(), destroy: last.minus(SECRET_DAYS - 1).to(last).collect() }
 }
 
-/// One run: begins nothing after the budget.
+/// One run, within its budget.
 pub async fn roll_up<S: RollUp>(store: &S, ring: &Ring, clock: &Clock, settings: Settings) -> Rollup {
     let (fingerprint, started) = (ring.fingerprint(), clock.now());
-    let run = Run { store, ring, fingerprint, clock, settings, started, done: Mutex::default() };
-    run.run().await;
+    let run =
+        Run { store, ring, fingerprint, clock, settings, started, done: Mutex::default(), lines: Lines::default() };
+    settings.budget.cut_off("roll-up", run.run()).await;
     run.done.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -179,7 +183,7 @@ impl<S: RollUp> Run<'_, S> {
     }
 
     fn is_over(&self) -> bool {
-        self.clock.now().since(self.started) >= self.settings.budget
+        self.settings.budget.is_over(self.started, self.clock.now())
     }
 
     /// The answer, or nothing for an error, which is counted and logged.

@@ -6,6 +6,7 @@
 //! busy waiting, the next invocation lands elsewhere.
 
 use crate::batch::WriterId;
+use crate::budget::Budget;
 use crate::clock::{Clock, Moment};
 use crate::flusher::FlushReport;
 use crate::ring::Ring;
@@ -27,8 +28,7 @@ const HOLD: Duration = Duration::from_secs(1);
 const BARREN_ROUNDS: usize = 3;
 
 /// The event that `record-visit` takes for an order to flush: `{"flush":{"hold_until":<epoch ms>}}`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct FlushEvent {
     /// The order.
     pub flush: FlushOrder,
@@ -60,12 +60,11 @@ impl FlushEvent {
     }
 }
 
-/// An order to flush.
+/// An order to flush. During a deployment it goes to older and to newer environments: each ignores what it does not know.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(default)]
 pub struct FlushOrder {
     /// Answer no sooner than this, in milliseconds since the Unix epoch.
-    #[serde(default)]
     pub hold_until: u64,
 }
 
@@ -118,8 +117,8 @@ pub struct Settings {
     pub interval: Duration,
     /// Most invocations at once.
     pub concurrency: usize,
-    /// The sweep begins no round after this time.
-    pub budget: Duration,
+    /// The time of the sweep.
+    pub budget: Budget,
 }
 
 /// Sweeps once: lists the idle writers, has them flush, tidies the shards.
@@ -131,9 +130,13 @@ pub async fn sweep<S: Store, E: Environments>(
     settings: Settings,
 ) -> Summary {
     let mut summary = Summary::default();
-    let idle = idle_writers(store, ring, settings.interval, &mut summary).await;
-    flush_all(idle, environments, clock, settings, &mut summary).await;
-    tidy(store, ring, &mut summary).await;
+    let started = clock.now();
+    let steps = async {
+        let idle = idle_writers(store, ring, settings, &mut summary).await;
+        flush_all(idle, environments, (clock, started), settings, &mut summary).await;
+        tidy(store, ring, || settings.budget.is_over(started, clock.now()), &mut summary).await;
+    };
+    settings.budget.cut_off("sweep", steps).await;
     summary
 }
 
@@ -141,15 +144,24 @@ pub async fn sweep<S: Store, E: Environments>(
 async fn idle_writers<S: Store>(
     store: &S,
     ring: &Ring,
-    interval: Duration,
+    settings: Settings,
     summary: &mut Summary,
 ) -> HashSet<WriterId> {
-    let lists = join_all((0..ring.len()).map(|shard| store.writers(shard))).await;
+    // A silent shard leaves most of the time to the writers that the others list.
+    let limit = settings.budget.whole() / 3;
+    let list = async |shard| {
+        let silent = || StoreError::Unknown {
+            shard: ring.name(shard).to_string(),
+            reason: format!("no answer within {limit:?}"),
+        };
+        tokio::time::timeout(limit, store.writers(shard)).await.unwrap_or_else(|_| Err(silent()))
+    };
+    let lists = join_all((0..ring.len()).map(list)).await;
     let mut silent: HashMap<WriterId, Duration> = HashMap::new();
     for (writer, since) in lists.into_iter().filter_map(|list| answered(list, summary)).flatten() {
         silent.entry(writer).and_modify(|least| *least = since.min(*least)).or_insert(since);
     }
-    silent.retain(|_, since| *since >= interval);
+    silent.retain(|_, since| *since >= settings.interval);
     summary.writers_known = silent.len();
     silent.into_keys().collect()
 }
@@ -167,20 +179,19 @@ fn answered<T>(answer: Result<T, StoreError>, summary: &mut Summary) -> Option<T
 async fn flush_all<E: Environments>(
     mut waiting: HashSet<WriterId>,
     environments: &E,
-    clock: &Clock,
+    (clock, started): (&Clock, Moment),
     settings: Settings,
     summary: &mut Summary,
 ) {
-    let started = clock.now();
     let mut barren = 0;
-    while !waiting.is_empty() && barren < BARREN_ROUNDS && clock.now().since(started) < settings.budget {
+    while !waiting.is_empty() && barren < BARREN_ROUNDS && !settings.budget.is_over(started, clock.now()) {
         let count = waiting.len().min(settings.concurrency);
         if count > 1 && summary.rounds == 0 {
             environments.prepare(count).await;
         }
-        let answers = round(environments, count, clock).await;
         summary.rounds += 1;
         summary.invocations += count;
+        let answers = round(environments, count, clock, HOLD.min(settings.budget.whole() / 3)).await;
         let before = waiting.len();
         for answer in answers {
             match answer {
@@ -203,22 +214,30 @@ async fn round<E: Environments>(
     environments: &E,
     count: usize,
     clock: &Clock,
+    hold: Duration,
 ) -> Vec<Result<FlushReport, InvokeError>> {
     // One alone need not keep others away.
-    let hold = if count > 1 { HOLD } else { Duration::ZERO };
+    let hold = if count > 1 { hold } else { Duration::ZERO };
     let hold_until = clock.now().epoch_millis() + u64::try_from(hold.as_millis()).unwrap_or(0);
     join_all((0..count).map(|_| environments.flush(FlushOrder { hold_until }))).await
 }
 
-async fn tidy<S: Store>(store: &S, ring: &Ring, summary: &mut Summary) {
-    for shard in 0..ring.len() {
-        loop {
-            let Some(removed) = answered(store.tidy(shard).await, summary) else { break };
-            summary.sets_removed += removed;
+/// Tidies the shards side by side, so that a silent one holds up no other.
+async fn tidy<S: Store>(store: &S, ring: &Ring, is_over: impl Fn() -> bool, summary: &mut Summary) {
+    let shards = (0..ring.len()).map(async |shard| {
+        let mut done = Summary::default();
+        while !is_over() {
+            let Some(removed) = answered(store.tidy(shard).await, &mut done) else { break };
+            done.sets_removed += removed;
             if removed < TIDY_AT_ONCE {
                 break;
             }
         }
+        done
+    });
+    for done in join_all(shards).await {
+        summary.sets_removed += done.sets_removed;
+        summary.shards_failed += done.shards_failed;
     }
 }
 

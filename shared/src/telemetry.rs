@@ -1,5 +1,6 @@
 //! What an environment tells about itself: logs, JSON lines on Lambda and plain text elsewhere, and metrics.
 
+pub mod lines;
 pub mod metric;
 pub mod metrics;
 pub mod request;

@@ -5,6 +5,7 @@
 
 mod certificates;
 pub mod hostile;
+mod logs;
 mod port;
 mod process;
 mod program;
@@ -15,6 +16,7 @@ mod sentinel;
 mod wait;
 
 pub use certificates::{CertificateAuthority, ServerCertificate};
+pub use logs::Logs;
 pub use port::ReservedPort;
 pub use process::{Process, Signal};
 pub use program::{need_program, redis_program};

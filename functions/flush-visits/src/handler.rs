@@ -1,17 +1,18 @@
-//! Maps a schedule's event to a delivery, some steps of re-homing, a roll-up of finished days and a sweep, and what they
-//! did to the answer.
+//! Maps a schedule's event to a delivery, a sweep, a roll-up of finished days and some steps of re-homing, and what they
+//! did to the answer. The order is that of what waiting costs; each step has its share of the invocation's time.
 
 use crate::metrics::figures;
 use crate::report::Report;
 use lambda_runtime::Error;
 use serde_json::Value;
 use std::time::Duration;
+use visits_core::budget::Budget;
 use visits_core::clock::{Clock, Moment};
 use visits_core::config::Config;
 use visits_core::parking;
 use visits_core::rehome;
 use visits_core::ring::Ring;
-use visits_core::rollup::{self, Rollup};
+use visits_core::rollup;
 use visits_core::store::rehoming::Rehoming;
 use visits_core::store::rollup::RollUp;
 use visits_core::store::watch::{Watch, fullest};
@@ -19,20 +20,18 @@ use visits_core::sweep::{self, Environments, Settings};
 use visits_core::telemetry::metrics::Metrics;
 use visits_core::timing::Timing;
 
-/// Left free before the invocation's deadline: the last round and the tidying end within it.
-const MARGIN: Duration = Duration::from_secs(15);
-
-/// Longest time in which rounds are begun: the next sweep comes in a minute.
+/// Longest time of all steps: the next run comes in a minute.
 const LONGEST: Duration = Duration::from_secs(30);
 
-/// Longest time in which deliveries are begun, so that a backlog leaves the sweep its share.
-const LONGEST_DELIVERY: Duration = Duration::from_secs(10);
+/// A run with no more time than this is refused. One delivery is a list, a page of copies, a call of their owner and a
+/// note, each of which may need a new connection.
+const TOO_SHORT: Duration = Duration::from_secs(3);
 
-/// Longest time in which steps of re-homing are begun.
-const LONGEST_REHOMING: Duration = Duration::from_secs(10);
+/// Longest time left free before the invocation's deadline.
+const LONGEST_RESERVE: Duration = Duration::from_secs(15);
 
-/// Longest time in which steps of the roll-up are begun. As a rule there are none.
-const LONGEST_ROLLUP: Duration = Duration::from_secs(5);
+/// Deadlines so far in the past are the local emulator's, which has none.
+const LONG_PAST: Duration = Duration::from_hours(1);
 
 pub(crate) struct Handler<S, E> {
     store: S,
@@ -66,42 +65,60 @@ impl<S: Rehoming + RollUp + Watch, E: Environments> Handler<S, E> {
         Self { metrics, ..self }
     }
 
-    /// Delivers parked batches, brings pages to their owners, rolls finished days up, then sweeps: for a schedule's event the
-    /// writers that have been idle for an interval, for an empty one, which somebody sends by hand, all. `deadline`:
+    /// Delivers parked batches, sweeps, rolls finished days up, and brings pages to their owners. A schedule's event sweeps
+    /// the writers that have been idle for an interval, an empty one, which is sent by hand, all. `deadline`:
     /// milliseconds since the Unix epoch; one that is long past is the local emulator's, and means none.
     pub(crate) async fn handle(&self, event: &Value, deadline: u64) -> Result<Report, Error> {
         let interval = if is_scheduled(event)? { self.interval } else { Duration::ZERO };
-        let started = self.clock.now();
-        let budget = time_left(started, deadline).min(LONGEST_DELIVERY);
-        let delivery = parking::deliver(&self.store, &self.ring, &self.clock, self.timing, budget).await;
-        let budget = time_left(self.clock.now(), deadline).min(LONGEST_REHOMING);
-        let rehome = rehome::rehome(&self.store, &self.ring, &self.clock, self.timing, budget).await;
-        let rollup = self.roll_up(deadline).await;
-        let settings =
-            Settings { interval, concurrency: self.concurrency, budget: time_left(self.clock.now(), deadline) };
-        let sweep = sweep::sweep(&self.store, &self.ring, &self.environments, &self.clock, settings).await;
+        let (store, ring, clock, timing) = (&self.store, &self.ring, &self.clock, self.timing);
+        let time = RunTime::new(clock.now(), deadline)?;
+        let delivery = parking::deliver(store, ring, clock, timing, time.until(2, clock.now())).await;
+        let settings = Settings { interval, concurrency: self.concurrency, budget: time.until(4, clock.now()) };
+        let sweep = sweep::sweep(store, ring, &self.environments, clock, settings).await;
+        let budget = time.until(5, clock.now());
+        let settings = rollup::Settings { history_days: self.history_days, timing, budget };
+        let rollup = rollup::roll_up(store, ring, clock, settings).await;
+        let rehome = rehome::rehome(store, ring, clock, timing, time.until(6, clock.now())).await;
         let report = Report { sweep, delivery, rehome, rollup };
-        report.log(self.clock.now().since(started));
+        report.log(clock.now().since(time.started));
         if self.metrics.are_on() {
-            let memory = fullest(&self.store, self.ring.len()).await;
+            let memory = tokio::time::timeout(time.reserve / 2, fullest(store, ring.len())).await.ok().flatten();
             self.metrics.write(|| figures(&report, memory));
         }
         // Last, so that what can be done is done: whoever runs it must hear of it.
         report.rehome.refusal().map_or(Ok(report), |refusal| Err(refusal.into()))
     }
-
-    async fn roll_up(&self, deadline: u64) -> Rollup {
-        let budget = time_left(self.clock.now(), deadline).min(LONGEST_ROLLUP);
-        let settings = rollup::Settings { history_days: self.history_days, timing: self.timing, budget };
-        rollup::roll_up(&self.store, &self.ring, &self.clock, settings).await
-    }
 }
 
-fn time_left(now: Moment, deadline: u64) -> Duration {
-    if deadline < now.epoch_millis() {
-        return LONGEST;
+/// The time of a run. Each step ends at a fixed share of it, so that none takes what the next one needs.
+#[derive(Clone, Copy, Debug)]
+struct RunTime {
+    started: Moment,
+    steps: Duration,
+    reserve: Duration,
+}
+
+impl RunTime {
+    /// Divides the time until the deadline: a fifth of it, at most [`LONGEST_RESERVE`], stays free.
+    fn new(started: Moment, deadline: u64) -> Result<Self, String> {
+        if deadline < started.before(LONG_PAST).epoch_millis() {
+            return Ok(Self { started, steps: LONGEST, reserve: LONGEST_RESERVE });
+        }
+        let left = started.until_epoch_millis(deadline);
+        if left <= TOO_SHORT {
+            return Err(format!(
+                "flush-visits has {left:?}, and needs more than {TOO_SHORT:?} to deliver anything: nothing was begun; set \
+                 the function's timeout to 60 s (aws lambda update-function-configuration --timeout 60)"
+            ));
+        }
+        let reserve = (left / 5).min(LONGEST_RESERVE);
+        Ok(Self { started, steps: (left - reserve).min(LONGEST), reserve })
     }
-    now.until_epoch_millis(deadline).saturating_sub(MARGIN).min(LONGEST)
+
+    /// The budget of a step that ends when so many sixths of the time are over.
+    fn until(self, sixths: u32, now: Moment) -> Budget {
+        Budget::within((self.steps * sixths / 6).saturating_sub(now.since(self.started)))
+    }
 }
 
 /// Whether a schedule sent this event. What is neither that nor empty is refused: somebody has wired the

@@ -21,56 +21,96 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    /// Logs it, and how long it took.
+    /// Logs what it did, without figures of 0, and how long it took: nothing where it did nothing. At debug level all of it.
     pub(crate) fn log(&self, took: Duration) {
-        let Summary { writers_known, writers_answered, visits_flushed, rounds, .. } = self.sweep;
-        let Summary { invocations, invocations_failed, sets_removed, shards_failed, .. } = self.sweep;
-        let Delivery { copies_tried, visits_delivered, copies_removed, copies_set_aside, .. } = self.delivery;
-        let Delivery { owners_waiting, calls_failed, .. } = self.delivery;
-        tracing::info!(
-            writers_known,
-            writers_answered,
-            visits_flushed,
-            rounds,
-            invocations,
-            invocations_failed,
-            sets_removed,
-            shards_failed,
-            copies_tried,
-            visits_delivered,
-            copies_removed,
-            copies_set_aside,
-            owners_waiting,
-            calls_failed,
-            micros = took.as_micros(),
-            "delivered and swept"
-        );
-        let Rehome { ring_settled, pages_scanned, pages_taken, pages_delivered, moves_waiting, .. } = self.rehome;
-        let Rehome { moves_removed, moves_set_aside, records_rejected, rehoming_calls_failed, .. } = self.rehome;
-        tracing::info!(
-            ring_settled,
-            pages_scanned,
-            pages_taken,
-            pages_delivered,
-            moves_waiting,
-            moves_removed,
-            moves_set_aside,
-            records_rejected,
-            rehoming_calls_failed,
-            "re-homed"
-        );
-        let Rollup { days_rolled_up, sketches_counted, sketches_copied, sketches_moved, .. } = self.rollup;
-        let Rollup { sketches_rejected, records_dropped, secrets_destroyed, rollup_calls_failed, .. } = self.rollup;
-        tracing::info!(
-            days_rolled_up,
-            sketches_counted,
-            sketches_copied,
-            sketches_moved,
-            sketches_rejected,
-            records_dropped,
-            secrets_destroyed,
-            rollup_calls_failed,
-            "rolled up"
-        );
+        let Self { sweep, delivery, rehome, rollup } = self;
+        let micros = took.as_micros();
+        if (sweep, delivery) != (&Summary::default(), &Delivery::default()) {
+            tracing::info!(
+                writers_known = some(sweep.writers_known),
+                writers_answered = some(sweep.writers_answered),
+                visits_flushed = some(sweep.visits_flushed),
+                rounds = some(sweep.rounds),
+                invocations = some(sweep.invocations),
+                invocations_failed = some(sweep.invocations_failed),
+                sets_removed = some(sweep.sets_removed),
+                shards_failed = some(sweep.shards_failed),
+                copies_tried = some(delivery.copies_tried),
+                visits_delivered = some(delivery.visits_delivered),
+                visits_lost = some(delivery.visits_lost),
+                copies_removed = some(delivery.copies_removed),
+                copies_set_aside = some(delivery.copies_set_aside),
+                owners_waiting = some(delivery.owners_waiting),
+                calls_failed = some(delivery.calls_failed),
+                micros,
+                "delivered and swept"
+            );
+        }
+        if *rehome != (Rehome { ring_settled: true, ..Rehome::default() }) {
+            tracing::info!(
+                ring_settled = rehome.ring_settled,
+                pages_scanned = some(rehome.pages_scanned),
+                pages_taken = some(rehome.pages_taken),
+                pages_delivered = some(rehome.pages_delivered),
+                moves_waiting = some(rehome.moves_waiting),
+                moves_removed = some(rehome.moves_removed),
+                moves_set_aside = some(rehome.moves_set_aside),
+                records_rejected = some(rehome.records_rejected),
+                rehoming_calls_failed = some(rehome.rehoming_calls_failed),
+                "re-homed"
+            );
+        }
+        if *rollup != (Rollup { days_rolled_up: true, ..Rollup::default() }) {
+            tracing::info!(
+                days_rolled_up = rollup.days_rolled_up,
+                sketches_counted = some(rollup.sketches_counted),
+                sketches_copied = some(rollup.sketches_copied),
+                sketches_moved = some(rollup.sketches_moved),
+                sketches_rejected = some(rollup.sketches_rejected),
+                records_dropped = some(rollup.records_dropped),
+                secrets_destroyed = some(rollup.secrets_destroyed),
+                rollup_calls_failed = some(rollup.rollup_calls_failed),
+                "rolled up"
+            );
+        }
+        tracing::debug!(micros, report = serde_json::to_string(self).unwrap_or_default(), "the whole report");
+    }
+}
+
+/// A figure; `None`, which is not logged, if it is 0.
+fn some<N: Default + PartialEq>(figure: N) -> Option<N> {
+    (figure != N::default()).then_some(figure)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use test_support::Logs;
+
+    fn idle() -> Report {
+        Report {
+            sweep: Summary::default(),
+            delivery: Delivery::default(),
+            rehome: Rehome { ring_settled: true, ..Rehome::default() },
+            rollup: Rollup { days_rolled_up: true, ..Rollup::default() },
+        }
+    }
+
+    fn logged(report: &Report) -> String {
+        let logs = Logs::capture();
+        report.log(Duration::from_millis(3));
+        logs.text().lines().filter(|line| !line.contains("DEBUG")).collect()
+    }
+
+    #[test]
+    fn an_idle_minute_logs_nothing_and_another_one_what_happened() {
+        assert_eq!(logged(&idle()), "");
+        let mut report = idle();
+        report.delivery.visits_delivered = 7;
+        let line = logged(&report);
+        assert!(line.contains("delivered and swept visits_delivered=7 micros=3000") && !line.contains("=0"), "{line}");
+        report = idle();
+        report.rehome.ring_settled = false;
+        assert!(logged(&report).ends_with("re-homed ring_settled=false"), "{}", logged(&report));
     }
 }

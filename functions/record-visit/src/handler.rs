@@ -178,7 +178,8 @@ impl<S: Parking> Handler<S> {
     async fn direct(&self, event: DirectEvent, deadline: u64) -> Result<Reply, Error> {
         let order = FlushEvent::parse(event.flush, event.nothing_else)?;
         let report = self.flusher.sweep(budget::until(deadline, self.clock.now())).await;
-        tokio::time::sleep(order.flush.hold(self.clock.now())).await;
+        let now = self.clock.now();
+        tokio::time::sleep(order.flush.hold(now).min(budget::until(deadline, now))).await;
         Ok(Reply::Direct(serde_json::to_value(report)?))
     }
 }

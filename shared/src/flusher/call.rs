@@ -13,7 +13,9 @@ use crate::telemetry::traces;
 use flight::Flight;
 use futures_util::future::{Either, join_all, select};
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// At SIGTERM: a shard that is silent for this long has its batches parked, and one that is to take copies is
 /// given no longer. So an owner and two further shards may be mute within [`super::SHUTDOWN_BUDGET`].
@@ -45,9 +47,9 @@ impl<S: Parking> Flusher<S> {
     }
 
     async fn flush_all(&self, reason: Reason, budget: Duration, patience: Patience) -> FlushReport {
-        let started = self.clock.now();
+        let (started, end) = (self.clock.now(), Instant::now() + budget);
         if reason != Reason::Shutdown {
-            self.learn_secrets(secrets::PATIENCE.min(budget)).await;
+            self.learn_secrets(secrets::PATIENCE.min(budget / 4)).await;
         }
         let shards: Vec<ShardIndex> = {
             let mut state = self.lock();
@@ -60,17 +62,19 @@ impl<S: Parking> Flusher<S> {
             }
             shards
         };
-        let shards = shards.into_iter().map(|shard| async move {
-            let mut tally = Tally::default();
+        let lines = Arc::default();
+        let shards = shards.into_iter().map(async |shard| {
+            let mut tally = Tally::with_lines(&lines);
             let sent = self.send_or_park(shard, reason, patience, &mut tally);
-            if tokio::time::timeout(budget, sent).await.is_err() {
+            if tokio::time::timeout_at(end, sent).await.is_err() {
                 tally.failed += 1;
                 tracing::warn!(shard = self.ring.name(shard).as_str(), ?budget, "the flush ran out of time");
             }
             tally
         });
-        let tally = join_all(shards).await.into_iter().sum();
-        let report = FlushReport::new(&self.lock(), tally);
+        let mut tally = Tally::default();
+        join_all(shards).await.iter().for_each(|shard| tally.add(shard));
+        let report = FlushReport::new(&self.lock(), &tally);
         report.log(reason, self.clock.now().since(started));
         self.write_metrics();
         report
@@ -82,7 +86,7 @@ impl<S: Parking> Flusher<S> {
         self.learn_secrets(secrets::PATIENCE).await;
         let mut tally = Tally::default();
         self.send_or_park(shard, reason, patience, &mut tally).await;
-        let report = FlushReport::new(&self.lock(), tally);
+        let report = FlushReport::new(&self.lock(), &tally);
         report.log_debug(reason, self.clock.now().since(started));
     }
 
@@ -116,7 +120,7 @@ impl<S: Parking> Flusher<S> {
             }
         }
         self.park(shard, urgency, &mut parking).await;
-        *tally = [*tally, parking].into_iter().sum();
+        tally.add(&parking);
         self.is_safe(shard)
     }
 

@@ -6,12 +6,13 @@ use crate::batch::WriterId;
 use crate::outbox::Learned;
 use crate::policy::Reason;
 use crate::store::Applied;
+use crate::telemetry::lines::Lines;
 use serde::{Deserialize, Serialize};
-use std::iter::Sum;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What was done with one or more shards.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub(super) struct Tally {
     calls: u64,
     pub(super) failed: u64,
@@ -20,9 +21,17 @@ pub(super) struct Tally {
     pub(super) parked: u64,
     learned: Learned,
     rejected: u64,
+    refused: u64,
+    /// The flush's lines that name pages; all tallies of a flush share them.
+    pub(super) lines: Arc<Lines>,
 }
 
 impl Tally {
+    /// A tally of nothing whose lines are written with those of others.
+    pub(super) fn with_lines(lines: &Arc<Lines>) -> Self {
+        Self { lines: Arc::clone(lines), ..Self::default() }
+    }
+
     pub(super) fn begin(&mut self, call: &Call) {
         self.calls += 1;
         self.batches += call.apply.batches.len() as u64;
@@ -32,25 +41,25 @@ impl Tally {
     pub(super) fn learn(&mut self, learned: Learned, applied: &Applied) {
         self.learned = self.learned.plus(learned);
         self.rejected += applied.visits_rejected();
+        self.refused += applied.refused;
+    }
+
+    pub(super) fn add(&mut self, more: &Self) {
+        self.calls += more.calls;
+        self.failed += more.failed;
+        self.batches += more.batches;
+        self.pages += more.pages;
+        self.parked += more.parked;
+        self.learned = self.learned.plus(more.learned);
+        self.rejected += more.rejected;
+        self.refused += more.refused;
     }
 }
 
-impl Sum for Tally {
-    fn sum<I: Iterator<Item = Self>>(tallies: I) -> Self {
-        tallies.fold(Self::default(), |a, b| Self {
-            calls: a.calls + b.calls,
-            failed: a.failed + b.failed,
-            batches: a.batches + b.batches,
-            pages: a.pages + b.pages,
-            parked: a.parked + b.parked,
-            learned: a.learned.plus(b.learned),
-            rejected: a.rejected + b.rejected,
-        })
-    }
-}
-
-/// The outcome of a flush of all shards. This is also what `record-visit` answers to the sweep.
+/// The outcome of a flush of all shards. This is also what `record-visit` answers to the sweep: during a deployment, from
+/// a version that knows other figures than this one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct FlushReport {
     /// Who flushed; nobody, if this environment has had no visit yet.
     pub writer: Option<WriterId>,
@@ -68,6 +77,8 @@ pub struct FlushReport {
     pub visits: u64,
     /// Visits skipped because of bad data at their page's key.
     pub visits_rejected: u64,
+    /// Visits of pages that were refused as one new page too many.
+    pub visits_refused: u64,
     /// Visits that a shard had lost again and that are sent once more.
     pub visits_healing: u64,
     /// Visits given up because their batch was too old to be applied.
@@ -87,8 +98,8 @@ pub struct FlushReport {
 }
 
 impl FlushReport {
-    pub(super) fn new(state: &State, tally: Tally) -> Self {
-        let Tally { calls, failed, batches, pages, parked, learned, rejected } = tally;
+    pub(super) fn new(state: &State, tally: &Tally) -> Self {
+        let Tally { calls, failed, batches, pages, parked, learned, rejected, refused, .. } = *tally;
         Self {
             writer: state.writer,
             calls,
@@ -98,6 +109,7 @@ impl FlushReport {
             parked,
             visits: learned.applied,
             visits_rejected: rejected,
+            visits_refused: refused,
             visits_healing: learned.healing,
             visits_expired: learned.expired,
             visits_unconfirmed: learned.unconfirmed,
@@ -121,6 +133,9 @@ impl FlushReport {
 
     /// What went wrong with data, each kind on a line of its own.
     fn log_losses(&self) {
+        if self.visits_refused > 0 {
+            tracing::warn!(visits_refused = self.visits_refused, "visits of new pages over VISITS_NEW_PAGES_A_DAY");
+        }
         if self.visits_healing > 0 {
             tracing::warn!(visits_healing = self.visits_healing, "a shard had lost visits; they are sent again");
         }

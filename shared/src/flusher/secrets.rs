@@ -8,20 +8,21 @@ use crate::visit::{Secret, secret_key};
 use futures_util::future::join_all;
 use std::collections::BTreeSet;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// Longest wait for a secret. Without it, visits are sent all the same, and their visitors are not counted.
 pub(super) const PATIENCE: Duration = Duration::from_millis(250);
 
-/// The same at SIGTERM, where half a second is left in all.
+/// The same at SIGTERM, out of the half second that is left in all.
 pub(super) const AT_SIGTERM: Duration = Duration::from_millis(50);
 
 /// How long a shard that did not answer is left alone: else each flush of a busy environment would wait for it.
 const PAUSE: Duration = Duration::from_secs(5);
 
 impl<S: Parking> Flusher<S> {
-    /// Reads the secrets of the days that have visitors to be sealed, where they are not known yet.
+    /// Reads the secrets of the days that have visitors to be sealed, where they are not known yet, within `patience`.
     pub(super) async fn learn_secrets(&self, patience: Duration) {
-        let now = self.clock.now();
+        let (now, end) = (self.clock.now(), Instant::now() + patience);
         let wanted: BTreeSet<Day> = {
             let state = self.lock();
             if state.no_secret.is_some_and(|failed| now.since(failed) < PAUSE) {
@@ -31,7 +32,7 @@ impl<S: Parking> Flusher<S> {
         };
         for day in wanted {
             // Boxed: once a day.
-            let secret = Box::pin(tokio::time::timeout(patience, self.secret(day, patience / 2))).await;
+            let secret = Box::pin(tokio::time::timeout_at(end, self.secret(day, patience / 2))).await;
             let mut state = self.lock();
             if let Ok(Some(secret)) = secret {
                 state.lanes.iter_mut().for_each(|lane| lane.learn_secret(day, secret));

@@ -377,6 +377,36 @@ async fn a_page_with_bad_data_is_reported_and_costs_the_others_nothing() {
 }
 
 #[tokio::test]
+async fn a_flush_names_at_most_twenty_bad_pages_of_all_shards_and_says_how_many_more_there_were() {
+    let world = world();
+    for page in
+        (0..2).flat_map(|shard| (0..100).map(move |n| (shard, n))).map(|(shard, n)| (shard, world.page_of(shard, n)))
+    {
+        world.visit(&page.1);
+        world.store.break_page(page.0, page.1);
+    }
+    let logs = test_support::Logs::capture();
+    let report = world.flusher.flush_if_due(BUDGET).await.unwrap();
+    assert_eq!((report.visits_rejected, logs.text().matches("cannot be counted up").count()), (200, 20));
+    assert!(logs.text().contains("left_out=180"), "{}", logs.text());
+}
+
+#[tokio::test]
+async fn a_new_page_too_many_is_refused_with_a_sum_and_neither_lost_nor_named() {
+    let world = world();
+    world.store.limit_new_pages(0, 1);
+    let pages: Vec<PageId> = (0..50).map(|n| world.page_of(0, n)).collect();
+    pages.iter().for_each(|page| world.visit(page));
+    let logs = test_support::Logs::capture();
+    let report = world.flusher.flush_if_due(BUDGET).await.unwrap();
+    assert_eq!((report.visits_refused, report.visits_rejected, report.visits_lost), (49, 0, 0));
+    assert_eq!(world.flusher.lock().counters.lost, 0, "no alarm");
+    let text = logs.text();
+    assert_eq!((text.matches("visits_refused=49").count(), text.matches("ERROR").count()), (1, 0), "{text}");
+    assert!(pages.iter().all(|page| !text.contains(page.as_str())), "{text}");
+}
+
+#[tokio::test]
 async fn a_poisoned_lock_costs_no_visit() {
     let world = world();
     let page = world.page_of(0, 0);

@@ -21,16 +21,20 @@ struct Findings {
     lost: u64,
 }
 
+/// Delivers a page of copies; whether the owner answered for all of them.
 pub(super) async fn deliver_page<S: Parking>(
     run: &mut Run<'_, S>,
     shard: ShardIndex,
     owner: ShardIndex,
     page: ParkedPage,
-) {
+) -> bool {
     let mut findings = Findings { aside: page.unreadable, ..Findings::default() };
+    let mut all_tried = true;
     for (writer, copies) in calls(page.copies) {
-        if run.down.contains(&owner) {
+        // What the owner has said until now is noted below, so that the next run need not begin with the same copies.
+        if run.down.contains(&owner) || run.is_over() {
             run.note_waiting(&copies);
+            all_tried = false;
             continue;
         }
         run.done.copies_tried += copies.len();
@@ -41,9 +45,13 @@ pub(super) async fn deliver_page<S: Parking>(
         let call = Apply { writer, base: Sequence::FIRST, batches, standing: Standing::Delivered, ring };
         match run.store.apply(owner, &call).await {
             Ok(applied) => {
-                run.done.visits_delivered += fresh_visits(&applied, &copies, |_| true);
-                run.done.visits_healed += fresh_visits(&applied, &copies, |copy| copy.delivered.is_some());
+                let fresh = fresh_visits(&applied, &copies, |_| true);
+                let counted = fresh.saturating_sub(applied.visits_rejected() + applied.refused);
+                run.done.visits_delivered += counted;
+                let healed = fresh_visits(&applied, &copies, |copy| copy.delivered.is_some());
+                run.done.visits_healed += healed.min(counted);
                 run.done.visits_lost += applied.visits_rejected();
+                run.done.visits_refused += applied.refused;
                 findings.learn(&applied, &copies, run);
             }
             Err(error) => {
@@ -53,12 +61,14 @@ pub(super) async fn deliver_page<S: Parking>(
                 } else {
                     run.down.insert(owner);
                     run.note_waiting(&copies);
+                    all_tried = false;
                 }
                 run.failed(&error);
             }
         }
     }
     note(run, shard, owner, findings).await;
+    all_tried
 }
 
 /// The copies in calls of one writer each and of at most [`MAX_BATCH_PAGES`] pages, or a single batch.
@@ -139,7 +149,10 @@ async fn note<S: Parking>(run: &mut Run<'_, S>, shard: ShardIndex, owner: ShardI
     if !aside.is_empty() {
         for one in &aside {
             let (shard, copy) = (run.ring.name(shard).as_str(), String::from_utf8_lossy(&one.field));
-            tracing::error!(shard, owner = owner.as_str(), %copy, reason = one.reason, "a parked copy cannot be delivered");
+            let reason = one.reason.as_str();
+            run.lines.write(|| {
+                tracing::error!(shard, owner = owner.as_str(), %copy, reason, "a parked copy cannot be delivered");
+            });
         }
         let aside = store.set_aside(shard, owner, &aside).await;
         if let Some(aside) = run.answer(aside) {

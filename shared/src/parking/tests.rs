@@ -6,7 +6,9 @@ use crate::shard::{ShardName, Weight};
 use crate::store::memory::{Fault, MemoryStore};
 use crate::store::parking::{Park, Parked};
 use crate::store::{Apply, Standing, Store};
+use futures_util::future::join_all;
 use std::sync::Arc;
+use std::time::Duration;
 
 const BUDGET: Duration = Duration::from_secs(10);
 const OWNER: ShardIndex = 0;
@@ -194,6 +196,39 @@ async fn a_call_carries_no_more_pages_than_a_writers() {
     assert_eq!(world.deliver().await.visits_delivered, 1_200);
     // Pages of three copies, of which two fit a call.
     assert_eq!(world.store.calls(OWNER) - before, 1 + 4);
+}
+
+#[tokio::test]
+async fn a_new_page_too_many_in_a_copy_is_refused_and_not_lost() {
+    let world = world();
+    world.store.limit_new_pages(OWNER, 1);
+    world.park(1, &[batch(1, 200, &world)]).await;
+    let logs = test_support::Logs::capture();
+    let delivery = world.deliver().await;
+    assert_eq!((delivery.visits_delivered, delivery.visits_refused, delivery.visits_lost), (1, 199, 0));
+    let text = logs.text();
+    assert_eq!((text.matches("visits_refused=199").count(), text.matches("ERROR").count()), (1, 0), "{text}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_owner_keeps_no_other_from_its_turn_for_more_than_a_minute_however_short_a_run_is() {
+    let world = world();
+    world.park(1, &[batch(1, 1, &world)]).await;
+    let owner = world.ring.name(2).clone();
+    let other = Park { owner, writer: WriterId::from_u128(2), batches: vec![batch(1, 1, &world)] };
+    world.store.park(REFUGE, &other).await.unwrap();
+    world.store.set_down(OWNER, Some(Fault::Mute));
+    let mut delivered = 0;
+    for _ in 0..2 {
+        let began = tokio::time::Instant::now();
+        let budget = Budget::within(Duration::from_millis(300));
+        let run = deliver(&world.store, &world.ring, &world.time.clock(), Timing::REAL, budget).await;
+        assert!(began.elapsed() <= Duration::from_millis(300), "{:?}", began.elapsed());
+        assert_eq!(run.owners_waiting, if run.visits_delivered == 1 || delivered == 1 { 1 } else { 2 }, "{run:?}");
+        delivered += run.visits_delivered;
+        world.time.advance(MINUTE);
+    }
+    assert_eq!(delivered, 1);
 }
 
 #[tokio::test]

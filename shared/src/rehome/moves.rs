@@ -119,7 +119,8 @@ impl<S: Rehoming> Run<'_, S> {
         if !found.unreadable.is_empty() {
             for one in &found.unreadable {
                 let (shard, id) = (self.ring.name(way.from).as_str(), String::from_utf8_lossy(&one.field));
-                tracing::error!(shard, owner = way.owner.as_str(), %id, reason = one.reason, "a move cannot be delivered");
+                let (owner, reason) = (way.owner.as_str(), one.reason.as_str());
+                self.lines.write(|| tracing::error!(shard, owner, %id, reason, "a move cannot be delivered"));
             }
             let aside = self.answer(self.store.set_moves_aside(way.from, way.owner, &found.unreadable).await);
             self.lock().moves_set_aside += aside.unwrap_or(0);
@@ -148,7 +149,7 @@ impl<S: Rehoming> Run<'_, S> {
         for rejected in landed.rejected {
             let (visits, shard) = (rejected.visits, way.owner.as_str());
             let (record, reason) = (rejected.record, rejected.reason);
-            tracing::error!(shard, %record, visits, reason, "visits could not be moved");
+            self.lines.write(|| tracing::error!(shard, %record, visits, reason, "visits could not be moved"));
         }
         Some((content.id, landed.incarnation))
     }

@@ -60,7 +60,8 @@ impl<S: Rehoming> Run<'_, S> {
         let run = slice.run;
         for key in &slice.unreadable {
             let key = String::from_utf8_lossy(key);
-            tracing::error!(%key, shard = self.ring.name(shard).as_str(), "a key among the records is no record's");
+            let shard = self.ring.name(shard).as_str();
+            self.lines.write(|| tracing::error!(%key, shard, "a key among the records is no record's"));
         }
         let pages = slice.records.iter().filter(|record| matches!(record, RecordName::Page(_))).count();
         self.lock().pages_scanned += pages as u64;
@@ -118,7 +119,8 @@ impl<S: Rehoming> Run<'_, S> {
         done.records_rejected += rejected.len();
         drop(done);
         for RejectedRecord { record, reason, .. } in rejected {
-            tracing::error!(shard = self.ring.name(shard).as_str(), %record, reason, "a record cannot be moved");
+            let shard = self.ring.name(shard).as_str();
+            self.lines.write(|| tracing::error!(shard, %record, reason, "a record cannot be moved"));
         }
     }
 

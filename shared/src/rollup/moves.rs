@@ -101,7 +101,9 @@ impl<S: RollUp> Run<'_, S> {
             match copy.copied {
                 _ if !merged => {
                     let shard = self.ring.name(shard).as_str();
-                    tracing::error!(shard, %sketch, "a sketch, or what its owner has in its place, is damaged");
+                    self.lines.write(|| {
+                        tracing::error!(shard, %sketch, "a sketch, or what its owner has in its place, is damaged");
+                    });
                     self.lock().sketches_rejected += 1;
                 }
                 Some(mark) if mark.owner == run && mark.age >= self.settings.timing.delivered_kept => {

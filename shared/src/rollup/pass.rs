@@ -104,7 +104,8 @@ impl<S: RollUp> Run<'_, S> {
         let slice = self.answer(self.store.scan_days(shard, scan, cursor).await)?;
         for key in &slice.unreadable {
             let key = String::from_utf8_lossy(key);
-            tracing::error!(%key, shard = self.ring.name(shard).as_str(), "a key among the sketches is no sketch's");
+            let shard = self.ring.name(shard).as_str();
+            self.lines.write(|| tracing::error!(%key, shard, "a key among the sketches is no sketch's"));
         }
         self.lock().sketches_rejected += slice.unreadable.len();
         Some(slice)
@@ -142,7 +143,7 @@ impl<S: RollUp> Run<'_, S> {
         drop(done);
         for (place, reason) in counted.rejected {
             let (shard, sketch) = (self.ring.name(shard).as_str(), sketches.get(place).map(ToString::to_string));
-            tracing::error!(shard, sketch, reason, "a sketch cannot be counted");
+            self.lines.write(|| tracing::error!(shard, sketch, reason, "a sketch cannot be counted"));
         }
     }
 

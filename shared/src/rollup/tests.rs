@@ -91,7 +91,7 @@ impl World {
     }
 
     fn settings(&self) -> Settings {
-        Settings { history_days: self.history_days, timing: Timing::REAL, budget: Duration::from_secs(5) }
+        Settings { history_days: self.history_days, timing: Timing::REAL, budget: Duration::from_secs(5).into() }
     }
 
     async fn run(&self, ring: &Ring) -> Rollup {
@@ -345,7 +345,7 @@ async fn no_step_is_begun_after_the_budget() {
     let mut world = World::new();
     world.visit_all(&three()).await;
     world.time.advance(Duration::from_hours(4));
-    let settings = Settings { budget: Duration::ZERO, ..world.settings() };
+    let settings = Settings { budget: Duration::ZERO.into(), ..world.settings() };
     let run = roll_up(&world.store, &three(), &world.time.clock(), settings).await;
     assert_eq!(run, Rollup::default());
     world.finish(&three()).await;

@@ -107,6 +107,11 @@ impl MemoryStore {
         self.shard(shard).broken.push(page);
     }
 
+    /// Has `shard` take so many more new pages and refuse others.
+    pub fn limit_new_pages(&self, shard: ShardIndex, pages: u64) {
+        self.shard(shard).new_pages_left = Some(pages);
+    }
+
     /// Calls made to `shard` so far, failed ones included.
     pub fn calls(&self, shard: ShardIndex) -> u64 {
         self.shard(shard).calls

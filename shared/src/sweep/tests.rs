@@ -57,7 +57,7 @@ impl Environments for Fleet {
 
 impl World {
     fn settings(concurrency: usize) -> Settings {
-        Settings { interval: INTERVAL, concurrency, budget: Duration::from_secs(30) }
+        Settings { interval: INTERVAL, concurrency, budget: Duration::from_secs(30).into() }
     }
 
     async fn sweep(&self, concurrency: usize) -> Summary {
@@ -189,6 +189,8 @@ fn only_an_order_to_flush_is_taken_for_one() {
     };
     assert_eq!(order(r#"{"flush":{}}"#).unwrap().flush.hold_until, 0);
     assert_eq!(order(r#"{"flush":{"hold_until":12}}"#).unwrap().flush.hold_until, 12);
+    // A newer flush-visits may say more.
+    assert_eq!(order(r#"{"flush":{"hold_until":12,"reason":"x"}}"#).unwrap().flush.hold_until, 12);
     let hostile = [
         "[]",
         "null",
@@ -199,7 +201,6 @@ fn only_an_order_to_flush_is_taken_for_one() {
         r#"{"flush":{"hold_until":-1}}"#,
         r#"{"flush":{"hold_until":1e30}}"#,
         r#"{"flush":{"hold_until":"1"}}"#,
-        r#"{"flush":{"until":1}}"#,
         r#"{"flush":{},"httpMethod":"POST"}"#,
         r#"{"flush":[1]}"#,
     ];
@@ -207,4 +208,25 @@ fn only_an_order_to_flush_is_taken_for_one() {
         let error = order(text).unwrap_err().to_string();
         assert!(error.contains(r#"{"flush":{"hold_until":<milliseconds since 1970>}} is accepted"#), "{text}: {error}");
     }
+}
+
+#[test]
+fn reports_of_older_and_newer_environments_are_read() {
+    let report: FlushReport = serde_json::from_str(r#"{"visits":3,"held_since":[1,{}]}"#).unwrap();
+    assert_eq!(report, FlushReport { visits: 3, ..FlushReport::default() });
+    assert_eq!(serde_json::from_str::<FlushReport>("{}").unwrap(), FlushReport::default());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_shard_leaves_time_for_the_writers_that_others_list_and_the_sweep_ends_in_time() {
+    let world = world(1);
+    let home = world.ring.owner("home");
+    world.leave_a_visit_behind().await;
+    world.time.advance(INTERVAL);
+    world.store.set_down(1 - home, Some(Fault::Mute));
+    let settings = Settings { budget: Budget::within(Duration::from_millis(900)), ..World::settings(5) };
+    let began = tokio::time::Instant::now();
+    let summary = sweep(&world.store, &world.ring, &world.fleet, &world.time.clock(), settings).await;
+    assert_eq!((summary.writers_known, summary.rounds, world.counted()), (1, 1, 2), "{summary:?}");
+    assert!(began.elapsed() <= Duration::from_millis(900), "{:?}", began.elapsed());
 }

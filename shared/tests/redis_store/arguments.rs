@@ -146,18 +146,31 @@ fn new_pages_over_the_days_limit_are_refused_and_known_ones_counted() {
     call.arguments[33] = "2".to_owned();
     call.arguments[35].push_str("visitor3visitor4");
     call.keys.extend(["page d", "month d", "visitors d"].map(str::to_owned));
-    evaluate(&mut redis, &call).unwrap();
+    let redis::Value::Array(answer) = evaluate(&mut redis, &call).unwrap() else { panic!("no array") };
+    // Refusals are a sum, and no page is named for them.
+    assert_eq!((&answer[4], &answer[8]), (&redis::Value::Array(Vec::new()), &redis::Value::Int(50)));
     assert_eq!((redis.hget("page c", "total"), redis.exists("page d")), (Ok(30), Ok(false)));
-    assert_eq!((redis.hget("applied", "visits"), redis.hget("applied", "rejected")), (Ok(90), Ok(30)));
-    assert_eq!((redis.hget("site", "total"), redis.hget("site", "bots")), (Ok(60), Ok(8)));
+    assert_eq!((redis.hget("applied", "visits"), redis.hget("applied", "rejected")), (Ok(90), Ok(50)));
+    assert_eq!((redis.hget("site", "total"), redis.hget("site", "bots")), (Ok(40), Ok(3)));
     assert_eq!((redis.hget("site's month", "24n"), redis.hget("site's month", "24k")), (Ok(30), Ok(1)));
-    // A page of no day is not limited, and the day's limit holds for the next call, too.
+    // Without a day, as where no history is kept, the limit is the same.
+    assert_eq!((redis.hget("page a", "total"), redis.exists("page b")), (Ok(10), Ok(false)));
+    // The day's limit holds for the next call, too.
     for (argument, value) in [(11, "3"), (23, "4"), (2, "3")] {
         value.clone_into(&mut call.arguments[argument]);
     }
     evaluate(&mut redis, &call).unwrap();
     assert_eq!((redis.hget("page c", "total"), redis.exists("page d")), (Ok(60), Ok(false)));
     assert_eq!((redis.hget("site's month", "24n"), redis.hget("site's month", "24k")), (Ok(60), Ok(1)));
+    assert_eq!((redis.hget("page a", "total"), redis.exists("page b")), (Ok(20), Ok(false)));
+    // Another day of the server's begins anew.
+    let _: i64 = redis.hset("shard", "new_pages", "1 1").unwrap();
+    for (argument, value) in [(11, "5"), (23, "6"), (2, "5")] {
+        value.clone_into(&mut call.arguments[argument]);
+    }
+    call.keys[6] = "page z".to_owned();
+    evaluate(&mut redis, &call).unwrap();
+    assert_eq!((redis.hget("page z", "total"), redis.exists("page b")), (Ok(20), Ok(false)));
 }
 
 #[test]

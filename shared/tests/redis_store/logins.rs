@@ -2,11 +2,10 @@
 
 use crate::helpers::{acl, apply, store, store_on, store_with, total, unreachable, visit};
 use crate::logins_by_file::PasswordFile;
-use crate::logs::Logs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::thread;
-use test_support::RedisServer;
+use test_support::{Logs, RedisServer};
 use visits_core::store::StoreError;
 
 /// What no message and no log line may show.

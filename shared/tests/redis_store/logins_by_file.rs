@@ -2,14 +2,13 @@
 
 use crate::helpers::{acl, apply, calls_of, clients, close_all_but_ours, page, store, total, unreachable, visit};
 use crate::logins::{SECRET, let_in, with_user};
-use crate::logs::Logs;
 use crate::tls::{trusted_server, trusting};
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
-use test_support::RedisServer;
+use test_support::{Logs, RedisServer};
 use visits_core::clock::ManualClock;
 use visits_core::config::Config;
 use visits_core::flusher::{Flusher, Limits};

@@ -4,13 +4,12 @@
 
 use crate::aws_variables::{KEY, environment_with, variable};
 use crate::helpers::{acl, apply, calls_of, client_ids, total, unreachable, visit};
-use crate::logs::Logs;
 use crate::tls::trusted_server;
 use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use test_support::{CertificateAuthority, RedisServer};
+use test_support::{CertificateAuthority, Logs, RedisServer};
 use visits_core::clock::ManualClock;
 use visits_core::config::Config;
 use visits_core::credentials::Environment;

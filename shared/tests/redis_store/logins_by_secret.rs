@@ -3,11 +3,10 @@
 use crate::aws_variables::environment_with;
 use crate::fake_aws::FakeAws;
 use crate::helpers::{acl, apply, close_all_but_ours, page, store, total, unreachable, visit};
-use crate::logs::Logs;
 use std::env;
 use std::process::Command;
 use std::time::Duration;
-use test_support::{RedisServer, ReservedPort};
+use test_support::{Logs, RedisServer, ReservedPort};
 use visits_core::clock::ManualClock;
 use visits_core::config::Config;
 use visits_core::store::Store;

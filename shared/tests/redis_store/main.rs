@@ -17,7 +17,6 @@ mod logins_by_file;
 mod logins_by_iam;
 #[cfg(feature = "secrets-manager")]
 mod logins_by_secret;
-mod logs;
 mod mutated_arguments;
 mod mutated_moves;
 #[cfg(all(feature = "secrets-manager", feature = "http"))]

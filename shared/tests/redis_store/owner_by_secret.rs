@@ -2,9 +2,9 @@
 
 use crate::aws_variables::environment_with;
 use crate::fake_aws::FakeAws;
-use crate::logs::Logs;
 use futures_util::future::join_all;
 use std::time::Duration;
+use test_support::Logs;
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 use visits_core::clock::ManualClock;

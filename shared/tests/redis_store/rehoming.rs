@@ -311,11 +311,11 @@ async fn a_page_on_its_way_is_not_taken_for_a_new_one() {
     };
     world.run_until(|run| run.pages_taken == 3).await;
     let applied = capped.apply(NEW, &visits(1, &["a", "b", "c"])).await.unwrap();
-    assert_eq!(applied.rejected, []);
+    assert_eq!((applied.refused, applied.rejected), (0, Vec::new()));
     world.settle().await;
     assert_eq!(world.count("a").await + world.count("b").await + world.count("c").await, 6);
     let applied = capped.apply(NEW, &visits(2, &["a", "d", "e"])).await.unwrap();
-    assert_eq!(applied.rejected.len(), 1, "one new page a day, once nothing is on its way");
+    assert_eq!((applied.refused, applied.rejected), (1, Vec::new()), "one new page a day, once nothing is on its way");
 }
 
 /// As `flush-visits` left it that knew of pages only.

@@ -42,7 +42,7 @@ fn key(name: &str) -> String {
 }
 
 async fn run(store: &RedisStore, ring: &Ring, time: &ManualClock, history_days: u32) -> Rollup {
-    let settings = Settings { history_days, timing: Timing::REAL.faster(1_000), budget: Duration::from_mins(1) };
+    let settings = Settings { history_days, timing: Timing::REAL.faster(1_000), budget: Duration::from_mins(1).into() };
     roll_up(store, ring, &time.clock(), settings).await
 }
 

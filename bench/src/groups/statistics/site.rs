@@ -46,7 +46,7 @@ impl Site {
         let today = Day::of(clock.now());
         let site = Self { runtime, store, ring, figures, today, _servers: servers };
         site.fill(pages, days);
-        let settings = Settings { history_days: config.history_days, timing: Timing::REAL, budget: ROLL_UP };
+        let settings = Settings { history_days: config.history_days, timing: Timing::REAL, budget: ROLL_UP.into() };
         let rolled_up = site.runtime.block_on(roll_up(&*site.store, &site.ring, &clock, settings));
         assert!(rolled_up.days_rolled_up, "{rolled_up:?}");
         site

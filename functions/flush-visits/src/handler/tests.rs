@@ -178,12 +178,77 @@ async fn a_shard_removed_too_early_is_an_error_once_all_else_is_done() {
     assert_eq!(world.one.orders.lock().unwrap().len(), 1);
 }
 
+impl World {
+    /// The deadline of an invocation with so many seconds left.
+    fn deadline(&self, seconds: u64) -> u64 {
+        self.time.clock().now().epoch_millis() + seconds * 1_000
+    }
+
+    /// Has a copy of one visit parked, and its owner back.
+    async fn park_one(&self) {
+        let owner = self.handler.ring.owner("home");
+        self.store.set_down(owner, Some(Fault::Unreachable));
+        self.one.flusher.sweep(Duration::from_secs(5)).await;
+        self.store.set_down(owner, None);
+    }
+}
+
 #[tokio::test]
-async fn no_round_is_begun_close_to_the_deadline() {
+async fn each_step_is_taken_within_a_timeout_of_4_to_900_seconds() {
+    for seconds in [4, 10, 15, 50, 60, 900] {
+        let world = world().await;
+        world.park_one().await;
+        let report = world.handler.handle(&json!({}), world.deadline(seconds)).await.unwrap();
+        assert_eq!((report.delivery.visits_delivered, report.delivery.owners_waiting), (1, 0), "{seconds} s");
+        assert_eq!((report.sweep.writers_known, report.sweep.rounds), (1, 1), "{seconds} s");
+        assert!(report.rehome.ring_settled && report.rollup.days_rolled_up, "{seconds} s");
+    }
+}
+
+#[tokio::test]
+async fn a_run_with_too_little_time_is_an_error_that_says_what_to_set_and_begins_nothing() {
     let world = world().await;
-    let soon = world.time.clock().now().epoch_millis() + 14_000;
-    let summary = world.handler.handle(&json!({}), soon).await.unwrap().sweep;
-    assert_eq!((summary.writers_known, summary.rounds), (1, 0));
+    world.park_one().await;
+    for seconds in 0..=3 {
+        let error = world.handler.handle(&json!({}), world.deadline(seconds)).await.unwrap_err().to_string();
+        assert!(error.contains("needs more than 3s") && error.contains("timeout to 60 s"), "{error}");
+    }
+    assert_eq!((world.store.copies(), world.one.orders.lock().unwrap().len()), (1, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_shard_keeps_no_step_beyond_its_share_and_the_run_ends_before_its_deadline() {
+    for seconds in [4, 10, 60] {
+        let world = world().await;
+        let home = world.handler.ring.owner("home");
+        world.store.set_down(1 - home, Some(Fault::Mute));
+        let time = world.time.clone();
+        let clock = tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+                time.advance(Duration::from_millis(1));
+            }
+        });
+        let began = tokio::time::Instant::now();
+        let report = world.handler.handle(&json!({}), world.deadline(seconds)).await.unwrap();
+        clock.abort();
+        let most = Duration::from_secs(seconds) * 4 / 5 + Duration::from_millis(10);
+        assert!(began.elapsed() <= most, "{:?} of {seconds} s", began.elapsed());
+        assert_eq!((report.sweep.rounds, report.sweep.shards_failed > 0), (1, true), "{seconds} s: {report:?}");
+    }
+}
+
+#[test]
+fn a_fifth_of_the_time_at_most_15_seconds_stays_free() {
+    let now = ManualClock::new().clock().now();
+    let of = |seconds: u64| RunTime::new(now, now.epoch_millis() + seconds * 1_000).unwrap();
+    for (seconds, steps) in [(4, 3_200), (10, 8_000), (30, 24_000), (60, 30_000), (900, 30_000)] {
+        assert_eq!(of(seconds).steps.as_millis(), steps, "{seconds}");
+    }
+    assert_eq!((of(60).reserve.as_secs(), of(900).reserve.as_secs()), (12, 15));
+    assert_eq!(of(10).until(6, now).whole().as_millis(), 8_000);
+    // The emulator's deadline is in 1970.
+    assert_eq!(RunTime::new(now, 600_000).unwrap().steps, LONGEST);
 }
 
 #[tokio::test]

@@ -256,7 +256,7 @@ async fn events_of_other_shapes_get_a_clear_error_and_cost_nothing() {
     let world = world();
     world.post("/visit/home").await;
     let more = r#"{"flush":{},"x":1}"#;
-    for event in ["[]", "null", "{}", "7", "\"POST\"", SCHEDULE, r#"{"flush":[]}"#, r#"{"flush":{"x":1}}"#, more] {
+    for event in ["[]", "null", "{}", "7", "\"POST\"", SCHEDULE, r#"{"flush":[]}"#, more] {
         let error = world.send(event).await.unwrap_err().to_string();
         assert!(error.starts_with("not a flush event") && error.ends_with("is accepted"), "{event}: {error}");
     }

@@ -32,17 +32,17 @@ impl<'a, S: Parking> Flight<'a, S> {
         for rejected in &applied.rejected {
             let (shard, visits_rejected) = (self.flusher.ring.name(self.shard).as_str(), rejected.visits);
             let page = rejected.page.as_str();
-            tracing::error!(
-                shard,
-                page,
-                visits_rejected,
-                reason = rejected.reason,
-                "a page's key cannot be counted up"
-            );
+            let reason = rejected.reason.as_str();
+            tally.lines.write(|| {
+                tracing::error!(shard, page, visits_rejected, reason, "a page's key cannot be counted up");
+            });
         }
         for counted in &applied.without_day {
             let (shard, page) = (self.flusher.ring.name(self.shard).as_str(), counted.page.as_str());
-            tracing::error!(shard, page, reason = counted.reason, "a page's visits are counted, but not in their day");
+            let reason = counted.reason.as_str();
+            tally.lines.write(|| {
+                tracing::error!(shard, page, reason, "a page's visits are counted, but not in their day");
+            });
         }
         self.land();
     }

@@ -213,3 +213,25 @@ async fn without_days_nothing_but_totals_is_sent() {
     assert_eq!((record.total, record.bots), (2, 1));
     assert_eq!(world.site_day(world.today()).await.1, Refused::default());
 }
+
+#[tokio::test(start_paused = true)]
+async fn all_that_is_done_at_sigterm_shares_one_budget_the_days_secret_included() {
+    let world = world();
+    for shard in [0, 1] {
+        world.flusher.record(by("192.0.2.1", &world.page_of(shard, 0))).unwrap();
+        world.store.set_down(shard, Some(Fault::Mute));
+    }
+    let began = tokio::time::Instant::now();
+    world.flusher.shutdown().await;
+    assert_eq!(began.elapsed(), SHUTDOWN_BUDGET);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sweeps_flush_its_secret_and_its_farewell_share_one_budget() {
+    let world = world();
+    world.flusher.record(by("192.0.2.1", &world.page_of(0, 0))).unwrap();
+    (0..2).for_each(|shard| world.store.set_down(shard, Some(Fault::Mute)));
+    let began = tokio::time::Instant::now();
+    world.flusher.sweep(BUDGET).await;
+    assert!(began.elapsed() <= BUDGET, "{:?}", began.elapsed());
+}

@@ -86,7 +86,7 @@ proptest! {
     fn visitors_of_a_finished_day_are_exactly_those_of_all_shards_together(
         steps in prop::collection::vec(step(), 1..40)
     ) {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
         runtime.block_on(async {
             let mut world = World::new();
             for step in steps {

@@ -56,6 +56,8 @@ pub(super) struct Shard {
     pub(super) down: Option<Fault>,
     pub(super) late: Vec<(Moment, LateCall)>,
     pub(super) broken: Vec<PageId>,
+    /// How many more new pages it takes; None: any number.
+    pub(super) new_pages_left: Option<u64>,
     pub(super) calls: u64,
     pub(super) memory_percent: Option<u64>,
 }
@@ -91,11 +93,16 @@ impl Shard {
             self.data.days.add_site(batch);
             for increment in batch.increments() {
                 let (page, visits) = (&increment.page, &increment.visits);
-                if self.broken.contains(page) {
+                let is_new = !self.data.records.contains_key(page);
+                if is_new && self.new_pages_left == Some(0) {
+                    set.rejected += visits;
+                    applied.refused += visits;
+                } else if self.broken.contains(page) {
                     set.rejected += visits;
                     let reason = "WRONGTYPE".to_owned();
                     applied.rejected.push(Rejected { page: page.clone(), visits: *visits, reason });
                 } else {
+                    self.new_pages_left = self.new_pages_left.map(|left| left - u64::from(is_new));
                     let record = self.data.records.entry(page.clone()).or_default();
                     record.total += visits;
                     record.bots += increment.bots;

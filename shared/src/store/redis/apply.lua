@@ -142,7 +142,7 @@ local function add_visitors(key, text, first, last)
   end
 end
 
-local rejected, without_day = {}, {}
+local rejected, without_day, refused = {}, {}, 0
 -- Where the pages of a batch have got to: the run, the page in it, and the last key that was counted up.
 local at_run, at_page, counted
 
@@ -191,6 +191,14 @@ local function add(batch)
   end
 end
 
+-- How many new pages its day has had. Without days, the shard's record knows those of this server's present day.
+local today = cap > 0 and math.floor(call('TIME')[1] / 86400)
+local function new_pages(batch)
+  if batch.day then return whole(try('HGET', KEYS[batch.site], batch.day .. 'k') or '0') or 0 end
+  local day, pages = string.match(try('HGET', KEYS[4], 'new_pages') or '', '^(%d+) (%d+)$')
+  return day == tostring(today) and whole(pages) or 0
+end
+
 -- What the site has of it: after its pages, since some may have been refused.
 local function add_to_site(batch)
   local visits, bots = batch.visits, batch.bots
@@ -199,7 +207,10 @@ local function add_to_site(batch)
   end
   count(KEYS[5], 'total', visits)
   count(KEYS[5], 'bots', bots)
-  if not batch.day then return end
+  if not batch.day then
+    if batch.left then try('HSET', KEYS[4], 'new_pages', today .. ' ' .. batch.before + batch.allowed - batch.left) end
+    return
+  end
   local month, top, visitors = KEYS[batch.site], KEYS[batch.site + 1], ARGV[batch.arg]
   count(month, batch.day, visits - bots)
   count(month, batch.day .. 'b', bots)
@@ -225,10 +236,11 @@ for _, batch in ipairs(new) do
     -- Of a full list, the number that a page must exceed to be on it.
     local last = try('ZREVRANGE', top, listed - 1, listed - 1, 'WITHSCORES')
     if last and last[2] then batch.least = tonumber(last[2]) end
-    if cap > 0 then
-      batch.allowed = math.max(cap - (whole(try('HGET', KEYS[batch.site], batch.day .. 'k') or '0') or 0), 0)
-      batch.left = batch.allowed
-    end
+  end
+  if cap > 0 then
+    batch.before = new_pages(batch)
+    batch.allowed = math.max(cap - batch.before, 0)
+    batch.left = batch.allowed
   end
   at_run, at_page, counted = 1, 1, nil
   local done, refusal
@@ -242,12 +254,14 @@ for _, batch in ipairs(new) do
       if counted == run.key + (at_page - 1) * run.stride then
         without_day[#without_day + 1] = found
       else
-        rejected[#rejected + 1] = found
         set.rejected = call('HINCRBY', KEYS[1], 'rejected', run.visits)
         batch.visits = batch.visits - run.visits
         batch.bots = batch.bots - (run.bots or 0)
         if batch.left == 0 and string.find(reason, 'new page too many', 1, true) then
           batch.too_many = batch.too_many + run.visits
+          refused = refused + run.visits
+        else
+          rejected[#rejected + 1] = found
         end
       end
       at_page = at_page + 1
@@ -275,4 +289,4 @@ local kept_until = tonumber(listing == '2' and redis.call('ZSCORE', KEYS[3], wri
 redis.call('ZADD', KEYS[3], math.max(now + keep, kept_until), writer)
 local fresh = {}
 for i, batch in ipairs(new) do fresh[i] = batch.sequence end
-return { floor, kept, set.visits, set.rejected, rejected, expired, fresh, without_day }
+return { floor, kept, set.visits, set.rejected, rejected, expired, fresh, without_day, refused }

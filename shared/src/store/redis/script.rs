@@ -69,7 +69,9 @@ impl Scripts {
         command.arg(millis(self.timing.max_batch_age)).arg(millis(call.standing.set_kept(&self.timing)));
         command.arg(listing(call.standing)).arg(call.batches.len());
         command.arg(call.ring.map(|ring| ring.to_string()).unwrap_or_default());
-        command.arg(self.new_pages_a_day).arg(TOP_TODAY).arg(keys.page_prefix().len());
+        // The bound is for strangers; an import is the owner's.
+        let new_pages = if call.standing == Standing::Import { 0 } else { self.new_pages_a_day };
+        command.arg(new_pages).arg(TOP_TODAY).arg(keys.page_prefix().len());
         for (batch, age) in &call.batches {
             command.arg(batch.sequence().get()).arg(millis(*age));
             describe(&mut command, batch);
@@ -162,8 +164,8 @@ pub(super) fn millis(time: Duration) -> u64 {
 
 /// The answer of `apply.lua`: floor, sequences above it, visits, rejected visits, rejected increments
 /// (number in the call, reason), sequences too old, sequences applied by this call, increments that were counted without
-/// their day.
-type Layout = (u64, Vec<u64>, u64, u64, Vec<(usize, String)>, Vec<u64>, Vec<u64>, Vec<(usize, String)>);
+/// their day, visits of new pages that were too many.
+type Layout = (u64, Vec<u64>, u64, u64, Vec<(usize, String)>, Vec<u64>, Vec<u64>, Vec<(usize, String)>, u64);
 
 pub(super) struct ApplyReply(Layout);
 
@@ -175,7 +177,7 @@ impl FromRedisValue for ApplyReply {
 
 impl ApplyReply {
     pub(super) fn into_applied(self, call: &Apply, incarnation: Incarnation) -> Applied {
-        let (floor, above, visits, rejected_visits, rejected, expired, fresh, without_day) = self.0;
+        let (floor, above, visits, rejected_visits, rejected, expired, fresh, without_day, refused) = self.0;
         let set = AppliedSet { floor, above: above.into_iter().collect(), visits, rejected: rejected_visits };
         let increments: Vec<_> = call.batches.iter().flat_map(|(batch, _)| batch.increments()).collect();
         let find = |found: Vec<(usize, String)>| {
@@ -193,6 +195,7 @@ impl ApplyReply {
             rejected: find(rejected),
             expired: sequences(expired),
             without_day: find(without_day),
+            refused,
         }
     }
 }

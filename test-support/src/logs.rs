@@ -1,4 +1,4 @@
-//! What a test's own thread logs, at every level and of every crate.
+//! The log lines of a test's own thread, at every level and of every crate.
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -6,13 +6,15 @@ use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::fmt;
 
 /// Lines logged on this thread while it lives.
-pub(crate) struct Logs {
+#[derive(Debug)]
+pub struct Logs {
     lines: Arc<Mutex<Vec<u8>>>,
     _guard: DefaultGuard,
 }
 
 impl Logs {
-    pub(crate) fn capture() -> Self {
+    /// Captures from now on.
+    pub fn capture() -> Self {
         let lines = Arc::default();
         let writer = Writer(Arc::clone(&lines));
         let make = move || writer.clone();
@@ -20,12 +22,16 @@ impl Logs {
         Self { lines, _guard: tracing::subscriber::set_default(logs.finish()) }
     }
 
-    pub(crate) fn text(&self) -> String {
+    /// Returns all lines so far.
+    ///
+    /// # Panics
+    /// If they are not UTF-8.
+    pub fn text(&self) -> String {
         String::from_utf8(self.lines.lock().unwrap().clone()).unwrap()
     }
 }
 
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 struct Writer(Arc<Mutex<Vec<u8>>>);
 
 impl io::Write for Writer {
