@@ -3,10 +3,9 @@
 import sys
 import time
 
-from . import emulator, lock, ports, processes, redis, settings, token
+from . import emulator, lock, ports, processes, redis, schedule, settings, token
 from .console import Relay, die, say
 from .emulator import Emulator
-from .schedule import Schedule
 from .settings import DATA, Settings
 from .stopping import Stopped, StopRequest
 
@@ -54,12 +53,13 @@ def serve(
     emulator.build(stop)
     servers.start(stop)
     functions.start(relay, stop)
+    functions.wait_for_functions(schedule.event(), relay.show, stop.pause)
     greet(config, time.monotonic() - begin)
-    schedule = Schedule(config.lambda_port)
+    flushes = schedule.Schedule(config.lambda_port)
     while not functions.ended():
         relay.show()
         servers.watch()
-        schedule.tick()
+        flushes.tick()
         stop.pause(0.1)
     say("cargo lambda watch has ended by itself")
 

@@ -4,6 +4,9 @@ import http.client
 import json
 import os
 import subprocess
+import threading
+import time
+from collections.abc import Callable
 
 from . import ports, processes, token
 from .console import Relay, die, say
@@ -13,6 +16,8 @@ from .stopping import Stopped, StopRequest, wait_for
 
 FUNCTIONS = ("record-visit", "get-visits", "dashboard", "flush-visits")
 START_SECONDS = 30
+# The emulator starts a function by way of Cargo, whose lock another build may hold.
+FUNCTIONS_START_SECONDS = 600
 # The functions have 0.5 s on Lambda, so they need no more here.
 FUNCTIONS_STOP_SECONDS = 3
 INVOKE_SECONDS = 60
@@ -72,6 +77,21 @@ class Emulator:
     def ended(self) -> bool:
         return self.process.poll() is not None
 
+    def wait_for_functions(self, flush: dict, show: Callable[[], None], pause: Callable[[float], None]) -> None:
+        """Has all functions started, so that no later call waits for Cargo. `flush` is the event of flush-visits."""
+        request = {"rawPath": "/", "requestContext": {"http": {"method": "OPTIONS", "path": "/"}}}
+        events = {name: flush if name == "flush-visits" else request for name in FUNCTIONS}
+        calls = [FirstCall(self.settings.lambda_port, name, event) for name, event in events.items()]
+        end = time.monotonic() + FUNCTIONS_START_SECONDS
+        while waiting := [call.function for call in calls if call.is_alive()]:
+            show()
+            if self.ended() or time.monotonic() > end:
+                die(f"no answer from {', '.join(waiting)}: see above")
+            pause(0.05)
+        status, answer = calls[-1].answer
+        if status != 200:
+            say(f"the first flush failed: {status} {answer.strip()}")
+
     def stop(self) -> bool:
         """Stops the functions, which flush, then the emulator; true when none had to be killed."""
         if not self.process:
@@ -84,6 +104,22 @@ class Emulator:
             self.process.kill()
             self.process.wait()
         return not processes.stop(FUNCTIONS_STOP_SECONDS) and not killed
+
+
+class FirstCall(threading.Thread):
+    """Invokes a function until it answers, whatever it answers."""
+
+    def __init__(self, port: int, function: str, event: dict) -> None:
+        super().__init__(daemon=True)
+        self.port, self.function, self.event, self.answer = port, function, event, None
+        self.start()
+
+    def run(self) -> None:
+        while self.answer is None:
+            try:
+                self.answer = invoke(self.port, self.function, self.event)
+            except (OSError, http.client.HTTPException):
+                time.sleep(0.1)
 
 
 def invoke(port: int, function: str, event: dict) -> tuple[int, str]:
