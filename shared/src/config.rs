@@ -22,6 +22,7 @@ mod vars;
 pub use access::{Origins, PagePatterns};
 pub use ca_file::CaCertificates;
 pub use error::ConfigError;
+pub use limits::MAX_HISTORY_DAYS;
 pub use mask::masked;
 pub use metrics::MetricsNamespace;
 pub use modes::{Counted, DoNotTrack, Durability, Timer};
@@ -67,7 +68,7 @@ pub struct Config {
     pub redis_connect_timeout: Duration,
     /// Longest wait for an answer of Redis.
     pub redis_timeout: Duration,
-    /// Days that are kept of each page, the present one included. 0: no days, no visitors, no top lists.
+    /// Days that are kept of each page, the present one included, at most [`MAX_HISTORY_DAYS`]. 0: no days, no visitors, no top lists.
     pub history_days: u32,
     /// Whether unique visitors are counted.
     pub visitors: bool,

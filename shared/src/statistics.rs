@@ -28,9 +28,6 @@ use recent::Recent;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Most days that may be asked for: a year, and the same days of the year before to compare with.
-pub const MOST_DAYS: u32 = 400;
-
 /// Most pages in a top list.
 pub const MOST_PAGES: u32 = 100;
 
@@ -51,7 +48,7 @@ pub struct Unavailable;
 /// Which pages a top list is to have.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct TopQuery {
-    /// Days, the present one included: 1 to [`MOST_DAYS`].
+    /// Days, the present one included: 1 to [`MAX_HISTORY_DAYS`](crate::config::MAX_HISTORY_DAYS).
     pub days: u32,
     /// Pages at most: 1 to [`MOST_PAGES`].
     pub limit: u32,
@@ -66,8 +63,6 @@ pub struct Figures<S> {
     fingerprint: Fingerprint,
     clock: Clock,
     history_days: u32,
-    /// The same without regard to what may be asked for.
-    kept_days: u32,
     counted: Counted,
     flush_interval: Duration,
     summaries: Recent<u32, Summary>,
@@ -82,8 +77,7 @@ impl<S: Statistics> Figures<S> {
             store,
             fingerprint: ring.fingerprint(),
             ring,
-            history_days: config.history_days.min(MOST_DAYS),
-            kept_days: config.history_days,
+            history_days: config.history_days,
             counted: config.count,
             flush_interval: config.flush_interval,
             summaries: Recent::new(clock.clone(), shown_again, KEPT),

@@ -26,8 +26,11 @@ pub(super) const REDIS_TIMEOUT: RangeInclusive<Duration> = Duration::from_millis
 /// Longest name or ARN, in bytes, that Lambda's `Invoke` takes.
 pub(super) const FUNCTION_NAME_BYTES: RangeInclusive<usize> = 1..=170;
 
-/// Ten years. Each year of a page with visits on every day takes some 10 KB.
-pub(super) const HISTORY_DAYS: RangeInclusive<usize> = 0..=3_660;
+/// Most days that are kept, and that may be asked for: a year, and the same days of the year before to compare with.
+pub const MAX_HISTORY_DAYS: u32 = 400;
+
+/// Days beyond those that may be asked for would be kept and never shown.
+pub(super) const HISTORY_DAYS: RangeInclusive<usize> = 0..=MAX_HISTORY_DAYS as usize;
 
 /// Zero is no limit; a shard with more pages than the most that is accepted would need gigabytes a day.
 pub(super) const NEW_PAGES_A_DAY: RangeInclusive<usize> = 0..=10_000_000;

@@ -105,7 +105,7 @@ pub(super) const REDIS_TIMEOUT: Variable =
 pub(super) const HISTORY_DAYS: Variable = Variable {
     name: "VISITS_HISTORY_DAYS",
     default: "400",
-    accepted: "a whole number of days from 0 (no days, visitors and top lists are kept) to 3660",
+    accepted: "a whole number of days from 0 (no days, visitors and top lists are kept) to 400",
 };
 
 pub(super) const VISITORS: Variable = Variable { name: "VISITS_VISITORS", default: "on", accepted: "on or off" };

@@ -1,8 +1,8 @@
 //! Setting a page's count, exactly once.
 
-use super::{Figures, MOST_DAYS, Unavailable, note};
+use super::{Figures, Unavailable, note};
 use crate::batch::WriterId;
-use crate::config::Counted;
+use crate::config::{Counted, MAX_HISTORY_DAYS};
 use crate::day::Day;
 use crate::page::PageId;
 use crate::store::StoreError;
@@ -83,9 +83,8 @@ impl<S: Statistics> Figures<S> {
     pub async fn set(&self, page: &PageId, change: Change, key: &IdempotencyKey) -> Result<Changed, ChangeError> {
         let owner = self.ring.owner(page.as_str());
         let today = Day::of(self.clock.now());
-        // Also what was kept under a longer setting, within reason.
-        let kept = self.kept_days.max(MOST_DAYS);
-        let forget = change.forget_days.then(|| (today.minus(kept - 1), today));
+        // Also what was kept under a longer setting.
+        let forget = change.forget_days.then(|| (today.minus(MAX_HISTORY_DAYS - 1), today));
         let call = SetCount { page, count: change.count, forget, ring: self.fingerprint, id: key.id(page) };
         let answer = self.store.set_count(owner, call).await;
         self.summaries.forget();

@@ -16,9 +16,6 @@ pub const TOP_TODAY: usize = 200;
 /// Pages that a shard keeps listed of a finished day or month.
 pub const TOP_KEPT: usize = 200;
 
-/// Most days that one call is asked for.
-pub const MOST_DAYS: u32 = 3_660;
-
 /// Visits of one day.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DayCount {
@@ -92,7 +89,7 @@ pub enum Set {
 
 /// The shards as the owner sees them. Reads cost a shard well below 10 ms each.
 pub trait Statistics: Store {
-    /// The days of a page from `first` to `last`, at most [`MOST_DAYS`].
+    /// The days of a page from `first` to `last`, at most [`MAX_HISTORY_DAYS`](crate::config::MAX_HISTORY_DAYS).
     fn page_days(
         &self,
         shard: ShardIndex,
@@ -101,7 +98,7 @@ pub trait Statistics: Store {
         last: Day,
     ) -> impl Future<Output = Result<PageDays, StoreError>> + Send;
 
-    /// The days of the site from `first` to `last`, at most [`MOST_DAYS`].
+    /// The days of the site from `first` to `last`, at most [`MAX_HISTORY_DAYS`](crate::config::MAX_HISTORY_DAYS).
     fn site_days(
         &self,
         shard: ShardIndex,

@@ -103,3 +103,13 @@ fn examples_of_problems_have_a_kind_that_is_listed_and_the_status_of_their_place
         }
     }
 }
+
+#[test]
+fn as_many_days_may_be_asked_for_as_may_be_kept() {
+    let document = document();
+    for path in ["/summary", "/top", "/history/{page_id}"] {
+        let parameters = document["paths"][path]["get"]["parameters"].as_array().unwrap();
+        let days = parameters.iter().find(|parameter| parameter["name"] == "days").unwrap();
+        assert_eq!(days["schema"]["maximum"], visits_core::config::MAX_HISTORY_DAYS, "{path}");
+    }
+}
