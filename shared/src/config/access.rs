@@ -9,7 +9,8 @@ use std::fmt;
 pub enum Origins {
     /// Any.
     Any,
-    /// These, as browsers write them: scheme and host in lower case, no slash at the end.
+    /// These, as browsers write them: scheme and host in lower case, no slash at the end. `*.` before a host stands for one
+    /// or more labels, so not for the host itself.
     Only(Vec<String>),
 }
 
@@ -18,9 +19,20 @@ impl Origins {
     pub fn allow(&self, origin: &str) -> bool {
         match self {
             Self::Any => true,
-            Self::Only(origins) => origins.iter().any(|allowed| allowed == origin),
+            Self::Only(origins) => origins.iter().any(|allowed| is_origin(allowed, origin)),
         }
     }
+}
+
+/// Whether an origin is the allowed one, or one of those that it stands for.
+fn is_origin(allowed: &str, origin: &str) -> bool {
+    let Some((scheme, host)) = allowed.split_once("*.") else { return allowed == origin };
+    let labels = origin.strip_prefix(scheme).and_then(|rest| rest.strip_suffix(host)?.strip_suffix('.'));
+    // A forged referrer may have anything there, such as the end of its own host, and a slash.
+    let is_label = |label: &str| {
+        !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+    };
+    labels.is_some_and(|labels| labels.split('.').all(is_label))
 }
 
 /// The pages that may be counted (`VISITS_PAGES`): patterns, in which `*` stands for any characters.
@@ -35,7 +47,7 @@ impl fmt::Debug for PagePatterns {
 }
 
 impl PagePatterns {
-    /// Whether a page may be counted.
+    /// Whether a page may be counted. Paths begin with a slash and page ids do not, so that of a pattern may be left out.
     ///
     /// ```
     /// # use visits_core::config::PagePatterns;
@@ -44,7 +56,8 @@ impl PagePatterns {
     /// # Ok::<(), &str>(())
     /// ```
     pub fn allow(&self, page: &str) -> bool {
-        self.0.iter().any(|pattern| matches(pattern.as_bytes(), page.as_bytes()))
+        let matches = |pattern: &str| matches(pattern.as_bytes(), page.as_bytes());
+        self.0.iter().any(|pattern| matches(pattern) || pattern.strip_prefix('/').is_some_and(matches))
     }
 }
 
@@ -97,15 +110,29 @@ impl std::str::FromStr for Origins {
     }
 }
 
-/// RFC 6454, section 6.2: scheme, host and, if it is not the scheme's own, port.
+/// RFC 6454, section 6.2: scheme, host and, if it is not the scheme's own, port. `*.` may stand before the host.
 fn parse_origin(text: &str) -> Result<String, &'static str> {
-    let url: url::Url = text.parse().map_err(|_| "an entry is no origin")?;
+    let subdomains = text.contains("://*.");
+    let url: url::Url = text.replacen("://*.", "://", 1).parse().map_err(|_| "an entry is no origin")?;
     let origin = url.origin();
     if !matches!(url.scheme(), "http" | "https") || !origin.is_tuple() {
         return Err("an origin begins with http:// or https://");
     }
     let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
-    if bare { Ok(origin.ascii_serialization()) } else { Err("an origin ends behind its host and port") }
+    if !bare {
+        return Err("an origin ends behind its host and port");
+    }
+    // Browsers write none of these, so that nothing would ever be allowed.
+    let origin = origin.ascii_serialization();
+    if origin.contains('*') {
+        return Err("a * stands alone, for any origin, or before a host, as *. in https://*.example.org");
+    }
+    match url.host() {
+        Some(url::Host::Domain(host)) if host.ends_with('.') => Err("a host ends without a dot"),
+        Some(url::Host::Domain(_)) if subdomains => Ok(origin.replacen("://", "://*.", 1)),
+        _ if subdomains => Err("behind *. stands a host's name"),
+        _ => Ok(origin),
+    }
 }
 
 /// Where the owner's token comes from (`VISITS_OWNER_TOKEN`). None: nobody is the owner over HTTP. Whether this program can
@@ -141,6 +168,10 @@ mod tests {
             ("a*b*c", "a-b-b-c", true),
             ("a*b*c", "a-c-b", false),
             ("a, b", "b", true),
+            ("/blog/*", "blog/first", true),
+            ("/blog/*", "/blog/first", true),
+            ("/", "/", true),
+            ("/", "home", false),
             ("**", "", true),
         ];
         for (patterns, page, allowed) in table {
@@ -167,6 +198,52 @@ mod tests {
             ["", "example.org", "ftp://a.test", "https://a.test/x", "https://a.test?q", "https://u@a.test", "null"]
         {
             assert!(wrong.parse::<Origins>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn an_origin_may_stand_for_all_subdomains_of_a_host() {
+        let origins: Origins = "https://*.Example.org:443,http://*.a.test:8080,https://*.bücher.test".parse().unwrap();
+        for (origin, allowed) in [
+            ("https://www.example.org", true),
+            ("https://a.b-c_d.example.org", true),
+            ("http://x.a.test:8080", true),
+            ("https://x.xn--bcher-kva.test", true),
+            ("https://example.org", false),
+            ("http://www.example.org", false),
+            ("https://www.example.org:8443", false),
+            ("http://x.a.test", false),
+            ("https://.example.org", false),
+            ("https://evil.test/.example.org", false),
+            ("https://evil.test:443.example.org", false),
+            ("https://u@evil.test?.example.org", false),
+            ("https://www.example.org.evil.test", false),
+            ("https://wwwexample.org", false),
+            ("https://*.example.org", false),
+        ] {
+            assert_eq!(origins.allow(origin), allowed, "{origin}");
+        }
+    }
+
+    #[test]
+    fn what_no_browser_will_ever_send_is_refused_at_the_start_with_what_is_accepted() {
+        for (wrong, reason) in [
+            ("https://*", "a * stands alone"),
+            ("https://a.test,*", "an entry is no origin"),
+            ("https://www.*.test", "a * stands alone"),
+            ("https://*.*.test", "a * stands alone"),
+            ("https://*www.a.test", "a * stands alone"),
+            ("https://%2a.a.test", "a * stands alone"),
+            ("*.a.test", "an entry is no origin"),
+            ("*://a.test", "an entry is no origin"),
+            ("http://localhost:*", "an entry is no origin"),
+            ("https://*.192.0.2.1", "a host's name"),
+            ("https://*.[::1]", "a host's name"),
+            ("https://*.a.test/x", "ends behind its host"),
+            ("https://a.test.", "without a dot"),
+        ] {
+            let told = wrong.parse::<Origins>().unwrap_err();
+            assert!(told.contains(reason), "{wrong}: {told}");
         }
     }
 

@@ -126,7 +126,8 @@ pub(super) const OWNER_TOKEN: Variable = Variable {
 pub(super) const ORIGINS: Variable = Variable {
     name: "VISITS_ORIGINS",
     default: "*",
-    accepted: "* for any, or a comma-separated list of origins such as https://example.org",
+    accepted: "* for any, or a comma-separated list of origins such as https://example.org, http://localhost:8000 and \
+               https://*.example.org (all of its subdomains)",
 };
 
 pub(super) const PAGES: Variable = Variable {
