@@ -114,6 +114,7 @@ fn value() -> impl Strategy<Value = Value> + Clone {
         "/prod/visit/home",
         "POST",
         "GET",
+        "HEAD",
         "G ET",
         "post",
         "localhost",

@@ -2,6 +2,7 @@
 
 import json
 import re
+import tomllib
 import unittest
 
 from resolve import ROOT
@@ -21,6 +22,14 @@ def routes_in_source(binary: str) -> set[tuple[str, str]]:
     return routes
 
 
+def local(router: dict, method: str, path: str) -> str:
+    """The function that `cargo lambda watch` calls."""
+    path = path.replace("{page_id}", "{*page_id}")
+    greedy = [key for key in router if "{*" in key and path.startswith(key.split("{*")[0])]
+    route = router[path if path in router else max(greedy, key=len)]
+    return route if isinstance(route, str) else {each["method"]: each["function"] for each in route}[method]
+
+
 class Routes(unittest.TestCase):
     @classmethod
     def setUpClass(cls) -> None:
@@ -37,22 +46,51 @@ class Routes(unittest.TestCase):
             functions[method, path.replace("{page_id+}", "{page_id}")] = function
         return functions
 
-    def test_each_route_of_each_function_leads_to_it_and_there_is_no_other(self) -> None:
-        expected = {}
+    def answers(self) -> dict[tuple[str, str], set[str]]:
+        """What the functions answer, as their sources have it, with those that answer it."""
+        answers = {}
         for name, binary in REQUEST_FUNCTIONS.items():
             for route in routes_in_source(binary) - {LOCAL_ONLY}:
-                expected.setdefault(route, set()).add(name)
-        found = self.routes()
-        self.assertEqual(set(expected), set(found))
-        for route, function in found.items():
-            self.assertIn(function, expected[route], route)
+                answers.setdefault(route, set()).add(name)
+        return answers
+
+    def test_each_route_of_each_function_leads_to_it_and_there_is_no_other(self) -> None:
+        routes, answers = self.routes(), self.answers()
+        for (method, path), functions in answers.items():
+            # Another method than those of the path's own routes is for the route of any.
+            function = routes.get((method, path)) or routes.get(("ANY", path))
+            self.assertIn(function, functions, f"{method} {path}")
+        for method, path in routes:
+            known = {answered for answered, of in answers if of == path}
+            self.assertTrue(method in known or (method == "ANY" and known), f"{method} {path}")
+
+    def test_head_and_preflights_of_each_path_reach_the_function_that_answers_its_get(self) -> None:
+        routes, answers = self.routes(), self.answers()
+        for path in {path for method, path in answers if method == "GET"}:
+            for method in ("HEAD", "OPTIONS"):
+                self.assertIn(routes.get((method, path)) or routes["ANY", path], answers["GET", path], path)
+
+    def test_no_preflight_is_answered_by_the_gateway_which_knows_no_header_of_a_tracing_library(self) -> None:
+        (api,) = self.stack.of_type("AWS::ApiGatewayV2::Api").values()
+        self.assertNotIn("CorsConfiguration", api)
+        urls = Stack(ApiType="function-urls").of_type("AWS::Lambda::Url")
+        self.assertEqual(3, len(urls))
+        for url in urls.values():
+            self.assertNotIn("Cors", url)
+
+    def test_the_local_router_has_the_functions_of_the_same_routes(self) -> None:
+        cargo = tomllib.loads((ROOT / "Cargo.toml").read_text())
+        router = cargo["workspace"]["metadata"]["lambda"]["watch"]["router"]
+        for (method, path), functions in self.answers().items():
+            for asked in (method, *["HEAD"] * (method == "GET")):
+                self.assertIn(local(router, asked, path), {FUNCTIONS[name] for name in functions}, f"{asked} {path}")
 
     def test_each_route_is_in_the_description_of_the_api_and_nothing_else_is(self) -> None:
         paths = json.loads((ROOT / "functions/dashboard/assets/openapi.json").read_text())["paths"]
         described = {
             (method.upper(), path) for path, item in paths.items() for method in item if method != "parameters"
         }
-        self.assertEqual(described - {LOCAL_ONLY}, set(self.routes()))
+        self.assertEqual(described - {LOCAL_ONLY}, set(self.answers()))
 
     def test_the_page_id_takes_slashes(self) -> None:
         for route in self.stack.of_type("AWS::ApiGatewayV2::Route").values():

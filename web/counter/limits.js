@@ -22,8 +22,8 @@ export const LONGEST_WAIT = 60;
 /** How long changes of the document are gathered before it is looked through again, in milliseconds. */
 export const SETTLE = 200;
 
-/** How many counts are asked for in one request: the route's most. */
-export const COUNTS_TOGETHER = 100;
+/** How many counts are asked for in one request: the most that the route answers to anybody. */
+export const COUNTS_TOGETHER = 20;
 
 /** Longest query string. API Gateway takes 10,240 bytes of request line and headers together. */
 export const LONGEST_QUERY = 6000;

@@ -50,8 +50,7 @@ impl<S: Statistics> Handler<S> {
         match event {
             Event::Http(request) => {
                 let response = self.answer(&request).await.unwrap_or_else(Problem::into_response);
-                // What is no script and no page shall not be taken for one.
-                Ok(Reply::Http(response.with("x-content-type-options", "nosniff")))
+                Ok(Reply::to(&request, response))
             }
             Event::Foreign => Ok(Reply::unsupported_event()),
             Event::Direct(_) => Err(NOT_FOR_THIS_FUNCTION.into()),
@@ -61,13 +60,15 @@ impl<S: Statistics> Handler<S> {
     async fn answer(&self, request: &Request) -> Result<Response, Problem> {
         let (action, target) = match ROUTES.find(request)? {
             Found::Route(action, target) => (action, target),
-            // No script of another origin has business here.
-            Found::Preflight(methods) => return Err(Problem::method_not_allowed(&request.path, methods)),
+            // There is neither: no script of another origin has business here, and `/` is a route.
+            Found::Preflight(methods) | Found::Index(methods) => {
+                return Err(Problem::method_not_allowed(&request.path, methods));
+            }
         };
         match action {
             Action::File(File::Demo) if !request.is_local() => Err(problems::demo_is_local()),
             Action::File(file) => Ok(file.answer(request)),
-            Action::ToPage => Ok(to_page()),
+            Action::ToPage => Ok(to_page(&request.path)),
             Action::WhoAmI => self.who_am_i(request).await,
             Action::Login => self.login(request).await,
             Action::Logout => Ok(Response::no_content().with_cookie(Owner::closed_session())),
@@ -132,10 +133,11 @@ impl<S: Statistics> Handler<S> {
     }
 }
 
-/// Relative, so that it is right behind a stage, too.
-fn to_page() -> Response {
-    Response::new(StatusCode::PERMANENT_REDIRECT, "text/plain", "max-age=300", "the page is at ../dashboard")
-        .with("location", "../dashboard")
+/// Leads from `/` or from `/dashboard/` to the page. Relative, so that it is right behind a stage, too.
+fn to_page(path: &str) -> Response {
+    let page = if path.ends_with("/dashboard/") { "../dashboard" } else { "dashboard" };
+    Response::new(StatusCode::PERMANENT_REDIRECT, "text/plain", "max-age=300", format!("the page is at {page}"))
+        .with("location", page)
 }
 
 /// What an event that is no request gets.

@@ -9,6 +9,8 @@ use std::fmt::Write as _;
 use visits_core::http::{Problem, Query};
 use width::width;
 
+const LABEL: &str = "visits";
+
 /// Longest label, in characters.
 const MOST_LABEL: usize = 64;
 
@@ -27,11 +29,17 @@ pub(crate) struct Badge {
     offset: u64,
 }
 
+impl Default for Badge {
+    fn default() -> Self {
+        Self { label: LABEL.to_owned(), color: Color::default(), style: Style::default(), offset: 0 }
+    }
+}
+
 impl Badge {
     /// From the parameters `label`, `color`, `style` and `offset`. Others mean nothing, so that a URL may be changed to be
     /// loaded anew.
     pub(crate) fn from_query(query: &Query) -> Result<Self, Problem> {
-        let label = query.get("label").unwrap_or("visits");
+        let label = query.get("label").unwrap_or(LABEL);
         if label.chars().count() > MOST_LABEL || label.chars().any(char::is_control) {
             let detail = format!("label: at most {MOST_LABEL} characters are accepted, and no control characters");
             return Err(Problem::invalid_query(detail));
@@ -44,13 +52,23 @@ impl Badge {
         })
     }
 
-    /// The picture for a count. Whatever a client gave is escaped in it.
+    /// The picture for a count.
     pub(crate) fn render(&self, count: u64) -> String {
-        let count = with_separators(count.saturating_add(self.offset));
+        self.draw(&with_separators(count.saturating_add(self.offset)), self.color)
+    }
+
+    /// The picture where there is no count, in grey: a word says why.
+    pub(crate) fn render_failed(&self, why: &str) -> String {
+        self.draw(why, Color::FAILED)
+    }
+
+    /// Draws a label and a text on this colour. All text of a client is escaped.
+    fn draw(&self, value: &str, color: Color) -> String {
         let label = escaped(&self.label);
         let left = if label.is_empty() { 0 } else { width(&self.label) + 2 * ROOM };
-        let right = width(&count) + 2 * ROOM;
-        let (whole, title) = (left + right, if label.is_empty() { count.clone() } else { format!("{label}: {count}") });
+        let right = width(value) + 2 * ROOM;
+        let (whole, title) =
+            (left + right, if label.is_empty() { value.to_owned() } else { format!("{label}: {value}") });
         let (radius, shine) = (self.style.radius(), self.style.shine());
         let mut svg = format!(
             r#"<svg xmlns="http://www.w3.org/2000/svg" width="{whole}" height="20" role="img" aria-label="{title}">"#
@@ -69,7 +87,7 @@ impl Badge {
             radius = radius,
             left = left,
             right = right,
-            color = self.color,
+            color = color,
         );
         if !shine.is_empty() {
             let _ = write!(svg, r#"<rect width="{whole}" height="20" fill="url(#s)"/>"#);
@@ -78,7 +96,7 @@ impl Badge {
         if left > 0 {
             text(&mut svg, ROOM, width(&self.label), "#fff", &label);
         }
-        text(&mut svg, left + ROOM, width(&count), self.color.text(), &count);
+        text(&mut svg, left + ROOM, width(value), color.text(), value);
         svg.push_str("</g></svg>");
         svg
     }

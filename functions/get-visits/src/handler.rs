@@ -9,13 +9,16 @@ use std::time::Duration;
 use visits_core::cache::{Count, CountCache, Source, Unavailable};
 use visits_core::config::Config;
 use visits_core::http::{
-    Cors, Event, Found, Owner, Problem, Query, Reply, Request, Response, Route, Routes, UnreadableToken,
+    Cors, Event, Found, Owner, Problem, Query, Reply, Request, Response, Route, Routes, Target, UnreadableToken,
 };
 use visits_core::page::PageId;
 use visits_core::store::Store;
 
 /// How long a badge may be shown without asking again: it is in pages that nobody watches.
 const BADGE_KEPT: Duration = Duration::from_mins(1);
+
+/// How long a badge without a count may be.
+const FAILED_BADGE_KEPT: Duration = Duration::from_secs(10);
 
 /// What can be asked for.
 #[derive(Clone, Copy, Debug)]
@@ -70,7 +73,7 @@ struct PageVisits<'a> {
 impl<S: Store> Handler<S> {
     pub(crate) fn new(cache: Arc<CountCache<S>>, config: &Config) -> Result<Self, UnreadableToken> {
         let only = if config.public { None } else { Some(Owner::new(config)?) };
-        Ok(Self { cache, cors: Cors::new(config.origins.clone()), only })
+        Ok(Self { cache, cors: Cors::new(config.origins.clone(), only.is_some()), only })
     }
 
     /// Answers any event. An error goes to whoever invoked the function directly; a client gets a problem.
@@ -78,7 +81,7 @@ impl<S: Store> Handler<S> {
         match event {
             Event::Http(request) => {
                 let answer = self.answer(&request).await.unwrap_or_else(Problem::into_response);
-                Ok(Reply::Http(self.cors.admit(&request, answer)))
+                Ok(Reply::to(&request, self.cors.admit(&request, answer)))
             }
             Event::Foreign => Ok(Reply::unsupported_event()),
             Event::Direct(_) => Err(NOT_FOR_THIS_FUNCTION.into()),
@@ -88,8 +91,17 @@ impl<S: Store> Handler<S> {
     async fn answer(&self, request: &Request) -> Result<Response, Problem> {
         let (action, target) = match ROUTES.find(request)? {
             Found::Route(action, target) => (action, target),
-            Found::Preflight(methods) => return Ok(Response::preflight(methods)),
+            Found::Preflight(methods) => return Ok(self.cors.preflight(request, methods)),
+            Found::Index(routes) => return Ok(Response::index(&routes)),
         };
+        match (action, self.tell(action, &target, request).await) {
+            // In place of an image a problem would be a broken one.
+            (Action::Badge, Err(problem)) => Ok(self.failed_badge(request, &problem)),
+            (_, answer) => answer,
+        }
+    }
+
+    async fn tell(&self, action: Action, target: &Target<'_>, request: &Request) -> Result<Response, Problem> {
         if let Some(owner) = &self.only {
             Box::pin(owner.authorize(request)).await?;
         }
@@ -109,7 +121,8 @@ impl<S: Store> Handler<S> {
     }
 
     async fn counts(&self, request: &Request) -> Result<Response, Problem> {
-        let pages = page_list::pages(&Query::parse(&request.query)?)?;
+        let max = if self.only.is_some() { page_list::MAX_OWNERS } else { page_list::MAX_PUBLIC };
+        let pages = page_list::pages(&Query::parse(&request.query)?, max)?;
         let counts = self.cache.get_all(&pages).await;
         if let Some(Err(down)) = counts.iter().find(|_| counts.iter().all(Result::is_err)) {
             return Err(unavailable(*down));
@@ -132,6 +145,18 @@ impl<S: Store> Handler<S> {
         let count = self.cache.get(page).await.map_err(unavailable)?;
         let kept = self.kept_for(if count.stale { Duration::ZERO } else { BADGE_KEPT });
         Ok(Response::svg(badge.render(count.count), kept))
+    }
+
+    /// A badge that says why it shows no count. Its status is 200: GitHub's proxy for images shows none with another
+    /// status.
+    fn failed_badge(&self, request: &Request, problem: &Problem) -> Response {
+        let why = match problem.status().as_u16() {
+            400 => "invalid",
+            401 | 403 => "private",
+            _ => "unavailable",
+        };
+        let badge = Query::parse(&request.query).and_then(|query| Badge::from_query(&query)).unwrap_or_default();
+        Response::svg(badge.render_failed(why), self.kept_for(FAILED_BADGE_KEPT))
     }
 
     /// `Cache-Control` in whole seconds, rounded down: nobody may keep it longer than we would. What only the owner may see

@@ -1,6 +1,6 @@
 //! Maps an event to the flusher and its outcome to a response.
 
-use crate::rules::{Caller, Refused, Rules};
+use crate::rules::{Caller, Rules};
 use crate::{budget, page_list, pixel};
 use lambda_runtime::Error;
 use serde::Serialize;
@@ -61,7 +61,7 @@ struct RecordedAll {
 
 impl<S: Parking> Handler<S> {
     pub(crate) fn new(flusher: Arc<Flusher<S>>, config: &Config, clock: Clock) -> Self {
-        let (rules, cors) = (Rules::new(config), Cors::new(config.origins.clone()));
+        let (rules, cors) = (Rules::new(config), Cors::new(config.origins.clone(), false));
         Self { flusher, durability: config.durability, rules, cors, clock }
     }
 
@@ -71,7 +71,7 @@ impl<S: Parking> Handler<S> {
         match event {
             Event::Http(request) => {
                 let answer = self.answer(&request, deadline).await.unwrap_or_else(Problem::into_response);
-                Ok(Reply::Http(self.cors.admit(&request, answer)))
+                Ok(Reply::to(&request, self.cors.admit(&request, answer)))
             }
             Event::Foreign => Ok(Reply::unsupported_event()),
             // Boxed, here and below: what a buffered visit carries about is small, and faster by a quarter.
@@ -82,7 +82,8 @@ impl<S: Parking> Handler<S> {
     async fn answer(&self, request: &Request, deadline: u64) -> Result<Response, Problem> {
         let (action, target) = match ROUTES.find(request)? {
             Found::Route(action, target) => (action, target),
-            Found::Preflight(methods) => return Ok(Response::preflight(methods)),
+            Found::Preflight(methods) => return Ok(self.cors.preflight(request, methods)),
+            Found::Index(routes) => return Ok(Response::index(&routes)),
         };
         match action {
             Action::Visit => {
@@ -96,7 +97,13 @@ impl<S: Parking> Handler<S> {
                 })
             }
             Action::Pixel => {
-                self.one(request, target.page()?, deadline).await?;
+                let page = target.page()?;
+                if request.is_head() || request.headers.speculative {
+                    // No image is shown, or not yet: nothing is counted, not even a refusal.
+                    self.rules.check(request, &[page]).map_err(|(_, problem)| problem)?;
+                } else {
+                    self.one(request, page, deadline).await?;
+                }
                 Ok(pixel::response())
             }
             Action::Visits => Box::pin(self.several(request, deadline)).await,
@@ -105,8 +112,7 @@ impl<S: Parking> Handler<S> {
 
     /// Records one visit, unless it is a repeat; then false.
     async fn one(&self, request: &Request, page: PageId, deadline: u64) -> Result<bool, Problem> {
-        self.rules.check_origin(request).map_err(|refused| self.refuse(refused))?;
-        self.rules.check_page(&page).map_err(|refused| self.refuse(refused))?;
+        self.check(request, std::slice::from_ref(&page))?;
         let caller = self.rules.caller(request);
         if !self.is_first(&page, caller) {
             return Ok(false);
@@ -124,10 +130,7 @@ impl<S: Parking> Handler<S> {
     /// Records those of the body's pages that are no repeats: all of them or none.
     async fn several(&self, request: &Request, deadline: u64) -> Result<Response, Problem> {
         let pages = page_list::pages(request)?;
-        self.rules.check_origin(request).map_err(|refused| self.refuse(refused))?;
-        for page in &pages {
-            self.rules.check_page(page).map_err(|refused| self.refuse(refused))?;
-        }
+        self.check(request, &pages)?;
         let caller = self.rules.caller(request);
         let listed = pages.len();
         let pages: Vec<PageId> = pages.into_iter().filter(|page| self.is_first(page, caller)).collect();
@@ -159,10 +162,12 @@ impl<S: Parking> Handler<S> {
         first
     }
 
-    /// Counts a refusal for the owner to see.
-    fn refuse(&self, (refusal, problem): Refused) -> Problem {
-        self.flusher.refuse(refusal);
-        problem
+    /// Whether these visits are to be counted. A refusal is counted for the owner to see.
+    fn check(&self, request: &Request, pages: &[PageId]) -> Result<(), Problem> {
+        self.rules.check(request, pages).map_err(|(refusal, problem)| {
+            self.flusher.refuse(refusal);
+            problem
+        })
     }
 
     fn not_recorded(&self, error: RecordError, pages: &[PageId], caller: Caller) -> Problem {

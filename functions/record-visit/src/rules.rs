@@ -55,21 +55,16 @@ impl Rules {
         }
     }
 
-    /// Whether visits are taken from where the request comes from.
-    pub(crate) fn check_origin(&self, request: &Request) -> Result<(), Refused> {
-        if self.origins == Origins::Any {
-            return Ok(());
+    /// Whether visits of these pages are taken from where the request comes from. `Err` tells of the first that is not.
+    pub(crate) fn check(&self, request: &Request, pages: &[PageId]) -> Result<(), Refused> {
+        if self.origins != Origins::Any {
+            let origin = origin::of(&request.headers);
+            if !origin.is_some_and(|origin| self.origins.allow(origin)) {
+                return Err((Refusal::Origin, Problem::origin_not_allowed(origin)));
+            }
         }
-        let origin = origin::of(&request.headers);
-        if origin.is_some_and(|origin| self.origins.allow(origin)) {
-            return Ok(());
-        }
-        Err((Refusal::Origin, Problem::origin_not_allowed(origin)))
-    }
-
-    /// Whether a page is counted at all.
-    pub(crate) fn check_page(&self, page: &PageId) -> Result<(), Refused> {
-        if self.pages.allow(page.as_str()) { Ok(()) } else { Err((Refusal::Page, Problem::page_not_allowed(page))) }
+        let refused = pages.iter().find(|page| !self.pages.allow(page.as_str()));
+        refused.map_or(Ok(()), |page| Err((Refusal::Page, Problem::page_not_allowed(page))))
     }
 
     /// Who calls, as far as the settings want it known.
@@ -154,7 +149,6 @@ mod tests {
     #[test]
     fn pages_and_origins_are_free_by_default() {
         let rules = rules(&[]);
-        assert!(rules.check_origin(&request(None, false)).is_ok());
-        assert!(rules.check_page(&PageId::from_decoded("a/b").unwrap()).is_ok());
+        assert!(rules.check(&request(None, false), &[PageId::from_decoded("a/b").unwrap()]).is_ok());
     }
 }

@@ -1,4 +1,4 @@
-//! Which scripts of other origins may read an answer (Fetch standard, "CORS protocol").
+//! Which pages and scripts of other origins may use an answer (Fetch standard, "CORS protocol").
 
 use super::event::Request;
 use super::reply::Response;
@@ -7,22 +7,46 @@ use crate::config::Origins;
 /// How long a browser may remember a preflight's answer, in seconds; browsers cap it at a day or less.
 const REMEMBERED: &str = "86400";
 
+/// Longest list of headers that a preflight may ask for, in bytes. Tracing libraries add some ten names of 30 at most.
+const MAX_ASKED: usize = 1024;
+
 /// Adds to answers what browsers ask for.
 #[derive(Clone, Debug)]
 pub struct Cors {
     origins: Origins,
+    takes_token: bool,
 }
 
 impl Cors {
-    /// For scripts of these origins.
-    pub fn new(origins: Origins) -> Self {
-        Self { origins }
+    /// For scripts of these origins. `takes_token`: they may send `Authorization`.
+    pub fn new(origins: Origins, takes_token: bool) -> Self {
+        Self { origins, takes_token }
     }
 
-    /// The answer as scripts of allowed origins can read it. Every answer needs this, problems too: else a script cannot
-    /// tell one that is worth another try.
+    /// Answers a preflight for a path with these methods. It counts for the origins that [`Cors::admit`] admits.
+    ///
+    /// A page's tracing library adds headers to all requests, and nothing is counted where they are refused. So each
+    /// header is allowed that is asked for, except what shows the owner: only the owner's routes take `X-Requested-With`,
+    /// which scripts of other origins must not be able to send.
+    pub fn preflight(&self, request: &Request, methods: String) -> Response {
+        let asked = request.headers.asked_headers.as_deref().filter(|asked| asked.len() <= MAX_ASKED);
+        let allowed = asked.unwrap_or_default().split(',').map(str::trim).filter(|name| {
+            let refused = name.eq_ignore_ascii_case("x-requested-with")
+                || (!self.takes_token && name.eq_ignore_ascii_case("authorization"));
+            is_name(name) && !refused
+        });
+        let allowed: Vec<_> = allowed.collect();
+        let response = Response::no_content().with("access-control-allow-methods", methods);
+        let response = response.with("access-control-max-age", REMEMBERED);
+        if allowed.is_empty() { response } else { response.with("access-control-allow-headers", allowed.join(", ")) }
+    }
+
+    /// The answer as pages may show it, and scripts of allowed origins can read it. Every answer needs this, problems too:
+    /// else a script cannot tell one that is worth another try.
     #[must_use]
     pub fn admit(&self, request: &Request, response: Response) -> Response {
+        // Pages that ask for this of all that they load (`Cross-Origin-Embedder-Policy: require-corp`) show it, too.
+        let response = response.with("cross-origin-resource-policy", "cross-origin");
         let response = match &self.origins {
             Origins::Any => response.with("access-control-allow-origin", "*"),
             Origins::Only(_) => {
@@ -41,15 +65,9 @@ impl Cors {
     }
 }
 
-impl Response {
-    /// The answer to a preflight for a path with these methods. It counts for whom [`Cors::admit`] admits.
-    #[must_use]
-    pub fn preflight(methods: String) -> Self {
-        Self::no_content()
-            .with("access-control-allow-methods", methods)
-            .with("access-control-allow-headers", "Authorization, Content-Type")
-            .with("access-control-max-age", REMEMBERED)
-    }
+/// Whether this is the name of a header: RFC 9110 would have more characters, among them the `*` that stands for any.
+fn is_name(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
 }
 
 #[cfg(test)]
@@ -64,7 +82,7 @@ mod tests {
     }
 
     fn cors(origins: &str) -> Cors {
-        Cors::new(origins.parse().unwrap())
+        Cors::new(origins.parse().unwrap(), false)
     }
 
     #[test]
@@ -104,14 +122,50 @@ mod tests {
     #[test]
     fn a_preflight_tells_the_methods_and_counts_for_allowed_origins() {
         let list = cors("https://a.test");
-        let response = list.admit(&from(Some("https://a.test")), Response::preflight("GET, PUT".to_owned()));
+        let (ours, others) = (from(Some("https://a.test")), from(Some("https://c.test")));
+        let response = list.admit(&ours, list.preflight(&ours, "GET, PUT".to_owned()));
         assert_eq!((response.status().as_u16(), response.body()), (204, ""));
         assert_eq!(response.header("access-control-allow-origin"), Some("https://a.test"));
         assert_eq!(response.header("access-control-allow-methods"), Some("GET, PUT"));
-        assert_eq!(response.header("access-control-allow-headers"), Some("Authorization, Content-Type"));
         assert_eq!(response.header("access-control-max-age"), Some("86400"));
         assert_eq!(response.header("access-control-allow-credentials"), None, "cookies are for the owner's own pages");
-        let refused = list.admit(&from(Some("https://c.test")), Response::preflight("GET".to_owned()));
+        let refused = list.admit(&others, list.preflight(&others, "GET".to_owned()));
         assert_eq!((refused.status().as_u16(), refused.header("access-control-allow-origin")), (204, None));
+    }
+
+    #[test]
+    fn a_preflight_allows_the_headers_of_tracing_libraries_and_the_token_only_where_it_is_taken() {
+        let allowed = |asked: Option<&str>, takes_token: bool| {
+            let headers = Headers { asked_headers: asked.map(str::to_owned), ..Headers::default() };
+            let request = Request { headers, ..Request::default() };
+            let response = Cors::new("*".parse().unwrap(), takes_token).preflight(&request, "POST".to_owned());
+            response.header("access-control-allow-headers").map(str::to_owned)
+        };
+        let tracing = "baggage,content-type,sentry-trace,traceparent,tracestate,x-datadog-parent-id,x-datadog-trace-id";
+        assert_eq!(allowed(Some(tracing), false), Some(tracing.replace(',', ", ")));
+        let most = format!("{},{}", "a".repeat(500), "b".repeat(523));
+        for (asked, expected) in [
+            ("Authorization,traceparent", Some("traceparent")),
+            ("authorization", None),
+            ("traceparent, x-requested-with", Some("traceparent")),
+            ("a b,c\r\nset-cookie: d,é,*,f\"g,h:i,,j", Some("j")),
+            ("", None),
+            (&most, Some(&*most.replace(',', ", "))),
+            (&format!("{most}c"), None),
+        ] {
+            assert_eq!(allowed(Some(asked), false).as_deref(), expected, "{asked}");
+        }
+        assert_eq!(allowed(None, false), None);
+        let with_token = allowed(Some("authorization,traceparent,x-requested-with"), true);
+        assert_eq!(with_token.as_deref(), Some("authorization, traceparent"));
+    }
+
+    #[test]
+    fn pages_that_isolate_themselves_may_show_every_answer() {
+        let shut = Problem::shutting_down().into_response();
+        for (origins, response) in [("*", Response::no_content()), ("https://a.test", shut)] {
+            let response = cors(origins).admit(&from(None), response);
+            assert_eq!(response.header("cross-origin-resource-policy"), Some("cross-origin"));
+        }
     }
 }

@@ -52,6 +52,13 @@ pub struct Request {
     pub body: Body,
 }
 
+impl Request {
+    /// Whether it asks for the headers of `GET` alone.
+    pub fn is_head(&self) -> bool {
+        self.method == "HEAD"
+    }
+}
+
 impl fmt::Debug for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { method, path, stage, domain, query, headers, .. } = self;

@@ -27,8 +27,13 @@ pub struct Headers {
     pub accept_encoding: Option<String>,
     /// `If-None-Match`.
     pub if_none_match: Option<String>,
+    /// `Access-Control-Request-Headers`.
+    pub asked_headers: Option<String>,
     /// `DNT: 1` or `Sec-GPC: 1`.
     pub do_not_track: bool,
+    /// The browser loads this for a page that it may never show: `Sec-Purpose: prefetch`, or one of the names that were
+    /// used before that.
+    pub speculative: bool,
     /// The value of the cookie [`SESSION_COOKIE`], where cookies come in a header.
     pub session: Option<String>,
 }
@@ -58,6 +63,11 @@ enum Name {
     RequestedWith,
     AcceptEncoding,
     IfNoneMatch,
+    AccessControlRequestHeaders,
+    SecPurpose,
+    Purpose,
+    XPurpose,
+    XMoz,
     Dnt,
     SecGpc,
     Cookie,
@@ -97,6 +107,10 @@ impl<'de> Visitor<'de> for HeadersVisitor {
                 Name::RequestedWith => headers.requested_with = value,
                 Name::AcceptEncoding => headers.accept_encoding = value,
                 Name::IfNoneMatch => headers.if_none_match = value,
+                Name::AccessControlRequestHeaders => headers.asked_headers = value,
+                Name::SecPurpose | Name::Purpose | Name::XPurpose | Name::XMoz => {
+                    headers.speculative |= value.is_some_and(|value| is_speculative(&value));
+                }
                 Name::Dnt | Name::SecGpc => headers.do_not_track |= value.is_some_and(|value| value.trim() == "1"),
                 Name::Cookie => headers.session = value.and_then(|cookies| session_of(cookies.split(';'))),
                 Name::Other => {}
@@ -104,6 +118,14 @@ impl<'de> Visitor<'de> for HeadersVisitor {
         }
         Ok(headers)
     }
+}
+
+/// Whether a purpose is to load ahead: `prefetch`, `prefetch;prerender`, and Safari's `preview`.
+fn is_speculative(purpose: &str) -> bool {
+    let purposes = purpose.split([',', ';']).map(str::trim);
+    purposes
+        .into_iter()
+        .any(|word| ["prefetch", "prerender", "preview"].iter().any(|known| word.eq_ignore_ascii_case(known)))
 }
 
 /// The session among the cookies of an event's own list. Other cookies are not kept.
@@ -189,6 +211,25 @@ mod tests {
             assert_eq!(read(&json!({name: value}), &json!([])).do_not_track, asks, "{name}: {value}");
         }
         assert!(read(&json!({"dnt": "1", "sec-gpc": "0"}), &json!([])).do_not_track);
+    }
+
+    #[test]
+    fn a_page_that_is_loaded_ahead_is_told_by_each_name_that_browsers_have_for_it() {
+        for (name, value, speculative) in [
+            // Chromium 148 sends these for a prefetched file, and for all that a prerendered page loads.
+            ("sec-purpose", "prefetch", true),
+            ("sec-purpose", "prefetch;prerender", true),
+            ("sec-purpose", "prefetch; anonymous-client-ip", true),
+            ("purpose", "prefetch", true),
+            ("x-moz", "Prefetch", true),
+            ("x-purpose", "preview", true),
+            ("sec-purpose", "", false),
+            ("sec-purpose", "prefetched", false),
+            ("purpose", "none", false),
+        ] {
+            assert_eq!(read(&json!({name: value}), &json!([])).speculative, speculative, "{name}: {value}");
+        }
+        assert!(read(&json!({"sec-purpose": "prefetch", "x-moz": "other"}), &json!([])).speculative);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What goes back to the Runtime API.
 
+use super::event::Request;
 use super::problem::Problem;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -8,6 +9,9 @@ use serde::ser::{SerializeMap, SerializeStruct};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 use std::borrow::Cow;
+
+/// What is no script and no page shall not be taken for one.
+const NOSNIFF: (&str, Cow<'static, str>) = ("x-content-type-options", Cow::Borrowed("nosniff"));
 
 /// The answer to an event.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,8 +41,8 @@ impl Response {
         body: impl Into<Cow<'static, str>>,
     ) -> Self {
         // Room for what CORS adds.
-        let mut headers = Vec::with_capacity(4);
-        headers.extend([("content-type", content_type.into()), ("cache-control", cache_control.into())]);
+        let mut headers = Vec::with_capacity(6);
+        headers.extend([("content-type", content_type.into()), ("cache-control", cache_control.into()), NOSNIFF]);
         Self { status, headers, body: body.into(), base64: false, cookies: Vec::new() }
     }
 
@@ -59,13 +63,18 @@ impl Response {
     /// A 200 with a picture in SVG. Opened by itself it is a document, whose scripts, had it any, would not run.
     pub fn svg(body: String, cache_control: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::OK, "image/svg+xml", cache_control, body)
-            .with("content-security-policy", "default-src 'none'; style-src 'unsafe-inline'")
-            .with("x-content-type-options", "nosniff")
+            .with("content-security-policy", "default-src 'none'; style-src 'unsafe-inline'; sandbox")
+    }
+
+    /// A 200 for who opens the address of a function in a browser. `routes`: one in each line.
+    pub fn index(routes: &str) -> Self {
+        let text = format!("This is a visit counter. It answers:\n\n{routes}\n");
+        Self::new(StatusCode::OK, "text/plain; charset=utf-8", "max-age=300", text)
     }
 
     /// A 204, which has no body.
     pub fn no_content() -> Self {
-        let headers = vec![("cache-control", "no-store".into())];
+        let headers = vec![("cache-control", "no-store".into()), NOSNIFF];
         Self { status: StatusCode::NO_CONTENT, headers, body: "".into(), base64: false, cookies: Vec::new() }
     }
 
@@ -81,6 +90,16 @@ impl Response {
     pub fn with_cookie(mut self, cookie: String) -> Self {
         self.cookies.push(cookie);
         self
+    }
+
+    /// Leaves the body out, and says how long it is.
+    fn without_body(mut self) -> Self {
+        if !self.body.is_empty() {
+            let padding = self.body.bytes().rev().take_while(|byte| *byte == b'=').count();
+            let length = if self.base64 { self.body.len() / 4 * 3 - padding } else { self.body.len() };
+            self.headers.push(("content-length", length.to_string().into()));
+        }
+        Self { body: "".into(), base64: false, ..self }
     }
 
     /// The status.
@@ -105,6 +124,11 @@ impl Response {
 }
 
 impl Reply {
+    /// Answers a request. `HEAD` is answered like `GET`, without the body.
+    pub fn to(request: &Request, response: Response) -> Self {
+        Self::Http(if request.is_head() { response.without_body() } else { response })
+    }
+
     /// The answer to an [`Event::Foreign`](super::Event::Foreign): such proxies show it to the client as a 501
     /// problem.
     pub fn unsupported_event() -> Self {
@@ -114,7 +138,7 @@ impl Reply {
             "statusCode": status.as_u16(),
             // Load balancers want the reason, too.
             "statusDescription": status.to_string(),
-            "headers": { "content-type": "application/problem+json", "cache-control": "no-store" },
+            "headers": { "content-type": "application/problem+json", "cache-control": "no-store", "x-content-type-options": "nosniff" },
             "isBase64Encoded": false,
             "body": problem.body(),
         }))
@@ -164,6 +188,7 @@ impl Serialize for Headers<'_> {
 #[cfg(test)]
 mod tests {
     use super::{Reply, Response};
+    use crate::http::{Problem, Request};
     use serde_json::{Value, json};
 
     #[test]
@@ -179,7 +204,8 @@ mod tests {
     fn an_answer_is_written_as_payload_version_2() {
         let text = serde_json::to_string(&Reply::Http(Response::json(&json!({"a": "\"é"}), "no-store"))).unwrap();
         let exact = concat!(
-            r#"{"statusCode":200,"headers":{"content-type":"application/json","cache-control":"no-store"},"#,
+            r#"{"statusCode":200,"headers":{"content-type":"application/json","cache-control":"no-store","#,
+            r#""x-content-type-options":"nosniff"},"#,
             r#""body":"{\"a\":\"\\\"é\"}","isBase64Encoded":false,"cookies":[]}"#
         );
         assert_eq!(text, exact);
@@ -189,15 +215,50 @@ mod tests {
     fn bytes_and_cookies_have_their_place() {
         let response = Response::binary("image/gif", "no-store", b"\xffGIF").with_cookie("a=b; Path=/".to_owned());
         let exact = concat!(
-            r#"{"statusCode":200,"headers":{"content-type":"image/gif","cache-control":"no-store"},"#,
+            r#"{"statusCode":200,"headers":{"content-type":"image/gif","cache-control":"no-store","#,
+            r#""x-content-type-options":"nosniff"},"#,
             r#""body":"/0dJRg==","isBase64Encoded":true,"cookies":["a=b; Path=/"]}"#
         );
         assert_eq!(serde_json::to_string(&Reply::Http(response)).unwrap(), exact);
         let exact = concat!(
-            r#"{"statusCode":204,"headers":{"cache-control":"no-store"},"#,
+            r#"{"statusCode":204,"headers":{"cache-control":"no-store","x-content-type-options":"nosniff"},"#,
             r#""body":"","isBase64Encoded":false,"cookies":[]}"#
         );
         assert_eq!(serde_json::to_string(&Reply::Http(Response::no_content())).unwrap(), exact);
+    }
+
+    #[test]
+    fn no_answer_is_taken_for_something_else() {
+        let problem = Problem::shutting_down().into_response();
+        let image = Response::svg(String::new(), "no-store");
+        assert!(image.header("content-security-policy").unwrap().ends_with("; sandbox"));
+        for response in [problem, image, Response::no_content(), Response::json(&1, ""), Response::binary("", "", b"")]
+        {
+            let sniffs = response.headers.iter().filter(|(name, _)| *name == "x-content-type-options");
+            assert_eq!(sniffs.map(|(_, value)| value.as_ref()).collect::<Vec<_>>(), ["nosniff"]);
+        }
+    }
+
+    #[test]
+    fn head_is_answered_with_the_headers_of_get_and_the_length_of_its_body() {
+        let answer = |method: &str, response: &Response| {
+            let request = Request { method: method.to_owned(), ..Request::default() };
+            let Reply::Http(response) = Reply::to(&request, response.clone()) else { panic!("it is for a client") };
+            response
+        };
+        let text = Response::json(&json!({"a": "é"}), "no-store");
+        let bytes = |length: usize| Response::binary("image/gif", "no-store", &vec![0xff; length]);
+        let problem = Problem::invalid_query("x").into_response();
+        let of_problem = problem.body().len();
+        for (get, length) in [(text, 10), (bytes(1), 1), (bytes(2), 2), (bytes(3), 3), (problem, of_problem)] {
+            assert_eq!(answer("GET", &get), get);
+            let head = answer("HEAD", &get);
+            assert_eq!(head.header("content-length"), Some(length.to_string().as_str()));
+            assert_eq!((head.status(), head.body(), head.base64), (get.status(), "", false));
+            assert_eq!(head.headers[..head.headers.len() - 1], get.headers);
+        }
+        let empty = Response::no_content();
+        assert_eq!(answer("HEAD", &empty), empty, "a 204 and a 304 have no length");
     }
 
     #[test]
@@ -210,6 +271,7 @@ mod tests {
         let Reply::Direct(response) = Reply::unsupported_event() else { panic!("it is not ours to write") };
         assert_eq!((&response["statusCode"], &response["isBase64Encoded"]), (&json!(501), &json!(false)));
         assert_eq!(response["headers"]["content-type"], "application/problem+json");
+        assert_eq!(response["headers"]["x-content-type-options"], "nosniff");
         let problem: Value = serde_json::from_str(response["body"].as_str().unwrap()).unwrap();
         assert_eq!(
             (&problem["status"], &problem["type"]),

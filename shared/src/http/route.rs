@@ -8,7 +8,7 @@ use crate::page::PageId;
 /// What stands for the page id in a path. It comes last, since an id may hold slashes.
 const PAGE_ID: &str = "{page_id}";
 
-/// One method of one path.
+/// One method of one path. `HEAD` is a method of each path that has `GET`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Route<A> {
     /// The method.
@@ -35,6 +35,8 @@ pub enum Found<'r, A> {
     Route(A, Target<'r>),
     /// `OPTIONS`, with the methods of the path.
     Preflight(String),
+    /// `GET /` where no route is for it, with the routes that there are.
+    Index(String),
 }
 
 /// What a route's path names.
@@ -62,6 +64,10 @@ impl<A> Route<A> {
         Self { method, path, action }
     }
 
+    fn takes(&self, method: &str) -> bool {
+        method == self.method || (method == "HEAD" && self.method == "GET")
+    }
+
     /// What `path` has in place of the page id, if it is this route's.
     fn id<'p>(&self, path: &'p str) -> Option<&'p str> {
         match self.path.strip_suffix(PAGE_ID) {
@@ -77,7 +83,7 @@ impl<A: Copy> Routes<A> {
         let path = self.without_stage(&request.path, stage(request));
         for route in self.routes {
             if let Some(id) = route.id(path)
-                && route.method == request.method
+                && route.takes(&request.method)
             {
                 return Ok(Found::Route(route.action, Target { id, form: path_form(request) }));
             }
@@ -98,9 +104,13 @@ impl<A: Copy> Routes<A> {
         let known: Vec<_> = self.routes.iter().filter(|route| route.id(path).is_some()).collect();
         let Some(first) = known.first() else {
             let all: Vec<_> = self.routes.iter().map(|route| format!("{} {}", route.method, route.path)).collect();
-            return Err(Problem::unknown_route(&all.join(", ")));
+            return match (path, method) {
+                ("/", "GET" | "HEAD") => Ok(Found::Index(all.join("\n"))),
+                _ => Err(Problem::unknown_route(&all.join(", "))),
+            };
         };
         let mut methods: Vec<_> = known.iter().map(|route| route.method).collect();
+        methods.extend(methods.contains(&"GET").then_some("HEAD"));
         if self.cors && method == "OPTIONS" {
             return Ok(Found::Preflight(methods.join(", ")));
         }

@@ -46,7 +46,7 @@ fn answer(routes: &Routes<&str>, event: &Value) -> Result<String, u16> {
     let page = match routes.find(&request) {
         Ok(Found::Route("many", _)) => return Ok("(many)".to_owned()),
         Ok(Found::Route(_, target)) => target.page(),
-        Ok(Found::Preflight(methods)) => return Ok(methods),
+        Ok(Found::Preflight(text) | Found::Index(text)) => return Ok(text),
         Err(problem) => Err(problem),
     };
     page.map(|page| page.to_string()).map_err(|problem| problem.status().as_u16())
@@ -167,7 +167,8 @@ fn each_route_has_its_method_and_an_unknown_path_is_told_first() {
         (&RECORD, "GET", "/visit/home", Err(405)),
         (&RECORD, "PURGE", "/visit/", Err(405)),
         (&READ, "POST", "/visits/home", Err(405)),
-        (&READ, "HEAD", "/visits/home", Err(405)),
+        (&READ, "HEAD", "/visits/home", Ok("home")),
+        (&RECORD, "HEAD", "/visit/home", Err(405)),
         (&RECORD, "GET", "/visits/home", Err(404)),
         (&READ, "POST", "/visit/home", Err(404)),
         (&READ, "GET", "/favicon.ico", Err(404)),
@@ -179,6 +180,8 @@ fn each_route_has_its_method_and_an_unknown_path_is_told_first() {
         (&RECORD, "OPTIONS", "/visit/a/b", Ok("POST, PUT")),
         (&RECORD, "OPTIONS", "/many", Ok("POST")),
         (&RECORD, "OPTIONS", "/", Err(404)),
+        (&RECORD, "GET", "/", Ok("POST /visit/{page_id}\nPOST /many\nPUT /visit/{page_id}")),
+        (&RECORD, "GET", "//", Err(404)),
     ];
     for (route, method, path, expected) in table {
         let expected = expected.map(str::to_owned);
@@ -189,7 +192,10 @@ fn each_route_has_its_method_and_an_unknown_path_is_told_first() {
 #[test]
 fn the_samples_themselves_are_on_no_route() {
     for sample in OTHER_HTTP_APIS.into_iter().chain([HTTP_API, FUNCTION_URL, WITH_STAGE]) {
-        assert_eq!(answer(&READ, &serde_json::from_str(sample).unwrap()), Err(404));
+        let event: Value = serde_json::from_str(sample).unwrap();
+        let index = event["rawPath"] == "/" && event["requestContext"]["http"]["method"] == "GET";
+        let expected = if index { Ok("GET /visits/{page_id}".to_owned()) } else { Err(404) };
+        assert_eq!(answer(&READ, &event), expected, "{}", event["rawPath"]);
     }
 }
 

@@ -8,7 +8,7 @@ use visits_core::http::{Route, Routes};
 pub(crate) enum Action {
     /// A file.
     File(File),
-    /// The page, for who has written a slash behind its path.
+    /// The page, for who has opened the bare address, or written a slash behind the page's path.
     ToPage,
     /// Whether the caller is the owner.
     WhoAmI,
@@ -33,6 +33,7 @@ pub(crate) const ROUTES: Routes<Action> = Routes {
     routes: &[
         Route::new("GET", "/dashboard", Action::File(File::Page)),
         Route::new("GET", "/dashboard/", Action::ToPage),
+        Route::new("GET", "/", Action::ToPage),
         Route::new("GET", "/dashboard/app.js", Action::File(File::Program)),
         Route::new("GET", "/dashboard/app.css", Action::File(File::Style)),
         Route::new("GET", "/dashboard/demo", Action::File(File::Demo)),

@@ -159,6 +159,49 @@ async fn a_slash_behind_the_page_leads_to_it() {
 }
 
 #[tokio::test]
+async fn the_bare_address_leads_to_the_page() {
+    let world = world();
+    for (path, stage) in [("/", "$default"), ("/prod/", "prod")] {
+        let mut call = Call::new("GET", path);
+        call.0["requestContext"]["stage"] = json!(stage);
+        let response = world.answer(&call).await;
+        assert_eq!((response.status().as_u16(), response.header("location")), (308, Some("dashboard")), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn head_is_answered_wherever_get_is_without_a_body() {
+    let world = world();
+    for route in ROUTES.routes.iter().filter(|route| route.method == "GET") {
+        let path = route.path.replace("{page_id}", "home");
+        let call = |method: &str| {
+            let mut call = Call::new(method, &path).owner();
+            call.0["requestContext"]["domainName"] = json!("localhost");
+            call
+        };
+        let (get, head) = (world.answer(&call("GET")).await, world.answer(&call("HEAD")).await);
+        assert_eq!((head.status(), head.body()), (get.status(), ""), "{path}");
+        assert_eq!(head.header("content-type"), get.header("content-type"), "{path}");
+        assert_eq!(head.header("content-length"), Some(get.body().len().to_string().as_str()), "{path}");
+    }
+    let refused = world.answer(&Call::new("POST", "/dashboard")).await;
+    assert_eq!(refused.header("allow"), Some("GET, HEAD"));
+    let refused = world.answer(&Call::new("PUT", "/session")).await;
+    assert_eq!(refused.header("allow"), Some("GET, POST, DELETE, HEAD"));
+}
+
+#[tokio::test]
+async fn no_answer_is_taken_for_something_else() {
+    let world = world();
+    for (method, path) in
+        [("GET", "/top"), ("GET", "/nowhere"), ("PUT", "/top"), ("OPTIONS", "/"), ("DELETE", "/session")]
+    {
+        let response = world.answer(&Call::new(method, path)).await;
+        assert_eq!(response.header("x-content-type-options"), Some("nosniff"), "{method} {path}");
+    }
+}
+
+#[tokio::test]
 async fn who_asks_whether_they_are_the_owner_is_told() {
     let world = world();
     let ask = || Call::new("GET", "/session");
@@ -239,7 +282,6 @@ async fn what_is_wrong_is_told_and_changes_nothing() {
         ("DELETE", "/visits/", 400, "invalid-page-id"),
         ("GET", "/visits/home", 405, "method-not-allowed"),
         ("POST", "/dashboard", 405, "method-not-allowed"),
-        ("GET", "/", 404, "unknown-route"),
         ("GET", "/dashboard/x", 404, "unknown-route"),
     ];
     for (method, target, status, kind) in table {

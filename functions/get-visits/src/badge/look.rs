@@ -63,6 +63,9 @@ impl fmt::Display for Color {
 }
 
 impl Color {
+    /// Light grey, behind a word that stands for a count.
+    pub(super) const FAILED: Self = Self(0x9f_9f9f);
+
     /// The colour of a text on this one: white, or black where white could not be read (relative luminance after WCAG 2,
     /// with its powers taken for squares).
     pub(super) fn text(self) -> &'static str {

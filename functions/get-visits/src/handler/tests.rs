@@ -107,16 +107,13 @@ async fn wrong_requests_get_a_problem() {
     let world = world();
     for (method, path, status) in [
         ("POST", "/visits/home", 405),
-        ("HEAD", "/visits/home", 405),
         ("PUT", "/visits/home", 405),
         ("POST", "/visits", 405),
-        ("HEAD", "/badge/home", 405),
         ("GET", "/visit/home", 404),
         ("GET", "/visits/", 400),
         ("GET", "/visits", 400),
-        ("GET", "/badge/", 400),
         ("GET", "/badge", 404),
-        ("GET", "/", 404),
+        ("GET", "/nowhere", 404),
     ] {
         let answer = world.get(HTTP_API, method, path).await;
         assert_eq!(answer.status(), status, "{method} {path}");
@@ -124,6 +121,38 @@ async fn wrong_requests_get_a_problem() {
         assert_eq!(header(&answer, "access-control-allow-origin"), "*");
         assert_eq!(body(&answer)["status"], status);
     }
+}
+
+#[tokio::test]
+async fn head_is_answered_like_get_without_a_body() {
+    let world = world();
+    for path in ["/visits/home", "/badge/home", "/visits/", "/visits", "/"] {
+        world.get(HTTP_API, "GET", path).await;
+        let (get, head) = (world.get(HTTP_API, "GET", path).await, world.get(HTTP_API, "HEAD", path).await);
+        assert_eq!((head.status(), head.body()), (get.status(), ""), "{path}");
+        assert_eq!(header(&head, "content-length"), get.body().len().to_string(), "{path}");
+        for name in ["content-type", "cache-control", "access-control-allow-origin"] {
+            assert_eq!(header(&head, name), header(&get, name), "{path}");
+        }
+    }
+    assert_eq!(header(&world.get(HTTP_API, "PUT", "/badge/home").await, "allow"), "GET, HEAD, OPTIONS");
+}
+
+#[tokio::test]
+async fn every_answer_may_be_shown_by_other_pages_and_is_taken_for_nothing_else() {
+    let world = world();
+    for (method, path) in [
+        ("GET", "/visits/home"),
+        ("GET", "/visits"),
+        ("GET", "/badge/home"),
+        ("GET", "/nowhere"),
+        ("OPTIONS", "/visits"),
+    ] {
+        let answer = world.get(HTTP_API, method, path).await;
+        assert_eq!(header(&answer, "cross-origin-resource-policy"), "cross-origin", "{method} {path}");
+        assert_eq!(header(&answer, "x-content-type-options"), "nosniff", "{method} {path}");
+    }
+    assert!(header(&world.get(HTTP_API, "GET", "/badge/home").await, "content-security-policy").ends_with("; sandbox"));
 }
 
 #[tokio::test]

@@ -119,9 +119,7 @@ async fn wrong_requests_get_a_problem_and_count_nothing() {
     let world = world();
     for (method, path, status) in [
         ("GET", "/visit/home", 405),
-        ("HEAD", "/visit/home", 405),
         ("POST", "/pixel/home", 405),
-        ("HEAD", "/pixel/home", 405),
         ("GET", "/visits", 405),
         ("GET", "/pixel/", 400),
         ("GET", "/pixel", 404),
@@ -137,7 +135,22 @@ async fn wrong_requests_get_a_problem_and_count_nothing() {
             ("application/problem+json", &json!(status))
         );
     }
+    for path in ["/visit/home", "/visits"] {
+        let answer = response(world.handle(request(HTTP_API, "HEAD", path)).await.unwrap());
+        assert_eq!((answer.status().as_u16(), header(&answer, "allow"), answer.body()), (405, "POST, OPTIONS", ""));
+    }
+    let answer = response(world.handle(request(HTTP_API, "PUT", "/pixel/home")).await.unwrap());
+    assert_eq!(header(&answer, "allow"), "GET, HEAD, OPTIONS");
     assert_eq!(world.handler.flusher.shutdown().await.visits, 0);
+}
+
+#[tokio::test]
+async fn the_bare_address_names_the_routes() {
+    let world = world();
+    let answer = response(world.handle(request(FUNCTION_URL, "GET", "/")).await.unwrap());
+    assert_eq!((answer.status().as_u16(), header(&answer, "content-type")), (200, "text/plain; charset=utf-8"));
+    assert!(answer.body().contains("POST /visit/{page_id}\nPOST /visits\nGET /pixel/{page_id}\n"), "{}", answer.body());
+    assert_eq!(response(world.handle(request(FUNCTION_URL, "POST", "/")).await.unwrap()).status(), 404);
 }
 
 #[tokio::test]

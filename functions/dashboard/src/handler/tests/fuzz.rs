@@ -30,9 +30,10 @@ async fn send(event: &str) {
     let status = answer.status().as_u16();
     if status >= 400 {
         assert!([400, 401, 403, 404, 405, 413].contains(&status), "{status}");
-        assert_eq!(body(&answer)["status"], status);
+        let head = answer.header("content-length").is_some() && answer.body().is_empty();
+        assert!(head || body(&answer)["status"] == status);
     } else {
-        assert!([200, 204, 304].contains(&status), "{status}");
+        assert!([200, 204, 304, 308].contains(&status), "{status}");
     }
 }
 

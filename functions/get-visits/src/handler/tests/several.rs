@@ -80,11 +80,11 @@ async fn a_page_whose_shard_is_down_is_null_and_all_of_them_are_a_503() {
 #[tokio::test]
 async fn a_wrong_list_of_pages_is_told() {
     let world = world();
-    let many = "page=a&".repeat(101);
+    let many = "page=a&".repeat(21);
     for (query, kind, told) in [
-        ("", "invalid-query", "0 pages are asked for; 1 to 100 parameters page={page_id} are accepted"),
+        ("", "invalid-query", "0 pages are asked for; 1 to 20 parameters page={page_id} are accepted"),
         ("pages=a", "invalid-query", "0 pages"),
-        (&many, "invalid-query", "101 pages"),
+        (&many, "invalid-query", "1 to 20 where anybody may read, 1 to 100 with VISITS_PUBLIC=off"),
         ("page=%zz", "invalid-query", "%25"),
         ("page=%E9", "invalid-query", "UTF-8"),
         ("page=a&page=", "invalid-page-id", "page number 2: the page id is empty"),
@@ -97,7 +97,7 @@ async fn a_wrong_list_of_pages_is_told() {
         );
         assert!(body(&answer)["detail"].as_str().unwrap().contains(told), "{query}");
     }
-    assert_eq!(world.ask("/visits", &"page=a&".repeat(100)).await.status(), 200);
+    assert_eq!(world.ask("/visits", &"page=a&".repeat(20)).await.status(), 200);
 }
 
 #[tokio::test]
@@ -114,8 +114,41 @@ async fn a_badge_shows_the_count_and_is_kept_for_a_minute() {
     world.store.set_down(1, Some(Fault::Unreachable));
     world.time.advance(Duration::from_secs(10));
     assert_eq!(header(&world.ask("/badge/home", "").await, "cache-control"), "max-age=0", "it is old");
-    assert_eq!(world.ask("/badge/other", "").await.status(), 503);
-    assert_eq!(world.ask("/badge/home", "color=nocolor").await.status(), 400);
+}
+
+#[tokio::test]
+async fn a_stranger_reads_twenty_pages_at_most_with_a_request() {
+    let world = world();
+    let query = |pages: usize| (0..pages).map(|n| format!("page=made-up-{n}")).collect::<Vec<_>>().join("&");
+    assert_eq!(world.ask("/visits", &query(21)).await.status(), 400);
+    assert_eq!(world.store.calls(0) + world.store.calls(1), 0);
+    assert_eq!(body(&world.ask("/visits", &query(20)).await)["visits"].as_array().unwrap().len(), 20);
+}
+
+#[tokio::test]
+async fn a_badge_that_cannot_show_a_count_is_an_image_that_says_why() {
+    let world = world();
+    world.store.set_down(0, Some(Fault::Unreachable));
+    world.store.set_down(1, Some(Fault::Unreachable));
+    let long = format!("/badge/{}", "x".repeat(513));
+    for (path, query, says) in [
+        ("/badge/home", "", "visits: unavailable"),
+        ("/badge/home", "label=hits&style=flat-square", "hits: unavailable"),
+        ("/badge/home", "color=nocolor&label=hits", "visits: invalid"),
+        ("/badge/home", "label=%zz", "visits: invalid"),
+        ("/badge/", "label=hits", "hits: invalid"),
+        (&long, "", "visits: invalid"),
+    ] {
+        let answer = world.ask(path, query).await;
+        assert_eq!(
+            (answer.status().as_u16(), header(&answer, "content-type")),
+            (200, "image/svg+xml"),
+            "{path} {query}"
+        );
+        assert!(answer.body().contains(&format!("<title>{says}</title>")), "{path} {query}: {}", answer.body());
+        assert!(answer.body().contains("fill=\"#9f9f9f\""), "in grey");
+        assert_eq!(header(&answer, "cache-control"), "max-age=10", "it may be right in a moment");
+    }
 }
 
 #[tokio::test]

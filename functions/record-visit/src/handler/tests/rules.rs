@@ -65,6 +65,46 @@ async fn the_pixel_is_a_gif_that_counts_and_nobody_caches() {
 }
 
 #[tokio::test]
+async fn an_image_that_is_not_shown_is_no_visit() {
+    let world = world_of(&[("VISITS_PAGES", "home")], 10_000);
+    for (method, headers) in [
+        ("HEAD", vec![]),
+        ("GET", vec![("sec-purpose", "prefetch")]),
+        ("GET", vec![("sec-purpose", "prefetch;prerender")]),
+        ("GET", vec![("purpose", "prefetch")]),
+        ("GET", vec![("x-moz", "prefetch")]),
+    ] {
+        let answer = world.call(method, "/pixel/home", "192.0.2.1", &headers).await;
+        assert_eq!((answer.status().as_u16(), header(&answer, "content-type")), (200, "image/gif"), "{headers:?}");
+        assert_eq!(header(&answer, "cache-control"), "no-store", "the page that is shown asks again");
+        for (path, status) in [("/pixel/other", 403), ("/pixel/", 400)] {
+            assert_eq!(world.call(method, path, "192.0.2.1", &headers).await.status(), status, "as for GET");
+        }
+    }
+    let head = world.call("HEAD", "/pixel/home", "192.0.2.1", &[]).await;
+    assert_eq!((head.body(), header(&head, "content-length")), ("", "43"));
+    world.call("GET", "/pixel/home", "192.0.2.1", &[]).await;
+    let today = world.today().await;
+    assert_eq!((today.total, today.refused.page), (1, 0));
+}
+
+#[tokio::test]
+async fn pages_with_tracing_libraries_may_count_and_other_pages_may_show_the_pixel() {
+    let world = world();
+    let asked = [("access-control-request-headers", "authorization,baggage,content-type,traceparent")];
+    for path in ["/visit/home", "/visits", "/pixel/home"] {
+        let preflight = world.call("OPTIONS", path, "192.0.2.1", &asked).await;
+        assert_eq!(header(&preflight, "access-control-allow-headers"), "baggage, content-type, traceparent", "{path}");
+        assert_eq!(header(&preflight, "x-content-type-options"), "nosniff");
+    }
+    for (method, path) in [("POST", "/visit/home"), ("POST", "/visits"), ("GET", "/pixel/home"), ("GET", "/pixel/")] {
+        let answer = world.call(method, path, "192.0.2.1", &[]).await;
+        assert_eq!(header(&answer, "cross-origin-resource-policy"), "cross-origin", "{path}");
+        assert_eq!(header(&answer, "x-content-type-options"), "nosniff", "{path}");
+    }
+}
+
+#[tokio::test]
 async fn visitors_are_told_by_address_and_agent_and_by_no_header_that_names_an_address() {
     let world = world();
     for (address, headers) in [
@@ -167,7 +207,7 @@ async fn who_may_have_been_counted_is_not_counted_again() {
 #[tokio::test]
 async fn a_preflight_is_answered_for_each_route() {
     let world = world();
-    for (path, methods) in [("/visit/home", "POST"), ("/visits", "POST"), ("/pixel/home", "GET")] {
+    for (path, methods) in [("/visit/home", "POST"), ("/visits", "POST"), ("/pixel/home", "GET, HEAD")] {
         let answer = world.call("OPTIONS", path, "192.0.2.1", &[("origin", "https://a.test")]).await;
         assert_eq!((answer.status().as_u16(), answer.body()), (204, ""), "{path}");
         assert_eq!(header(&answer, "access-control-allow-methods"), methods);
