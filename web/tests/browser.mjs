@@ -1,8 +1,11 @@
 // What the browser tests share: Chromium, pages at the size of a desktop and of a phone with their problems gathered,
 // the accessibility check, and a wait for something to become so.
 
-import { readFileSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { chromium } from "playwright-core";
 
 const EXECUTABLE = process.env.CHROMIUM || "/usr/bin/chromium";
@@ -25,6 +28,22 @@ export const SIZES = {
 
 /** Starts Chromium; the caller closes it. */
 export const launch = () => chromium.launch({ executablePath: EXECUTABLE, args: ARGS, headless: true });
+
+/**
+ * Opens an address in a Chromium that prerenders what the page asks for, and returns how to end it. One that is driven from
+ * outside prerenders nothing.
+ */
+export async function prerender(address) {
+  const folder = mkdtempSync(join(tmpdir(), "visits-prerender-"));
+  const options = ["--headless=new", `--user-data-dir=${folder}`, "--remote-debugging-port=0", address];
+  const chromium = spawn(EXECUTABLE, [...ARGS, ...options], { stdio: "ignore" });
+  return async () => {
+    const ended = new Promise((resolve) => chromium.once("exit", resolve));
+    chromium.kill();
+    await ended;
+    rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+  };
+}
 
 /**
  * A new page in a context of its own: nothing is shared with other pages. `problems` gathers what a visitor's console

@@ -3,8 +3,8 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { after, before, test } from "node:test";
-import { axe, eventually, launch, openPage } from "./browser.mjs";
-import { html, site } from "./mock.mjs";
+import { axe, eventually, launch, openPage, prerender } from "./browser.mjs";
+import { html, serve, site } from "./mock.mjs";
 
 const BASE = process.env.VISITS_BASE?.replace(/\/+$/, "");
 const skip = BASE ? false : "VISITS_BASE is not set: no counter to test with";
@@ -104,4 +104,60 @@ test("the badge is a picture with its label, and markup in the label is text", {
   assert.equal(await page.evaluate(() => document.querySelectorAll("script").length), 0);
   assert.ok((await page.evaluate(() => document.documentElement.textContent)).includes("<script>"));
   await context.close();
+});
+
+test("a page whose tracing library adds headers to every request is counted", { skip }, async () => {
+  const id = newPage();
+  const tracing = { traceparent: "00-1-2-01", tracestate: "a=b", baggage: "a=b", "sentry-trace": "1-2-1" };
+  const added = JSON.stringify({ ...tracing, "x-datadog-trace-id": "1", "x-datadog-origin": "rum" });
+  head = `<script>
+      const { fetch } = window;
+      window.fetch = (url, options) => fetch(url, { ...options, headers: ${added} });
+    </script><script src="${BASE}/counter.js" data-page-id="${id}" defer></script>`;
+  body = "<b data-visits>not known</b>";
+  const { context, page, problems } = await openPage(browser);
+  await page.goto(`${pages.origin}/page`);
+  await counted(id, 1);
+  assert.match(await page.textContent("b"), /^\d+$/);
+  assert.deepEqual(problems, []);
+  await context.close();
+});
+
+test("a page that isolates itself (COEP require-corp) is counted and shows badge and pixel", { skip }, async () => {
+  const id = newPage();
+  const images = ["badge", "pixel"].map((route) => `<img src="${BASE}/${route}/${encodeURIComponent(id)}" alt="">`);
+  const isolated = await serve((_, response) => {
+    response.setHeader("cross-origin-embedder-policy", "require-corp");
+    response.setHeader("content-type", "text/html; charset=utf-8");
+    response.end(html(`<script src="${BASE}/counter.js" data-page-id="${id}" defer></script>`, images.join("")));
+  });
+  const { context, page, problems } = await openPage(browser);
+  await page.goto(`${isolated.origin}/page`);
+  for (const image of await page.locator("img").all()) await image.evaluate((element) => element.decode());
+  await counted(id, 2);
+  assert.deepEqual(problems, []);
+  await context.close();
+  await isolated.stop();
+});
+
+test("the pixel of a page that is prerendered is loaded and not counted", { skip }, async () => {
+  const id = newPage();
+  const pixel = `<img src="${BASE}/pixel/${encodeURIComponent(id)}" alt="" onload="fetch('/shown')" onerror="fetch('/shown')">`;
+  const rules = { prerender: [{ urls: ["/next"], eagerness: "immediate" }] };
+  const asked = [];
+  const ahead = await serve(({ request, url }, response) => {
+    asked.push([url.pathname, request.headers["sec-purpose"]]);
+    response.setHeader("content-type", "text/html; charset=utf-8");
+    const start = html(`<script type="speculationrules">${JSON.stringify(rules)}</script>`);
+    response.end(url.pathname === "/next" ? html("", pixel) : start);
+  });
+  const stop = await prerender(`${ahead.origin}/page`);
+  const shown = () => asked.find(([path]) => path === "/shown");
+  assert.deepEqual(await eventually("the image", shown), ["/shown", "prefetch;prerender"]);
+  await stop();
+  await ahead.stop();
+  // One more, so that all before it is counted, too.
+  await fetch(`${BASE}/visit/${encodeURIComponent(id)}`, { method: "POST" });
+  await counted(id, 1);
+  assert.equal(await count(id), 1);
 });

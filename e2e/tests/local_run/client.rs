@@ -37,6 +37,7 @@ impl Answer {
 impl Client {
     pub(crate) fn new(port: u16) -> Self {
         let config = Agent::config_builder().http_status_as_error(false).proxy(None).timeout_global(Some(PATIENCE));
+        let config = config.max_redirects(0);
         Self { agent: config.build().new_agent(), base: format!("http://127.0.0.1:{port}") }
     }
 

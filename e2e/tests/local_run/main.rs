@@ -44,6 +44,7 @@ fn every_visit_is_counted_once_through_sweep_stop_and_restart() {
         let (client, mut redis) = (Client::new(place.lambda_port()), RedisServers::connect(&place));
         an_unknown_page_has_count_0(&client);
         mistakes_are_told_as_problems(&client);
+        head_is_answered_like_get_and_counts_nothing(&client);
         all_clients_visit_every_page(&client);
         assert_eq!(redis.sum(), 1, "the first visit goes out at once, the others wait in memory");
         the_sweep_brings_what_is_in_memory(&client, &mut redis);
@@ -89,15 +90,13 @@ fn mistakes_are_told_as_problems(client: &Client) {
         ("POST", "/visit/%", 400, "invalid-page-id", ""),
         ("POST", "/visit/", 400, "invalid-page-id", ""),
         ("GET", "/visits/%00", 400, "invalid-page-id", ""),
-        ("GET", "/", 404, "unknown-route", ""),
         ("GET", "/nothing/here", 404, "unknown-route", ""),
         ("GET", "/visit/home", 405, "method-not-allowed", "POST, OPTIONS"),
-        ("POST", "/visits/home", 405, "method-not-allowed", "GET, OPTIONS"),
-        ("DELETE", "/visits", 405, "method-not-allowed", "GET, OPTIONS"),
+        ("POST", "/visits/home", 405, "method-not-allowed", "GET, HEAD, OPTIONS"),
+        ("DELETE", "/visits", 405, "method-not-allowed", "GET, HEAD, OPTIONS"),
         ("POST", "/visits", 400, "invalid-body", ""),
         ("GET", "/visits", 400, "invalid-query", ""),
-        ("GET", "/badge/home?color=nocolor", 400, "invalid-query", ""),
-        ("POST", "/pixel/home", 405, "method-not-allowed", "GET, OPTIONS"),
+        ("POST", "/pixel/home", 405, "method-not-allowed", "GET, HEAD, OPTIONS"),
     ];
     for (method, path, status, kind, allow) in table {
         let answer = client.send(method, path, "");
@@ -108,6 +107,24 @@ fn mistakes_are_told_as_problems(client: &Client) {
         assert_eq!(problem["status"], status, "{method} {path}");
         assert!(problem["title"].is_string() && problem["detail"].is_string(), "{method} {path}: {problem}");
     }
+}
+
+/// The pages' counts, which are looked at later, show that no HEAD of the pixel is a visit.
+fn head_is_answered_like_get_and_counts_nothing(client: &Client) {
+    for (path, _) in PAGES {
+        let head = client.send("HEAD", &format!("/pixel/{path}"), "");
+        assert_eq!((head.status, head.header("content-length"), head.body.as_str()), (200, "43", ""), "{head:?}");
+    }
+    for path in ["/", "/dashboard", "/counter.js", "/badge/home?color=nocolor", "/visits"] {
+        let (get, head) = (client.get(path), client.send("HEAD", path, ""));
+        let length = get.body.len().to_string();
+        assert_eq!(
+            (head.status, head.header("content-length"), head.body.as_str()),
+            (get.status, &*length, ""),
+            "{path}"
+        );
+    }
+    assert_eq!(client.get("/").header("location"), "dashboard");
 }
 
 fn all_clients_visit_every_page(client: &Client) {
