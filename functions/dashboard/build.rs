@@ -7,7 +7,7 @@ use std::fs;
 use std::io::Write as _;
 use std::path::Path;
 
-const ASSETS: [&str; 6] = ["index.html", "app.js", "app.css", "counter.js", "openapi.json", "demo.html"];
+const ASSETS: [&str; 7] = ["index.html", "app.js", "app.css", "counter.js", "openapi.json", "demo.html", "demo.js"];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let out = std::env::var("OUT_DIR")?;

@@ -161,3 +161,15 @@ test("the pixel of a page that is prerendered is loaded and not counted", { skip
   await counted(id, 1);
   assert.equal(await count(id), 1);
 });
+
+test("the demo page counts itself with its own address, and shows its count with that visit", { skip }, async () => {
+  const { context, page, problems } = await openPage(browser);
+  const before = await count("home");
+  await page.goto(`${BASE}/dashboard/demo`);
+  const shown = async () => Number((await page.textContent("#count")).replaceAll(",", ""));
+  await eventually("the count", async () => (await shown()) > before);
+  await counted("home", before + 1);
+  assert.equal(await page.textContent("#snippet"), `<script src="${BASE}/counter.js" async></script>`);
+  assert.deepEqual(problems, []);
+  await context.close();
+});

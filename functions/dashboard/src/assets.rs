@@ -18,6 +18,8 @@ pub(crate) enum File {
     OpenApi,
     /// A page that counts itself, for the local run.
     Demo,
+    /// The program of that page.
+    DemoProgram,
 }
 
 struct Content {
@@ -53,6 +55,7 @@ const STYLE: Content = content!("app.css", "text/css; charset=utf-8", ASKED_ABOU
 const COUNTER: Content = content!("counter.js", "text/javascript; charset=utf-8", FOR_AN_HOUR);
 const OPENAPI: Content = content!("openapi.json", "application/json", "public, max-age=300");
 const DEMO: Content = content!("demo.html", "text/html; charset=utf-8", ASKED_ABOUT);
+const DEMO_PROGRAM: Content = content!("demo.js", "text/javascript; charset=utf-8", ASKED_ABOUT);
 
 /// What the pages may load: nothing but what comes from their own origin, and nobody may frame them.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
@@ -67,11 +70,17 @@ impl File {
             Self::Counter => &COUNTER,
             Self::OpenApi => &OPENAPI,
             Self::Demo => &DEMO,
+            Self::DemoProgram => &DEMO_PROGRAM,
         }
     }
 
     fn is_page(self) -> bool {
         matches!(self, Self::Page | Self::Demo)
+    }
+
+    /// Whether only the local run answers it.
+    pub(crate) fn is_local_only(self) -> bool {
+        matches!(self, Self::Demo | Self::DemoProgram)
     }
 
     /// Whether scripts and pages of other origins may load it.
@@ -131,7 +140,8 @@ mod tests {
     use std::io::Read as _;
     use visits_core::http::{Request, Response};
 
-    const ALL: [File; 6] = [File::Page, File::Program, File::Style, File::Counter, File::OpenApi, File::Demo];
+    const ALL: [File; 7] =
+        [File::Page, File::Program, File::Style, File::Counter, File::OpenApi, File::Demo, File::DemoProgram];
 
     fn answer(file: File, accept_encoding: &str, if_none_match: Option<&str>) -> Response {
         let mut request = Request::default();

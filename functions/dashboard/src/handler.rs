@@ -7,7 +7,6 @@ mod routes;
 
 pub(crate) use routes::ROUTES;
 
-use crate::assets::File;
 use http::StatusCode;
 use lambda_runtime::Error;
 use routes::Action;
@@ -66,7 +65,7 @@ impl<S: Statistics> Handler<S> {
             }
         };
         match action {
-            Action::File(File::Demo) if !request.is_local() => Err(problems::demo_is_local()),
+            Action::File(file) if file.is_local_only() && !request.is_local() => Err(problems::demo_is_local()),
             Action::File(file) => Ok(file.answer(request)),
             Action::ToPage => Ok(to_page(&request.path)),
             Action::WhoAmI => self.who_am_i(request).await,

@@ -37,6 +37,7 @@ pub(crate) const ROUTES: Routes<Action> = Routes {
         Route::new("GET", "/dashboard/app.js", Action::File(File::Program)),
         Route::new("GET", "/dashboard/app.css", Action::File(File::Style)),
         Route::new("GET", "/dashboard/demo", Action::File(File::Demo)),
+        Route::new("GET", "/dashboard/demo.js", Action::File(File::DemoProgram)),
         Route::new("GET", "/counter.js", Action::File(File::Counter)),
         Route::new("GET", "/openapi.json", Action::File(File::OpenApi)),
         Route::new("GET", "/session", Action::WhoAmI),

@@ -220,12 +220,14 @@ async fn who_asks_whether_they_are_the_owner_is_told() {
 #[tokio::test]
 async fn the_demo_is_for_the_local_run_only() {
     let world = world();
-    world.check(Call::new("GET", "/dashboard/demo"), 404, "unknown-route").await;
-    world.check(Call::new("GET", "/dashboard/demo").header("host", "localhost"), 404, "unknown-route").await;
-    let mut call = Call::new("GET", "/dashboard/demo");
-    call.0["requestContext"]["domainName"] = json!("localhost");
-    let page = world.answer(&call).await;
-    assert!(page.status() == 200 && page.body().contains("src=\"../counter.js\""));
+    for (path, part) in [("/dashboard/demo", "src=\"../counter.js\""), ("/dashboard/demo.js", "../visits/home")] {
+        world.check(Call::new("GET", path), 404, "unknown-route").await;
+        world.check(Call::new("GET", path).header("host", "localhost"), 404, "unknown-route").await;
+        let mut call = Call::new("GET", path);
+        call.0["requestContext"]["domainName"] = json!("localhost");
+        let answer = world.answer(&call).await;
+        assert!(answer.status() == 200 && answer.body().contains(part));
+    }
 }
 
 #[tokio::test]
