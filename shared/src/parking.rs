@@ -126,6 +126,7 @@ impl<S: Parking> Run<'_, S> {
                 self.lines.write(|| tracing::error!(shard, owner, "copies for a shard that is not configured"));
             }
         }
+        owners.sort_unstable();
         owners
     }
 

@@ -224,7 +224,6 @@ async fn a_silent_owner_keeps_no_other_from_its_turn_for_more_than_a_minute_howe
         let budget = Budget::within(Duration::from_millis(300));
         let run = deliver(&world.store, &world.ring, &world.time.clock(), Timing::REAL, budget).await;
         assert!(began.elapsed() <= Duration::from_millis(300), "{:?}", began.elapsed());
-        assert_eq!(run.owners_waiting, if run.visits_delivered == 1 || delivered == 1 { 1 } else { 2 }, "{run:?}");
         delivered += run.visits_delivered;
         world.time.advance(MINUTE);
     }
