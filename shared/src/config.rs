@@ -51,6 +51,8 @@ pub struct Config {
     pub cache_pages: usize,
     /// How long a busy environment gathers visits before it writes them.
     pub flush_interval: Duration,
+    /// The longest such time in an environment that no signal tells of its end.
+    pub unregistered_interval: Duration,
     /// Most pages in the write buffer; what comes on top is answered with 503.
     pub buffer_pages: usize,
     /// When a visit is acknowledged.
@@ -98,7 +100,7 @@ pub struct Config {
 
 impl Config {
     /// Every variable that a site owner may set, in the order of the README's table.
-    pub const VARIABLES: [&'static Variable; 25] = variables::ALL;
+    pub const VARIABLES: [&'static Variable; 26] = variables::ALL;
 
     /// Reads the process environment.
     pub fn from_env() -> Result<Self, ConfigError> {
@@ -123,6 +125,8 @@ impl Config {
             cache_ttl: vars.read(&variables::CACHE_TTL, parse::duration(limits::CACHE_TTL)),
             cache_pages: vars.read(&variables::CACHE_PAGES, parse::number(limits::CACHE_PAGES)),
             flush_interval: vars.read(&variables::FLUSH_INTERVAL, parse::duration(limits::FLUSH_INTERVAL)),
+            unregistered_interval: vars
+                .read(&variables::UNREGISTERED_INTERVAL, parse::duration(limits::FLUSH_INTERVAL)),
             buffer_pages: vars.read(&variables::BUFFER_PAGES, parse::number(limits::BUFFER_PAGES)),
             durability: vars.read(&variables::DURABILITY, str::parse),
             allow_eviction: vars.read(&variables::ALLOW_EVICTION, parse::switch),

@@ -79,6 +79,8 @@ struct State {
     lanes: Vec<Lane>,
     counters: Counters,
     last_flush: Option<Moment>,
+    /// Time between two flushes of a busy environment.
+    interval: Duration,
     stopping: bool,
     /// The shard that the present day's visitors of the site go to.
     site: Option<(Day, ShardIndex)>,
@@ -98,6 +100,7 @@ impl<S: Parking> Flusher<S> {
             lanes,
             counters: Counters::default(),
             last_flush: None,
+            interval: limits.interval,
             stopping: false,
             site: None,
             no_secret: None,
@@ -113,13 +116,19 @@ impl<S: Parking> Flusher<S> {
         Self { metrics, ..self }
     }
 
+    /// Flushes at intervals of at most `interval` from now on.
+    pub fn flush_within(&self, interval: Duration) {
+        let mut state = self.lock();
+        state.interval = state.interval.min(interval);
+    }
+
     /// Flushes if it is time to. To be called after every response, and by a timer where nothing freezes.
     pub async fn flush_if_due(&self, budget: Duration) -> Option<FlushReport> {
         let now = self.clock.now();
         let reason = {
             let state = self.lock();
             let shards = state.lanes.iter().map(|lane| lane.pending(now));
-            policy::due(shards, state.last_flush, self.limits.interval, now)?
+            policy::due(shards, state.last_flush, state.interval, now)?
         };
         // Boxed, since most visits end here: a future is moved about with all that its rarest branch may need.
         Some(Box::pin(self.flush(reason, budget, Patience::OneAtATime)).await)
@@ -163,8 +172,8 @@ impl<S: Parking> Flusher<S> {
 
     /// Flushes when due until the task ends. Only for where nothing freezes: see [`Config::timer`].
     pub async fn run_timer(&self, budget: Duration) {
-        let tick = (self.limits.interval / 10).clamp(Duration::from_millis(50), Duration::from_secs(1));
         loop {
+            let tick = (self.lock().interval / 10).clamp(Duration::from_millis(50), Duration::from_secs(1));
             tokio::time::sleep(tick).await;
             self.flush_if_due(budget).await;
         }

@@ -46,6 +46,8 @@ pub struct FunctionConfig {
     pub cold_start_delay: Duration,
     /// Seed of everything that is drawn for this function. Default: 0.
     pub seed: u64,
+    /// How the Extensions API answers. Default: as Lambda's.
+    pub extensions: ExtensionsApi,
     /// How the process learns for how long it was frozen. Default: not at all.
     pub frozen_clock: Option<FrozenClockVariable>,
 }
@@ -66,9 +68,23 @@ impl FunctionConfig {
             start_skew: Duration::ZERO..Duration::ZERO,
             cold_start_delay: Duration::ZERO,
             seed: 0,
+            extensions: ExtensionsApi::Works,
             frozen_clock: None,
         }
     }
+}
+
+/// How the Extensions API answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExtensionsApi {
+    /// As Lambda's.
+    Works,
+    /// With this status, whatever is asked: 404 where there is none.
+    Refuses(u16),
+    /// It closes the connection.
+    HangsUp,
+    /// Never.
+    IsSilent,
 }
 
 /// How events reach an environment.

@@ -7,7 +7,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
-use std::convert::Infallible;
+use std::io;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
@@ -47,9 +47,23 @@ where
     let _ = stream.set_nodelay(true);
     let service = service_fn(move |request| {
         let answer = handle(request);
-        async { Ok::<_, Infallible>(answer.await) }
+        async {
+            let answer = answer.await;
+            // An error of the service closes the connection.
+            if answer.extensions().get::<HangUp>().is_some() { Err(io::Error::other("hung up")) } else { Ok(answer) }
+        }
     });
     let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+}
+
+/// Marks an answer that is not sent: the connection is closed instead.
+#[derive(Clone)]
+struct HangUp;
+
+pub(crate) fn hang_up() -> Answer {
+    let mut answer = Answer::default();
+    answer.extensions_mut().insert(HangUp);
+    answer
 }
 
 /// The whole body of a request; an error if it is too large or breaks off.

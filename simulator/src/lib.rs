@@ -34,6 +34,7 @@
 //! | freeze and thaw | SIGSTOP when the runtime has asked for its next event and each extension that follows invocations has, too (at the start: each extension); SIGCONT before the next event |
 //! | a monotonic clock that stops | a file with the frozen time: [`FrozenClockVariable`] |
 //! | answer | the client has it as soon as `/response` has come, not at the next `/next` |
+//! | an Extensions API that is missing, refuses or hangs up, as under some emulators | [`ExtensionsApi`] |
 //! | routing | an idle environment ([`Choice`]), else a new one; until the next `/next`, an environment takes nothing else |
 //! | reaping | [`Simulator::reap`], [`FunctionConfig::idle_limit`]: thaw, SIGTERM, 500 ms, SIGKILL; without an extension SIGKILL at once |
 //! | timeout | from the event to the next `/next`, work after the response included: SIGKILL; the client gets `Sandbox.Timedout` |
@@ -76,7 +77,7 @@ mod slots;
 mod sync;
 mod time;
 
-pub use config::{Choice, FrozenClockVariable, FunctionConfig, Mode};
+pub use config::{Choice, ExtensionsApi, FrozenClockVariable, FunctionConfig, Mode};
 pub use ending::EndError;
 pub use event::http_api_event;
 pub use inspect::{Counts, Ending, EnvironmentId, EnvironmentInfo, EnvironmentState};

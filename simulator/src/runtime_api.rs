@@ -1,11 +1,11 @@
 //! The Runtime API (2018-06-01) and the Extensions API (2020-01-01) of one environment.
 
-use crate::EnvironmentId;
 use crate::function::Function;
-use crate::http::{Answer as HttpAnswer, answer, body, header, json};
+use crate::http::{Answer as HttpAnswer, answer, body, hang_up, header, json};
 use crate::lifecycle::trace_id;
 use crate::outcome::Answer;
 use crate::slots::{Delivery, Refused};
+use crate::{EnvironmentId, ExtensionsApi};
 use http::{Method, Request, StatusCode};
 use hyper::body::Incoming;
 use serde_json::{Value, json as value};
@@ -25,6 +25,9 @@ impl Call {
     async fn answer(&self, request: Request<Incoming>) -> Result<HttpAnswer, HttpAnswer> {
         let path = request.uri().path().to_owned();
         let segments: Vec<&str> = path.trim_matches('/').split('/').collect();
+        if let ["2020-01-01", "extension", ..] = segments.as_slice() {
+            self.spoil(&path).await?;
+        }
         match (request.method(), segments.as_slice()) {
             (&Method::GET, ["2018-06-01", "runtime", "invocation", "next"]) => self.next().await,
             (&Method::POST, ["2018-06-01", "runtime", "invocation", event, kind @ ("response" | "error")]) => {
@@ -40,6 +43,18 @@ impl Call {
             // The process ends itself after it; how is all that counts.
             (&Method::POST, ["2020-01-01", "extension", "init" | "exit", "error"]) => Ok(accepted()),
             _ => Err(error(StatusCode::NOT_FOUND, "ResourceNotFound", &path)),
+        }
+    }
+
+    /// The Extensions API answers like this instead, where that is asked for.
+    async fn spoil(&self, path: &str) -> Result<(), HttpAnswer> {
+        match self.function.config.extensions {
+            ExtensionsApi::Works => Ok(()),
+            ExtensionsApi::Refuses(status) => {
+                Err(error(StatusCode::from_u16(status).unwrap_or(StatusCode::FORBIDDEN), "Extension.Refused", path))
+            }
+            ExtensionsApi::HangsUp => Err(hang_up()),
+            ExtensionsApi::IsSilent => std::future::pending().await,
         }
     }
 

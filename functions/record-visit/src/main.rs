@@ -7,6 +7,7 @@ mod handler;
 mod page_list;
 mod pixel;
 mod rules;
+mod shutdown;
 
 use after_response::Flush;
 use handler::Handler;
@@ -30,11 +31,7 @@ async fn record_visits(config: Config) -> Result<(), lambda_runtime::Error> {
     let flusher = Flusher::new(store, config.ring(), clock.clone(), Limits::from(&config)).with_metrics(metrics);
     let flusher = Arc::new(flusher);
 
-    let at_sigterm = Arc::clone(&flusher);
-    lambda_runtime::spawn_graceful_shutdown_handler(|| async move {
-        at_sigterm.shutdown().await;
-    })
-    .await;
+    shutdown::prepare(&flusher, config.unregistered_interval).await;
     if config.timer_runs() {
         let flusher = Arc::clone(&flusher);
         tokio::spawn(async move { flusher.run_timer(budget::LONGEST).await });

@@ -33,7 +33,7 @@ fn a_blank_variable_counts_as_unset() {
 
 #[test]
 fn each_variable_takes_the_ends_of_its_range() {
-    let table: [(&str, &[&str]); 25] = [
+    let table: [(&str, &[&str]); 26] = [
         (
             "REDIS_ENDPOINTS",
             &["a=redis://h", "a=redis://h;weight=16,b=rediss://h;weight=0", "a=redis://u@h;password-file=/p"],
@@ -43,6 +43,7 @@ fn each_variable_takes_the_ends_of_its_range() {
         ("VISITS_CACHE_TTL", &["0", "0s", "1ms", "1m 30s", "1h", " 5s "]),
         ("VISITS_CACHE_PAGES", &["1", "10000000"]),
         ("VISITS_FLUSH_INTERVAL", &["100ms", "10m"]),
+        ("VISITS_UNREGISTERED_INTERVAL", &["100ms", "10m"]),
         ("VISITS_BUFFER_PAGES", &["1", "1000000"]),
         ("VISITS_DURABILITY", &["buffered", "direct"]),
         ("VISITS_ALLOW_EVICTION", &["on", "off"]),
@@ -76,7 +77,7 @@ fn each_variable_takes_the_ends_of_its_range() {
 #[test]
 fn each_variable_refuses_what_is_not_accepted_and_says_what_is() {
     let long = "f".repeat(171);
-    let table: [(&str, &[&str]); 25] = [
+    let table: [(&str, &[&str]); 26] = [
         (
             "REDIS_ENDPOINTS",
             &["a", "redis://h", "a=h", "a=redis://h,", "a=redis://h,a=redis://g", "a=redis://h;weight=0"],
@@ -86,6 +87,7 @@ fn each_variable_refuses_what_is_not_accepted_and_says_what_is() {
         ("VISITS_CACHE_TTL", &["5", "-1s", "1h 1ns", "5 parsecs", "s", "9999999999999999999999s"]),
         ("VISITS_CACHE_PAGES", &["0", "-1", "+1", "1e3", "1_000", "10000001", "99999999999999999999999"]),
         ("VISITS_FLUSH_INTERVAL", &["0", "99ms", "11m", "30"]),
+        ("VISITS_UNREGISTERED_INTERVAL", &["0", "99ms", "11m", "2"]),
         ("VISITS_BUFFER_PAGES", &["0", "1000001", "10k"]),
         ("VISITS_DURABILITY", &["Direct", "none"]),
         ("VISITS_ALLOW_EVICTION", &["yes", "1", "ON"]),

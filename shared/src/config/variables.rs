@@ -12,13 +12,14 @@ pub struct Variable {
     pub accepted: &'static str,
 }
 
-pub(super) const ALL: [&Variable; 25] = [
+pub(super) const ALL: [&Variable; 26] = [
     &REDIS_ENDPOINTS,
     &REDIS_CA_FILE,
     &NAMESPACE,
     &CACHE_TTL,
     &CACHE_PAGES,
     &FLUSH_INTERVAL,
+    &UNREGISTERED_INTERVAL,
     &BUFFER_PAGES,
     &DURABILITY,
     &ALLOW_EVICTION,
@@ -72,6 +73,12 @@ pub(super) const CACHE_PAGES: Variable =
 
 pub(super) const FLUSH_INTERVAL: Variable =
     Variable { name: "VISITS_FLUSH_INTERVAL", default: "30s", accepted: "a duration from 100ms to 10m, such as 30s" };
+
+pub(super) const UNREGISTERED_INTERVAL: Variable = Variable {
+    name: "VISITS_UNREGISTERED_INTERVAL",
+    default: "2s",
+    accepted: "a duration from 100ms to 10m, such as 2s",
+};
 
 pub(super) const BUFFER_PAGES: Variable =
     Variable { name: "VISITS_BUFFER_PAGES", default: "10000", accepted: "a whole number from 1 to 1000000" };

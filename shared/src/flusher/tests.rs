@@ -72,6 +72,21 @@ async fn a_busy_environment_makes_one_call_a_shard_and_interval() {
 }
 
 #[tokio::test]
+async fn an_interval_may_be_shortened_and_never_lengthened() {
+    let world = world();
+    let page = world.page_of(0, 0);
+    for (within, flushed) in [(INTERVAL * 2, [1, 1]), (Duration::from_secs(2), [3, 4])] {
+        world.flusher.flush_within(within);
+        for counted in flushed {
+            world.visit(&page);
+            world.flusher.flush_if_due(BUDGET).await;
+            assert_eq!(world.store.sum(&page), counted, "{within:?}");
+            world.time.advance(Duration::from_secs(2));
+        }
+    }
+}
+
+#[tokio::test]
 async fn an_environment_frozen_past_the_interval_flushes_at_its_next_visit() {
     let world = world();
     let page = world.page_of(0, 0);
