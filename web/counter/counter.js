@@ -52,8 +52,7 @@ const run = ({ dataset: options, src }) => {
     }
     // Back and forward, and another fragment.
     addEventListener("popstate", navigated);
-    // All of these and `navigation.navigate`, in browsers that have it: the address is then that of the page before no
-    // more, so that each counts once.
+    // `navigation.navigate`, and all of the above once more, which `navigated` then finds to be known.
     window.navigation?.addEventListener?.("currententrychange", navigated);
     // Back from the browser's memory: a visit like any other.
     addEventListener("pageshow", (event) => event.persisted && visit());
