@@ -1,7 +1,7 @@
 // The calls that the dashboard makes, all to its own origin, and their failures in plain words.
 
 // In front of every path when the API has a stage: "/prod" of "/prod/dashboard".
-const BASE = location.pathname.replace(/\/dashboard\/?$/, "");
+export const BASE = location.pathname.replace(/\/dashboard\/?$/, "");
 /** Longer than any answer of the functions takes; then the network or a shard hangs. */
 const TIMEOUT_MS = 20_000;
 

@@ -4,20 +4,21 @@ import { byId, setText } from "./dom.js";
 import { hiddenIn, number } from "./words.js";
 
 const LATER = "Visits that are still being gathered are added afterwards.";
+const KEPT = `Its visits by bots become 0. Its days stay, and so do the figures of the whole site. ${LATER}`;
 const CHANGES = {
   set: {
     title: "Set the count",
-    words: `The page’s count becomes exactly this number; its history stays. ${LATER}`,
+    words: `The page’s count becomes exactly this number. ${KEPT}`,
     button: "Set the count",
   },
   reset: {
     title: "Reset the count to zero?",
-    words: `The page’s count becomes 0; its history stays. ${LATER}`,
+    words: `The page’s count becomes 0. ${KEPT}`,
     button: "Reset to zero",
   },
   delete: {
     title: "Delete this page?",
-    words: `The page’s count and its whole history are deleted. This cannot be undone. ${LATER}`,
+    words: `The page’s count and its whole history are deleted. This cannot be undone. Its visits stay in the figures of the whole site: of all time, and of each day. ${LATER}`,
     button: "Delete",
   },
 };

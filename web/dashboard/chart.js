@@ -1,6 +1,6 @@
 // A line chart of days, the present day last. The series differ by dash and marker as well as by colour.
 import uPlot from "uplot";
-import { date, LABELS, number, shortDate, shortNumber, sum } from "./words.js";
+import { counted, date, LABELS, number, shortDate, shortNumber, sum } from "./words.js";
 
 /** How each series is drawn; the legend's samples in chart.css show the same. */
 const LOOKS = {
@@ -75,14 +75,13 @@ const axes = (shown) => [
 
 /** The chart in a sentence, for those who do not see it. */
 export function describe(days) {
-  if (!days.length) return "Chart without days.";
   const parts = SERIES.map((name) => [name, sum(days, name)]).filter(([, total]) => total !== null);
   const words = parts.map(([name, total]) => {
     const most = days.reduce((best, day) => ((day[name] ?? -1) > (best[name] ?? -1) ? day : best));
     return `${LABELS[name].toLowerCase()}: ${number(total)} in all, most on ${date(most.day)} with ${number(most[name])}`;
   });
   const first = date(days[0].day);
-  return `Line chart of ${days.length} days, ${first} to ${date(days.at(-1).day)}. ${words.join("; ")}.`;
+  return `Line chart of ${counted(days.length, "day")}, ${first} to ${date(days.at(-1).day)}. ${words.join("; ")}.`;
 }
 
 /** Returns the days as uPlot takes them: each series twice, up to yesterday, and from there to the present day. */
@@ -102,7 +101,7 @@ function options(host, shown, onDay, onDrawn) {
     cursor: { y: false, drag: { x: false, y: false, setScale: false }, points: { size: 9 } },
     scales: {
       // Half a day of room at either end, so that the first and the last day are not cut.
-      x: { time: false, range: () => [-0.5, Math.max(0, shown().length - 1) + 0.5] },
+      x: { time: false, range: () => [-0.5, shown().length - 0.5] },
       y: { range: { min: { hard: 0, soft: 0, mode: 1 }, max: { pad: 0.1, soft: 4, mode: 1 } } },
     },
     series: [{}, ...[false, true].flatMap((soFar) => SERIES.map((name) => series(name, soFar)))],

@@ -2,7 +2,7 @@
 import { createChart, SERIES } from "./chart.js";
 import { csv, download } from "./csv.js";
 import { byId, element, setText } from "./dom.js";
-import { date, LABELS, number, sum } from "./words.js";
+import { counted, date, LABELS, number, sum } from "./words.js";
 
 const COLUMNS = ["Day", ...SERIES.map((name) => LABELS[name])];
 
@@ -73,17 +73,13 @@ export class DaysPanel {
     const days = this.#days;
     const several = days.length > 1;
     const [people, visitors, bots] = SERIES.map((name) => sum(days, name));
-    const visitorWord = several ? "visitor-days" : "unique visitors";
     const parts = [
-      `${number(people)} visits by people`,
-      `${number(visitors)} ${visitorWord}`,
-      `${number(bots)} visits by bots`,
+      counted(people, "visit by people", "visits by people"),
+      counted(visitors, several ? "visitor-day" : "unique visitor"),
+      counted(bots, "visit by bots", "visits by bots"),
     ];
     const span = several ? `In these ${days.length} days` : "Today, so far";
-    setText(
-      this.#parts.sums,
-      days.length ? `${span}: ${parts.join(", ")}.` : "No days are kept (VISITS_HISTORY_DAYS is 0).",
-    );
+    setText(this.#parts.sums, `${span}: ${parts.join(", ")}.`);
     this.#parts.visitorDays.hidden = !several;
   }
 

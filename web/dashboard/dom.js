@@ -20,6 +20,12 @@ export function setText(target, text) {
   if (target.textContent !== text) target.textContent = text;
 }
 
+/** Shows a message about what the owner did, and brings it in sight. */
+export function tell(id, text) {
+  setText(byId(id), text);
+  if (text) byId(id).scrollIntoView({ block: "nearest" });
+}
+
 /** Tells users of screen readers what changed because of something they did. A refresh says nothing. */
 export const say = (text) => setText(byId("said"), text);
 

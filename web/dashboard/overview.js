@@ -1,7 +1,8 @@
 // The whole site: today, all time, the chosen days, what was refused, and the health of the shards.
+import { BASE } from "./api.js";
 import { DaysPanel } from "./days.js";
-import { byId, element, fillList, setText } from "./dom.js";
-import { date, freshness, LABELS, milliseconds, number } from "./words.js";
+import { byId, element, fillList, say, setText } from "./dom.js";
+import { counted, date, freshness, LABELS, milliseconds, number } from "./words.js";
 
 const REFUSED = [
   ["origin", "From a site that is not on the list"],
@@ -15,10 +16,21 @@ let panel;
 
 const span = (days) => (days.length ? `-${days[0].day}-to-${days.at(-1).day}` : "");
 
+const isDown = ({ status }) => status !== "ok";
+/** What to do about a shard that is down. */
+const REMEDY = "Check that its Redis server runs and that the functions can reach it.";
+
+/** Returns a summary whose figures are unknown instead of zero if no shard could be asked for them. */
+function known(summary) {
+  if (!summary.shards.every(isDown)) return summary;
+  const blank = ({ day }) => ({ day });
+  return { ...summary, today: blank(summary.today), total: {}, refused: {}, days: summary.days.map(blank) };
+}
+
 /** Shows a summary. The overview must be visible. */
 export function showOverview(summary) {
-  const { today, total, days } = summary;
-  setText(byId("today-day"), `${date(today.day)}, so far`);
+  const { today, total, days, refused, shards } = known(summary);
+  setText(byId("today-day"), `${date(today.day)} in UTC, so far`);
   fillList(byId("today"), [
     [LABELS.people, number(today.people)],
     [LABELS.visitors, number(today.visitors)],
@@ -31,35 +43,64 @@ export function showOverview(summary) {
   ]);
   panel ??= new DaysPanel(byId("site-days"), { mark: "first-chart", fileName: (shown) => `visits-days${span(shown)}` });
   panel.show(days);
-  const refused = summary.refused ?? {};
   fillList(
     byId("refused"),
     REFUSED.map(([name, words]) => [words, number(refused[name])]),
   );
-  showHealth(summary.shards ?? []);
+  showHealth(shards);
+}
+
+/** Whether no visit was ever counted, of which all shards are sure. */
+export const isNew = ({ total, complete }) => complete && total.visits === 0;
+
+/** Shows how to have the first visit counted, and which visits were refused instead. */
+export function showWelcome({ refused }) {
+  // A function URL knows nothing of the other functions' addresses; an API has all of them at one.
+  const apart = /\.lambda-url\./.test(location.hostname);
+  const line = `<script defer src="${location.origin}${BASE}/counter.js"></script>`;
+  setText(byId("snippet"), apart ? "The stack’s output “ScriptLine” is the line." : line);
+  byId("copy").hidden = apart;
+  const met = REFUSED.filter(([name]) => refused[name] > 0);
+  byId("welcome-refused").hidden = met.length === 0;
+  fillList(
+    byId("welcome-refusals"),
+    met.map(([name, words]) => [words, number(refused[name])]),
+  );
+}
+
+/** Wires the button that copies the snippet. */
+export function setUpWelcome() {
+  byId("copy").addEventListener("click", async () => {
+    const copied = navigator.clipboard?.writeText(byId("snippet").textContent) ?? Promise.reject();
+    try {
+      await copied;
+      say("Copied.");
+      setText(byId("copy"), "Copied");
+    } catch {
+      // Browsers offer no clipboard over plain HTTP: what is selected is copied by hand.
+      getSelection().selectAllChildren(byId("snippet"));
+    }
+  });
 }
 
 /** Freshness and completeness: what holds for every view. */
 export function showState(summary) {
   setText(byId("freshness"), freshness(summary));
-  return summary.complete === false ? incomplete(summary.shards ?? []) : "";
+  return summary.complete ? "" : incomplete(summary.shards);
 }
 
 function incomplete(shards) {
-  const down = shards.filter((shard) => shard.status !== "ok").map((shard) => shard.name);
-  const who = down.length
-    ? `${down.join(", ")} ${down.length === 1 ? "does" : "do"} not answer`
-    : "a part did not answer";
-  return `Some figures are too low: ${who}. They will be right again once all shards answer.`;
+  const down = shards.filter(isDown).map(({ name }) => name);
+  const figures = down.length === shards.length ? "No figures can be read" : "Some figures are too low";
+  const who = `${down.join(", ")} ${down.length === 1 ? "does" : "do"} not answer`;
+  return `${figures}: ${who}. ${REMEDY} They will be right again once all shards answer.`;
 }
 
 function showHealth(shards) {
-  const down = shards.filter((shard) => shard.status !== "ok").length;
+  const down = shards.filter(isDown).length;
   const all = shards.length === 1 ? "The shard answers." : `All ${shards.length} shards answer.`;
-  setText(
-    byId("health-words"),
-    down ? `${down} of ${shards.length} shards ${down === 1 ? "does" : "do"} not answer.` : all,
-  );
+  const some = `${down} of ${counted(shards.length, "shard")} ${down === 1 ? "does" : "do"} not answer. ${REMEDY}`;
+  setText(byId("health-words"), down ? some : all);
   const row = ({ name, status, latency_ms: latency }) =>
     element(
       "tr",

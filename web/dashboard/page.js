@@ -20,6 +20,7 @@ const FIGURES = ["page-none", "page-total-title", "page-total", "page-days", "pa
 
 function namePage(page, known) {
   for (const id of FIGURES) byId(id).hidden = !known;
+  byId("page-failed").hidden = known;
   setText(byId("page-id"), page);
   const hidden = hiddenIn(page);
   setText(byId("page-hidden"), hidden);
@@ -41,12 +42,13 @@ export function showPage(history) {
   panel.show(days);
 }
 
-/** Names the page and nothing more: its figures did not come. */
-export function failPage(page) {
-  // After a refresh that failed, the figures of before stay.
-  if (shown?.page === page) return;
+/** Names the page and says why its figures did not come; returns the message, or nothing if figures of before stay. */
+export function failPage(page, { message }) {
+  if (shown?.page === page) return "";
   shown = null;
   namePage(page, false);
+  setText(byId("page-failed"), `The figures of this page cannot be shown. ${message}`);
+  return message;
 }
 
 /** Forgets the figures of another page, so that no button changes the wrong one. */

@@ -1,13 +1,15 @@
-// What is shown, kept in the address after `#`, so that a page's history can be bookmarked and Back works:
-// `#days=90&page=blog%2Fcaf%C3%A9`. It is never sent to a server.
+// What is shown, kept in the address after `#`, so that it can be bookmarked, and survives a reload and Back:
+// `#days=90&search=coffee&page=blog%2Fcaf%C3%A9`. It is never sent to a server.
 
 export const DEFAULT_DAYS = 30;
-/** The most days that the API gives at once; fewer where fewer are kept. */
+/** How long the list of top pages is, unless more is chosen. */
+const LIMITS = [20, 100];
+/** The most days that are kept, and so may be asked for. */
 export let maxDays = 400;
 
 export function limitDays(kept) {
   // Where none are kept the API says so in plain words.
-  maxDays = Math.min(400, kept) || 1;
+  maxDays = kept || 1;
 }
 
 /** A number of days that the API takes, or `null`. */
@@ -27,23 +29,23 @@ function decoded(text) {
 
 /** Reads an address' hash. `page` is null for the overview; `broken` says that a page was meant but is unreadable. */
 export function parse(hash) {
-  const place = { days: Math.min(DEFAULT_DAYS, maxDays), page: null, broken: false };
-  for (const part of hash.replace(/^#/, "").split("&")) {
-    const at = part.indexOf("=");
-    const value = decoded(part.slice(at + 1));
-    const name = at < 0 ? "" : part.slice(0, at);
-    if (name === "days") place.days = daysFrom(value ?? "") ?? place.days;
-    if (name !== "page") continue;
-    place.page = value || null;
-    place.broken = value === null;
-  }
-  return place;
+  const parts = hash.replace(/^#/, "").split("&");
+  const given = new Map(parts.map((part) => [part.split("=", 1)[0], decoded(part.slice(part.indexOf("=") + 1))]));
+  return {
+    days: daysFrom(given.get("days") ?? "") ?? Math.min(DEFAULT_DAYS, maxDays),
+    limit: LIMITS.find((limit) => String(limit) === given.get("limit")) ?? LIMITS[0],
+    search: given.get("search") ?? "",
+    page: given.get("page") || null,
+    broken: given.get("page") === null,
+  };
 }
 
-/** The hash for a place: the opposite of `parse`. */
-export function format({ days, page }) {
+/** Returns the hash for a place: the opposite of `parse`. */
+export function format({ days, limit, search, page }) {
   const parts = [];
   if (days !== DEFAULT_DAYS) parts.push(`days=${days}`);
+  if (limit !== LIMITS[0]) parts.push(`limit=${limit}`);
+  if (search) parts.push(`search=${encodeURIComponent(search)}`);
   if (page !== null) parts.push(`page=${encodeURIComponent(page)}`);
   return `#${parts.join("&")}`;
 }

@@ -7,7 +7,7 @@ const tenth = new Intl.NumberFormat(locale, { maximumFractionDigits: 1 });
 const compact = new Intl.NumberFormat(locale, { notation: "compact", maximumFractionDigits: 1 });
 const dayForm = new Intl.DateTimeFormat(locale, { day: "numeric", month: "short", year: "numeric", timeZone: "UTC" });
 const shortDayForm = new Intl.DateTimeFormat(locale, { day: "numeric", month: "short", timeZone: "UTC" });
-const clockForm = new Intl.DateTimeFormat(locale, { timeStyle: "medium" });
+const clockForm = new Intl.DateTimeFormat(locale, { timeStyle: "medium", timeZone: "UTC" });
 
 /** What each series is called. `people` and `bots` are visits, not persons. */
 export const LABELS = { people: "Visits by people", visitors: "Unique visitors", bots: "Visits by bots" };
@@ -29,8 +29,8 @@ export const date = (day) => dayForm.format(Date.parse(day));
 /** `24 Nov`. */
 export const shortDate = (day) => shortDayForm.format(Date.parse(day));
 
-/** The local time of day of an RFC 3339 instant. */
-export const clock = (instant) => clockForm.format(new Date(instant));
+/** `12:00:03 UTC`, of an RFC 3339 instant: days are of UTC, and a clock of another zone beside them would mislead. */
+export const clock = (instant) => `${clockForm.format(new Date(instant))} UTC`;
 
 /** `0.4 ms`. */
 export const milliseconds = (value) => (known(value) ? `${tenth.format(value)} ms` : "–");

@@ -113,6 +113,39 @@ test("what the server refuses is shown in its words, and the dialog stays open",
   assert.ok(await page.getByRole("dialog").isVisible());
 });
 
+test("before a change its dialog says what becomes of bots, days and the site's figures", MOCK_ONLY, async () => {
+  const kept = "Its visits by bots become 0. Its days stay, and so do the figures of the whole site.";
+  const said = {
+    set: `The page’s count becomes exactly this number. ${kept}`,
+    reset: `The page’s count becomes 0. ${kept}`,
+    delete: "Its visits stay in the figures of the whole site: of all time, and of each day.",
+  };
+  for (const [action, words] of Object.entries(said)) {
+    await ask(action);
+    await page.getByRole("dialog").getByText(words).waitFor();
+    await page.keyboard.press("Escape");
+  }
+});
+
+test("on a phone what was done is in sight", MOCK_ONLY, async () => {
+  await opened.context.close();
+  opened = await openSignedIn(browser, system, { size: "phone", hash: "#page=home" });
+  page = opened.page;
+  const inSight = () =>
+    page.locator("#done").evaluate((line) => {
+      const { top, bottom } = line.getBoundingClientRect();
+      return top >= 0 && bottom <= innerHeight;
+    });
+  await ask("reset");
+  await page.getByRole("button", { name: "Reset to zero", exact: true }).click();
+  await done("The count is now 0.");
+  assert.ok(await inSight());
+  await ask("delete");
+  await page.getByRole("button", { name: "Delete", exact: true }).click();
+  await done("home: The page is deleted.");
+  assert.ok(await inSight());
+});
+
 test("deleting a page leads back to the whole site and says so", MOCK_ONLY, async () => {
   await ask("delete");
   await page.getByRole("button", { name: "Delete", exact: true }).click();

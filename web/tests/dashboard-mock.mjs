@@ -27,22 +27,40 @@ const problem = (status, kind, detail) => ({
 });
 const fine = (body, status = 200) => ({ status, type: "application/json", body });
 
-function summary(mock, days) {
+/** The site's days; of a site with `faults.visits` they are all of the present day, by as many people. */
+function siteDays({ faults: { visits } }, days) {
   const all = daysOf(4200, 1).slice(-days);
-  const down = mock.faults.down;
+  if (visits === undefined) return all;
+  return all.map(({ day }, index) => {
+    const people = index === all.length - 1 ? visits : 0;
+    return { day, people, bots: 0, visitors: people };
+  });
+}
+
+export const unheard = problem(
+  503,
+  "statistics-unavailable",
+  "a shard that is needed does not answer; check that its Redis server runs and that the functions can reach it",
+);
+
+function summary(mock, days) {
+  const { down = [], visits } = mock.faults;
+  const dark = down.length === SHARDS.length;
+  const all = siteDays(dark ? { faults: { visits: 0 } } : mock, days);
   const shards = SHARDS.map((name, index) => {
-    return name === down ? { name, status: "down" } : { name, status: "ok", latency_ms: 0.4 + index * 0.15 };
+    return down.includes(name) ? { name, status: "down" } : { name, status: "ok", latency_ms: 0.4 + index * 0.15 };
   });
   const { people, visitors, bots } = all.at(-1);
+  const total = { visits: 1_720_345, people: 1_432_120, bots: 288_225 };
   return fine({
     from: all[0].day,
     to: all.at(-1).day,
     today: { day: all.at(-1).day, people, bots, visitors },
-    total: { visits: 1_720_345, people: 1_432_120, bots: 288_225 },
-    days: mock.faults.noDays ? [] : all,
-    refused: { origin: 12 * days, page: 3, repeat: 41 * days, new_page: 0 },
+    total: dark || visits !== undefined ? { visits: people, people, bots } : total,
+    days: all,
+    refused: { origin: 12 * days, page: 3, repeat: 41 * days, new_page: 0, ...mock.faults.refused },
     shards,
-    complete: !down,
+    complete: down.length === 0,
     as_of: NOW,
     flush_interval_s: 30,
     history_days: 400,
@@ -53,14 +71,17 @@ function top(mock, query) {
   const days = Number(query.get("days"));
   const limit = Number(query.get("limit"));
   const text = query.get("search") ?? "";
-  const all = daysOf(4200, 1).slice(-days);
-  const pages = [...mock.pages]
+  const { down = [], visits } = mock.faults;
+  if (down.length === SHARDS.length) return unheard;
+  const all = siteDays(mock, days);
+  const own = visits ? [["home", { perDay: visits / days }]] : [];
+  const pages = [...(visits === undefined ? mock.pages : own)]
     .filter(([page]) => page.includes(text))
     .map(([page, { perDay }]) => ({ page, people: Math.round(perDay * days) }))
     .filter(({ people }) => people > 0)
     .sort((one, other) => other.people - one.people)
     .slice(0, limit);
-  return fine({ from: all[0].day, to: all.at(-1).day, pages, complete: !mock.faults.down });
+  return fine({ from: all[0].day, to: all.at(-1).day, pages, complete: down.length === 0 });
 }
 
 function history(mock, page, days) {
@@ -117,6 +138,7 @@ function isOwner({ faults }, { cookie = "", authorization = "" }) {
 function owner(mock, request, url, body) {
   if (mock.faults.noToken) return problem(403, "owner-token-missing", "no owner's token is configured");
   if (!isOwner(mock, request.headers)) return problem(401, "unauthorized", "this needs the owner's token");
+  if (mock.faults.noDays) return problem(404, "history-off", "no days are kept here (VISITS_HISTORY_DAYS=0)");
   const days = Number(url.searchParams.get("days") ?? 30);
   if (url.pathname === "/summary") return summary(mock, days);
   if (url.pathname === "/top") return top(mock, url.searchParams);
@@ -149,9 +171,10 @@ function send(response, { status, type, body, bytes, cookie }) {
 }
 
 /**
- * Starts the mock on a free port. `faults` may be changed at any time: `noToken`, `expired`, `noDays`, `down` (a shard's name),
- * `lose` (a method: its requests are carried out but their answers are lost) and `fail` (`{method, answer}`: the next
- * request by that method gets this answer and is not carried out).
+ * Starts the mock on a free port. `faults` may be changed at any time: `noToken`, `expired`, `noDays`, `down` (names of shards),
+ * `visits` (how many a new site has), `refused` (how many visits were), `lose` (a method: its requests are carried out but their
+ * answers are lost) and `fail` (`{method, path, answer}`: the next request by that method, below that path, gets this answer
+ * and is not carried out).
  */
 export async function startMock({ port = 0, hostile = true } = {}) {
   const mock = { pages: makePages({ hostile }), done: new Map(), requests: [], faults: {} };
@@ -162,7 +185,7 @@ export async function startMock({ port = 0, hostile = true } = {}) {
       // A stage of API Gateway, as in /prod/dashboard, is in front of every path.
       const url = new URL(request.url.replace(/^\/prod\//, "/"), "http://mock");
       const { lose, fail } = mock.faults;
-      if (fail?.method === request.method) {
+      if (fail?.method === request.method && url.pathname.startsWith(fail.path ?? "/")) {
         mock.faults.fail = undefined;
         mock.requests.push({ method: request.method, path: request.url, headers: request.headers });
         return send(response, fail.answer);

@@ -6,6 +6,8 @@ import { csv, field } from "../dashboard/csv.js";
 import { daysFrom, format, parse } from "../dashboard/place.js";
 import { HOSTILE } from "./dashboard-data.mjs";
 
+const OVERVIEW = { days: 30, limit: 20, search: "", page: null, broken: false };
+
 test("a field that a spreadsheet would run as a formula begins with an apostrophe", () => {
   for (const text of ["=1+1", "+1", "-1", "@SUM(A1)", "  =1+1", "\t=1", "＝1+1"]) {
     assert.equal(field(text), `"'${text}"`);
@@ -22,17 +24,18 @@ test("quotes, separators and line ends stay inside their field", () => {
 
 test("every page id survives the way into an address and back", () => {
   for (const page of [...HOSTILE, "a/b", "100%", "%2F", "a+b c", "#page=x&days=7", "café", ".."]) {
-    for (const days of [7, 30, 400]) assert.deepEqual(parse(format({ days, page })), { days, page, broken: false });
+    for (const days of [7, 30, 400]) {
+      const place = { days, limit: 100, search: page, page, broken: false };
+      assert.deepEqual(parse(format(place)), place);
+    }
   }
-  assert.equal(format({ days: 30, page: "a/b&c" }), "#page=a%2Fb%26c");
+  assert.equal(format({ ...OVERVIEW, page: "a/b&c" }), "#page=a%2Fb%26c");
   assert.equal(parse("#page=a+b").page, "a+b", "a plus is a plus");
 });
 
 test("an address that names no days or no readable page is no error", () => {
-  assert.deepEqual(parse(""), { days: 30, page: null, broken: false });
-  assert.deepEqual(parse("#page="), { days: 30, page: null, broken: false });
-  assert.deepEqual(parse("#days=9999&other=1"), { days: 30, page: null, broken: false });
-  assert.deepEqual(parse("#page=%E4%"), { days: 30, page: null, broken: true });
+  for (const hash of ["", "#page=", "#days=9999&limit=50&other=1"]) assert.deepEqual(parse(hash), OVERVIEW, hash);
+  assert.deepEqual(parse("#page=%E4%"), { ...OVERVIEW, broken: true });
 });
 
 test("days are a whole number from 1 to 400", () => {

@@ -3,8 +3,9 @@
 import assert from "node:assert/strict";
 import { after, afterEach, before, beforeEach, test } from "node:test";
 import { launch } from "./browser.mjs";
+import { SHARDS } from "./dashboard-data.mjs";
 import { drawn, MOCK_ONLY, openDashboard, openSignedIn, signIn, startSystem, unexpected } from "./dashboard-kit.mjs";
-import { unavailable } from "./dashboard-mock.mjs";
+import { unavailable, unheard } from "./dashboard-mock.mjs";
 
 let browser;
 let system;
@@ -63,11 +64,43 @@ test("signing out hides the figures, also after a reload", async () => {
 });
 
 test("a shard that is down is warned about by name, and shown in the table", MOCK_ONLY, async () => {
-  mock.faults.down = "redis_7071";
+  mock.faults.down = ["redis_7071"];
   const page = await open();
   await warning(page, "Some figures are too low: redis_7071 does not answer.");
-  await page.getByText("1 of 4 shards does not answer.").waitFor();
+  await page.getByText("1 of 4 shards does not answer. Check that its Redis server runs").waitFor();
   assert.deepEqual(await page.locator("#health td.down").allTextContents(), ["No answer"]);
+});
+
+test(
+  "a page whose shard is down says so in its card, with what to do, and comes back by itself",
+  MOCK_ONLY,
+  async () => {
+    const page = await open();
+    mock.faults.down = ["redis_7071"];
+    mock.faults.fail = { method: "GET", path: "/history/", answer: unheard };
+    await page.locator("#top a").first().click();
+    await page
+      .locator("#page-failed", { hasText: "A shard that is needed does not answer; check that its Redis server runs" })
+      .waitFor();
+    await warning(page, "Some figures are too low: redis_7071 does not answer. Check that its Redis server runs");
+    assert.ok(!(await page.locator("#warning").textContent()).includes("A shard that is needed"), "said once");
+    assert.ok(!(await page.locator("#page-actions").isVisible()), "what is not known is not changed");
+    mock.faults.down = [];
+    await page.getByRole("button", { name: "Refresh" }).click();
+    await drawn(page, "#page-days");
+    assert.ok(!(await page.locator("#page-failed").isVisible()));
+  },
+);
+
+test("while no shard answers, figures are unknown and not zero", MOCK_ONLY, async () => {
+  mock.faults.down = SHARDS;
+  const page = await open();
+  await warning(page, `No figures can be read: ${SHARDS.join(", ")} do not answer. Check that`);
+  for (const list of ["#today", "#total", "#refused"]) {
+    assert.deepEqual([...new Set(await page.locator(`${list} dd`).allTextContents())], ["–"], list);
+  }
+  await page.getByText("The list cannot be shown. A shard that is needed does not answer; check that").waitFor();
+  assert.ok(!(await page.locator("#top").isVisible()));
 });
 
 test("a refresh keeps the focus; one that fails keeps the figures and says so", MOCK_ONLY, async () => {
@@ -106,15 +139,16 @@ test("a session that the browser did not keep is explained", MOCK_ONLY, async ()
     .waitFor();
 });
 
-test("no days kept, a single day, and a page without visits are shown as such", MOCK_ONLY, async () => {
+test("a single day, a page without visits, and no days kept are shown as such", MOCK_ONLY, async () => {
   const page = await open({ hash: "#days=1" });
   await page.getByText("Today, so far: 5,410 visits by people, 3,007 unique visitors, 747 visits by bots.").waitFor();
   await page.goto(`${system.base}/dashboard#page=nobody`);
   await page.getByText("No visit of a page with exactly this id is recorded.").waitFor();
-  mock.faults.noDays = true;
-  await page.goto(`${system.base}/dashboard#`);
-  await page.getByText("No days are kept (VISITS_HISTORY_DAYS is 0).").waitFor();
   assert.deepEqual(opened.problems, []);
+  mock.faults.noDays = true;
+  await page.reload();
+  await warning(page, "No days are kept here (VISITS_HISTORY_DAYS=0).");
+  assert.equal(await page.locator("#starting").textContent(), "", "nothing is promised");
 });
 
 test("the dashboard works behind an API stage", MOCK_ONLY, async () => {

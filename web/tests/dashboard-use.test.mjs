@@ -3,9 +3,9 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { after, afterEach, before, beforeEach, test } from "node:test";
-import { launch } from "./browser.mjs";
+import { eventually, launch } from "./browser.mjs";
 import { HOSTILE, NOW } from "./dashboard-data.mjs";
-import { drawn, MOCK_ONLY, openSignedIn, startSystem } from "./dashboard-kit.mjs";
+import { drawn, MOCK_ONLY, openDashboard, openSignedIn, signIn, startSystem } from "./dashboard-kit.mjs";
 
 let browser;
 let system;
@@ -82,7 +82,7 @@ test("a link that was cut off and a page that no browser can ask for are explain
   await page.goto(`${system.base}/dashboard#page=caf%C3%`);
   await warning(page, "The link names a page that cannot be read");
   await page.goto(`${system.base}/dashboard#page=..`);
-  await warning(page, "A browser cannot ask for a page called “..”.");
+  await page.locator("#page-failed", { hasText: "A browser cannot ask for a page called “..”." }).waitFor();
 });
 
 test("search sends the text as it is, says what it found, and an exact id opens its page", MOCK_ONLY, async () => {
@@ -94,13 +94,44 @@ test("search sends the text as it is, says what it found, and an exact id opens 
   assert.equal(asked("/top").at(-1), "/top?days=30&limit=20&search=coffee-5%26x%3D");
   await field.fill("coffee");
   await page.keyboard.press("Enter");
-  await page.locator("#said", { hasText: "20 of the most visited pages have “coffee” in their id." }).waitFor();
+  await page.locator("#said", { hasText: "20 of the most visited pages have “coffee” in the id." }).waitFor();
   assert.ok((await ids(page)).every((id) => id.includes("coffee")));
   await field.fill("talks/stars-9999");
   await page.getByRole("button", { name: "Open this exact id" }).click();
   await drawn(page, "#page-days");
   assert.equal(await page.locator("#page-id").textContent(), "talks/stars-9999");
 });
+
+test(
+  "a search, the days and the length of the list survive a reload, and the way to a page and back",
+  MOCK_ONLY,
+  async () => {
+    const page = await open({ hash: "#days=7" });
+    const field = page.getByLabel("Page id, or a part of it");
+    await field.fill("coffee & tea+");
+    await page.keyboard.press("Enter");
+    await page.getByText("None of the most visited pages").first().waitFor();
+    await page.reload();
+    await page
+      .getByText("None of the most visited pages of these days has “coffee & tea+” in its id.")
+      .first()
+      .waitFor();
+    assert.equal(await field.inputValue(), "coffee & tea+");
+    await field.fill("coffee");
+    await page.keyboard.press("Enter");
+    await page.getByLabel("Show", { exact: true }).selectOption("100");
+    await page.locator("#top tbody tr").nth(99).waitFor();
+    await page.locator("#top a").first().click();
+    await drawn(page, "#page-days");
+    await page.reload();
+    await drawn(page, "#page-days");
+    await page.getByRole("link", { name: "All pages" }).click();
+    await page.locator("#top tbody tr").nth(99).waitFor();
+    assert.equal(asked("/top").at(-1), "/top?days=7&limit=100&search=coffee");
+    assert.equal(await field.inputValue(), "coffee");
+    assert.ok((await ids(page)).every((id) => id.includes("coffee")));
+  },
+);
 
 test("the list grows to 100, and follows the chosen days", MOCK_ONLY, async () => {
   const page = await open();
@@ -116,8 +147,10 @@ test("the list grows to 100, and follows the chosen days", MOCK_ONLY, async () =
 });
 
 test("freshness and what was refused are shown in words", MOCK_ONLY, async () => {
-  const page = await open();
-  await page.getByText("Figures of 12:00:03. Visits of the last 30 seconds may not be in them yet.").waitFor();
+  const page = await open({ timezoneId: "Asia/Tokyo" });
+  // As the days: in UTC, wherever the owner is.
+  await page.getByText("Figures of 12:00:03 UTC. Visits of the last 30 seconds may not be in them yet.").waitFor();
+  assert.equal(await page.locator("#today-day").textContent(), "24 Nov 2026 in UTC, so far");
   const refused = await page.locator("#refused div").allTextContents();
   assert.deepEqual(refused, [
     "From a site that is not on the list360",
@@ -242,3 +275,70 @@ test("the line to the present day has gaps, and that day is said to be unfinishe
   const rows = await page.locator("#site-days tbody th").allTextContents();
   assert.deepEqual(rows.slice(0, 2), ["24 Nov 2026, so far", "23 Nov 2026"]);
 });
+
+test(
+  "a site without visits shows its own line to copy, and by itself the first visit, in the singular",
+  MOCK_ONLY,
+  async () => {
+    mock.faults.visits = 0;
+    mock.faults.refused = { origin: 0, page: 1, repeat: 0 };
+    opened = await openDashboard(browser, system, { prefix: "/prod" });
+    const { page, context } = opened;
+    await context.grantPermissions(["clipboard-read", "clipboard-write"]);
+    await page.clock.install();
+    await page.reload();
+    await signIn(page, system.token);
+    await page.getByRole("heading", { name: "Waiting for the first visit" }).waitFor();
+    assert.ok(!(await page.locator("#overview").isVisible()));
+    const refused = await page.locator("#welcome-refusals div").allTextContents();
+    assert.deepEqual(refused, ["A page outside the allowed pattern1"]);
+    await page.getByRole("button", { name: "Copy" }).click();
+    await page.getByRole("button", { name: "Copied" }).waitFor();
+    const line = `<script defer src="${system.base}/prod/counter.js"></script>`;
+    assert.equal(await page.evaluate(() => navigator.clipboard.readText()), line);
+    assert.equal(await page.locator("#snippet").textContent(), line);
+
+    mock.faults.visits = 1;
+    await page.clock.runFor(6000);
+    await drawn(page);
+    await page.getByText("In these 30 days: 1 visit by people, 1 visitor-day, 0 visits by bots.").waitFor();
+    assert.equal(await page.locator("#said").textContent(), "The first visit is here.");
+    assert.ok(!(await page.locator("#welcome").isVisible()));
+    await page.getByLabel("Page id, or a part of it").fill("home");
+    await page.keyboard.press("Enter");
+    await page.getByText("1 of the most visited pages has “home” in the id.").first().waitFor();
+  },
+);
+
+test(
+  "after five minutes without a first visit it is asked for no more often than anything else",
+  MOCK_ONLY,
+  async () => {
+    mock.faults.visits = 0;
+    opened = await openDashboard(browser, system);
+    const { page } = opened;
+    await page.clock.install();
+    await page.reload();
+    await signIn(page, system.token);
+    await page.locator("#welcome").waitFor();
+    let open = 0;
+    page.on("request", () => {
+      open += 1;
+    });
+    page.on("requestfinished", () => {
+      open -= 1;
+    });
+    /** How often the site is asked for in the next seconds; each answer comes before the next second. */
+    const askedIn = async (seconds) => {
+      const before = asked("/summary").length;
+      for (let second = 0; second < seconds; second += 5) {
+        await page.clock.runFor(5000);
+        await eventually("all is answered", () => open === 0);
+        await page.evaluate(() => fetch("/session").then((answer) => answer.text()));
+      }
+      return asked("/summary").length - before;
+    };
+    assert.equal(await askedIn(300), 60);
+    assert.equal(await askedIn(300), 10);
+  },
+);

@@ -20,7 +20,9 @@ pub(super) fn demo_is_local() -> Problem {
 /// 503: a shard that is needed does not answer.
 pub(super) fn unavailable(Unavailable: Unavailable) -> Problem {
     let (kind, title) = ("urn:visits:problem:statistics-unavailable", "Statistics unavailable");
-    Problem::unavailable(kind, title, "the figures cannot be read at the moment", SOON)
+    let detail =
+        "a shard that is needed does not answer; check that its Redis server runs and that the functions can reach it";
+    Problem::unavailable(kind, title, detail, SOON)
 }
 
 /// A change that is not made, or not known to be.
