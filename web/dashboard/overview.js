@@ -14,8 +14,6 @@ const STATES = { ok: "Answers", down: "No answer" };
 
 let panel;
 
-const span = (days) => (days.length ? `-${days[0].day}-to-${days.at(-1).day}` : "");
-
 const isDown = ({ status }) => status !== "ok";
 /** What to do about a shard that is down. */
 const REMEDY = "Check that its Redis server runs and that the functions can reach it.";
@@ -41,7 +39,8 @@ export function showOverview(summary) {
     [LABELS.people, number(total.people)],
     [LABELS.bots, number(total.bots)],
   ]);
-  panel ??= new DaysPanel(byId("site-days"), { mark: "first-chart", fileName: (shown) => `visits-days${span(shown)}` });
+  const fileName = (shown) => `visits-days-${shown[0].day}-to-${shown.at(-1).day}`;
+  panel ??= new DaysPanel(byId("site-days"), { mark: "first-chart", fileName });
   panel.show(days);
   fillList(
     byId("refused"),
@@ -53,13 +52,8 @@ export function showOverview(summary) {
 /** Whether no visit was ever counted, of which all shards are sure. */
 export const isNew = ({ total, complete }) => complete && total.visits === 0;
 
-/** Shows how to have the first visit counted, and which visits were refused instead. */
+/** Shows which visits were refused while the first one is waited for. */
 export function showWelcome({ refused }) {
-  // A function URL knows nothing of the other functions' addresses; an API has all of them at one.
-  const apart = /\.lambda-url\./.test(location.hostname);
-  const line = `<script defer src="${location.origin}${BASE}/counter.js"></script>`;
-  setText(byId("snippet"), apart ? "The stack’s output “ScriptLine” is the line." : line);
-  byId("copy").hidden = apart;
   const met = REFUSED.filter(([name]) => refused[name] > 0);
   byId("welcome-refused").hidden = met.length === 0;
   fillList(
@@ -68,8 +62,13 @@ export function showWelcome({ refused }) {
   );
 }
 
-/** Wires the button that copies the snippet. */
+/** Writes the line that has pages counted, and wires the button that copies it. */
 export function setUpWelcome() {
+  // A function URL knows nothing of the other functions' addresses; an API has all of them at one.
+  const apart = /\.lambda-url\./.test(location.hostname);
+  const line = `<script defer src="${location.origin}${BASE}/counter.js"></script>`;
+  setText(byId("snippet"), apart ? "The stack’s output “ScriptLine” is the line." : line);
+  byId("copy").hidden = apart;
   byId("copy").addEventListener("click", async () => {
     const copied = navigator.clipboard?.writeText(byId("snippet").textContent) ?? Promise.reject();
     try {

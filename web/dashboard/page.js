@@ -59,5 +59,5 @@ export function leavePage() {
 /** A page id may hold what a file name may not. */
 function fileName(days) {
   const name = shown.page.replace(/[^\p{L}\p{N}.-]+/gu, "_").slice(0, 60);
-  return `visits-${name}-${days[0]?.day ?? ""}-to-${days.at(-1)?.day ?? ""}`;
+  return `visits-${name}-${days[0].day}-to-${days.at(-1).day}`;
 }
