@@ -1,5 +1,6 @@
 //! How a command ends: its exit code, and one sentence on standard error if it failed.
 
+use crate::output::printable;
 use std::fmt::Display;
 use std::io::{self, ErrorKind, Write as _};
 use std::process::ExitCode;
@@ -84,7 +85,7 @@ pub(crate) fn code(ended: Result<Outcome, Failure>) -> ExitCode {
     }
 }
 
-/// A sentence on standard error. Not by `eprintln!`, which panics where standard error is closed: then nobody can be told.
+/// A sentence on standard error, made [`printable`]. Not by `eprintln!`, which panics where standard error is closed: then nobody can be told.
 pub(crate) fn tell(kind: &str, text: &impl Display) {
-    let _ = writeln!(io::stderr(), "{kind}: {text}");
+    let _ = writeln!(io::stderr(), "{kind}: {}", printable(&text.to_string()));
 }

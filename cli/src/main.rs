@@ -22,7 +22,7 @@ use tracing_subscriber::filter::LevelFilter;
 
 fn main() -> ExitCode {
     // What the core logs as an error, such as a record that cannot be moved, is the operator's to know.
-    let log = tracing_subscriber::fmt().with_writer(std::io::stderr).without_time().with_target(false);
+    let log = tracing_subscriber::fmt().with_writer(|| output::LogWriter).without_time().with_target(false);
     log.with_max_level(LevelFilter::ERROR).init();
     match Cli::try_parse() {
         Ok(cli) => exit::code(commands::run(cli)),

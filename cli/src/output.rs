@@ -1,6 +1,8 @@
 //! Standard output or a file, as text or as JSON.
 
 use crate::exit;
+use icu_properties::CodePointMapData;
+use icu_properties::props::GeneralCategory;
 use serde::Serialize;
 use std::fmt::Display;
 use std::fs::File;
@@ -8,6 +10,35 @@ use std::io::{self, BufWriter, Write};
 
 /// For [`Output::tell`].
 pub(crate) const NO_ERRORS: &[&str] = &[];
+
+/// Returns a text as a terminal may show it. Control and format characters are escaped, as in `\u{202e}`: they could hide
+/// or reorder what stands around them. Line ends stay.
+pub(crate) fn printable(text: &str) -> String {
+    use GeneralCategory::{Control, Format, LineSeparator, ParagraphSeparator};
+    let categories = CodePointMapData::<GeneralCategory>::new();
+    let hides = |character| {
+        character != '\n' && matches!(categories.get(character), Control | Format | LineSeparator | ParagraphSeparator)
+    };
+    let mut shown = String::with_capacity(text.len());
+    for character in text.chars() {
+        if hides(character) { shown.extend(character.escape_unicode()) } else { shown.push(character) }
+    }
+    shown
+}
+
+/// Standard error of the log, made [`printable`].
+pub(crate) struct LogWriter;
+
+impl Write for LogWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        io::stderr().write_all(printable(&String::from_utf8_lossy(bytes)).as_bytes())?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
 
 /// Where a command writes its answer. Writes are held back until it is flushed.
 pub(crate) struct Output {
@@ -31,9 +62,9 @@ impl Output {
         self.json
     }
 
-    /// Writes text as it is.
+    /// Writes text, made [`printable`].
     pub(crate) fn text(&mut self, text: &str) -> io::Result<()> {
-        self.out.write_all(text.as_bytes())
+        self.out.write_all(printable(text).as_bytes())
     }
 
     /// Writes one JSON object on a line of its own.
@@ -62,5 +93,22 @@ impl Write for Output {
 
     fn flush(&mut self) -> io::Result<()> {
         self.out.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::printable;
+
+    #[test]
+    fn characters_that_hide_or_reorder_others_are_escaped_and_no_others() {
+        for plain in ["blog/café", "cafe\u{301}", "日本 100% \\ \"'", "שלום", "👩", "a\u{a0}b", "two\nlines"] {
+            assert_eq!(printable(plain), plain);
+        }
+        let bidi = "\u{61c}\u{200e}\u{200f}\u{202a}\u{202b}\u{202c}\u{202d}\u{202e}\u{2066}\u{2067}\u{2068}\u{2069}";
+        let others = "\u{ad}\u{200b}\u{200d}\u{2028}\u{2029}\u{2060}\u{feff}\u{e0041}\u{1b}\r\t\u{9b}\u{7f}";
+        for character in bidi.chars().chain(others.chars()) {
+            assert_eq!(printable(&format!("a{character}b")), format!("a{}b", character.escape_unicode()));
+        }
     }
 }

@@ -2,6 +2,7 @@
 //! and that may be a list of endpoints.
 
 use crate::exit::USAGE;
+use crate::output::printable;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 use visits_core::config::masked;
@@ -9,6 +10,7 @@ use visits_core::config::masked;
 /// Shows help and version on standard output, an error on standard error, and gives the exit code.
 pub(crate) fn report(error: &clap::Error) -> ExitCode {
     let text = mask(&error.render().to_string(), std::env::args_os().skip(1).map(|arg| arg.to_string_lossy().into()));
+    let text = printable(&text);
     // Where the stream is closed, nobody can be told.
     if error.use_stderr() {
         let _ = write!(io::stderr(), "{text}");

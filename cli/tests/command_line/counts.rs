@@ -98,6 +98,33 @@ fn whoever_only_looks_leaves_nothing_behind_and_is_told_that_the_shards_are_new(
 }
 
 #[test]
+fn characters_that_hide_or_reorder_text_are_escaped_everywhere_but_in_json() {
+    let world = World::new(1);
+    let (page, shown) = ("a\u{202e}b\u{2028}c\u{200d}d", r"a\u{202e}b\u{2028}c\u{200d}d");
+    world.count(page, 12);
+    world.count("é", 3);
+    let both = format!("12  {shown}\n 3  é\n");
+    assert_eq!(world.visits(&["get", page, "é"]).done(), both);
+    assert_eq!(world.visits(&["top"]).done(), both);
+    assert_eq!(world.visits(&["owner", page]).done(), format!("a  {shown}\n"));
+    for args in [&["get", "--json", page][..], &["owner", "--json", page], &["top", "--json"]] {
+        assert_eq!(world.visits(args).lines()[0]["page"], page);
+    }
+    assert!(world.visits(&["export"]).lines().iter().any(|line| line["page"] == page));
+    world.set(0, page, "total", "many");
+    let tells = format!(": the page {shown} ");
+    assert!(world.visits(&["get", page]).told(1).starts_with(&format!("error{tells}")));
+    assert!(world.visits(&["top"]).told(3).starts_with(&format!("warning{tells}")));
+    let wrong = world.visits(&["get", "--\u{202e}x"]);
+    assert!(wrong.told(2).contains(r"--\u{202e}x") && !wrong.stderr.contains('\u{202e}'), "{wrong:?}");
+    let export = format!("{{\"format\":\"visits-export\",\"version\":1}}\n{{\"page\":\"{page}\",\"count\":1}}\n");
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("export"), export).unwrap();
+    let run = world.visits(&["import", folder.path().join("export").to_str().unwrap(), "--id", "a"]);
+    assert!(run.told(3).contains(&format!("the page {shown} takes none: ")), "{run:?}");
+}
+
+#[test]
 fn a_key_that_names_no_page_is_warned_of() {
     let world = World::new(1);
     world.count("home", 1);
