@@ -11,7 +11,7 @@ mod path;
 
 pub use options::{InvalidPattern, LogMethod, LogOptions, PagePattern};
 
-use crate::lines::{Line, Lines};
+use crate::lines::Lines;
 use crate::read::Records;
 use crate::summary::{Reason, Seen};
 use crate::tally::{Count, Tally};
@@ -35,17 +35,13 @@ impl<R: Read> AccessLog<R> {
 impl<R: Read> Records for AccessLog<R> {
     fn next(&mut self, tally: &mut Tally) -> io::Result<Option<Seen>> {
         Ok(self.lines.next()?.map(|line| match line {
-            Line::Text(line) => see(line, &self.options, &mut self.verdicts, tally),
-            Line::TooLong => Seen::Bad(Reason::Told("the line has more than 64 KiB")),
+            Ok(line) => see(line, &self.options, &mut self.verdicts, tally),
+            Err(reason) => Seen::Bad(Reason::Told(reason)),
         }))
     }
 
     fn line(&self) -> u64 {
         self.lines.number()
-    }
-
-    fn bytes(&self) -> u64 {
-        self.lines.bytes()
     }
 }
 

@@ -9,18 +9,16 @@
 //!
 //! Of a file of another version nothing is read. Fields that a later program adds to version 1 are skipped.
 
-mod writer;
-
-pub use writer::ExportWriter;
-
-use crate::lines::{Line, Lines};
+use crate::lines::Lines;
 use crate::page::plain_page;
 use crate::read::{ReadError, Records};
 use crate::summary::{Reason, Seen};
 use crate::tally::{Count, MAX_RECORD_VISITS, Tally};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
+use visits_core::page::PageId;
+use visits_core::shard::Namespace;
 
 /// The name of the format, in its header.
 const FORMAT: &str = "visits-export";
@@ -60,7 +58,7 @@ impl<R: Read> Export<R> {
     pub(crate) fn new(input: R) -> Result<Self, ReadError> {
         let mut lines = Lines::new(input);
         let header = match lines.next()? {
-            Some(Line::Text(line)) => serde_json::from_slice::<Header<'_>>(line).ok(),
+            Some(Ok(line)) => serde_json::from_slice::<Header<'_>>(line).ok(),
             _ => None,
         };
         let header = header.filter(|header| header.format == FORMAT);
@@ -80,17 +78,13 @@ impl<R: Read> Export<R> {
 impl<R: Read> Records for Export<R> {
     fn next(&mut self, tally: &mut Tally) -> io::Result<Option<Seen>> {
         Ok(self.lines.next()?.map(|line| match line {
-            Line::Text(line) => see(line, tally).unwrap_or_else(Seen::Bad),
-            Line::TooLong => Seen::Bad(Reason::Told("the line has more than 64 KiB")),
+            Ok(line) => see(line, tally).unwrap_or_else(Seen::Bad),
+            Err(reason) => Seen::Bad(Reason::Told(reason)),
         }))
     }
 
     fn line(&self) -> u64 {
         self.lines.number()
-    }
-
-    fn bytes(&self) -> u64 {
-        self.lines.bytes()
     }
 }
 
@@ -106,12 +100,62 @@ fn see(line: &[u8], tally: &mut Tally) -> Result<Seen, Reason> {
     Ok(if visits == 0 { Seen::Ignored } else { tally.add(page.as_bytes(), Count { visits, bots }, plain_page) })
 }
 
+/// Writes pages with their counts as an export that [`crate::Source::Export`] reads. Each is a few small writes: a file
+/// is to be buffered.
+///
+/// ```
+/// # use visits_import::ExportWriter;
+/// # use visits_core::page::PageId;
+/// let mut writer = ExportWriter::new(Vec::new(), &"visits".parse()?)?;
+/// writer.page(&PageId::from_decoded("home")?, 123, 4)?;
+/// let text = String::from_utf8(writer.finish()?)?;
+/// assert!(text.ends_with("{\"page\":\"home\",\"count\":123,\"bots\":4}\n"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct ExportWriter<W: Write> {
+    output: W,
+}
+
+impl<W: Write> ExportWriter<W> {
+    /// Begins an export of a namespace.
+    ///
+    /// # Errors
+    /// If `output` fails.
+    pub fn new(output: W, namespace: &Namespace) -> io::Result<Self> {
+        let mut writer = Self { output };
+        writer.line(&Header { format: FORMAT.into(), version: VERSION, namespace: namespace.as_str().into() })?;
+        Ok(writer)
+    }
+
+    /// Adds a page with its visits, and those of them by bots.
+    ///
+    /// # Errors
+    /// If the output fails.
+    pub fn page(&mut self, page: &PageId, count: u64, bots: u64) -> io::Result<()> {
+        self.line(&PageLine { page: page.as_str().into(), count, bots })
+    }
+
+    /// Writes what is still held back and gives the output back.
+    ///
+    /// # Errors
+    /// If the output fails.
+    pub fn finish(mut self) -> io::Result<W> {
+        self.output.flush()?;
+        Ok(self.output)
+    }
+
+    fn line(&mut self, line: &impl Serialize) -> io::Result<()> {
+        serde_json::to_writer(&mut self.output, line)?;
+        self.output.write_all(b"\n")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::{Blocks, Bounds, Source};
     use visits_core::batch::Increment;
-    use visits_core::page::PageId;
 
     #[test]
     fn what_is_exported_reads_back() {

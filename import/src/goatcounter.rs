@@ -3,14 +3,12 @@
 //! The first column's name begins with the version: `2Path`. A path is what visitors' browsers sent, percent-encoded
 //! and perhaps with a query, which is left out; it names its page as a log's does. Rows of events are no visits to a page.
 
-mod rows;
-
 use crate::page::{PageRule, plain_page};
-use crate::read::{ReadError, Records};
+use crate::read::{ReadError, Records, read_some};
 use crate::summary::{Reason, Seen};
 use crate::tally::{Count, Tally, Verdict};
+use csv_core::{ReadRecordResult, Reader};
 use memchr::memchr;
-use rows::{Row, Rows};
 use std::io::{self, Read};
 
 /// What a site owner may choose of a `GoatCounter` export.
@@ -41,7 +39,7 @@ impl<R: Read> GoatCounter<R> {
     pub(crate) fn new(input: R, options: GoatCounterOptions) -> Result<Self, ReadError> {
         let mut rows = Rows::new(input);
         let columns = match rows.next()? {
-            Some(Row::Fields(header)) => columns(&header.iter().collect::<Vec<_>>()),
+            Some(Ok(header)) => columns(&header.iter().collect::<Vec<_>>()),
             _ => Err("the header is missing"),
         };
         let columns = columns.map_err(|what| ReadError::Header(format!("not a CSV export of GoatCounter: {what}")))?;
@@ -66,21 +64,17 @@ fn columns(header: &[&[u8]]) -> Result<Columns, &'static str> {
 impl<R: Read> Records for GoatCounter<R> {
     fn next(&mut self, tally: &mut Tally) -> io::Result<Option<Seen>> {
         Ok(self.rows.next()?.map(|row| match row {
-            Row::Fields(fields) => see(&fields, self.columns, &self.options, tally),
-            Row::TooLong => Seen::Bad(Reason::Told("the row is too long; is a quote missing?")),
+            Ok(fields) => see(&fields, self.columns, &self.options, tally),
+            Err(reason) => Seen::Bad(Reason::Told(reason)),
         }))
     }
 
     fn line(&self) -> u64 {
         self.rows.line()
     }
-
-    fn bytes(&self) -> u64 {
-        self.rows.bytes()
-    }
 }
 
-fn see(fields: &rows::Fields<'_>, columns: Columns, options: &GoatCounterOptions, tally: &mut Tally) -> Seen {
+fn see(fields: &Fields<'_>, columns: Columns, options: &GoatCounterOptions, tally: &mut Tally) -> Seen {
     let Some((path, event, bot)) = fields
         .get(columns.path)
         .zip(fields.get(columns.event))
@@ -109,6 +103,117 @@ fn verdict(path: &[u8], pages: &PageRule) -> Verdict {
         Some(path) => pages.page(&path[..memchr(b'?', path).unwrap_or(path.len())]),
         // A name that the site's own script gave: nothing has encoded it.
         None => plain_page(path),
+    }
+}
+
+/// Longest row in bytes of its fields.
+const MAX_ROW: usize = 64 * 1024;
+
+/// Most columns of a row.
+const MAX_COLUMNS: usize = 64;
+
+const BUFFER: usize = 256 * 1024;
+
+/// Rows of a CSV file in constant memory. `csv_core` parses; the `csv` crate above it would keep a row of any length.
+#[derive(Debug)]
+struct Rows<R> {
+    input: R,
+    buffer: Box<[u8]>,
+    start: usize,
+    end: usize,
+    csv: Reader,
+    fields: Box<[u8]>,
+    ends: [usize; MAX_COLUMNS],
+    line: u64,
+}
+
+/// The fields of one row, unquoted.
+struct Fields<'a> {
+    bytes: &'a [u8],
+    ends: &'a [usize],
+}
+
+impl<'a> Fields<'a> {
+    fn get(&self, place: usize) -> Option<&'a [u8]> {
+        let end = *self.ends.get(place)?;
+        let start = if place == 0 { 0 } else { self.ends[place - 1] };
+        self.bytes.get(start..end)
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &'a [u8]> {
+        (0..self.ends.len()).map_while(|place| self.get(place))
+    }
+}
+
+impl<R: Read> Rows<R> {
+    fn new(input: R) -> Self {
+        Self {
+            input,
+            buffer: vec![0; BUFFER].into(),
+            start: 0,
+            end: 0,
+            csv: Reader::new(),
+            fields: vec![0; MAX_ROW].into(),
+            ends: [0; MAX_COLUMNS],
+            line: 0,
+        }
+    }
+
+    /// Number of the line on which the row read last began, from 1.
+    fn line(&self) -> u64 {
+        self.line
+    }
+
+    /// Returns the next row; empty lines are none. One longer than [`MAX_ROW`], or with more columns than [`MAX_COLUMNS`], is
+    /// skipped.
+    fn next(&mut self) -> io::Result<Option<Result<Fields<'_>, &'static str>>> {
+        self.skip_line_ends()?;
+        self.line = self.csv.line();
+        let (mut length, mut columns, mut too_long) = (0, 0, false);
+        loop {
+            if self.start == self.end {
+                self.fill()?;
+            }
+            let input = &self.buffer[self.start..self.end];
+            let (result, read, written, ended) =
+                self.csv.read_record(input, &mut self.fields[length..], &mut self.ends[columns..]);
+            self.start += read;
+            (length, columns) = (length + written, columns + ended);
+            match result {
+                ReadRecordResult::InputEmpty => {}
+                ReadRecordResult::OutputFull | ReadRecordResult::OutputEndsFull => {
+                    (length, columns, too_long) = (0, 0, true);
+                }
+                ReadRecordResult::Record if too_long => {
+                    return Ok(Some(Err("the row is too long; is a quote missing?")));
+                }
+                ReadRecordResult::Record => {
+                    return Ok(Some(Ok(Fields { bytes: &self.fields[..length], ends: &self.ends[..columns] })));
+                }
+                ReadRecordResult::End => return Ok(None),
+            }
+        }
+    }
+
+    /// Else the number of a row's first line would be that of the empty ones before it.
+    fn skip_line_ends(&mut self) -> io::Result<()> {
+        loop {
+            if self.start == self.end && self.fill()? == 0 {
+                return Ok(());
+            }
+            let byte = self.buffer[self.start];
+            if byte != b'\n' && byte != b'\r' {
+                return Ok(());
+            }
+            self.csv.set_line(self.csv.line() + u64::from(byte == b'\n'));
+            self.start += 1;
+        }
+    }
+
+    fn fill(&mut self) -> io::Result<usize> {
+        self.start = 0;
+        self.end = read_some(&mut self.input, &mut self.buffer)?;
+        Ok(self.end)
     }
 }
 

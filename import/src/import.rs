@@ -7,24 +7,24 @@
 //! A shard that crashes and comes back without its newest data loses batches and their places in the set together.
 //! What the shards have is therefore asked for at the end, and what is missing is sent by another pass.
 
-mod begin;
-mod lanes;
-mod outcome;
-
-pub use outcome::{ImportError, Imported, Outcome, Progress, Stage};
-
 use crate::digest::Digest;
-use crate::read::Blocks;
+use crate::read::{Blocks, ReadError};
 use crate::retry::Patience;
 use crate::source::Source;
-use crate::summary::Summary;
+use crate::summary::{BAD_KEPT, Summary};
 use crate::tally::{Block, Bounds};
-use begin::Begun;
-use lanes::Lanes;
-use std::io::{Read, Seek};
+use futures_util::future::try_join_all;
+use std::io::{self, Read, Seek};
+use std::sync::Arc;
+use std::time::Duration;
+use visits_core::applied::AppliedSet;
+use visits_core::batch::{Batch, Increment, MAX_BATCH_PAGES, Sequence, WriterId};
+use visits_core::clock::Moment;
 use visits_core::config::Config;
-use visits_core::store::StoreError;
+use visits_core::ring::{Fingerprint, Ring};
+use visits_core::shard::ShardName;
 use visits_core::store::imports::{ImportId, ImportRecord, Imports};
+use visits_core::store::{Apply, Rejected, ShardIndex, Standing, StoreError};
 
 /// Most passes over an input. A second one is needed only if a shard has lost data meanwhile.
 const MAX_PASSES: u32 = 3;
@@ -65,7 +65,7 @@ pub async fn import<S: Imports>(
     progress: &mut dyn FnMut(&Progress),
 ) -> Result<Outcome, ImportError> {
     let (digest, bytes) = check(import, input, progress).await?;
-    let record = match begin::begin(store, config, import, digest, bytes).await? {
+    let record = match begin(store, config, import, digest, bytes).await? {
         Begun::Done => return Ok(Outcome::AlreadyImported),
         Begun::Open(record) => record,
     };
@@ -131,8 +131,322 @@ async fn finish<S: Imports>(
     import: &Import,
     record: &ImportRecord,
 ) -> Result<(), ImportError> {
-    for shard in begin::places(config, record)? {
+    for shard in places(config, record)? {
         import.patience.answer(async || store.finish_import(shard, &import.id, record).await).await?;
     }
     Ok(())
+}
+
+/// What is to be done.
+#[derive(Debug)]
+enum Begun {
+    /// Nothing: all shards have it.
+    Done,
+    /// Everything that the shards do not have yet, placed as the record says. They all know the record.
+    Open(ImportRecord),
+}
+
+/// Looks for the import in all shards and notes it in those it concerns, before its first batch.
+async fn begin<S: Imports>(
+    store: &S,
+    config: &Config,
+    import: &Import,
+    digest: u128,
+    bytes: u64,
+) -> Result<Begun, ImportError> {
+    let known = known(store, config, import).await?;
+    let new = || new_record(config, digest, bytes);
+    let record = known.first().map_or_else(new, |record| ImportRecord { done: false, ..record.clone() });
+    if known.iter().any(|other| !other.is_same_import(&record)) {
+        return Err(ImportError::Conflict);
+    }
+    if (record.digest, record.bytes) != (digest, bytes) {
+        return Err(ImportError::OtherInput { then: record.bytes, now: bytes });
+    }
+    if is_done(config, &record, &known) {
+        return Ok(Begun::Done);
+    }
+    for shard in places(config, &record)? {
+        let noted = import.patience.answer(async || store.begin_import(shard, &import.id, &record).await).await?;
+        // Another program began an import under this id since we looked.
+        if !noted.is_same_import(&record) {
+            return Err(ImportError::Conflict);
+        }
+    }
+    Ok(Begun::Open(record))
+}
+
+/// The records that the configured shards have.
+async fn known<S: Imports>(store: &S, config: &Config, import: &Import) -> Result<Vec<ImportRecord>, ImportError> {
+    let mut known = Vec::new();
+    for shard in 0..config.shards.len() {
+        known.extend(import.patience.answer(async || store.import(shard, &import.id).await).await?);
+    }
+    Ok(known)
+}
+
+fn new_record(config: &Config, digest: u128, bytes: u64) -> ImportRecord {
+    let owners = config.shards.iter().filter(|shard| shard.weight.get() > 0);
+    let ring = owners.map(|shard| (shard.name.clone(), shard.weight)).collect();
+    ImportRecord { digest, bytes, ring, done: false }
+}
+
+/// Every shard that it concerns and that is still configured says so. One that has no record (any more) or an open one
+/// may have lost batches in a crash. A shard that is gone had all of its own when another one was told that it is done.
+fn is_done(config: &Config, record: &ImportRecord, known: &[ImportRecord]) -> bool {
+    let configured = |name: &ShardName| config.shards.iter().any(|shard| shard.name == *name);
+    let concerned = record.ring.iter().filter(|(name, _)| configured(name)).count();
+    let done = known.iter().filter(|record| record.done).count();
+    done > 0 && done >= concerned
+}
+
+/// The store's indices of the shards of the record's ring, in its order.
+fn places(config: &Config, record: &ImportRecord) -> Result<Vec<ShardIndex>, ImportError> {
+    let place = |name: &ShardName| config.shards.iter().position(|shard| shard.name == *name);
+    let missing = |name: &ShardName| ImportError::ShardMissing(name.clone());
+    record.ring.iter().map(|(name, _)| place(name).ok_or_else(|| missing(name))).collect()
+}
+
+/// All ways of one pass over an input.
+struct Lanes<'a, S> {
+    caller: Caller<'a, S>,
+    ring: Ring,
+    all: Vec<Lane>,
+}
+
+/// Who calls.
+struct Caller<'a, S> {
+    store: &'a S,
+    writer: WriterId,
+    /// The ring of the first attempt, which places all batches. Pages that it misplaces by now are brought home later.
+    ring: Fingerprint,
+    patience: Patience,
+}
+
+/// One shard of the ring.
+struct Lane {
+    shard: ShardIndex,
+    name: String,
+    /// What the shard had at the beginning of the pass.
+    applied: AppliedSet,
+    /// Batches made so far; their numbers are 1 to this.
+    batches: u64,
+    visits: u64,
+    sent: u64,
+    rejected: Vec<Rejected>,
+    visits_rejected: u64,
+}
+
+impl<'a, S: Imports> Lanes<'a, S> {
+    /// Asks each shard what it has.
+    async fn open(store: &'a S, config: &Config, import: &Import, record: &ImportRecord) -> Result<Self, ImportError> {
+        let places = places(config, record)?;
+        // A record's ring was checked when it was read; the configured one when the settings were.
+        let ring = record.placing().map_err(|_| ImportError::Conflict)?;
+        let writer = import.id.writer(&config.namespace);
+        let caller = Caller { store, writer, ring: ring.fingerprint(), patience: import.patience };
+        let ask = |(shard, (name, _)): (ShardIndex, &(_, _))| Lane::open(&caller, shard, ToString::to_string(name));
+        let lanes = try_join_all(places.into_iter().zip(&record.ring).map(ask)).await?;
+        Ok(Self { caller, ring, all: lanes })
+    }
+
+    /// Cuts a block into each shard's batches and sends them, to all shards at once, to each one after the other.
+    /// Says how many were sent, and how many the shards had, since the pass began.
+    async fn send(&mut self, block: Block) -> Result<(u64, u64), StoreError> {
+        let mut shares: Vec<Block> = self.all.iter().map(|_| Block::new()).collect();
+        for increment in block {
+            shares[self.ring.owner(increment.page.as_str())].push(increment);
+        }
+        let (caller, lanes) = (&self.caller, self.all.iter_mut());
+        try_join_all(lanes.zip(shares).map(|(lane, share)| lane.send(caller, share))).await?;
+        Ok(self.batches())
+    }
+
+    fn batches(&self) -> (u64, u64) {
+        let sum = |of: fn(&Lane) -> u64| self.all.iter().map(of).sum::<u64>();
+        (sum(|lane| lane.sent), sum(|lane| lane.batches - lane.sent))
+    }
+
+    /// Whether every shard has all of its batches, and nothing else of this writer's.
+    async fn have_all(&mut self) -> Result<bool, ImportError> {
+        let caller = &self.caller;
+        let have = try_join_all(self.all.iter_mut().map(|lane| lane.has_all(caller))).await?;
+        Ok(have.into_iter().all(|has| has))
+    }
+
+    fn into_imported(self, summary: Summary) -> Imported {
+        let (batches_sent, batches_found) = self.batches();
+        let visits_rejected = self.all.iter().map(|lane| lane.visits_rejected).sum();
+        let rejected = self.all.into_iter().flat_map(|lane| lane.rejected).take(BAD_KEPT).collect();
+        Imported { summary, batches_sent, batches_found, visits_rejected, rejected }
+    }
+}
+
+impl<S: Imports> Caller<'_, S> {
+    async fn apply(&self, shard: ShardIndex, batch: Option<Batch>) -> Result<(AppliedSet, Vec<Rejected>), StoreError> {
+        // No age: an import may be repeated after any time, and its applied set is kept as long.
+        let batches = batch.map(|batch| (Arc::new(batch), Duration::ZERO)).into_iter().collect();
+        let (base, ring) = (Sequence::FIRST, Some(self.ring));
+        let call = Apply { writer: self.writer, base, batches, standing: Standing::Import, ring };
+        let answer = self.patience.answer(async || self.store.apply(shard, &call).await).await?;
+        Ok((answer.set, answer.rejected))
+    }
+}
+
+impl Lane {
+    async fn open<S: Imports>(caller: &Caller<'_, S>, shard: ShardIndex, name: String) -> Result<Self, StoreError> {
+        let (applied, _) = caller.apply(shard, None).await?;
+        let rejected = Vec::new();
+        Ok(Self { shard, name, applied, batches: 0, visits: 0, sent: 0, rejected, visits_rejected: 0 })
+    }
+
+    async fn send<S: Imports>(&mut self, caller: &Caller<'_, S>, share: Block) -> Result<(), StoreError> {
+        for pages in share.chunks(MAX_BATCH_PAGES) {
+            let sequence = Sequence::FIRST.plus(self.batches);
+            self.batches += 1;
+            self.visits += pages.iter().map(|one| one.visits).sum::<u64>();
+            if !self.applied.contains(sequence) {
+                self.sent += 1;
+                let (_, rejected) = caller.apply(self.shard, Some(seal(sequence, pages))).await?;
+                let room = BAD_KEPT - self.rejected.len();
+                self.rejected.extend(rejected.into_iter().take(room));
+            }
+        }
+        Ok(())
+    }
+
+    async fn has_all<S: Imports>(&mut self, caller: &Caller<'_, S>) -> Result<bool, ImportError> {
+        let (set, _) = caller.apply(self.shard, None).await?;
+        self.visits_rejected = set.rejected;
+        // They are sent in order, so none of ours lies above the floor for long.
+        let newest = set.above.last().copied().unwrap_or(set.floor);
+        let missing = set.floor < self.batches;
+        if newest > self.batches || (!missing && set.visits != self.visits) {
+            return Err(ImportError::Diverged(self.name.clone()));
+        }
+        Ok(!missing)
+    }
+}
+
+fn seal(sequence: Sequence, pages: &[Increment]) -> Batch {
+    // The moment of sealing is for writers that let batches grow old.
+    Batch::seal(sequence, pages.to_vec(), Moment::new(Duration::ZERO, Duration::ZERO))
+}
+
+/// How far an import is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// What is being done.
+    pub stage: Stage,
+    /// Bytes read in this stage.
+    pub bytes: u64,
+    /// Bytes of the input; known once it was read for the first time.
+    pub total_bytes: Option<u64>,
+    /// Records (lines) read.
+    pub records: u64,
+    /// Records that could not be read.
+    pub bad: u64,
+    /// Visits read.
+    pub visits: u64,
+    /// Batches that were sent, and that the shards had already.
+    pub batches_sent: u64,
+    /// Batches that were not sent: the shards had them from an earlier attempt.
+    pub batches_found: u64,
+}
+
+impl Progress {
+    fn read(&mut self, summary: &Summary) {
+        (self.bytes, self.records) = (summary.bytes, summary.records);
+        (self.bad, self.visits) = (summary.bad, summary.visits);
+    }
+}
+
+/// The two stages of an import.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Stage {
+    /// The input is read for its digest, and to see that something in it counts.
+    #[default]
+    Checking,
+    /// It is read again, and counted.
+    Importing,
+}
+
+/// How an import ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Everything is in the shards.
+    Imported(Imported),
+    /// The same input was imported under this id before: nothing was changed.
+    AlreadyImported,
+}
+
+/// What was imported.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Imported {
+    /// What was read.
+    pub summary: Summary,
+    /// Batches that this attempt sent.
+    pub batches_sent: u64,
+    /// Batches that the shards had from an earlier attempt.
+    pub batches_found: u64,
+    /// Visits that no page could take, since its key holds something else or would overflow; of all attempts.
+    pub visits_rejected: u64,
+    /// The first of them in this attempt.
+    pub rejected: Vec<Rejected>,
+}
+
+/// Why an import stopped. Nothing was counted twice, whatever it is.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    /// The input cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// Nothing in it counts. Nothing was sent, and the import's id is still free.
+    #[error("nothing in the input counts; are its format and the options right? ({} records, {} of them bad)", .0.records, .0.bad)]
+    Nothing(Summary),
+    /// A shard did not answer for as long as patience lasted, or cannot be used.
+    #[error("{0}; what is imported so far stays: repeat the same command to go on where it stopped")]
+    Store(#[from] StoreError),
+    /// Something else was imported, or begun, under this id.
+    #[error(
+        "under this import id another input was begun: it had {then} bytes, this one has {now}, or it was read with other \
+         options or by another version of this program. Repeat the import with exactly that input and those options (of \
+         a file that has only grown: `head -c {then}`), or give the new input an id of its own"
+    )]
+    OtherInput {
+        /// Bytes of the input that was begun first.
+        then: u64,
+        /// Bytes of this input.
+        now: u64,
+    },
+    /// The shards disagree on what was begun under this id: two imports began at the same moment.
+    #[error(
+        "the shards know different imports under this id: two were begun at once. Repeat the command; if this stays, give \
+         the import another id"
+    )]
+    Conflict,
+    /// The import's pages were placed on a shard that is not configured now.
+    #[error(
+        "this import was begun when shard {0} was configured, and goes on only with it: add it to REDIS_ENDPOINTS, with \
+         ;weight=0 if it shall own nothing any more"
+    )]
+    ShardMissing(ShardName),
+    /// The input was another one when it was read again.
+    #[error(
+        "the input was changed while it was imported, so that counts of both may be in the shards under this id; import \
+         a file that nobody writes to (a copy, or a log that was rotated)"
+    )]
+    Changed,
+    /// A shard has more or other batches of this import than its input makes.
+    #[error("shard {0} holds batches of this import that its input does not make: the import cannot be completed")]
+    Diverged(String),
+    /// Shards went on losing what they had acknowledged.
+    #[error("the shards lost what they had taken, several times over; see to them and repeat the same command")]
+    Losing,
+}
+
+impl From<io::Error> for ImportError {
+    fn from(error: io::Error) -> Self {
+        Self::Read(error.into())
+    }
 }

@@ -24,7 +24,6 @@ pub use counters::CounterOptions;
 pub use export::ExportWriter;
 pub use goatcounter::GoatCounterOptions;
 pub use import::{Import, ImportError, Imported, Outcome, Progress, Stage, import};
-pub use lines::MAX_LINE;
 pub use page::PageRule;
 pub use read::{Blocks, ReadError, survey};
 pub use retry::Patience;

@@ -5,19 +5,16 @@ use memchr::memchr;
 use std::io::{self, Read};
 
 /// Longest line that is read. Web servers refuse requests far shorter; what is longer is no line of a log.
-pub const MAX_LINE: usize = 64 * 1024;
+const MAX_LINE: usize = 64 * 1024;
 
 /// Bytes asked of the input at once. Large enough that the calls cost nothing beside the parsing, small enough to
 /// stay in a core's cache.
 const BUFFER: usize = 256 * 1024;
 
-/// One line without its end (`\n` or `\r\n`).
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Line<'a> {
-    Text(&'a [u8]),
-    /// Longer than [`MAX_LINE`]; it was skipped.
-    TooLong,
-}
+/// A line without its end (`\n` or `\r\n`). One longer than [`MAX_LINE`] is skipped.
+type Line<'a> = Result<&'a [u8], &'static str>;
+
+const TOO_LONG: &str = "the line has more than 64 KiB";
 
 #[derive(Debug)]
 pub(crate) struct Lines<R> {
@@ -28,22 +25,16 @@ pub(crate) struct Lines<R> {
     end: usize,
     /// Lines begun so far.
     number: u64,
-    bytes: u64,
 }
 
 impl<R: Read> Lines<R> {
     pub(crate) fn new(input: R) -> Self {
-        Self { input, buffer: vec![0; BUFFER].into(), start: 0, end: 0, number: 0, bytes: 0 }
+        Self { input, buffer: vec![0; BUFFER].into(), start: 0, end: 0, number: 0 }
     }
 
     /// The number of the line read last, from 1.
     pub(crate) fn number(&self) -> u64 {
         self.number
-    }
-
-    /// Bytes of the lines read so far, their ends included.
-    pub(crate) fn bytes(&self) -> u64 {
-        self.bytes
     }
 
     /// The next line. The last one needs no end.
@@ -69,17 +60,15 @@ impl<R: Read> Lines<R> {
         let line = self.start..self.start + length;
         self.take(length);
         if length > MAX_LINE {
-            return Ok(Some(Line::TooLong));
+            return Ok(Some(Err(TOO_LONG)));
         }
         let text = &self.buffer[line];
-        Ok(Some(Line::Text(text.strip_suffix(b"\r").unwrap_or(text))))
+        Ok(Some(Ok(text.strip_suffix(b"\r").unwrap_or(text))))
     }
 
     /// Takes `length` bytes and the line end behind them, which is missing only at the input's end.
     fn take(&mut self, length: usize) {
-        let taken = (length + 1).min(self.end - self.start);
-        self.start += taken;
-        self.bytes += taken as u64;
+        self.start += (length + 1).min(self.end - self.start);
     }
 
     /// Skips a line whose end is not in the buffer.
@@ -89,7 +78,7 @@ impl<R: Read> Lines<R> {
             let length = memchr(b'\n', &self.buffer[self.start..self.end]);
             self.take(length.unwrap_or(self.end - self.start));
             if length.is_some() || self.fill()? == 0 {
-                return Ok(Some(Line::TooLong));
+                return Ok(Some(Err(TOO_LONG)));
             }
         }
     }
@@ -126,9 +115,9 @@ mod tests {
         let mut lines = Lines::new(Trickle(input, at_once));
         let mut found = Vec::new();
         while let Some(line) = lines.next().unwrap() {
-            found.push(if let Line::Text(text) = line { Some(text.to_vec()) } else { None });
+            found.push(line.ok().map(<[u8]>::to_vec));
         }
-        assert_eq!((lines.number(), lines.bytes()), (found.len() as u64, input.len() as u64));
+        assert_eq!(lines.number(), found.len() as u64);
         found
     }
 

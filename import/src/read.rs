@@ -7,7 +7,9 @@ use crate::goatcounter::GoatCounter;
 use crate::source::Source;
 use crate::summary::{Seen, Summary};
 use crate::tally::{Block, Bounds, Tally};
+use std::cell::Cell;
 use std::io::{self, Cursor, ErrorKind, Read};
+use std::rc::Rc;
 
 /// Bytes between two reports of progress.
 const REPORT_EVERY: u64 = 8 * 1024 * 1024;
@@ -19,9 +21,17 @@ pub(crate) trait Records {
 
     /// Number of the line on which the record read last began.
     fn line(&self) -> u64;
+}
 
-    /// Bytes read so far.
-    fn bytes(&self) -> u64;
+/// Counts the bytes of an input as they are read.
+struct Counted<R>(R, Rc<Cell<u64>>);
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.0.read(buffer)?;
+        self.1.set(self.1.get() + read as u64);
+        Ok(read)
+    }
 }
 
 /// Why an input is not read at all, or no further.
@@ -43,7 +53,7 @@ pub struct Blocks<'a> {
     records: Box<dyn Records + 'a>,
     tally: Tally,
     summary: Summary,
-    reported: u64,
+    bytes: Rc<Cell<u64>>,
 }
 
 impl<'a> Blocks<'a> {
@@ -58,14 +68,15 @@ impl<'a> Blocks<'a> {
         }
         // Windows' editors put a byte order mark before UTF-8.
         let begin = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&head).to_vec();
-        let input = Cursor::new(begin).chain(input);
+        let bytes = Rc::default();
+        let input = Counted(Cursor::new(begin).chain(input), Rc::clone(&bytes));
         let records: Box<dyn Records + 'a> = match source {
             Source::AccessLog(options) => Box::new(AccessLog::new(input, options.clone())),
             Source::GoatCounter(options) => Box::new(GoatCounter::new(input, options.clone())?),
             Source::Counters(options) => Box::new(Counters::new(input, options.clone())),
             Source::Export => Box::new(Export::new(input)?),
         };
-        Ok(Self { records, tally: Tally::new(bounds), summary: Summary::default(), reported: 0 })
+        Ok(Self { records, tally: Tally::new(bounds), summary: Summary::default(), bytes })
     }
 
     /// The next block; `None` after the last. `progress` is called every few megabytes.
@@ -75,7 +86,7 @@ impl<'a> Blocks<'a> {
     pub fn next_block(&mut self, progress: &mut dyn FnMut(&Summary)) -> Result<Option<Block>, ReadError> {
         while let Some(seen) = self.records.next(&mut self.tally)? {
             self.summary.add(seen, self.records.line());
-            if self.records.bytes() >= self.reported + REPORT_EVERY {
+            if self.bytes.get() >= self.summary.bytes + REPORT_EVERY {
                 self.report(progress);
             }
             if self.tally.is_full() {
@@ -94,8 +105,7 @@ impl<'a> Blocks<'a> {
     }
 
     fn report(&mut self, progress: &mut dyn FnMut(&Summary)) {
-        self.reported = self.records.bytes();
-        self.summary.bytes = self.reported;
+        self.summary.bytes = self.bytes.get();
         progress(&self.summary);
     }
 }
