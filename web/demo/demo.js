@@ -17,7 +17,7 @@ const show = (count) => {
 
 const start = async () => {
   const script = new URL("../counter.js", location.href).href;
-  document.getElementById("snippet").textContent = `<script src="${script}" async></script>`;
+  document.getElementById("snippet").textContent = `<script defer src="${script}"></script>`;
   // Read before the visit is sent: what was written until then cannot hold it.
   const before = await written().catch(() => undefined);
   window.visits?.record();

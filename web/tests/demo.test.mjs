@@ -75,7 +75,7 @@ for (const look of LOOKS) {
   test(`the demo looks as the dashboard does and names its own address (${Object.values(look).join(", ")})`, async () => {
     const { page, context, problems } = await open(look);
     await shown(page, "1,234");
-    assert.equal(await page.textContent("#snippet"), `<script src="${server.origin}/counter.js" async></script>`);
+    assert.equal(await page.textContent("#snippet"), `<script defer src="${server.origin}/counter.js"></script>`);
     assert.deepEqual(await axe(page), []);
     assert.deepEqual(problems, []);
     const width = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);

@@ -169,7 +169,7 @@ test("the demo page counts itself with its own address, and shows its count with
   const shown = async () => Number((await page.textContent("#count")).replaceAll(",", ""));
   await eventually("the count", async () => (await shown()) > before);
   await counted("home", before + 1);
-  assert.equal(await page.textContent("#snippet"), `<script src="${BASE}/counter.js" async></script>`);
+  assert.equal(await page.textContent("#snippet"), `<script defer src="${BASE}/counter.js"></script>`);
   assert.deepEqual(problems, []);
   await context.close();
 });
