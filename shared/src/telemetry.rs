@@ -11,14 +11,17 @@ mod json;
 
 use json::WithRequestId;
 use std::env;
-use tracing::Level;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt};
 
-/// The target of what Lambda's runtime logs.
-const RUNTIME: &str = "lambda_runtime";
+/// The crates of this project, as the targets of their lines begin.
+const OURS: [&str; 5] = ["visits", "record_visit", "get_visits", "dashboard", "flush_visits"];
+
+/// The finest level of every other crate. Below it, Lambda's runtime logs whole events and answers, and so addresses, cookies and
+/// tokens; HTTP clients and AWS's SDK log what they send.
+const MAX_OF_OTHERS: LevelFilter = LevelFilter::INFO;
 
 /// Starts logging to standard output. The format follows Lambda's `AWS_LAMBDA_LOG_FORMAT` where it is
 /// set, else JSON on Lambda and text elsewhere; the level `AWS_LAMBDA_LOG_LEVEL`, else `RUST_LOG` (also by
@@ -51,29 +54,68 @@ pub fn init() {
     let _ = subscriber.try_init();
 }
 
+/// Returns the filter that `level` asks for: a level, or levels by target. Unknown text means info. Crates of others never log more
+/// than [`MAX_OF_OTHERS`], also where they are named.
 fn filter(level: &str) -> Targets {
     // Lambda says FATAL where tracing's highest level is ERROR.
     if level.eq_ignore_ascii_case("fatal") {
         return Targets::new().with_default(LevelFilter::ERROR);
     }
     let parsed = level.parse::<Targets>().ok().filter(|_| !level.is_empty());
-    let filter = parsed.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO));
-    // At TRACE the runtime logs whole answers, and so the cookie of a new session.
-    if filter.would_enable(RUNTIME, &Level::TRACE) { filter.with_target(RUNTIME, LevelFilter::DEBUG) } else { filter }
+    let asked = parsed.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO));
+    let default = asked.default_level().unwrap_or(LevelFilter::OFF);
+    let is_ours = |target: &str| OURS.iter().any(|ours| target.starts_with(ours));
+    let bounded = |level: LevelFilter| level.min(MAX_OF_OTHERS);
+    Targets::new().with_default(bounded(default)).with_targets(OURS.map(|target| (target, default))).with_targets(
+        asked.iter().map(|(target, level)| (target, if is_ours(target) { level } else { bounded(level) })),
+    )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tracing::Level;
 
     #[test]
-    fn the_runtimes_lines_with_whole_answers_are_never_logged() {
-        for asked in ["TRACE", "trace", "lambda_runtime=trace", "info,lambda_runtime=trace"] {
-            let enabled = |level| filter(asked).would_enable("lambda_runtime::layers::api_response", &level);
-            assert_eq!((enabled(Level::DEBUG), enabled(Level::TRACE)), (true, false), "{asked}");
+    fn crates_of_others_log_no_more_than_at_info_whatever_is_asked_for() {
+        let others = [
+            "lambda_runtime",
+            "lambda_runtime::layers::api_response",
+            "lambda_runtime_api_client",
+            "hyper::proto::h1::io",
+            "h2::codec::framed_write",
+            "rustls::client::hs",
+            "redis",
+            "aws_config::profile::credentials",
+            "aws_sigv4::http_request::sign",
+            "aws_smithy_runtime::client::orchestrator",
+        ];
+        for target in others {
+            for asked in [
+                "TRACE",
+                "trace",
+                &format!("{target}=trace"),
+                &format!("info,{target}=trace"),
+                "l=trace,info",
+                "=trace",
+            ] {
+                let enabled = |level| filter(asked).would_enable(target, &level);
+                assert!(!enabled(Level::DEBUG) && !enabled(Level::TRACE), "{target} by {asked}");
+            }
+            assert!(filter("trace").would_enable(target, &Level::INFO), "{target}");
+            assert!(!filter("trace,warn").would_enable(target, &Level::INFO), "{target}");
         }
-        assert!(filter("TRACE").would_enable("visits_core", &Level::TRACE));
-        assert!(!filter("INFO").would_enable("lambda_runtime", &Level::DEBUG));
+        let table = [
+            ("TRACE", "visits_core::flusher", Level::TRACE, true),
+            ("trace", "dashboard", Level::TRACE, true),
+            ("info,visits_core::flusher=debug", "visits_core::flusher", Level::DEBUG, true),
+            ("info,visits_core::flusher=debug", "visits_core::cache", Level::DEBUG, false),
+            ("visits_core=warn,debug", "visits_core::cache", Level::INFO, false),
+            ("visits_core=warn", "lambda_runtime", Level::ERROR, false),
+        ];
+        for (asked, target, level, logged) in table {
+            assert_eq!(filter(asked).would_enable(target, &level), logged, "{target} {level} by {asked}");
+        }
     }
 
     #[test]
