@@ -11,7 +11,7 @@ mod limits;
 mod mask;
 mod metrics;
 mod modes;
-mod parse;
+pub(crate) mod parse;
 mod testing;
 #[cfg(test)]
 mod tests;
@@ -118,6 +118,9 @@ impl Config {
     /// ```
     pub fn from_vars(lookup: impl Fn(&str) -> Option<OsString>) -> Result<Self, ConfigError> {
         let mut vars = vars::Vars::new(lookup);
+        for endpoint in &variables::AWS_ENDPOINTS {
+            vars.read(endpoint, parse::aws_endpoint);
+        }
         let config = Self {
             shards: vars.read(&variables::REDIS_ENDPOINTS, endpoints::parse),
             redis_ca: vars.read(&variables::REDIS_CA_FILE, ca_file::read),

@@ -4,6 +4,7 @@
 use super::limits::FUNCTION_NAME_BYTES;
 use std::ops::RangeInclusive;
 use std::time::Duration;
+use url::{Host, Url};
 
 /// Human-readable, such as `500ms` or `1m 30s`; of the bare numbers only `0`.
 pub(super) fn duration(range: RangeInclusive<Duration>) -> impl Fn(&str) -> Result<Duration, &'static str> {
@@ -38,6 +39,20 @@ pub(super) fn switch(text: &str) -> Result<bool, &'static str> {
         "off" => Ok(false),
         _ => Err("unknown word"),
     }
+}
+
+/// Refuses a URL by which a call of AWS would cross a network without TLS: its headers, the credentials' session among them, and the
+/// secret in the answer could be read on the way.
+pub(crate) fn aws_endpoint(text: &str) -> Result<(), &'static str> {
+    let is_plain = text.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("http:"));
+    let url = text.parse::<Url>().ok();
+    let is_here = match url.as_ref().and_then(Url::host) {
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    };
+    if is_plain && !is_here { Err("plain http to another machine would show what is sent to AWS") } else { Ok(()) }
 }
 
 /// The characters of a name, a partial ARN or an ARN, with or without a version. Lambda knows the rest.

@@ -218,3 +218,40 @@ fn the_readme_lists_each_variable_with_its_default() {
         );
     }
 }
+
+#[test]
+fn aws_is_asked_over_plain_http_on_this_machine_only() {
+    let names =
+        ["", "_LAMBDA", "_SECRETS_MANAGER", "_STS", "_SSO", "_SSO_OIDC"].map(|end| format!("AWS_ENDPOINT_URL{end}"));
+    for name in &names {
+        for here in [
+            "http://localhost:9000",
+            "http://a.localhost",
+            "http://127.0.0.1:4566/x",
+            "HTTP://127.9.9.9",
+            "http://[::1]:80",
+            "https://lambda.eu-west-1.amazonaws.com",
+            "https://10.0.0.1",
+            " ",
+        ] {
+            assert_eq!(read(&[(name, here)]), read(&[]), "{name}={here}");
+        }
+        for elsewhere in [
+            "http://lambda.eu-west-1.amazonaws.com",
+            "HTTP://10.0.0.1:4566",
+            "http://169.254.169.254",
+            "http://0.0.0.0",
+            "http://[fd00::1]",
+            "http://localhost.example.org",
+            "http://127.0.0.1@example.org",
+            "http://",
+        ] {
+            let error = read(&[(name, elsewhere)]).unwrap_err();
+            assert_eq!(error.variables().collect::<Vec<_>>(), [name], "{elsewhere}");
+            let message = error.to_string();
+            assert!(message.contains("plain http to another machine") && message.contains("https://"), "{message}");
+        }
+    }
+    let both = read(&[("AWS_ENDPOINT_URL", "http://a.test"), ("VISITS_TIMER", "x")]).unwrap_err();
+    assert_eq!(both.variables().count(), 2, "one message has all that is wrong");
+}

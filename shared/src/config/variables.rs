@@ -41,6 +41,22 @@ pub(super) const ALL: [&Variable; 26] = [
     &METRICS,
 ];
 
+/// Variables by which AWS's SDK, and the calls of this crate, find another server than AWS's own. They are AWS's, so they are not in
+/// [`ALL`].
+pub(super) static AWS_ENDPOINTS: [Variable; 6] = [
+    aws_endpoint("AWS_ENDPOINT_URL"),
+    aws_endpoint("AWS_ENDPOINT_URL_LAMBDA"),
+    aws_endpoint("AWS_ENDPOINT_URL_SECRETS_MANAGER"),
+    aws_endpoint("AWS_ENDPOINT_URL_STS"),
+    aws_endpoint("AWS_ENDPOINT_URL_SSO"),
+    aws_endpoint("AWS_ENDPOINT_URL_SSO_OIDC"),
+];
+
+const fn aws_endpoint(name: &'static str) -> Variable {
+    let accepted = "a URL that begins with https://, or with http:// for this machine (localhost, 127.0.0.1, [::1])";
+    Variable { name, default: "AWS's own", accepted }
+}
+
 pub(super) const REDIS_ENDPOINTS: Variable = Variable {
     name: "REDIS_ENDPOINTS",
     default: "redis_7070=redis://127.0.0.1:7070,redis_7071=redis://127.0.0.1:7071",

@@ -7,6 +7,7 @@ use super::aws::Aws;
 use super::environment::Environment;
 use super::https::{Answer, Server, post};
 use super::signature::Signer;
+use crate::config::parse::aws_endpoint;
 use bytes::Bytes;
 use http::Request;
 use http_body_util::Full;
@@ -45,6 +46,7 @@ pub(super) async fn get(aws: &Aws, id: &str) -> Result<String, String> {
 fn server(environment: &Environment, region: &str) -> Result<Server, String> {
     for name in ["AWS_ENDPOINT_URL_SECRETS_MANAGER", "AWS_ENDPOINT_URL"] {
         if let Some(url) = environment.get(name) {
+            aws_endpoint(&url).map_err(|reason| format!("{name}: {reason}; https:// is accepted"))?;
             return Server::from_url(&url).ok_or_else(|| format!("{name} is not http:// or https:// with a host only"));
         }
     }

@@ -34,6 +34,8 @@ fn awss_own_variables_name_another_server() {
     assert_eq!(told(both, "x-y-1"), Ok(("[::1]".to_owned(), false)), "{one} before {all}");
     let reason = told(&[("AWS_ENDPOINT_URL", "ftp://a.test")], "x-y-1").unwrap_err();
     assert_eq!(reason, "AWS_ENDPOINT_URL is not http:// or https:// with a host only");
+    let reason = told(&[("AWS_ENDPOINT_URL", "http://a.test")], "x-y-1").unwrap_err();
+    assert!(reason.starts_with("AWS_ENDPOINT_URL: plain http to another machine"), "{reason}");
 }
 
 #[test]
