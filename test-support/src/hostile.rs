@@ -143,7 +143,7 @@ fn value() -> impl Strategy<Value = Value> + Clone {
         "{\"pages\":[\"home\"]}",
         "{\"pages\":[\"home\",7]}",
         "WyJob21lIl0=",
-        "visits_session=1.x",
+        "__Host-visits_session=1.x",
         "Bearer x",
         "Googlebot/2.1",
     ];

@@ -10,7 +10,7 @@ import { daysOf, makePages, NOW, SHARDS } from "./dashboard-data.mjs";
 
 export const TOKEN = "owner-token";
 const ASSETS = new URL("../../functions/dashboard/assets/", import.meta.url);
-const SESSION = "visits_session=mock";
+const SESSION = "__Host-visits_session=mock";
 export const POLICY =
   "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
   "form-action 'self'; base-uri 'none'; frame-ancestors 'none'";

@@ -179,7 +179,7 @@ impl From<Members> for Event {
         let context = members.request_context.0.unwrap_or_default();
         if let Some(http) = context.http.0 {
             let mut headers = members.headers.0.unwrap_or_default();
-            headers.session = headers.session.or(members.cookies.0.and_then(|cookies| cookies.0));
+            headers.sessions.extend(members.cookies.0.into_iter().flat_map(|Cookies(sessions)| sessions));
             return Self::Http(Box::new(Request {
                 method: http.method.0.unwrap_or_default(),
                 path: members.raw_path.0.unwrap_or_default(),
@@ -270,7 +270,7 @@ mod tests {
     fn no_log_shows_address_or_token() {
         let mut event = event(HTTP_API, "POST", "/session");
         event["requestContext"]["http"]["sourceIp"] = json!("192.0.2.99");
-        event["headers"] = json!({"authorization": "Bearer s3cret", "cookie": "visits_session=s3cret"});
+        event["headers"] = json!({"authorization": "Bearer s3cret", "cookie": "__Host-visits_session=s3cret"});
         event["body"] = json!(r#"{"token":"s3cret"}"#);
         let shown = format!("{:?}", read(&event.to_string()));
         assert!(shown.contains("/session") && !shown.contains("s3cret") && !shown.contains("192.0.2.99"), "{shown}");

@@ -5,8 +5,9 @@ use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::fmt;
 
-/// The session cookie's name.
-pub const SESSION_COOKIE: &str = "visits_session";
+/// The session cookie's name. By its prefix a browser takes it from this host only, over TLS, and for all paths: a page of a
+/// neighbouring subdomain can set none.
+pub const SESSION_COOKIE: &str = "__Host-visits_session";
 
 /// What matters of a request's headers. All of them are the client's word. `Debug` hides what shows to be the owner.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -34,8 +35,8 @@ pub struct Headers {
     /// The browser loads this for a page that it may never show: `Sec-Purpose: prefetch`, or one of the names that were
     /// used before that.
     pub speculative: bool,
-    /// The value of the cookie [`SESSION_COOKIE`], where cookies come in a header.
-    pub session: Option<String>,
+    /// The values of all cookies that are called [`SESSION_COOKIE`]. Other cookies are not kept.
+    pub sessions: Vec<String>,
 }
 
 impl fmt::Debug for Headers {
@@ -112,7 +113,9 @@ impl<'de> Visitor<'de> for HeadersVisitor {
                     headers.speculative |= value.is_some_and(|value| is_speculative(&value));
                 }
                 Name::Dnt | Name::SecGpc => headers.do_not_track |= value.is_some_and(|value| value.trim() == "1"),
-                Name::Cookie => headers.session = value.and_then(|cookies| session_of(cookies.split(';'))),
+                Name::Cookie => {
+                    headers.sessions.extend(value.iter().flat_map(|cookies| cookies.split(';').filter_map(session)))
+                }
                 Name::Other => {}
             }
         }
@@ -128,9 +131,8 @@ fn is_speculative(purpose: &str) -> bool {
         .any(|word| ["prefetch", "prerender", "preview"].iter().any(|known| word.eq_ignore_ascii_case(known)))
 }
 
-/// The session among the cookies of an event's own list. Other cookies are not kept.
-#[derive(Clone, Debug)]
-pub(super) struct Cookies(pub(super) Option<String>);
+/// The sessions among the cookies of an event's own list.
+pub(super) struct Cookies(pub(super) Vec<String>);
 
 impl<'de> Deserialize<'de> for Cookies {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -141,25 +143,24 @@ impl<'de> Deserialize<'de> for Cookies {
 struct CookiesVisitor;
 
 impl<'de> Visitor<'de> for CookiesVisitor {
-    type Value = Option<String>;
+    type Value = Vec<String>;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("cookies")
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Option<String>, A::Error> {
-        let mut session = None;
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Vec<String>, A::Error> {
+        let mut sessions = Vec::new();
         while let Some(Text(cookie)) = items.next_element()? {
-            session = session.or_else(|| session_of(cookie.as_deref().into_iter()));
+            sessions.extend(cookie.as_deref().and_then(session));
         }
-        Ok(session)
+        Ok(sessions)
     }
 }
 
-/// The first of these cookies that is the session's. A browser sends the one with the longest path first.
-fn session_of<'a>(mut cookies: impl Iterator<Item = &'a str>) -> Option<String> {
-    let value = cookies.find_map(|cookie| cookie.trim().strip_prefix(SESSION_COOKIE)?.strip_prefix('='))?;
-    Some(value.to_owned())
+/// Returns the value of `name=value` if the name is that of the session's cookie.
+fn session(cookie: &str) -> Option<String> {
+    Some(cookie.trim().strip_prefix(SESSION_COOKIE)?.strip_prefix('=')?.to_owned())
 }
 
 #[cfg(test)]
@@ -233,21 +234,24 @@ mod tests {
     }
 
     #[test]
-    fn of_all_cookies_the_session_is_kept_wherever_it_is() {
+    fn of_all_cookies_each_session_is_kept_wherever_it_is() {
+        let (first, second) = ("__Host-visits_session=1.x", "__Host-visits_session=2.y");
+        let both: &[&str] = &["1.x", "2.y"];
         let table = [
-            (json!({}), json!(["a=b", "visits_session=1.x", "visits_session=2.y"]), Some("1.x")),
-            (json!({"cookie": "a=b; visits_session=1.x; c=d"}), json!(null), Some("1.x")),
-            (json!({"cookie": "visits_session=1.x"}), json!(["visits_session=2.y"]), Some("1.x")),
+            (json!({}), json!(["a=b", first, second]), both),
+            (json!({"cookie": format!("a=b; {first}; c=d")}), json!(null), &["1.x"]),
+            (json!({"cookie": format!("{first};{second}")}), json!([]), both),
+            (json!({"cookie": first}), json!([second]), both),
             (
-                json!({"cookie": "xvisits_session=1; visits_sessionx=2; visits_session"}),
-                json!([7, null, [], "a"]),
-                None,
+                json!({"cookie": "x__Host-visits_session=1; __Host-visits_sessionx=2; __Host-visits_session; visits_session=3"}),
+                json!([7, null, [], "a", "__host-visits_session=4"]),
+                &[],
             ),
-            (json!({"cookie": 7}), json!("visits_session=1.x"), None),
-            (json!([]), json!({}), None),
+            (json!({"cookie": 7}), json!(first), &[]),
+            (json!([]), json!({}), &[]),
         ];
-        for (headers, cookies, session) in table {
-            assert_eq!(read(&headers, &cookies).session.as_deref(), session, "{headers} {cookies}");
+        for (headers, cookies, sessions) in table {
+            assert_eq!(read(&headers, &cookies).sessions, sessions, "{headers} {cookies}");
         }
     }
 }

@@ -53,13 +53,19 @@ pub enum Shown {
     Session,
 }
 
-/// The program cannot read the owner's token from where the settings say it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "VISITS_OWNER_TOKEN: this program was built without Secrets Manager, which secret: needs: \
-     build it with --features secrets-manager"
-)]
-pub struct UnreadableToken;
+/// The program cannot use the owner's token that the settings name. It is found at the start, but for a secret's content.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UnreadableToken {
+    /// The program lacks the feature.
+    #[error(
+        "VISITS_OWNER_TOKEN: this program was built without Secrets Manager, which secret: needs: \
+         build it with --features secrets-manager"
+    )]
+    NoSecretsManager,
+    /// The file cannot be read, or holds no token that is accepted.
+    #[error("VISITS_OWNER_TOKEN: {0}")]
+    File(String),
+}
 
 impl Owner {
     /// The owner whom the settings name.
@@ -96,11 +102,11 @@ impl Owner {
             let given = bearer(header).ok_or_else(|| Problem::unauthorized(NO_BEARER))?;
             return if token.is(given) { Ok(Shown::Token) } else { Err(Problem::unauthorized(WRONG)) };
         }
-        let session = request.headers.session.as_deref().ok_or_else(|| Problem::unauthorized(NOTHING))?;
-        if session::is_open(session, &token, self.clock.now()) {
+        let (sessions, now) = (&request.headers.sessions, self.clock.now());
+        if sessions.iter().any(|session| session::is_open(session, &token, now)) {
             return Ok(Shown::Session);
         }
-        Err(Problem::unauthorized(ENDED))
+        Err(Problem::unauthorized(if sessions.is_empty() { NOTHING } else { ENDED }))
     }
 
     /// The same for a request that changes something: by cookie it needs a header that no other site can send (403).
@@ -140,13 +146,11 @@ impl Owner {
     }
 
     async fn read(&self, source: &Source, at: Moment) -> Read {
-        let token = match source.password().await {
-            Ok(password) => Some(Token::new(password.expose())),
-            Err(error) => {
-                tracing::error!(%error, "the owner's token cannot be read");
-                None
-            }
-        };
+        let token = source.token().await;
+        if let Err(error) = &token {
+            tracing::error!(%error, "the owner's token cannot be used");
+        }
+        let token = token.ok();
         let read = Read { at, token };
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(read.clone());
         read

@@ -12,6 +12,8 @@ use visits_core::config::Config;
 use visits_core::credentials::Environment;
 use visits_core::http::{Headers, Owner, Request};
 
+const TOKEN: &str = "s3cret-s3cret-s3cret-s3cret";
+
 fn owner(aws: Environment, time: &ManualClock, place: &str) -> Owner {
     let config = Config::from_vars(|name| (name == "VISITS_OWNER_TOKEN").then(|| place.into())).unwrap();
     Owner::with_aws(&config, time.clock(), aws).unwrap()
@@ -27,16 +29,16 @@ async fn status(owner: &Owner, token: &str) -> u16 {
 #[tokio::test]
 async fn a_secret_is_asked_for_once_a_minute_however_many_guess() {
     let (aws, time) = (FakeAws::start(), ManualClock::new());
-    aws.hold(r#"{"token":"s3cret"}"#);
+    aws.hold(&format!(r#"{{"token":"{TOKEN}"}}"#));
     let owner = owner(aws.environment(), &time, "secret:site/owner#token");
     assert!(aws.asked().is_empty(), "not before it is needed");
     for _ in 0..10 {
-        assert_eq!((status(&owner, "s3cret").await, status(&owner, "guess").await), (200, 401));
+        assert_eq!((status(&owner, TOKEN).await, status(&owner, "guess").await), (200, 401));
     }
     assert_eq!(aws.asked().len(), 1);
-    aws.hold(r#"{"token":"rotated"}"#);
+    aws.hold(r#"{"token":"rotated-rotated-rotated"}"#);
     time.advance(Duration::from_mins(1));
-    assert_eq!((status(&owner, "s3cret").await, status(&owner, "rotated").await), (401, 200));
+    assert_eq!((status(&owner, TOKEN).await, status(&owner, "rotated-rotated-rotated").await), (401, 200));
     assert_eq!(aws.asked().len(), 2);
 }
 
@@ -46,20 +48,41 @@ async fn a_secret_that_cannot_be_read_is_a_503_and_asked_for_again_after_a_pause
     aws.answer(400, r#"{"__type":"AccessDeniedException","Message":"no"}"#);
     let owner = owner(aws.environment(), &time, "secret:site/owner");
     for _ in 0..10 {
-        assert_eq!(status(&owner, "s3cret").await, 503);
+        assert_eq!(status(&owner, TOKEN).await, 503);
     }
     assert_eq!(aws.asked().len(), 1);
-    aws.hold("s3cret");
+    aws.hold(TOKEN);
     time.advance(Duration::from_secs(5));
-    assert_eq!(status(&owner, "s3cret").await, 200);
+    assert_eq!(status(&owner, TOKEN).await, 200);
+}
+
+#[tokio::test]
+async fn a_secret_that_is_too_weak_lets_nobody_in_and_the_log_says_what_to_do() {
+    let (aws, time, logs) = (FakeAws::start(), ManualClock::new(), Logs::capture());
+    let owner = owner(aws.environment(), &time, "secret:site/owner");
+    for weak in ["x", "s3cret-s3cret-s3cre", "s3cret s3cret s3cret s3cret", "s3cret-s3cret-s3cret\n"] {
+        aws.hold(weak);
+        time.advance(Duration::from_mins(1));
+        assert_eq!((status(&owner, weak).await, status(&owner, "guess").await), (503, 503), "{weak:?}");
+    }
+    let text = logs.text();
+    for said in
+        ["the owner's token cannot be used", "shorter than 20 bytes", "no visible ASCII", "openssl rand -base64 32"]
+    {
+        assert!(text.contains(said), "{text}");
+    }
+    assert!(!text.contains("s3cret"), "{text}");
+    aws.hold(TOKEN);
+    time.advance(Duration::from_mins(1));
+    assert_eq!(status(&owner, TOKEN).await, 200);
 }
 
 #[tokio::test]
 async fn those_who_ask_at_once_wait_for_one_call() {
     let (aws, time) = (FakeAws::start(), ManualClock::new());
-    aws.hold("s3cret");
+    aws.hold(TOKEN);
     let owner = owner(aws.environment(), &time, "secret:site/owner");
-    let all = join_all((0..20).map(|_| status(&owner, "s3cret"))).await;
+    let all = join_all((0..20).map(|_| status(&owner, TOKEN))).await;
     assert_eq!((all, aws.asked().len()), (vec![200; 20], 1));
 }
 
@@ -70,7 +93,7 @@ async fn a_mute_secrets_manager_is_waited_for_three_seconds() {
     let url = format!("http://{}", mute.local_addr().unwrap());
     let aws = environment_with("AWS_ENDPOINT_URL", &url);
     let (owner, begin) = (owner(aws, &ManualClock::new(), "secret:site/owner"), Instant::now());
-    assert_eq!(status(&owner, "s3cret").await, 503);
+    assert_eq!(status(&owner, TOKEN).await, 503);
     assert_eq!(begin.elapsed().as_secs(), 3);
     assert!(logs.text().contains("the secret site/owner: no answer within 3s"), "{}", logs.text());
 }

@@ -20,7 +20,7 @@ struct World {
     handler: Handler<MemoryStore>,
     store: MemoryStore,
     time: ManualClock,
-    _token: NamedTempFile,
+    token: NamedTempFile,
 }
 
 fn world() -> World {
@@ -38,7 +38,7 @@ fn with_settings(settings: &[(&str, &str)]) -> World {
     let store = MemoryStore::new(2, time.clock());
     store.settle_all(&config.ring());
     let figures = Figures::new(Arc::new(store.clone()), config.ring(), time.clock(), &config);
-    World { handler: Handler::new(figures, Owner::new(&config).unwrap()), store, time, _token: token }
+    World { handler: Handler::new(figures, Owner::new(&config).unwrap()), store, time, token }
 }
 
 /// A request as an HTTP API hands it over.
@@ -208,13 +208,15 @@ async fn who_asks_whether_they_are_the_owner_is_told() {
     let not_yet = world.answer(&ask()).await;
     assert_eq!((not_yet.status().as_u16(), not_yet.header("cache-control")), (200, Some("no-store")));
     assert_eq!(body(&not_yet), json!({"signed_in": false, "token_configured": true, "history_days": 400}));
-    let wrong = world.answer(&ask().cookie("visits_session=1.x")).await;
+    let wrong = world.answer(&ask().cookie("__Host-visits_session=1.x")).await;
     assert_eq!(body(&wrong), json!({"signed_in": false, "token_configured": true, "history_days": 400}));
     let owner = world.answer(&ask().owner()).await;
     assert_eq!(body(&owner), json!({"signed_in": true, "token_configured": true, "history_days": 400}));
     let nobody = with_settings(&[("VISITS_OWNER_TOKEN", "off")]).answer(&ask().owner()).await;
     assert_eq!(body(&nobody), json!({"signed_in": false, "token_configured": false, "history_days": 400}));
-    with_settings(&[("VISITS_OWNER_TOKEN", "file:/no/such/file")]).check(ask(), 503, "owner-token-unavailable").await;
+    std::fs::write(&world.token, "x").unwrap();
+    world.time.advance(Duration::from_mins(1));
+    world.check(ask(), 503, "owner-token-unavailable").await;
 }
 
 #[tokio::test]
@@ -237,7 +239,7 @@ async fn nobody_but_the_owner_is_told_anything_or_changes_anything() {
         let call = || Call::new(route.method, &route.path.replace("{page_id}", "home"));
         world.check(call(), 401, "unauthorized").await;
         world.check(call().header("authorization", "Bearer x"), 401, "unauthorized").await;
-        world.check(call().cookie("visits_session=1.x"), 401, "unauthorized").await;
+        world.check(call().cookie("__Host-visits_session=1.x"), 401, "unauthorized").await;
         // Before anything else that is wrong is looked at.
         let wrong = route.path.replace("{page_id}", "");
         world.check(Call::new(route.method, &format!("{wrong}?days=x")), 401, "unauthorized").await;

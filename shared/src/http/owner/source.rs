@@ -1,11 +1,12 @@
 //! Where the token comes from.
 
 use super::UnreadableToken;
-use crate::credentials::{CredentialsError, Password};
+use super::token::Token;
+use crate::credentials::Password;
 #[cfg(feature = "secrets-manager")]
 use crate::credentials::{Secret, Secrets};
 use crate::shard::PasswordSource;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 #[derive(Debug)]
 pub(super) enum Source {
@@ -24,20 +25,27 @@ impl Source {
         }
     }
 
-    /// None but a file is one.
+    /// Takes a file, which is read once so that a wrong one stops the start. Refuses every other source.
     pub(super) fn file(source: &PasswordSource) -> Result<Self, UnreadableToken> {
-        match source {
-            PasswordSource::File(path) => Ok(Self::File(path.clone())),
-            _ => Err(UnreadableToken),
-        }
+        let PasswordSource::File(path) = source else { return Err(UnreadableToken::NoSecretsManager) };
+        read(path).map_err(UnreadableToken::File)?;
+        Ok(Self::File(path.clone()))
     }
 
-    /// What the file holds now, or the secret held a minute ago at most.
-    pub(super) async fn password(&self) -> Result<Password, CredentialsError> {
+    /// Returns the token that the file holds now, or the secret held a minute ago at most.
+    pub(super) async fn token(&self) -> Result<Token, String> {
         match self {
-            Self::File(path) => Password::read(path),
+            Self::File(path) => read(path),
             #[cfg(feature = "secrets-manager")]
-            Self::Secret(secret) => secret.password_of(super::KEPT).await,
+            Self::Secret(secret) => {
+                let held = secret.password_of(super::KEPT).await.map_err(|error| error.to_string())?;
+                Ok(Token::new(held.expose())?)
+            }
         }
     }
+}
+
+fn read(path: &Path) -> Result<Token, String> {
+    let held = Password::read(path).map_err(|error| error.to_string())?;
+    Token::new(held.expose()).map_err(|reason| format!("the file {}: {reason}", path.display()))
 }

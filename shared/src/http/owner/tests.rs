@@ -6,7 +6,7 @@ use proptest::prelude::{prop_assert, proptest};
 use std::time::Duration;
 use tempfile::NamedTempFile;
 
-const TOKEN: &str = "correct horse battery staple";
+const TOKEN: &str = "correct-horse-battery-staple";
 
 struct World {
     owner: Owner,
@@ -35,14 +35,18 @@ fn with_token(token: &str) -> Request {
 }
 
 fn with_session(session: &str) -> Request {
-    with(|headers| headers.session = Some(session.to_owned()))
+    with_sessions(&[session])
+}
+
+fn with_sessions(sessions: &[&str]) -> Request {
+    with(|headers| headers.sessions = sessions.iter().map(|session| (*session).to_owned()).collect())
 }
 
 impl World {
     /// The value of a cookie that opens a session now.
     async fn session(&self) -> String {
         let cookie = self.owner.open_session(TOKEN).await.unwrap();
-        let (value, rest) = cookie.strip_prefix("visits_session=").unwrap().split_once("; ").unwrap();
+        let (value, rest) = cookie.strip_prefix("__Host-visits_session=").unwrap().split_once("; ").unwrap();
         assert_eq!(rest, "HttpOnly; Secure; SameSite=Strict; Path=/; Max-Age=43200");
         value.to_owned()
     }
@@ -92,7 +96,10 @@ async fn a_session_lasts_for_twelve_hours() {
     assert_eq!(world.status(&with_session(&session)).await, 200);
     world.time.advance(Duration::from_secs(1));
     assert_eq!(world.status(&with_session(&session)).await, 401);
-    assert!(Owner::closed_session().starts_with("visits_session=; ") && Owner::closed_session().ends_with("Max-Age=0"));
+    assert!(
+        Owner::closed_session().starts_with("__Host-visits_session=; ")
+            && Owner::closed_session().ends_with("Max-Age=0")
+    );
 }
 
 #[tokio::test]
@@ -122,32 +129,88 @@ async fn a_session_that_was_changed_is_none() {
 async fn a_new_token_is_in_force_within_a_minute_and_ends_all_sessions() {
     let world = world();
     let session = world.session().await;
-    std::fs::write(&world.file, "another one").unwrap();
+    std::fs::write(&world.file, "another-one-of-the-owner").unwrap();
     world.time.advance(Duration::from_mins(1));
-    assert_eq!(world.status(&with_token("another one")).await, 200);
+    assert_eq!(world.status(&with_token("another-one-of-the-owner")).await, 200);
     assert_eq!((world.status(&with_token(TOKEN)).await, world.status(&with_session(&session)).await), (401, 401));
 }
 
 #[tokio::test]
-async fn a_token_that_cannot_be_read_is_a_503_until_it_can() {
+async fn any_of_several_sessions_that_is_open_counts_and_a_wrong_one_spoils_none() {
     let world = world();
-    std::fs::write(&world.file, "").unwrap();
-    for request in [with_token(""), with_token(TOKEN), with_session("1.x"), Request::default()] {
-        let problem = world.owner.authorize(&request).await.unwrap_err();
-        assert_eq!(problem.kind(), "urn:visits:problem:owner-token-unavailable");
+    let session = world.session().await;
+    for sessions in [&["1.x", &session][..], &[&session, "1.x"], &["", &session, "9.y"]] {
+        assert_eq!(world.owner.authorize(&with_sessions(sessions)).await, Ok(Shown::Session), "{sessions:?}");
     }
-    std::fs::write(&world.file, TOKEN).unwrap();
-    world.time.advance(Duration::from_secs(5));
-    assert_eq!(world.status(&with_token(TOKEN)).await, 200);
+    assert_eq!(world.status(&with_sessions(&["1.x", "2.y"])).await, 401);
+}
+
+/// Contents that are no token, with what is said of them.
+const WRONG_TOKENS: [(&str, &str); 9] = [
+    ("", "the file is empty"),
+    ("\n", "the file is empty"),
+    ("x", "shorter than 20 bytes"),
+    ("0123456789012345678", "shorter than 20 bytes"),
+    (" 0123456789abcdef0123456789", "no visible ASCII"),
+    ("0123456789abcdef 0123456789", "no visible ASCII"),
+    ("0123456789abcdef\t0123456789", "no visible ASCII"),
+    ("0123456789abcdef\n0123456789", "no visible ASCII"),
+    ("0123456789abcdef0123456789é", "no visible ASCII"),
+];
+
+#[tokio::test]
+async fn a_token_that_is_replaced_by_none_is_a_503_until_it_is_one_again() {
+    let world = world();
+    for (wrong, _) in WRONG_TOKENS {
+        std::fs::write(&world.file, wrong).unwrap();
+        world.time.advance(Duration::from_mins(1));
+        for request in [with_token(wrong), with_token(TOKEN), with_session("1.x"), Request::default()] {
+            let problem = world.owner.authorize(&request).await.unwrap_err();
+            assert_eq!(problem.kind(), "urn:visits:problem:owner-token-unavailable", "{wrong:?}");
+        }
+        assert!(world.owner.open_session(wrong).await.is_err(), "{wrong:?}");
+        std::fs::write(&world.file, TOKEN).unwrap();
+        world.time.advance(Duration::from_secs(5));
+        assert_eq!(world.status(&with_token(TOKEN)).await, 200);
+    }
+}
+
+fn start(place: &str) -> Result<Owner, UnreadableToken> {
+    let config = Config::from_vars(|name| (name == "VISITS_OWNER_TOKEN").then(|| place.into())).unwrap();
+    Owner::new(&config)
+}
+
+#[test]
+fn a_file_without_a_token_stops_the_start_and_the_message_says_what_to_do() {
+    let file = NamedTempFile::new().unwrap();
+    let place = format!("file:{}", file.path().display());
+    for (wrong, said) in WRONG_TOKENS {
+        std::fs::write(&file, wrong).unwrap();
+        let message = start(&place).unwrap_err().to_string();
+        assert!(message.starts_with("VISITS_OWNER_TOKEN: ") && message.contains(said), "{wrong:?}: {message}");
+        assert!(message.contains(&file.path().display().to_string()), "{message}");
+        assert!(message.contains("openssl rand -base64 32") || said == "the file is empty", "{message}");
+        assert!(!message.contains("0123456789"), "{message}");
+    }
+    let missing = start("file:/no/such/file").unwrap_err().to_string();
+    assert!(missing.contains("/no/such/file: the file cannot be read"), "{missing}");
+    // As openssl and the template's GenerateSecretString make them, and the shortest.
+    for right in [
+        "3q2+7wABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhs=",
+        "aZ09aZ09aZ09aZ09aZ09aZ09aZ09aZ09aZ09aZ09",
+        "01234567890123456789\n",
+    ] {
+        std::fs::write(&file, right).unwrap();
+        assert!(start(&place).is_ok(), "{right}");
+    }
 }
 
 #[test]
 fn a_token_where_this_program_cannot_read_it_is_told_at_the_start() {
-    let place = |name: &str| (name == "VISITS_OWNER_TOKEN").then(|| "secret:site/owner".into());
-    let error = Owner::new(&Config::from_vars(place).unwrap()).err();
-    let expected = if cfg!(feature = "secrets-manager") { None } else { Some(UnreadableToken) };
+    let error = start("secret:site/owner").err();
+    let expected = if cfg!(feature = "secrets-manager") { None } else { Some(UnreadableToken::NoSecretsManager) };
     assert_eq!(error, expected);
-    assert!(UnreadableToken.to_string().ends_with("build it with --features secrets-manager"));
+    assert!(UnreadableToken::NoSecretsManager.to_string().ends_with("build it with --features secrets-manager"));
 }
 
 #[tokio::test]

@@ -6,6 +6,14 @@ use std::fmt;
 /// A MAC's length in bytes (HMAC-SHA256).
 pub(super) const MAC_BYTES: usize = 32;
 
+/// The fewest bytes of a token. No limit on guesses is needed from here on: 20 random letters and digits are 119 bits.
+const MIN_BYTES: usize = 20;
+
+const TOO_SHORT: &str = "the token is shorter than 20 bytes; make a longer one, such as with: openssl rand -base64 32";
+
+const UNFIT_CHARACTER: &str = "the token has a space or another character that is no visible ASCII, which Authorization: Bearer \
+                               does not carry; make another one, such as with: openssl rand -base64 32";
+
 /// The owner's token.
 #[derive(Clone)]
 pub(super) struct Token {
@@ -15,10 +23,17 @@ pub(super) struct Token {
 }
 
 impl Token {
-    pub(super) fn new(token: &str) -> Self {
+    /// Takes a text as the token. An error says what is wrong with it and what to do, and repeats nothing of it.
+    pub(super) fn new(token: &str) -> Result<Self, &'static str> {
+        if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(UNFIT_CHARACTER);
+        }
+        if token.len() < MIN_BYTES {
+            return Err(TOO_SHORT);
+        }
         let key = hmac::Key::new(hmac::HMAC_SHA256, token.as_bytes());
         let tag = hmac::sign(&key, token.as_bytes());
-        Self { key, tag }
+        Ok(Self { key, tag })
     }
 
     /// Whether it is this one. MACs are compared, in constant time: how long it takes tells nothing of the token, not even its

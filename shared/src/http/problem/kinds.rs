@@ -97,10 +97,15 @@ impl Problem {
 
 /// Requests that cannot be answered now.
 impl Problem {
-    /// 503: the owner's token cannot be read. Why is in the log.
+    /// Returns a 503: the owner's token cannot be read, or is none that is accepted. The log has the reason.
     pub fn owner_token_unavailable(retry_after: Duration) -> Self {
         let (kind, title) = ("urn:visits:problem:owner-token-unavailable", "Owner token unavailable");
-        Self::unavailable(kind, title, "the owner's token cannot be read at the moment", retry_after)
+        Self::unavailable(
+            kind,
+            title,
+            "the owner's token cannot be used at the moment; the log of the function says why",
+            retry_after,
+        )
     }
 
     /// 503: the buffer has no room, since its shards have been unreachable for long. Nothing is counted.

@@ -13,7 +13,7 @@ const SAMPLES: &[&str] = &[
     include_str!("../../../../../shared/tests/fixtures/aws/example-eventbridge-schedule.json"),
     r#"{"rawPath":"/visits/home","requestContext":{"http":{"method":"GET","path":"/visits/home"}}}"#,
     r#"{"rawPath":"/visits","rawQueryString":"page=home&page=a%2Fb","requestContext":{"http":{"method":"GET"}},
-        "headers":{"authorization":"Bearer x","cookie":"visits_session=1.x","origin":"https://a.test"},"cookies":["a=b"]}"#,
+        "headers":{"authorization":"Bearer x","cookie":"__Host-visits_session=1.x","origin":"https://a.test"},"cookies":["a=b"]}"#,
     r#"{"rawPath":"/badge/home","rawQueryString":"label=a&color=4c1&style=flat&offset=0","requestContext":{"http":{"method":"GET"}}}"#,
 ];
 

@@ -23,18 +23,18 @@ impl World {
 #[tokio::test]
 async fn where_counts_are_not_public_the_owner_reads_them_alone() {
     let file = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(&file, "s3cret-s3cret\n").unwrap();
+    std::fs::write(&file, "s3cret-s3cret-s3cret-s3cret\n").unwrap();
     let place = format!("file:{}", file.path().display());
     let world = world_of(&[("VISITS_PUBLIC", "off"), ("VISITS_OWNER_TOKEN", &place)]);
     for path in PATHS {
-        let answer = world.ask_by(path, &json!({"authorization": "Bearer s3cret-s3cret"})).await;
+        let answer = world.ask_by(path, &json!({"authorization": "Bearer s3cret-s3cret-s3cret-s3cret"})).await;
         assert_eq!(answer.status(), 200, "{path}");
         assert!(header(&answer, "cache-control").starts_with("private, max-age="), "{path}");
         for headers in [
             json!({}),
             json!({"authorization": "Bearer s3cret"}),
-            json!({"authorization": "s3cret-s3cret"}),
-            json!({"authorization": 7, "cookie": "visits_session=9999999999.AAAA"}),
+            json!({"authorization": "s3cret-s3cret-s3cret-s3cret"}),
+            json!({"authorization": 7, "cookie": "__Host-visits_session=9999999999.AAAA"}),
         ] {
             let refused = world.ask_by(path, &headers).await;
             if path == "/badge/home" {
