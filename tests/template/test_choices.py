@@ -64,9 +64,28 @@ class Choices(unittest.TestCase):
                 text,
             )
 
+    def test_get_visits_reads_the_same_shards_as_a_user_of_its_own(self) -> None:
+        for parameters in [{}, {"LogicalShards": "4"}, {"LogicalShards": "8"}, {"Redis": "valkey-nodes"}, SYNC]:
+            for managed in ("off", "on"):
+                stack = Stack(**parameters, ManagedInstances=managed)
+                written = stack.endpoints("RecordVisit")
+                self.assertEqual(written.replace("${RedisUser}", "${RedisReader}"), stack.endpoints("GetVisits"))
+                self.assertIn("${RedisReader}@", stack.endpoints("GetVisits"))
+                for name in ("Dashboard", "FlushVisits"):
+                    self.assertEqual(written, stack.endpoints(name))
+
     def test_a_given_redis_is_used_as_given_and_none_is_made(self) -> None:
         stack = Stack(Redis="given", Network="none", **ENDPOINTS)
-        self.assertEqual(ENDPOINTS["RedisEndpoints"], stack.endpoints("RecordVisit"))
+        for name in FUNCTIONS:
+            self.assertEqual(ENDPOINTS["RedisEndpoints"], stack.endpoints(name))
+        for empty in ("", "-"):
+            stack = Stack(Redis="given", Network="none", **ENDPOINTS, ReadOnlyRedisEndpoints=empty)
+            self.assertEqual(ENDPOINTS["RedisEndpoints"], stack.endpoints("GetVisits"))
+        reader = "a=rediss://reader@a.example:6379,b=rediss://reader@b.example:6379"
+        stack = Stack(Redis="given", Network="none", **ENDPOINTS, ReadOnlyRedisEndpoints=reader)
+        self.assertEqual(reader, stack.endpoints("GetVisits"))
+        for name in FUNCTIONS.keys() - {"GetVisits"}:
+            self.assertEqual(ENDPOINTS["RedisEndpoints"], stack.endpoints(name))
         self.assertFalse(
             [name for name, item in stack.resources.items() if "ElastiCache" in item["Type"] or "EC2" in item["Type"]]
         )

@@ -7,6 +7,14 @@ from resolve import PSEUDO, Deployment
 from stack import FUNCTIONS, TEMPLATE, Stack, references
 
 
+APP = "on ~visits:* +@all -@dangerous +info"
+# Reads of what get-visits answers with, and nothing of visitors.
+READER = (
+    "on ~visits:*:page:* ~visits:*:shard ~visits:shards "
+    "-@all +hget +hmget +hgetall +smembers +info +cluster|slots +asking"
+)
+
+
 class EveryCombination(unittest.TestCase):
     """One pass over all that the rules allow: each combination is resolved once and looked at by all checks."""
 
@@ -67,7 +75,10 @@ class EveryCombination(unittest.TestCase):
         for user in stack.of_type("AWS::ElastiCache::User").values():
             self.assertEqual(user["UserId"], user["UserName"])
             self.assertEqual(("valkey", {"Type": "iam"}), (user["Engine"], user["AuthenticationMode"]))
-            self.assertTrue(user["AccessString"].startswith("on ~visits:* +@all -@dangerous"))
+        if users := stack.of_type("AWS::ElastiCache::User"):
+            self.assertEqual({"RedisUser": APP, "RedisReader": READER}, {n: u["AccessString"] for n, u in users.items()})
+            (group,) = stack.of_type("AWS::ElastiCache::UserGroup").values()
+            self.assertEqual([{"Ref": name} for name in users], group["UserIds"])
 
     def check_keys(self, stack: Stack, parameters: dict) -> None:
         """With a key of one's own all that rests is encrypted with it, and it is there only then."""

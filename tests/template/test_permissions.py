@@ -3,7 +3,7 @@
 import unittest
 
 from combinations import SECRET_ARN
-from stack import Stack
+from stack import Stack, references
 
 
 class Permissions(unittest.TestCase):
@@ -39,6 +39,18 @@ class Permissions(unittest.TestCase):
         self.assertEqual("ec2:*", denied["Action"])
         condition = denied["Condition"]["ArnLike"]["lambda:SourceFunctionArn"]
         self.assertEqual("arn:aws:lambda:us-east-1:123456789012:function:counter-*", condition)
+
+    def test_get_visits_may_log_in_to_redis_as_the_reader_alone_and_the_others_as_the_other(self) -> None:
+        for stack in (self.stack, Stack(Redis="valkey-nodes"), Stack(ManagedInstances="on")):
+            caches = {"ServerlessRedis", "RedisA", "RedisB"}
+            for role, user in [
+                ("RecordVisitRole", "RedisUser"),
+                ("GetVisitsRole", "RedisReader"),
+                ("DashboardRole", "RedisUser"),
+                ("FlushVisitsRole", "RedisUser"),
+            ]:
+                (allowed,) = [s["Resource"] for s in stack.statements(role) if s["Action"] == "elasticache:Connect"]
+                self.assertEqual({user}, set().union(*map(references, allowed)) - caches, role)
 
     def test_flush_visits_may_invoke_record_visit_and_nothing_else(self) -> None:
         for stack, name in ((self.stack, "RecordVisit"), (Stack(ManagedInstances="on"), "RecordVisitManaged")):

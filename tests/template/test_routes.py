@@ -120,7 +120,7 @@ class Routes(unittest.TestCase):
         self.assertEqual(
             ("100", "200"), tuple(stage["DefaultRouteSettings"][f"Throttling{kind}Limit"] for kind in ("Rate", "Burst"))
         )
-        for key in stage["RouteSettings"]:
-            self.assertIn(tuple(key.split(" ")), self.routes(), "a throttle of no route")
+        # All callers share a throttle, so one of POST /session alone would let a stranger lock the owner out.
+        self.assertNotIn("RouteSettings", stage)
         for shown in ("identity", "sourceIp", "userAgent", "path"):
             self.assertNotIn(shown, stage["AccessLogSettings"]["Format"])

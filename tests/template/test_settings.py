@@ -52,6 +52,10 @@ class Settings(unittest.TestCase):
                 self.assertEqual(expected, token, name)
                 self.assertEqual(name in told, "secretsmanager:GetSecretValue" in stack.actions(f"{name}Role"), name)
 
+    def test_the_token_that_is_made_is_one_that_the_functions_take(self) -> None:
+        made = self.stack.properties("OwnerToken")["GenerateSecretString"]
+        self.assertEqual({"PasswordLength": 40, "ExcludePunctuation": True}, made)  # and spaces only where asked for
+
     def test_each_parameter_that_is_a_setting_is_passed_on(self) -> None:
         for parameter in TEMPLATE["Parameters"]:
             self.assertIn(
@@ -62,8 +66,9 @@ class Settings(unittest.TestCase):
             )
 
     def test_the_redis_addresses_are_never_shown(self) -> None:
-        self.assertTrue(TEMPLATE["Parameters"]["RedisEndpoints"]["NoEcho"])
-        self.assertNotIn("RedisEndpoints", json.dumps(TEMPLATE["Outputs"]))
+        for name in ("RedisEndpoints", "ReadOnlyRedisEndpoints"):
+            self.assertTrue(TEMPLATE["Parameters"][name]["NoEcho"])
+            self.assertNotIn(name, json.dumps(TEMPLATE["Outputs"]))
 
     def test_where_the_api_and_the_dashboard_are_is_an_output(self) -> None:
         outputs = self.stack.stack["Outputs"]

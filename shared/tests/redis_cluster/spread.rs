@@ -106,6 +106,32 @@ async fn two_deployments_on_one_cluster_in_one_namespace_are_told() {
     );
 }
 
+#[tokio::test]
+async fn the_templates_reader_reads_every_shard_of_a_cluster() {
+    let template = include_str!("../../../template.yaml");
+    let (_, reader) = template.split_once("\n  RedisReader:\n").unwrap();
+    let rules = reader.lines().find_map(|line| line.trim().strip_prefix("AccessString: !Sub \"")).unwrap();
+    let rules = rules.trim_end_matches('"').replace("${VisitsNamespace}", "visits");
+    let cluster = RedisCluster::start();
+    for node in 0..RedisCluster::NODES {
+        let words: Vec<&str> = ["SETUSER", "reader", ">pw"].into_iter().chain(rules.split(' ')).collect();
+        let _: () = redis::cmd("ACL").arg(&words).query(&mut cluster.node(node).connect()).unwrap();
+    }
+    let login = url(&cluster, 0).replace("redis://", "redis://reader:pw@");
+    let (home, look) = (page("home"), || RedisStore::looking(&config(&login, SHARDS)).unwrap());
+    let (new, writing) = (look(), store(&cluster, 0));
+    for shard in 0..SHARDS {
+        assert_eq!(new.total(shard, &home).await, Ok(0));
+        writing.apply(shard, &call(1, &[("home", 1)])).await.unwrap();
+    }
+    for reading in [new, look()] {
+        for shard in 0..SHARDS {
+            assert_eq!(reading.total(shard, &home).await, Ok(1));
+            assert!(reading.traces(shard, &home).await.is_ok());
+        }
+    }
+}
+
 /// What a node says of another one is its address only: TLS, credentials and whom to trust are the endpoint's.
 #[tokio::test]
 async fn over_tls_every_node_is_verified_and_spoken_to_as_the_first() {

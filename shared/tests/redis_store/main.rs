@@ -22,6 +22,7 @@ mod mutated_moves;
 #[cfg(all(feature = "secrets-manager", feature = "http"))]
 mod owner_by_secret;
 mod parked;
+mod reader;
 mod refusals;
 mod rehoming;
 mod rollup;

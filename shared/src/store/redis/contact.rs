@@ -13,13 +13,12 @@ mod server;
 
 use super::keys::{self, Keys};
 use super::routed::Connection;
-use super::script::LazyScript;
 use crate::batch::WriterId;
 use crate::config::Config;
 use crate::shard::{Namespace, ShardConfig};
 use crate::store::health::Warning;
 use futures_util::future::{BoxFuture, join3};
-use redis::{AsyncCommands, RedisResult, Script};
+use redis::{AsyncCommands, RedisResult};
 pub(super) use server::Server;
 use server::answer;
 
@@ -51,7 +50,6 @@ impl From<redis::RedisError> for ContactError {
 /// What is needed to recognise the shards of a deployment.
 #[derive(Debug)]
 pub(super) struct Contact {
-    script: LazyScript,
     namespace: Namespace,
     shards: Vec<ShardConfig>,
     /// Whether only to look: then a shard that is new stays so.
@@ -61,9 +59,8 @@ pub(super) struct Contact {
 
 impl Contact {
     pub(super) fn new(config: &Config) -> Self {
-        let script = LazyScript::new(|| Script::new(include_str!("contact.lua")));
         let (namespace, shards) = (config.namespace.clone(), config.shards.clone());
-        Self { script, namespace, shards, looks_only: false, allow_eviction: config.allow_eviction }
+        Self { namespace, shards, looks_only: false, allow_eviction: config.allow_eviction }
     }
 
     /// From now on, a shard that is new gets no record.
@@ -97,7 +94,7 @@ impl Contact {
         // At the same time, so that it costs a cold start no further round trip.
         let (info, config) = server::questions();
         let (info, config) = (answer(redis.clone(), info), answer(redis.clone(), config));
-        let (record, info, mut config) = join3(self.record(redis, keys, shard, ""), info, config).await;
+        let (record, info, mut config) = join3(Record::read(redis, keys), info, config).await;
         if info.is_empty() {
             config = answer(redis.clone(), server::instead_of_info()).await;
         }
@@ -121,22 +118,25 @@ impl Contact {
             let mut to_roster = redis.to_any_slot();
             let _: () = to_roster.sadd(keys::roster(&self.namespace), shard.name.as_str()).await?;
             let identity = WriterId::random().map_err(|error| ContactError::UnfitServer(error.to_string()))?;
-            record = self.record(redis, keys, shard, &identity.to_string()).await?;
+            record = self.create(redis, keys, shard, &identity.to_string()).await?;
         }
         record.check(&self.namespace, shard)?;
         Ok((record.identity, server))
     }
 
-    async fn record(
+    /// Creates the shard's record, unless another program has just done so; returns the record that is there.
+    async fn create(
         &self,
         redis: &mut Connection,
         keys: &Keys,
         shard: &ShardConfig,
         identity: &str,
     ) -> RedisResult<Record> {
-        let mut call = self.script.key(keys.shard());
-        call.arg(FORMAT).arg(self.namespace.as_str()).arg(shard.name.as_str()).arg(identity);
-        let (format, namespace, name, identity) = call.invoke_async(redis).await?;
+        // Once in a shard's life: not worth a digest. Where the roster is, the script would be loaded on its node, not the shard's.
+        let mut create = redis::cmd("EVAL");
+        create.arg(include_str!("contact.lua")).arg(1).arg(keys.shard());
+        create.arg(FORMAT).arg(self.namespace.as_str()).arg(shard.name.as_str()).arg(identity);
+        let (format, namespace, name, identity) = create.query_async(redis).await?;
         Ok(Record { format, namespace, name, identity })
     }
 
@@ -177,6 +177,14 @@ struct Record {
 }
 
 impl Record {
+    /// Reads a shard's record: all of it is empty where the shard is new. It is a plain read, which a user may make who may do no more.
+    async fn read(redis: &mut Connection, keys: &Keys) -> RedisResult<Self> {
+        let fields = ["format", "namespace", "name", "identity"];
+        let fields: [Option<String>; 4] = redis.hmget(keys.shard(), &fields).await?;
+        let [format, namespace, name, identity] = fields.map(Option::unwrap_or_default);
+        Ok(Self { format, namespace, name, identity })
+    }
+
     fn check(&self, namespace: &Namespace, shard: &ShardConfig) -> Result<(), ContactError> {
         if self.format != FORMAT {
             let found = &self.format;

@@ -10,7 +10,7 @@ use crate::store::health::{Health, Warning};
 use crate::store::{Incarnation, StoreError};
 use redis::RedisError;
 use std::mem::{Discriminant, discriminant};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 #[derive(Debug)]
 pub(super) struct Shard {
@@ -20,7 +20,8 @@ pub(super) struct Shard {
     place: Mutex<Place>,
     /// The connection over which this shard was last recognised.
     recognised: Mutex<Option<Recognised>>,
-    identity: OnceLock<String>,
+    /// Its identity as first seen; empty while it is new.
+    identity: Mutex<Option<String>>,
     /// What was logged about its server.
     warned: Mutex<Vec<Discriminant<Warning>>>,
 }
@@ -49,7 +50,7 @@ impl Shard {
             nodes,
             place,
             recognised: Mutex::new(None),
-            identity: OnceLock::new(),
+            identity: Mutex::default(),
             warned: Mutex::default(),
         }
     }
@@ -87,9 +88,14 @@ impl Shard {
 
     pub(super) fn recognise(&self, identity: &str, connection: u64, server: &Server) {
         self.warn(&server.health);
-        if self.identity.get_or_init(|| identity.to_owned()) != identity {
-            let shard = self.config.name.as_str();
-            tracing::error!(shard, "the shard came back with another identity: its data was replaced or lost");
+        let mut known = self.identity.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*known {
+            Some(known) if !known.is_empty() && known != identity => {
+                let shard = self.config.name.as_str();
+                tracing::error!(shard, "the shard came back with another identity: its data was replaced or lost");
+            }
+            Some(known) if known == identity => {}
+            _ => *known = Some(identity.to_owned()),
         }
         let recognised = Recognised { connection, incarnation: server.incarnation };
         *self.recognised.lock().unwrap_or_else(PoisonError::into_inner) = Some(recognised);
@@ -110,7 +116,7 @@ impl Shard {
 
     /// Whether its server had no record of it when it was last recognised.
     pub(super) fn is_new(&self) -> bool {
-        self.identity.get().is_some_and(String::is_empty)
+        self.identity.lock().unwrap_or_else(PoisonError::into_inner).as_ref().is_some_and(String::is_empty)
     }
 
     /// There is no connection that somebody is logged in on.

@@ -1,0 +1,154 @@
+//! The user of `get-visits`: the rules that `template.yaml` gives to it are enough to read every count, and allow nothing else.
+
+use crate::helpers::{acl, apply, batch, call, contents, page, store, visit};
+use crate::logs::Logs;
+use redis::{Commands, RedisResult, Value};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use test_support::RedisServer;
+use visits_core::cache::{Count, CountCache};
+use visits_core::clock::Clock;
+use visits_core::config::Config;
+use visits_core::store::redis::RedisStore;
+use visits_core::store::{Store as _, StoreError};
+
+const TEMPLATE: &str = include_str!("../../../template.yaml");
+
+/// The reader's rules, for the namespace `visits`.
+fn rules() -> String {
+    let (_, reader) = TEMPLATE.split_once("\n  RedisReader:\n").unwrap();
+    let line = reader.lines().find_map(|line| line.trim().strip_prefix("AccessString: !Sub \"")).unwrap();
+    line.trim_end_matches('"').replace("${VisitsNamespace}", "visits")
+}
+
+/// Two shards, on which the reader has a login.
+struct World {
+    servers: [RedisServer; 2],
+}
+
+impl World {
+    fn start() -> Self {
+        let servers = [RedisServer::start(), RedisServer::start()];
+        for server in &servers {
+            acl(&mut server.connect(), &format!("SETUSER reader >pw {}", rules()));
+        }
+        Self { servers }
+    }
+
+    fn endpoints(&self, login: &str) -> String {
+        let url = |server: &RedisServer| server.url().replace("redis://", &format!("redis://{login}"));
+        format!("redis_7070={},redis_7071={}", url(&self.servers[0]), url(&self.servers[1]))
+    }
+
+    fn config(&self) -> Config {
+        let endpoints = self.endpoints("reader:pw@");
+        Config::from_vars(|name| (name == "REDIS_ENDPOINTS").then(|| endpoints.clone().into())).unwrap()
+    }
+
+    /// Reads over new connections, as a new environment of `get-visits` does.
+    fn cache(&self) -> CountCache<RedisStore> {
+        let config = self.config();
+        let store = Arc::new(RedisStore::looking(&config).unwrap());
+        CountCache::new(store, config.ring(), Clock::system(), &config)
+    }
+
+    fn contents(&self) -> Vec<BTreeMap<String, Vec<u8>>> {
+        self.servers.iter().map(|server| contents(&mut server.connect())).collect()
+    }
+}
+
+async fn counts(cache: &CountCache<RedisStore>) -> (u64, Vec<u64>) {
+    let one = cache.get(&page("home")).await.unwrap().count;
+    let all = cache.get_all(&["home", "none", "blog/é"].map(page)).await;
+    (one, all.into_iter().map(|count| count.map(|Count { count, .. }| count).unwrap()).collect())
+}
+
+#[tokio::test]
+async fn the_reader_reads_every_count_of_new_moving_and_settled_shards_and_changes_nothing() {
+    let (world, logs) = (World::start(), Logs::capture());
+    let kept = world.cache();
+    assert_eq!(counts(&kept).await, (0, vec![0, 0, 0]));
+    assert!(world.contents().iter().all(BTreeMap::is_empty), "a shard that is new stays so");
+
+    let writing = store(&world.endpoints(""));
+    let ring = world.config().ring();
+    for (number, (id, visits)) in [("home", 7), ("blog/é", 5)].into_iter().enumerate() {
+        let visit = call(&[batch(number as u64 + 1, &[(id, visits)])]);
+        writing.apply(ring.owner(id), &visit).await.unwrap();
+    }
+    let before = world.contents();
+    assert_eq!(counts(&world.cache()).await, (7, vec![7, 0, 5]), "from all shards, since no ring is known");
+    for (server, name) in world.servers.iter().zip(["redis_7070", "redis_7071"]) {
+        let _: () =
+            server.connect().hset(format!("visits:{{{name}}}:shard"), "ring", ring.fingerprint().to_string()).unwrap();
+    }
+    assert_eq!(counts(&world.cache()).await, (7, vec![7, 0, 5]), "from the page's shard");
+    assert_eq!(counts(&kept).await.0, 0, "from memory");
+    for server in &world.servers {
+        let denied: Vec<BTreeMap<String, Value>> = redis::cmd("ACL").arg("LOG").query(&mut server.connect()).unwrap();
+        // A server's settings are asked for wherever they may be, as a hint to the operator.
+        assert!(denied.iter().all(|entry| entry["object"] == Value::BulkString(b"config|get".to_vec())), "{denied:?}");
+    }
+    assert!(!logs.text().contains("another identity"), "{}", logs.text());
+    let fields = |shard: &BTreeMap<String, Vec<u8>>| shard.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(world.contents().iter().map(fields).collect::<Vec<_>>(), before.iter().map(fields).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn the_reader_may_write_nothing_and_read_nothing_of_visitors() {
+    let world = World::start();
+    let writing = store(&world.endpoints(""));
+    apply(&writing, &visit()).await.unwrap();
+    let mut redis = world.servers[0].connect();
+    let _: () = redis.set("visits:{redis_7070}:secret:2026-11-30", "s3cret").unwrap();
+    let _: () = redis.hset("visits:{redis_7070}:parked:redis_7071", "1:1", "s3cret").unwrap();
+    let before = contents(&mut redis);
+
+    let denied = apply(&store(&world.endpoints("reader:pw@")), &visit()).await;
+    assert!(matches!(&denied, Err(StoreError::Refused { reason, .. }) if reason.contains("NoPerm")), "{denied:?}");
+    let url = world.servers[0].url().replace("redis://", "redis://reader:pw@");
+    let mut reader = redis::Client::open(url).unwrap().get_connection().unwrap();
+    for words in [
+        "HSET visits:{redis_7070}:page:home total 9",
+        "HINCRBY visits:{redis_7070}:page:home total 9",
+        "HDEL visits:{redis_7070}:page:home total",
+        "DEL visits:{redis_7070}:page:home",
+        "RENAME visits:{redis_7070}:page:home visits:{redis_7070}:page:x",
+        "EXPIRE visits:{redis_7070}:page:home 1",
+        "SET visits:{redis_7070}:page:x 1",
+        "SADD visits:shards x",
+        "EVAL return{} 0",
+        "SCRIPT LOAD return{}",
+        "FLUSHALL",
+        "CONFIG GET *",
+        "ACL LIST",
+        "SCAN 0",
+        "KEYS *",
+        "GET visits:{redis_7070}:secret:2026-11-30",
+        "HGETALL visits:{redis_7070}:parked:redis_7071",
+        "HGETALL visits:{redis_7070}:site",
+        "SMEMBERS elsewhere",
+    ] {
+        let mut command = redis::Cmd::new();
+        for word in words.split(' ') {
+            command.arg(word);
+        }
+        let answer: RedisResult<Value> = command.query(&mut reader);
+        assert!(answer.as_ref().is_err_and(|error| error.code() == Some("NOPERM")), "{words}: {answer:?}");
+    }
+    assert_eq!(contents(&mut redis), before);
+}
+
+#[test]
+fn none_of_the_readers_commands_writes() {
+    let server = RedisServer::start();
+    let rules = rules();
+    let commands: Vec<&str> = rules.split(' ').filter_map(|rule| rule.strip_prefix('+')).collect();
+    assert!(commands.contains(&"hmget") && !rules.contains("+@") && rules.contains("-@all"), "{rules}");
+    for command in commands {
+        let info: Vec<Vec<Value>> =
+            redis::cmd("COMMAND").arg("INFO").arg(command).query(&mut server.connect()).unwrap();
+        let flags: Vec<String> = redis::FromRedisValue::from_redis_value(info[0][2].clone()).unwrap();
+        assert!(!flags.contains(&"write".to_owned()), "{command}: {flags:?}");
+    }
+}
