@@ -196,7 +196,7 @@ export async function startMock({ port = 0, hostile = true } = {}) {
     });
   });
   await new Promise((resolve) => server.listen(port, "127.0.0.1", resolve));
-  mock.base = `http://127.0.0.1:${server.address().port}`;
+  mock.base = `http://localhost:${server.address().port}`;
   mock.stop = () => {
     server.closeAllConnections();
     return new Promise((resolve) => server.close(resolve));

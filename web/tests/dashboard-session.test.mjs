@@ -46,6 +46,15 @@ test("a wrong token is named as such, and the right one opens the dashboard", as
   assert.deepEqual(unexpected(opened.problems), []);
 });
 
+test("the session is a cookie of this host alone, which the browser keeps from http://localhost too", async () => {
+  await open();
+  const cookies = await opened.context.cookies();
+  assert.deepEqual(
+    cookies.map(({ name, httpOnly, secure, sameSite, path }) => ({ name, httpOnly, secure, sameSite, path })),
+    [{ name: "__Host-visits_session", httpOnly: true, secure: true, sameSite: "Strict", path: "/" }],
+  );
+});
+
 test("without a configured token the page says what to set", MOCK_ONLY, async () => {
   mock.faults.noToken = true;
   const page = await open({ signedIn: false });
