@@ -114,7 +114,7 @@ impl<'de> Visitor<'de> for HeadersVisitor {
                 }
                 Name::Dnt | Name::SecGpc => headers.do_not_track |= value.is_some_and(|value| value.trim() == "1"),
                 Name::Cookie => {
-                    headers.sessions.extend(value.iter().flat_map(|cookies| cookies.split(';').filter_map(session)))
+                    headers.sessions.extend(value.iter().flat_map(|cookies| cookies.split(';').filter_map(session)));
                 }
                 Name::Other => {}
             }
