@@ -1,11 +1,10 @@
 //! The user of `get-visits`: the rules that `template.yaml` gives to it are enough to read every count, and allow nothing else.
 
 use crate::helpers::{acl, apply, batch, call, contents, page, store, visit};
-use crate::logs::Logs;
 use redis::{Commands, RedisResult, Value};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use test_support::RedisServer;
+use test_support::{Logs, RedisServer};
 use visits_core::cache::{Count, CountCache};
 use visits_core::clock::Clock;
 use visits_core::config::Config;
@@ -143,6 +142,8 @@ async fn the_reader_may_write_nothing_and_read_nothing_of_visitors() {
 fn none_of_the_readers_commands_writes() {
     let server = RedisServer::start();
     let rules = rules();
+    let documented = include_str!("../../../SECURITY.md");
+    assert!(documented.contains(rules.strip_prefix("on ").unwrap()), "{rules}");
     let commands: Vec<&str> = rules.split(' ').filter_map(|rule| rule.strip_prefix('+')).collect();
     assert!(commands.contains(&"hmget") && !rules.contains("+@") && rules.contains("-@all"), "{rules}");
     for command in commands {

@@ -20,7 +20,7 @@ pub(super) struct Shard {
     place: Mutex<Place>,
     /// The connection over which this shard was last recognised.
     recognised: Mutex<Option<Recognised>>,
-    /// Its identity as first seen; empty while it is new.
+    /// Identity as first seen; empty while the shard is new.
     identity: Mutex<Option<String>>,
     /// What was logged about its server.
     warned: Mutex<Vec<Discriminant<Warning>>>,
