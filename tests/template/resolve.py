@@ -45,7 +45,7 @@ class Deployment:
     @staticmethod
     def _value(parameter: dict, value: object) -> object:
         if parameter["Type"] == "CommaDelimitedList":
-            return [part for part in str(value).split(",") if part]
+            return str(value).split(",")  # an empty list is one empty text
         return str(value)
 
     def broken_rules(self) -> list[str]:
@@ -76,7 +76,7 @@ class Deployment:
             case "Fn::Or":
                 return any(self._holds(part) for part in argument)
             case "Fn::Contains":
-                return self.resolve(argument[1]) in argument[0]
+                return self.resolve(argument[1]) in self.resolve(argument[0])
         raise ValueError(f"not known here: {function}")
 
     def resolve(self, value: object) -> object:

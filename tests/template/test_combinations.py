@@ -1,5 +1,7 @@
 """What must hold of the stack whatever the parameters are, and of the rules which parameters go together."""
 
+import json
+import re
 import unittest
 
 from combinations import DECIDE, ENDPOINTS, EXISTING, FILL, SYNC, deciding, possible
@@ -76,7 +78,9 @@ class EveryCombination(unittest.TestCase):
             self.assertEqual(user["UserId"], user["UserName"])
             self.assertEqual(("valkey", {"Type": "iam"}), (user["Engine"], user["AuthenticationMode"]))
         if users := stack.of_type("AWS::ElastiCache::User"):
-            self.assertEqual({"RedisUser": APP, "RedisReader": READER}, {n: u["AccessString"] for n, u in users.items()})
+            self.assertEqual(
+                {"RedisUser": APP, "RedisReader": READER}, {n: u["AccessString"] for n, u in users.items()}
+            )
             (group,) = stack.of_type("AWS::ElastiCache::UserGroup").values()
             self.assertEqual([{"Ref": name} for name in users], group["UserIds"])
 
@@ -100,6 +104,11 @@ class EveryCombination(unittest.TestCase):
 class Rules(unittest.TestCase):
     def broken(self, **parameters: str) -> list[str]:
         return Deployment(TEMPLATE, **parameters).broken_rules()
+
+    def test_a_rule_has_no_function_but_those_that_cloudformation_takes_in_one(self) -> None:
+        known = {"And", "Contains", "EachMemberEquals", "EachMemberIn", "Equals", "Not", "Or", "RefAll", "ValueOf"}
+        used = set(re.findall(r'"(Fn::\w+|Condition)":', json.dumps(TEMPLATE["Rules"])))
+        self.assertLessEqual(used, {f"Fn::{name}" for name in known | {"ValueOfAll"}})
 
     def test_the_defaults_may_be_deployed(self) -> None:
         self.assertEqual([], self.broken())
