@@ -55,7 +55,7 @@ struct Run<'a, S> {
     budget: Budget,
     /// Owners that did not answer: each is tried once a run, however many shards hold copies for it.
     down: HashSet<ShardIndex>,
-    /// What is not tried to the end: shards that hold copies, and their owners.
+    /// Shards that hold copies, with the owners for whom not all of them were tried.
     waiting: HashSet<(ShardIndex, ShardIndex)>,
     done: Delivery,
     lines: Lines,

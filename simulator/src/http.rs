@@ -60,6 +60,7 @@ where
 #[derive(Clone)]
 struct HangUp;
 
+/// Returns an answer that closes the connection.
 pub(crate) fn hang_up() -> Answer {
     let mut answer = Answer::default();
     answer.extensions_mut().insert(HangUp);

@@ -46,7 +46,7 @@ impl Call {
         }
     }
 
-    /// The Extensions API answers like this instead, where that is asked for.
+    /// Refuses a call of the Extensions API, hangs up or never answers, where the function's configuration says so.
     async fn spoil(&self, path: &str) -> Result<(), HttpAnswer> {
         match self.function.config.extensions {
             ExtensionsApi::Works => Ok(()),

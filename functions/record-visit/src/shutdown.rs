@@ -42,7 +42,7 @@ pub(crate) async fn prepare<S: Parking + 'static>(flusher: &Arc<Flusher<S>>, unr
         Ok(Err(error)) => unannounced(&error),
         Err(elapsed) => unannounced(&elapsed),
     }
-    // Whoever else ends the process may send one, too.
+    // Emulators send a signal without an extension, too.
     match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
         (Ok(mut terminate), Ok(mut interrupt)) => {
             let flusher = Arc::clone(flusher);

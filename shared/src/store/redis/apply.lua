@@ -208,7 +208,8 @@ local function add_to_site(batch)
   count(KEYS[5], 'total', visits)
   count(KEYS[5], 'bots', bots)
   if not batch.day then
-    if batch.left then try('HSET', KEYS[4], 'new_pages', today .. ' ' .. batch.before + batch.allowed - batch.left) end
+    local added = batch.left and batch.allowed - batch.left or 0
+    if added > 0 then try('HSET', KEYS[4], 'new_pages', today .. ' ' .. batch.before + added) end
     return
   end
   local month, top, visitors = KEYS[batch.site], KEYS[batch.site + 1], ARGV[batch.arg]
