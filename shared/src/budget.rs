@@ -62,7 +62,7 @@ mod tests {
             let at = |after: Duration| Moment::new(s(5) + after, s(5) + after);
             assert_eq!(budget.whole(), time);
             assert!(budget.is_over(started, at(begin)));
-            assert!(begin.is_zero() || !budget.is_over(started, at(begin - ms(1))));
+            assert!(begin.is_zero() || !budget.is_over(started, at(begin.saturating_sub(ms(1)))));
         }
     }
 

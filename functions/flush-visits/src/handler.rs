@@ -112,7 +112,7 @@ impl RunTime {
             ));
         }
         let reserve = (left / 5).min(LONGEST_RESERVE);
-        Ok(Self { started, steps: (left - reserve).min(LONGEST), reserve })
+        Ok(Self { started, steps: left.saturating_sub(reserve).min(LONGEST), reserve })
     }
 
     /// The budget of a step that ends when so many sixths of the time are over.

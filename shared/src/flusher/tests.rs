@@ -394,11 +394,11 @@ async fn a_page_with_bad_data_is_reported_and_costs_the_others_nothing() {
 #[tokio::test]
 async fn a_flush_names_at_most_twenty_bad_pages_of_all_shards_and_says_how_many_more_there_were() {
     let world = world();
-    for page in
-        (0..2).flat_map(|shard| (0..100).map(move |n| (shard, n))).map(|(shard, n)| (shard, world.page_of(shard, n)))
-    {
-        world.visit(&page.1);
-        world.store.break_page(page.0, page.1);
+    for shard in 0..2 {
+        for page in (0..100).map(|n| world.page_of(shard, n)) {
+            world.visit(&page);
+            world.store.break_page(shard, page);
+        }
     }
     let logs = test_support::Logs::capture();
     let report = world.flusher.flush_if_due(BUDGET).await.unwrap();
@@ -411,7 +411,9 @@ async fn a_new_page_too_many_is_refused_with_a_sum_and_neither_lost_nor_named() 
     let world = world();
     world.store.limit_new_pages(0, 1);
     let pages: Vec<PageId> = (0..50).map(|n| world.page_of(0, n)).collect();
-    pages.iter().for_each(|page| world.visit(page));
+    for page in &pages {
+        world.visit(page);
+    }
     let logs = test_support::Logs::capture();
     let report = world.flusher.flush_if_due(BUDGET).await.unwrap();
     assert_eq!((report.visits_refused, report.visits_rejected, report.visits_lost), (49, 0, 0));
