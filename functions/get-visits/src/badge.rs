@@ -52,12 +52,12 @@ impl Badge {
         })
     }
 
-    /// The picture for a count.
+    /// Draws a count.
     pub(crate) fn render(&self, count: u64) -> String {
         self.draw(&with_separators(count.saturating_add(self.offset)), self.color)
     }
 
-    /// The picture where there is no count, in grey: a word says why.
+    /// Draws a word in grey that says why there is no count.
     pub(crate) fn render_failed(&self, why: &str) -> String {
         self.draw(why, Color::FAILED)
     }

@@ -17,7 +17,7 @@ use visits_core::store::Store;
 /// How long a badge may be shown without asking again: it is in pages that nobody watches.
 const BADGE_KEPT: Duration = Duration::from_mins(1);
 
-/// How long a badge without a count may be.
+/// Time for which a badge without a count may be shown.
 const FAILED_BADGE_KEPT: Duration = Duration::from_secs(10);
 
 /// What can be asked for.
@@ -147,8 +147,7 @@ impl<S: Store> Handler<S> {
         Ok(Response::svg(badge.render(count.count), kept))
     }
 
-    /// A badge that says why it shows no count. Its status is 200: GitHub's proxy for images shows none with another
-    /// status.
+    /// Answers with a badge that says why it shows no count. Its status is 200: GitHub's proxy shows no image with another.
     fn failed_badge(&self, request: &Request, problem: &Problem) -> Response {
         let why = match problem.status().as_u16() {
             400 => "invalid",

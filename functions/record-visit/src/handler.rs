@@ -162,7 +162,7 @@ impl<S: Parking> Handler<S> {
         first
     }
 
-    /// Whether these visits are to be counted. A refusal is counted for the owner to see.
+    /// Checks that these visits are to be counted. A refusal is counted for the owner to see.
     fn check(&self, request: &Request, pages: &[PageId]) -> Result<(), Problem> {
         self.rules.check(request, pages).map_err(|(refusal, problem)| {
             self.flusher.refuse(refusal);

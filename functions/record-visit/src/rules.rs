@@ -55,7 +55,7 @@ impl Rules {
         }
     }
 
-    /// Whether visits of these pages are taken from where the request comes from. `Err` tells of the first that is not.
+    /// Checks that visits of these pages are taken from where the request comes from. `Err` tells of the first that is not.
     pub(crate) fn check(&self, request: &Request, pages: &[PageId]) -> Result<(), Refused> {
         if self.origins != Origins::Any {
             let origin = origin::of(&request.headers);

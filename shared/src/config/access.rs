@@ -24,7 +24,7 @@ impl Origins {
     }
 }
 
-/// Whether an origin is the allowed one, or one of those that it stands for.
+/// Tells whether an origin is the allowed one, or one of those that it stands for.
 fn is_origin(allowed: &str, origin: &str) -> bool {
     let Some((scheme, host)) = allowed.split_once("*.") else { return allowed == origin };
     let labels = origin.strip_prefix(scheme).and_then(|rest| rest.strip_suffix(host)?.strip_suffix('.'));

@@ -65,7 +65,7 @@ impl Cors {
     }
 }
 
-/// Whether this is the name of a header: RFC 9110 would have more characters, among them the `*` that stands for any.
+/// Tells whether this is the name of a header: RFC 9110 would have more characters, among them the `*` that stands for any.
 fn is_name(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
 }

@@ -123,7 +123,7 @@ impl<'de> Visitor<'de> for HeadersVisitor {
     }
 }
 
-/// Whether a purpose is to load ahead: `prefetch`, `prefetch;prerender`, and Safari's `preview`.
+/// Tells whether a purpose is to load ahead: `prefetch`, `prefetch;prerender`, and Safari's `preview`.
 fn is_speculative(purpose: &str) -> bool {
     let purposes = purpose.split([',', ';']).map(str::trim);
     purposes

@@ -10,7 +10,7 @@ use serde::{Serialize, Serializer};
 use serde_json::Value;
 use std::borrow::Cow;
 
-/// What is no script and no page shall not be taken for one.
+/// Keeps browsers from taking an answer for a script or a page that is none.
 const NOSNIFF: (&str, Cow<'static, str>) = ("x-content-type-options", Cow::Borrowed("nosniff"));
 
 /// The answer to an event.
@@ -66,7 +66,7 @@ impl Response {
             .with("content-security-policy", "default-src 'none'; style-src 'unsafe-inline'; sandbox")
     }
 
-    /// A 200 for who opens the address of a function in a browser. `routes`: one in each line.
+    /// Names the `routes` of a function, one in each line, for a browser that opens its bare address.
     pub fn index(routes: &str) -> Self {
         let text = format!("This is a visit counter. It answers:\n\n{routes}\n");
         Self::new(StatusCode::OK, "text/plain; charset=utf-8", "max-age=300", text)
