@@ -8,7 +8,6 @@ from combinations import DECIDE, ENDPOINTS, EXISTING, FILL, SYNC, deciding, poss
 from resolve import PSEUDO, Deployment
 from stack import FUNCTIONS, TEMPLATE, Stack, references
 
-
 APP = "on ~visits:* +@all -@dangerous +info"
 # Reads of what get-visits answers with, and nothing of visitors.
 READER = (
