@@ -2,7 +2,8 @@
 
     python -m report [--partial]      with bench/ on PYTHONPATH
 
-Reads target/bench/figures.json; writes docs/PERFORMANCE.md, docs/performance/*.svg and docs/performance/figures.json.
+Reads target/bench/figures.json, which may lack groups, and prints its tables; writes docs/PERFORMANCE.md,
+docs/performance/*.svg and docs/performance/figures.json. The exit code is 1 if a group has failed.
 """
 
 import argparse
@@ -15,10 +16,15 @@ from .errors import ReportError
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def write(source: Path, docs: Path, partial: bool) -> None:
-    """Writes the report of the figures in `source` into the folder `docs`; nothing when something does not fit."""
+def write(source: Path, docs: Path, partial: bool) -> list[str]:
+    """Writes the report of the figures in `source` into the folder `docs`; nothing when something does not fit.
+
+    Returns the groups that failed.
+    """
     page, kept = docs / "PERFORMANCE.md", docs / "performance/figures.json"
     found = figures.load(source)
+    print(document.tables(found))
+    failed = [group["id"] for group in found["groups"] if group.get("failed")]
     if partial and kept.exists():
         found = figures.merged(figures.load(kept), found)
     if not page.exists():
@@ -30,6 +36,7 @@ def write(source: Path, docs: Path, partial: bool) -> None:
         (kept.parent / f"{plot}.svg").write_bytes(svg)
     kept.write_text(figures.stored(found))
     page.write_text(text)
+    return failed
 
 
 def main() -> int:
@@ -39,11 +46,12 @@ def main() -> int:
     parser.add_argument("--partial", action="store_true", help="some groups were run: keep the figures of the others")
     arguments = parser.parse_args()
     try:
-        write(arguments.figures, arguments.docs, arguments.partial)
+        failed = write(arguments.figures, arguments.docs, arguments.partial)
     except ReportError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    return 0
+    print(f"{arguments.docs / 'PERFORMANCE.md'} is written", file=sys.stderr)
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":

@@ -40,12 +40,22 @@ def _check(document: str, markers: list[str], parts: dict[str, str], partial: bo
             raise ReportError(f"the document has a place for {marker}, but no such group was run")
 
 
+def tables(figures: dict) -> str:
+    """The tables of all groups, for a terminal."""
+    return "\n".join(f"{group['id']}\n\n{_table(group)}\n" for group in figures["groups"])
+
+
+def _table(group: dict) -> str:
+    if group.get("failed"):
+        return f"Not measured, since it failed: {' '.join(group['failed'].split())}"
+    return table(group) if group["rows"] else ""
+
+
 def _part(group: dict) -> str:
     images = [f"![{_alternative(plot)}](performance/{plot['id']}.svg)" for plot in group["plots"]]
     notes = " ".join(note if note.endswith((".", ":", "!", "?")) else f"{note}." for note in group["notes"])
     paragraph = fill(notes, width=120, break_long_words=False, break_on_hyphens=False)
-    rows = table(group) if group["rows"] else ""
-    return "\n\n".join(part for part in [rows, *images, paragraph] if part)
+    return "\n\n".join(part for part in [_table(group), *images, paragraph] if part)
 
 
 def _alternative(plot: dict) -> str:

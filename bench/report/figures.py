@@ -8,14 +8,15 @@ from .errors import ReportError
 
 
 def load(file: Path) -> dict:
-    """The figures in a file, after a check of what would otherwise go wrong halfway."""
+    """The figures in a file. A group that cannot be shown has failed, and costs no other."""
     try:
         figures = json.loads(file.read_text())
     except FileNotFoundError:
         raise ReportError(f"{file} is missing: the benchmark writes it") from None
     except json.JSONDecodeError as error:
         raise ReportError(f"{file} is no JSON: {error}") from None
-    _check(figures)
+    figures["groups"] = [_sound(group) for group in figures["groups"]]
+    _check_names(figures)
     return figures
 
 
@@ -25,7 +26,7 @@ def merged(old: dict, new: dict) -> dict:
         raise ReportError("the groups that were not run are from another machine: run all groups")
     groups = {group["id"]: group for group in [*old["groups"], *new["groups"]]}
     joined = {"machine": new["machine"], "groups": list(groups.values())}
-    _check(joined)
+    _check_names(joined)
     return joined
 
 
@@ -36,18 +37,24 @@ def stored(figures: dict) -> str:
     return f'{{"machine": {machine},\n"groups": [\n{groups}\n]}}\n'
 
 
-def _check(figures: dict) -> None:
-    plots = set()
-    for group in figures["groups"]:
+def _sound(group: dict) -> dict:
+    try:
         for row in group["rows"]:
             # What is no number (0 / 0) has become null on the way.
             if row["ours"] is None:
-                raise ReportError(f"group {group['id']}: {row['what']!r} has no figure")
+                raise ReportError(f"{row['what']!r} has no figure")
         for plot in group["plots"]:
             _check_plot(plot)
-            if plot["id"] in plots:
-                raise ReportError(f"two plots have the id {plot['id']!r}")
-            plots.add(plot["id"])
+    except ReportError as error:
+        return {**group, "rows": [], "plots": [], "failed": str(error)}
+    return group
+
+
+def _check_names(figures: dict) -> None:
+    plots = [plot["id"] for group in figures["groups"] for plot in group["plots"]]
+    for plot in plots:
+        if plots.count(plot) > 1:
+            raise ReportError(f"two plots have the id {plot!r}")
 
 
 def _check_plot(plot: dict) -> None:

@@ -3,7 +3,7 @@
 use crate::runtime_api::{Events, Run, RuntimeApi};
 use rustix::thread::{CpuSet, sched_setaffinity};
 use std::io;
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use test_support::Process;
@@ -30,21 +30,19 @@ pub struct Usage {
 
 impl Environment {
     /// Starts `program` with these variables on top of what Lambda sets, on processor `cpu` if one is given.
-    pub fn start(command: &[&Path], env: &[(&str, String)], cpu: Option<usize>) -> io::Result<Self> {
+    pub fn start(command: &[PathBuf], env: &[(String, String)], cpu: Option<usize>) -> io::Result<Self> {
         let api = RuntimeApi::start()?;
-        let mut starting = Command::new(command[0]);
+        let mut starting = Command::new(&command[0]);
         starting.args(&command[1..]).env_clear().stdin(Stdio::null());
         starting.stderr(Stdio::null()).stdout(if std::env::var_os("BENCH_LOGS").is_some() {
             Stdio::inherit()
         } else {
             Stdio::null()
         });
-        for (name, value) in LAMBDA {
-            starting.env(name, value);
-        }
+        starting.envs(LAMBDA);
         starting.env("PATH", std::env::var_os("PATH").unwrap_or_default());
         starting.env("AWS_LAMBDA_RUNTIME_API", api.address().to_string());
-        starting.envs(env.iter().map(|(name, value)| (name, value)));
+        starting.envs(env.iter().cloned());
         let started = Instant::now();
         // A child inherits its parent's processors; set on the child, its threads might be there before.
         let process = on_cpu(cpu, || Process::start(&mut starting))?;

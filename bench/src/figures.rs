@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::path::PathBuf;
+use std::path::Path;
 use std::{fmt, fs, io};
 
 /// All of one run.
@@ -31,6 +31,8 @@ pub struct Group {
     pub notes: Vec<String>,
     /// The raw figures, of any shape.
     pub raw: Value,
+    /// Why there are none, where measuring failed.
+    pub failed: Option<String>,
 }
 
 /// One line of a table.
@@ -109,13 +111,11 @@ pub struct Series {
 }
 
 impl Figures {
-    /// Writes them to `target/bench/figures.json` of the workspace.
-    pub fn write(&self) -> io::Result<PathBuf> {
-        let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../target/bench"));
-        fs::create_dir_all(&folder)?;
-        let path = folder.join("figures.json");
-        fs::write(&path, serde_json::to_string_pretty(self)? + "\n")?;
-        Ok(path)
+    /// Writes them to a file, which is whole at every moment.
+    pub fn write(&self, file: &Path) -> io::Result<()> {
+        let partial = file.with_extension("partial");
+        fs::write(&partial, serde_json::to_string_pretty(self)? + "\n")?;
+        fs::rename(partial, file)
     }
 }
 
@@ -136,11 +136,7 @@ impl fmt::Display for Row {
         if let Some(ratio) = self.ratio {
             write!(f, ", ratio {ratio:.3}")?;
         }
-        match self.reached() {
-            Some(false) => f.write_str("  << MISSED"),
-            Some(true) => f.write_str("  reached"),
-            None => Ok(()),
-        }
+        Ok(())
     }
 }
 
@@ -154,14 +150,13 @@ impl Row {
     pub fn alone(what: impl Into<String>, unit: &str, ours: f64, goal: Option<Goal>) -> Self {
         Self { what: what.into(), unit: unit.into(), ours, other: None, ratio: None, goal }
     }
+}
 
-    /// Whether the goal is reached; `None` without one.
-    pub fn reached(&self) -> Option<bool> {
-        let value = self.ratio.unwrap_or(self.ours);
-        self.goal.map(|goal| match goal {
-            Goal::AtMost(bound) => value <= bound,
-            Goal::AtLeast(bound) => value >= bound,
-        })
+impl Plot {
+    /// A bar chart, if the axis names bars, or else lines.
+    pub fn new(id: &str, title: &str, x: Axis, y: Axis, series: Vec<Series>) -> Self {
+        let kind = if x.names.is_empty() { PlotKind::Lines } else { PlotKind::Bars };
+        Self { id: id.into(), title: title.into(), kind, x, y, series }
     }
 }
 

@@ -35,14 +35,7 @@ impl Server {
 
     /// Two shards, of which the first is this server. The second is never called.
     pub(crate) fn config(&self) -> Config {
-        let endpoints = format!("redis_7070={},redis_7071=redis://127.0.0.1:1", self.server.url());
-        let value = |name: &str| match name {
-            "REDIS_ENDPOINTS" => Some(endpoints.as_str().into()),
-            // On a busy machine an answer may take long, which is not to end the measurement.
-            "REDIS_TIMEOUT" => Some("10s".into()),
-            _ => None,
-        };
-        Config::from_vars(value).expect("these settings are right")
+        config(&format!("redis_7070={},redis_7071=redis://127.0.0.1:1", self.server.url()))
     }
 
     /// A store with a connection of its own.
@@ -90,6 +83,19 @@ impl Server {
 
 fn value<'a>(info: &'a str, name: &str) -> Option<&'a str> {
     info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
+}
+
+/// Returns the settings of the counter's own parts over these shards.
+pub(crate) fn config(endpoints: &str) -> Config {
+    let value = |name: &str| match name {
+        "REDIS_ENDPOINTS" => Some(endpoints.into()),
+        // On a busy machine an answer may take long, which is not to end the measurement.
+        "REDIS_TIMEOUT" => Some("10s".into()),
+        // Every question is to be asked.
+        "VISITS_CACHE_TTL" => Some("0s".into()),
+        _ => None,
+    };
+    Config::from_vars(value).expect("these settings are right")
 }
 
 /// One thread, as an environment of standard Lambda has.

@@ -5,12 +5,7 @@ use std::time::Duration;
 /// The value that `percent` of the others do not exceed. Sorts `times`.
 pub fn percentile(times: &mut [Duration], percent: f64) -> Duration {
     times.sort_unstable();
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        clippy::cast_precision_loss,
-        reason = "an index"
-    )]
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an index")]
     let index = (times.len() as f64 * percent / 100.0).ceil() as usize;
     times.get(index.saturating_sub(1)).copied().unwrap_or_default()
 }
@@ -29,7 +24,6 @@ pub fn micros(time: Duration) -> f64 {
 
 /// Events a second.
 pub fn rate(count: usize, time: Duration) -> f64 {
-    #[expect(clippy::cast_precision_loss, reason = "fewer than 2^52")]
     let count = count as f64;
     count / time.as_secs_f64()
 }

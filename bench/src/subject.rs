@@ -1,17 +1,42 @@
 //! What is measured: programs and the settings that they run with.
 
 use crate::environment::Environment;
-use crate::server::one_thread;
+use crate::server::{config, one_thread};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use test_support::{RedisServer, release_program};
-use visits_core::config::Config;
 use visits_core::rehome::rehome;
 use visits_core::store::redis::RedisStore;
 use visits_core::timing::Timing;
 
 /// The processor that a lone environment runs on; its driver has the others.
 const PROCESSOR: usize = 1;
+
+/// Builds a release program of this workspace and returns it: what is measured is what the sources make. Each is built by
+/// itself, as `sam build` does: together they would have each other's features.
+///
+/// # Panics
+/// If it cannot be built.
+pub fn built(package: &str, kind: &str, name: &str) -> PathBuf {
+    static BUILT: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
+    if !built.contains(name) {
+        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        cargo.args(["build", "--release", "--quiet", "--package", package, kind, name]);
+        let status = cargo.current_dir(env!("CARGO_MANIFEST_DIR")).status();
+        assert!(status.is_ok_and(|status| status.success()), "{name} cannot be built");
+        built.insert(name.to_owned());
+    }
+    release_program(&if kind == "--example" { format!("examples/{name}") } else { name.to_owned() })
+}
+
+/// Builds one of our functions and returns its program.
+pub fn function(name: &str) -> PathBuf {
+    built(name, "--bin", name)
+}
 
 /// A function: a command and its environment variables.
 #[derive(Clone, Debug)]
@@ -26,17 +51,17 @@ pub struct Subject {
 impl Subject {
     /// The floor.
     pub fn bare() -> Self {
-        Self::of("bare handler", vec![release_program("examples/bare")])
+        Self::of("bare handler", vec![built("visits-bench", "--example", "bare")])
     }
 
     /// The floor of a function that hears SIGTERM.
     pub fn bare_that_hears_sigterm() -> Self {
-        Self::of("bare handler that hears SIGTERM", vec![release_program("examples/bare_sigterm")])
+        Self::of("bare handler that hears SIGTERM", vec![built("visits-bench", "--example", "bare_sigterm")])
     }
 
     /// One of our functions.
     pub fn function(name: &'static str) -> Self {
-        Self::of(name, vec![release_program(name)])
+        Self::of(name, vec![function(name)])
     }
 
     /// Any command.
@@ -83,9 +108,8 @@ impl Subject {
     /// # Panics
     /// If it does not start.
     pub fn start(&self) -> Environment {
-        let command: Vec<_> = self.command.iter().map(PathBuf::as_path).collect();
-        let env: Vec<_> = self.env.iter().map(|(name, value)| (name.as_str(), value.clone())).collect();
-        Environment::start(&command, &env, self.processor).unwrap_or_else(|error| panic!("{}: {error}", self.name))
+        Environment::start(&self.command, &self.env, self.processor)
+            .unwrap_or_else(|error| panic!("{}: {error}", self.name))
     }
 }
 
@@ -104,8 +128,7 @@ pub fn servers(count: usize) -> Vec<RedisServer> {
 /// Has the shards know that every page is in its place, as the first run of `flush-visits` does: before it, a read asks
 /// all shards.
 async fn settle(endpoints: &str) {
-    let config =
-        Config::from_vars(|name| (name == "REDIS_ENDPOINTS").then(|| endpoints.into())).expect("good settings");
+    let config = config(endpoints);
     let store = RedisStore::new(&config).expect("good addresses");
     let settled = rehome(&store, &config.ring(), &config.clock(), Timing::REAL, Duration::from_secs(10)).await;
     assert!(settled.ring_settled, "{settled:?}");

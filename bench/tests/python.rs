@@ -21,8 +21,7 @@ fn event(method: &str, path: &str) -> Events {
 
 fn start(servers: &[RedisServer; 2], flush_seconds: u64) -> Environment {
     let endpoints = format!("redis_7070={},redis_7071={}", servers[0].url(), servers[1].url());
-    let fixture = fixture(&endpoints, flush_seconds);
-    Environment::start(&fixture.command(), &fixture.env, None).unwrap()
+    fixture(&endpoints, flush_seconds).on_any_processor().start()
 }
 
 #[test]

@@ -4,7 +4,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use visits_bench::effort::Effort;
 use visits_bench::figures::{Goal, Group, Row};
-use visits_bench::groups::{calls, flush, init, metrics, placing, rate, size};
+use visits_bench::groups::{calls, concurrency, flush, init, metrics, placing, rate, size};
 
 /// How much worse than its goal a ratio of times may be on a machine that does other things, too.
 const ROOM: f64 = 1.6;
@@ -78,6 +78,14 @@ fn calls_of_redis_grow_with_intervals_and_not_with_visits() {
     let per_interval = row(&group, "calls for each environment, shard and interval").expect("it is measured");
     // The first flush comes with the first visit: in a short run it is one more.
     hold(per_interval, Some(Goal::AtMost(2.0)), ROOM);
+}
+
+#[test]
+fn direct_visits_that_come_together_reach_redis_and_share_its_calls() {
+    let _turn = turn();
+    let group = concurrency::run(Effort::Quick);
+    let calls = row(&group, "direct: calls of Redis a visit with 64 at once").expect("it is measured");
+    hold(calls, Some(Goal::AtMost(1.0 / 8.0)), ROOM);
 }
 
 #[test]

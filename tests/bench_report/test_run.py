@@ -2,6 +2,8 @@
 
 import json
 import unittest
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -20,9 +22,10 @@ class Run(unittest.TestCase):
         self.docs.mkdir()
         (self.docs / "PERFORMANCE.md").write_text(place("machine") + place("floor") + place("cache"))
 
-    def write(self, run: dict, partial: bool = False) -> None:
+    def write(self, run: dict, partial: bool = False) -> list[str]:
         self.source.write_text(json.dumps(run))
-        write(self.source, self.docs, partial)
+        with redirect_stdout(StringIO()):
+            return write(self.source, self.docs, partial)
 
     def kept(self) -> dict:
         return json.loads((self.docs / "performance/figures.json").read_text())
@@ -52,13 +55,18 @@ class Run(unittest.TestCase):
             self.write(figures(group()))
         self.assertEqual(["PERFORMANCE.md"], [file.name for file in self.docs.iterdir()])
 
-    def test_a_figure_that_is_no_number_is_an_error(self) -> None:
-        broken = group()
-        broken["rows"][0] = {**broken["rows"][0], "ours": None}
-        with self.assertRaisesRegex(ReportError, "group floor: 'POST' has no figure"):
-            self.write(figures(broken, CACHE))
+    def test_a_group_that_failed_says_so_and_costs_no_other(self) -> None:
+        nothing = {"rows": [], "plots": [], "notes": [], "failed": "no answer\nfrom Redis"}
+        no_number = group()
+        no_number["rows"][0] = {**no_number["rows"][0], "ours": None}
+        for broken, reason in [({**group(), **nothing}, "no answer from Redis"), (no_number, "'POST' has no figure")]:
+            with self.subTest(reason):
+                self.assertEqual(["floor"], self.write(figures(broken, CACHE)))
+                text = (self.docs / "PERFORMANCE.md").read_text()
+                self.assertIn(f"figures: floor -->\n\nNot measured, since it failed: {reason}\n", text)
+                self.assertIn("](performance/latency.svg)", text)
 
-    def test_a_plot_that_cannot_be_drawn_is_an_error(self) -> None:
+    def test_a_plot_that_cannot_be_drawn_fails_its_group(self) -> None:
         zero = [{"name": "ours", "points": [[1.0, 0.0]]}]
         third = [{"name": "ours", "points": [[2.0, 1.0]]}]
         for plot, reason in [
@@ -66,10 +74,14 @@ class Run(unittest.TestCase):
             (lines(series=zero), "not on a logarithmic y axis"),
             (bars(series=third), "a bar has no name"),
             (bars(id="../rate"), "no name for a plot's file"),
-            (lines(id="latency"), "two plots"),
         ]:
-            with self.subTest(reason), self.assertRaisesRegex(ReportError, reason):
-                self.write(figures(group(plots=[plot]), CACHE))
+            with self.subTest(reason):
+                self.assertEqual(["floor"], self.write(figures(group(plots=[plot]), CACHE)))
+                self.assertIn(reason, self.kept()["groups"][0]["failed"])
+
+    def test_two_plots_of_one_name_are_an_error(self) -> None:
+        with self.assertRaisesRegex(ReportError, "two plots"):
+            self.write(figures(group(plots=[lines(id="latency")]), CACHE))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 use crate::effort::Effort;
 use crate::events::{self, OK, RECORD};
-use crate::figures::{Axis, Group, Plot, PlotKind, Row, Series};
+use crate::figures::{Axis, Group, Plot, Row, Series};
 use crate::server::applies;
 use crate::subject::{Subject, servers};
 use serde_json::json;
@@ -49,7 +49,7 @@ pub fn run(effort: Effort) -> Group {
 fn page(environment: usize, visit: usize) -> usize {
     let mut random = fastrand::Rng::with_seed((environment * 1_000_000 + visit) as u64);
     // The inverse of the logarithm that Zipf's sums come close to.
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "a rank")]
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rank")]
     let rank = ((PAGES as f64 + 1.0).powf(random.f64()) - 1.0) as usize;
     rank.min(PAGES - 1)
 }
@@ -65,7 +65,6 @@ fn dictionary(each: usize) -> usize {
     (0..ENVIRONMENTS).flat_map(windows).sum()
 }
 
-#[expect(clippy::cast_precision_loss, reason = "few calls")]
 fn group(each: usize, calls: u64) -> Group {
     let visits = ENVIRONMENTS * each;
     let (ours, dictionary) = (calls as f64, dictionary(each) as f64);
@@ -81,14 +80,13 @@ fn group(each: usize, calls: u64) -> Group {
         ),
     ];
     let calls_of_each = [ours, dictionary, visits as f64];
-    group.plots.push(Plot {
-        id: "calls".into(),
-        title: format!("Calls of Redis for {visits} visits"),
-        kind: PlotKind::Bars,
-        x: Axis::named(["ours", "30 s dictionary", "one write a visit"]),
-        y: Axis::log("calls"),
-        series: vec![Series::bars("", calls_of_each)],
-    });
+    group.plots.push(Plot::new(
+        "calls",
+        &format!("Calls of Redis for {visits} visits"),
+        Axis::named(["ours", "30 s dictionary", "one write a visit"]),
+        Axis::log("calls"),
+        vec![Series::bars("", calls_of_each)],
+    ));
     group.raw = json!({ "visits": visits, "calls": calls, "dictionary": dictionary, "scale": SCALE });
     group
 }

@@ -2,10 +2,10 @@
 
 use crate::effort::Effort;
 use crate::events::{self, OK, RECORD};
-use crate::figures::{Axis, Goal, Group, Plot, PlotKind, Row, Series};
+use crate::figures::{Axis, Goal, Group, Plot, Row, Series};
 use crate::server::applies;
 use crate::statistics::{micros, percentile, rate};
-use crate::subject::{Subject, servers};
+use crate::subject::{Subject, endpoints, servers};
 use fault_proxy::{Fault, FaultProxy};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -68,17 +68,16 @@ fn rate_rows(durability: &str, points: &[Point]) -> Vec<Row> {
 }
 
 fn plot(id: &str, title: &str, points: &[Point], value: fn(&Point) -> f64) -> Plot {
-    Plot {
-        id: format!("concurrency-{id}"),
-        title: title.into(),
-        kind: PlotKind::Lines,
-        x: Axis::log("requests at once"),
-        y: Axis::linear(title),
-        series: vec![Series {
+    Plot::new(
+        &format!("concurrency-{id}"),
+        title,
+        Axis::log("requests at once"),
+        Axis::linear(title),
+        vec![Series {
             name: "ours".into(),
             points: points.iter().map(|point| (point.at_once, value(point))).collect(),
         }],
-    }
+    )
 }
 
 fn raw(points: &[Point]) -> Value {
@@ -117,10 +116,13 @@ fn measure(durability: &str, at_once: u32, effort: Effort) -> Point {
             proxy
         })
         .collect();
-    let endpoints: Vec<String> =
-        proxies.iter().enumerate().map(|(number, proxy)| format!("shard_{number}={}", proxy.url())).collect();
+    // Under the names that the servers know: another name's visits would be refused.
+    let endpoints = servers
+        .iter()
+        .zip(&proxies)
+        .fold(endpoints(&servers), |endpoints, (server, proxy)| endpoints.replace(&server.url(), &proxy.url()));
     let environment = Subject::function("record-visit")
-        .with("REDIS_ENDPOINTS", endpoints.join(","))
+        .with("REDIS_ENDPOINTS", endpoints)
         .with("VISITS_DURABILITY", durability)
         .with("AWS_LAMBDA_MAX_CONCURRENCY", at_once.to_string())
         .on_any_processor()
@@ -134,8 +136,9 @@ fn measure(durability: &str, at_once: u32, effort: Effort) -> Point {
         _ => effort.choose(40_000, 2_000),
     } as usize;
     let mut run = environment.run(&events, OK, count);
-    #[expect(clippy::cast_precision_loss, reason = "few calls")]
-    let visits_per_call = count as f64 / (calls() - before).max(1) as f64;
+    let after = calls();
+    assert!(after > 0, "no visit reached Redis");
+    let visits_per_call = count as f64 / (after - before).max(1) as f64;
     let p99 = micros(percentile(&mut run.latencies, 99.0));
     Point { at_once: at_once.into(), rate: rate(count, run.wall), p99, visits_per_call }
 }

@@ -4,7 +4,7 @@ mod days;
 mod measure;
 
 use crate::effort::Effort;
-use crate::figures::{Axis, Goal, Group, Plot, PlotKind, Row, Series};
+use crate::figures::{Axis, Goal, Group, Plot, Row, Series};
 use measure::{Cost, Costs, Measured};
 use serde_json::json;
 use test_support::RedisServer;
@@ -32,6 +32,7 @@ pub fn run(effort: Effort) -> Group {
         plots: plots(&curve),
         notes: notes(rounds),
         raw: json!({ "pages": SIZES, "curve": curve, "one_by_one": single, "append_only": logged, "days": days, "first_of_days": first }),
+        ..Group::default()
     }
 }
 
@@ -65,13 +66,8 @@ fn plots(curve: &[Costs]) -> Vec<Plot> {
         name: name.into(),
         points: curve.iter().map(|costs| (costs.pages, figure(costs))).collect(),
     };
-    let plot = |id: &str, title: &str, y: &str, series| Plot {
-        id: id.into(),
-        title: title.into(),
-        kind: PlotKind::Lines,
-        x: Axis::log("pages in the batch"),
-        y: Axis::log(y),
-        series,
+    let plot = |id: &str, title: &str, y: &str, series| {
+        Plot::new(id, title, Axis::log("pages in the batch"), Axis::log(y), series)
     };
     let wall =
         vec![series("exactly once", |costs| costs.ours.wall), series("pipelined INCRBY", |costs| costs.plain.wall)];

@@ -4,7 +4,7 @@ mod fleet;
 
 use crate::effort::Effort;
 use crate::events::{self, OK, RECORD};
-use crate::figures::{Axis, Goal, Group, Plot, PlotKind, Row, Series};
+use crate::figures::{Axis, Goal, Group, Plot, Row, Series};
 use crate::statistics::rate;
 use crate::subject::{Subject, servers};
 use serde_json::json;
@@ -26,14 +26,13 @@ pub fn run(effort: Effort) -> Group {
         let what = format!("{amount}: {from} to {to}, visits");
         group.rows.push(Row::compared(what, "1/s", last, first, None));
         group.raw[id] = json!(curve);
-        group.plots.push(Plot {
-            id: format!("growth-{id}"),
-            title: format!("Visits a second by {amount}"),
-            kind: PlotKind::Lines,
-            x: Axis::log(amount),
-            y: Axis::linear("visits/s"),
-            series: vec![Series { name: String::new(), points: curve }],
-        });
+        group.plots.push(Plot::new(
+            &format!("growth-{id}"),
+            &format!("Visits a second by {amount}"),
+            Axis::log(amount),
+            Axis::linear("visits/s"),
+            vec![Series { name: String::new(), points: curve }],
+        ));
     }
     // What must not bend: a buffered visit does not look through what is buffered already.
     if let Some(row) = group.rows.iter_mut().find(|row| row.what.starts_with("pages in the buffer")) {
@@ -52,11 +51,6 @@ const NOTES: [&str; 4] = [
      simulator and all environments share this machine, so the curve is flat where Lambda's would rise in proportion.",
 ];
 
-#[expect(clippy::cast_precision_loss, reason = "few pages")]
-fn amount(number: usize) -> f64 {
-    number as f64
-}
-
 fn measure(subject: &Subject, pages: usize, count: usize) -> f64 {
     let environment = subject.start();
     environment.run(&events::in_turn(RECORD, 1), OK, 500);
@@ -68,7 +62,7 @@ fn pages(effort: Effort) -> Curve {
     let servers = servers(2);
     let subject = Subject::function("record-visit").on(&servers);
     let count = effort.choose(30_000, 1_500);
-    sites.iter().map(|pages| (amount(*pages), measure(&subject, *pages, count))).collect()
+    sites.iter().map(|pages| (*pages as f64, measure(&subject, *pages, count))).collect()
 }
 
 fn buffer(effort: Effort) -> Curve {
@@ -79,7 +73,7 @@ fn buffer(effort: Effort) -> Curve {
         let (begin, count) = (from, to - from);
         from = *to;
         let events = events::events(RECORD, move |number| events::id(begin + number));
-        (amount(*to), rate(count, environment.run(&events, OK, count).wall))
+        (*to as f64, rate(count, environment.run(&events, OK, count).wall))
     };
     steps.iter().map(&mut measured).collect()
 }
@@ -94,5 +88,5 @@ fn shards(effort: Effort) -> Curve {
         let subject = subject.with("VISITS_NAMESPACE", format!("with_{shards}"));
         measure(&subject, 1_000, effort.choose(20_000, 1_500))
     };
-    numbers.iter().map(|shards| (amount(*shards), with(*shards))).collect()
+    numbers.iter().map(|shards| (*shards as f64, with(*shards))).collect()
 }

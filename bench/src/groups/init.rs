@@ -2,7 +2,7 @@
 
 use crate::effort::Effort;
 use crate::events::{self, OK, READ, RECORD, Route};
-use crate::figures::{Axis, Goal, Group, Plot, PlotKind, Row, Series};
+use crate::figures::{Axis, Goal, Group, Plot, Row, Series};
 use crate::instructions;
 use crate::statistics::{median, millis};
 use crate::subject::{Subject, servers};
@@ -76,7 +76,6 @@ fn instruction_rows(subjects: &[(Subject, Route)]) -> Vec<Row> {
     let start = |(subject, route): &(Subject, Route)| instructions::count(subject, &events::in_turn(*route, 1), OK, 1);
     let counts: Option<Vec<_>> = subjects.iter().map(start).collect();
     let counts = counts.unwrap_or_default();
-    #[expect(clippy::cast_precision_loss, reason = "a few millions")]
     let row = |index: usize| {
         let what = format!("{}: instructions of a start with one event", subjects[index].0.name);
         Row::compared(what, "", counts[index].start as f64, counts[0].start as f64, None)
@@ -108,12 +107,11 @@ fn connections_at_start(name: &'static str) -> f64 {
 
 fn plot(subjects: &[(Subject, Route)], medians: &[(f64, f64)]) -> Plot {
     let series = |name, value: fn(&(f64, f64)) -> f64| Series::bars(name, medians.iter().map(value));
-    Plot {
-        id: "init".into(),
-        title: "From the start of the process".into(),
-        kind: PlotKind::Bars,
-        x: Axis::named(subjects.iter().map(|(subject, _)| subject.name)),
-        y: Axis::linear("ms"),
-        series: vec![series("to the first /next", |times| times.0), series("to the first answer", |times| times.1)],
-    }
+    Plot::new(
+        "init",
+        "From the start of the process",
+        Axis::named(subjects.iter().map(|(subject, _)| subject.name)),
+        Axis::linear("ms"),
+        vec![series("to the first /next", |times| times.0), series("to the first answer", |times| times.1)],
+    )
 }

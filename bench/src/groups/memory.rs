@@ -2,7 +2,7 @@
 
 use crate::effort::Effort;
 use crate::events::{self, OK, READ, RECORD, Route};
-use crate::figures::{Axis, Goal, Group, Plot, PlotKind, Row, Series};
+use crate::figures::{Axis, Goal, Group, Plot, Row, Series};
 use crate::subject::{Subject, servers};
 use serde_json::json;
 
@@ -34,18 +34,16 @@ pub fn run(effort: Effort) -> Group {
         let what_row = format!("for each of 10,000 {what} pages, over its id");
         group.rows.push(Row::alone(what_row, "bytes", per_page, Some(Goal::AtMost(160.0))));
         group.raw[what] = json!(points);
-        #[expect(clippy::cast_precision_loss, reason = "few pages")]
         let points = points.into_iter().map(|(pages, bytes)| (pages as f64, bytes / 1e6)).collect();
         lines.push(Series { name: what.into(), points });
     }
-    group.plots.push(Plot {
-        id: "memory".into(),
-        title: "Memory over that of an idle environment".into(),
-        kind: PlotKind::Lines,
-        x: Axis::linear("pages held"),
-        y: Axis::linear("MB"),
-        series: lines,
-    });
+    group.plots.push(Plot::new(
+        "memory",
+        "Memory over that of an idle environment",
+        Axis::linear("pages held"),
+        Axis::linear("MB"),
+        lines,
+    ));
     group
 }
 
@@ -59,7 +57,7 @@ const NOTES: [&str; 3] = [
 fn idle(subject: &Subject, route: Route) -> f64 {
     let environment = subject.start();
     environment.run(&events::in_turn(route, 10), OK, 2_000);
-    bytes(environment.usage().resident)
+    environment.usage().resident as f64
 }
 
 /// Bytes over idle for growing numbers of pages.
@@ -67,17 +65,12 @@ fn growth(subject: &Subject, route: Route, effort: Effort) -> Vec<(usize, f64)> 
     let most = effort.choose(50_000, 10_000);
     let environment = subject.start();
     environment.run(&events::in_turn(route, 1), OK, 2_000);
-    let before = bytes(environment.usage().resident);
+    let before = environment.usage().resident as f64;
     let step = 2_500;
     let mut points = vec![(0, 0.0)];
     for pages in (0..most).step_by(step) {
         environment.run(&events::events(route, move |number| events::id(pages + number)), OK, step);
-        points.push((pages + step, bytes(environment.usage().resident) - before));
+        points.push((pages + step, environment.usage().resident as f64 - before));
     }
     points
-}
-
-#[expect(clippy::cast_precision_loss, reason = "fewer than 2^52 bytes")]
-fn bytes(count: u64) -> f64 {
-    count as f64
 }

@@ -79,7 +79,6 @@ fn instruction_rows(name: &str, on: &Subject, off: &Subject, route: Route, effor
     let events = events::in_turn(route, PAGES);
     let count = |subject: &Subject| instructions::count(subject, &events, OK, effort.choose(2_000, 300));
     let (Some(on), Some(off)) = (count(on), count(off)) else { return Vec::new() };
-    #[expect(clippy::cast_precision_loss, reason = "a few millions")]
     let row = |what: &str, on: u64, off: u64| {
         Row::compared(format!("{name}: {what}"), "", on as f64, off as f64, Some(Goal::AtMost(1.03)))
     };

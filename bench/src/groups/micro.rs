@@ -1,19 +1,24 @@
 //! The pure parts one by one, as `cargo bench` (criterion) has measured them.
 
 use crate::effort::Effort;
-use crate::figures::{Axis, Group, Plot, PlotKind, Row, Series};
+use crate::figures::{Axis, Group, Plot, Row, Series};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;
+use std::process::{Command, Stdio};
 
-/// Reads criterion's latest estimates; `scripts/bench` has it measure first.
+/// Has criterion measure, and reads its estimates.
 ///
 /// # Panics
-/// If it has measured nothing.
+/// If it measures nothing.
 pub fn run(_: Effort) -> Group {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.args(["bench", "--quiet", "--package", "visits-bench", "--bench", "micro", "--", "--quiet"]);
+    let status = cargo.current_dir(env!("CARGO_MANIFEST_DIR")).stdout(Stdio::null()).status();
+    assert!(status.is_ok_and(|status| status.success()), "criterion cannot measure");
     let mut found = Vec::new();
     collect(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/criterion"), &mut found);
-    assert!(!found.is_empty(), "criterion has left no figures: run cargo bench --package visits-bench");
+    assert!(!found.is_empty(), "criterion has left no figures");
     found.sort_by(|(left, _), (right, _)| left.cmp(right));
     let placing: Vec<(&str, f64)> =
         found.iter().filter_map(|(name, nanos)| Some((name.strip_prefix("place a page/")?, *nanos))).collect();
@@ -21,14 +26,13 @@ pub fn run(_: Effort) -> Group {
         id: "micro".into(),
         title: "The pure parts".into(),
         rows: found.iter().map(|(name, nanos)| Row::alone(name.clone(), "ns", *nanos, None)).collect(),
-        plots: vec![Plot {
-            id: "micro".into(),
-            title: "To place a page: method and shards".into(),
-            kind: PlotKind::Bars,
-            x: Axis::named(placing.iter().map(|(name, _)| *name)),
-            y: Axis::linear("ns"),
-            series: vec![Series::bars("", placing.iter().map(|(_, nanos)| *nanos))],
-        }],
+        plots: vec![Plot::new(
+            "micro",
+            "To place a page: method and shards",
+            Axis::named(placing.iter().map(|(name, _)| *name)),
+            Axis::linear("ns"),
+            vec![Series::bars("", placing.iter().map(|(_, nanos)| *nanos))],
+        )],
         notes: vec!["Medians by criterion.".into()],
         raw: json!(found.iter().map(|(name, nanos)| json!({ "name": name, "ns": nanos })).collect::<Vec<_>>()),
         ..Group::default()

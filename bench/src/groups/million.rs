@@ -61,6 +61,7 @@ pub fn run(effort: Effort) -> Group {
         plots: report::plots(&sites),
         notes: report::notes(),
         raw: json!({ "sites": sites, "new_connection_each": reconnecting }),
+        ..Group::default()
     }
 }
 
@@ -92,7 +93,6 @@ impl Measured {
         Self { pages, quiet, busy, standard: Vec::new(), managed: Vec::new() }
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "some hundred batches")]
     fn found(&self) -> Found {
         let batches = self.busy.iter().map(Vec::len).sum::<usize>() as f64;
         Found {

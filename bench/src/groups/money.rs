@@ -2,7 +2,7 @@
 
 use crate::effort::Effort;
 use crate::events::{self, OK, RECORD};
-use crate::figures::{Axis, Group, Plot, PlotKind, Row, Series};
+use crate::figures::{Axis, Group, Plot, Row, Series};
 use crate::subject::{Subject, servers};
 use serde_json::json;
 
@@ -32,7 +32,6 @@ pub fn run(effort: Effort) -> Group {
     let count = effort.choose(30_000, 2_000);
     let before = environment.usage().cpu;
     environment.run(&events::in_turn(RECORD, 100), OK, count);
-    #[expect(clippy::cast_precision_loss, reason = "few visits")]
     let busy = environment.usage().cpu.saturating_sub(before).as_secs_f64() * 1e3 / count as f64;
     // Lambda bills whole milliseconds.
     let billed = (busy / SHARE).ceil().max(1.0);
@@ -64,16 +63,16 @@ fn group(busy: f64, billed: f64) -> Group {
         title: "Money".into(),
         compared_with: "DynamoDB, one write a visit".into(),
         rows,
-        plots: vec![Plot {
-            id: "money".into(),
-            title: "A million visits".into(),
-            kind: PlotKind::Bars,
-            x: Axis::named(names),
-            y: Axis::linear("dollars"),
-            series: vec![Series::bars("", bars)],
-        }],
+        plots: vec![Plot::new(
+            "money",
+            "A million visits",
+            Axis::named(names),
+            Axis::linear("dollars"),
+            vec![Series::bars("", bars)],
+        )],
         notes: NOTES.map(str::to_owned).to_vec(),
         raw: json!({ "busy_ms": busy, "billed_ms": billed }),
+        ..Group::default()
     }
 }
 

@@ -3,7 +3,7 @@
 pub mod points;
 
 use crate::effort::Effort;
-use crate::figures::{Axis, Goal, Group, Plot, PlotKind, Row, Series};
+use crate::figures::{Axis, Goal, Group, Plot, Row, Series};
 use crate::statistics::median;
 use points::PointRing;
 use serde_json::json;
@@ -42,6 +42,7 @@ pub fn run(effort: Effort) -> Group {
         plots: plots(&even, &nanos),
         notes: notes(names),
         raw: json!({ "shards": SHARDS, "peak_to_average": even, "moved_to_ideal": moved, "nanoseconds": nanos }),
+        ..Group::default()
     }
 }
 
@@ -79,7 +80,7 @@ fn moved(keys: &[String], set: usize) -> Pair {
 
 /// A fair share of the keys.
 fn share(keys: &[String], shards: usize) -> f64 {
-    number(keys.len()) / number(shards)
+    keys.len() as f64 / shards as f64
 }
 
 /// Time to place a key, in ns.
@@ -122,28 +123,16 @@ fn rows(even: &[Pair], moved: Pair, nanos: &[Pair]) -> Vec<Row> {
 fn plots(even: &[Pair], nanos: &[Pair]) -> Vec<Plot> {
     let series = |name: &str, pairs: &[Pair], of: fn(&Pair) -> f64| Series {
         name: name.into(),
-        points: SHARDS.iter().zip(pairs).map(|(shards, pair)| (number(*shards), of(pair))).collect(),
+        points: SHARDS.iter().zip(pairs).map(|(shards, pair)| (*shards as f64, of(pair))).collect(),
     };
     let both = |pairs| {
         vec![series("rendezvous hashing", pairs, |pair| pair.0), series("ring of 160 points", pairs, |pair| pair.1)]
     };
-    let plot = |id: &str, title: &str, y: Axis, pairs| Plot {
-        id: id.into(),
-        title: title.into(),
-        kind: PlotKind::Lines,
-        x: Axis::log("shards"),
-        y,
-        series: both(pairs),
-    };
+    let plot = |id: &str, title: &str, y: Axis, pairs| Plot::new(id, title, Axis::log("shards"), y, both(pairs));
     vec![
         plot("placing-even", "Fullest shard, against the average", Axis::linear("peak / average"), even),
         plot("placing-time", "Time to place a page", Axis::log("ns"), nanos),
     ]
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a million at most")]
-fn number(count: usize) -> f64 {
-    count as f64
 }
 
 fn notes(names: usize) -> Vec<String> {

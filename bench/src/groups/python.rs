@@ -2,12 +2,11 @@
 
 use crate::effort::Effort;
 use crate::events::{self, OK, READ, RECORD};
-use crate::figures::{Axis, Goal, Group, Plot, PlotKind, Row, Series};
+use crate::figures::{Axis, Goal, Group, Plot, Row, Series};
 use crate::python::fixture;
 use crate::statistics::{median, micros, millis, percentile, rate};
 use crate::subject::{Subject, endpoints, servers};
 use serde_json::json;
-use test_support::RedisServer;
 
 /// Seconds between two flushes of the fixture, as of ours.
 const INTERVAL: u64 = 30;
@@ -18,13 +17,14 @@ const PYTHON_OK: &str = "\"statusCode\": 200";
 /// Measures our two functions against one Python function with both routes.
 pub fn run(effort: Effort) -> Group {
     let servers = servers(2);
+    let python = fixture(&endpoints(&servers), INTERVAL);
     // Once before anything is measured: the first start compiles the fixture.
-    python(&servers).start().init();
+    python.start().init();
     let mut group = Group::new("python", "Against FastAPI under Mangum", "Python", &NOTES);
     let mut bars = Vec::new();
     for (name, route) in [("record-visit", RECORD), ("get-visits", READ)] {
         let ours = measure(&Subject::function(name).on(&servers), route, OK, effort);
-        let other = measure(&python(&servers), route, PYTHON_OK, effort);
+        let other = measure(&python, route, PYTHON_OK, effort);
         let goal = |goal| Some(goal);
         let compared =
             |what: &str, unit, ours, other, goal| Row::compared(format!("{name}: {what}"), unit, ours, other, goal);
@@ -47,12 +47,6 @@ const NOTES: [&str; 2] = [
     "Its memory is that of the process after its first thousand events.",
 ];
 
-fn python(servers: &[RedisServer]) -> Subject {
-    let fixture = fixture(&endpoints(servers), INTERVAL);
-    let subject = Subject::of("Python", fixture.command);
-    fixture.env.into_iter().fold(subject, |subject, (name, value)| subject.with(name, value))
-}
-
 struct Measured {
     rate: f64,
     p99: f64,
@@ -67,7 +61,6 @@ fn measure(subject: &Subject, route: events::Route, ok: &'static str, effort: Ef
     let environment = subject.start();
     let events = events::in_turn(route, 100);
     environment.run(&events, ok, 1_000);
-    #[expect(clippy::cast_precision_loss, reason = "fewer than 2^52 bytes")]
     let resident = environment.usage().resident as f64;
     let (mut rates, mut p99) = (Vec::new(), Vec::new());
     for _ in 0..effort.choose(5, 1) {
@@ -80,12 +73,11 @@ fn measure(subject: &Subject, route: events::Route, ok: &'static str, effort: Ef
 
 fn plot(bars: &[(&str, f64, f64)]) -> Plot {
     let series = |name, value: fn(&(&str, f64, f64)) -> f64| Series::bars(name, bars.iter().map(value));
-    Plot {
-        id: "python".into(),
-        title: "Invocations a second, ours and Python's".into(),
-        kind: PlotKind::Bars,
-        x: Axis::named(bars.iter().map(|(name, ..)| *name)),
-        y: Axis::linear("invocations/s"),
-        series: vec![series("ours", |bar| bar.1), series("Python", |bar| bar.2)],
-    }
+    Plot::new(
+        "python",
+        "Invocations a second, ours and Python's",
+        Axis::named(bars.iter().map(|(name, ..)| *name)),
+        Axis::linear("invocations/s"),
+        vec![series("ours", |bar| bar.1), series("Python", |bar| bar.2)],
+    )
 }

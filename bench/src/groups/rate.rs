@@ -3,7 +3,7 @@
 use crate::effort::Effort;
 use crate::environment::Environment;
 use crate::events::{self, OK, READ, RECORD, Route};
-use crate::figures::{Axis, Goal, Group, Plot, PlotKind, Row, Series};
+use crate::figures::{Axis, Goal, Group, Plot, Row, Series};
 use crate::instructions;
 use crate::runtime_api::Events;
 use crate::statistics::{median, micros, percentile, rate};
@@ -92,19 +92,17 @@ fn instruction_row(name: &'static str, title: &str, route: Route, effort: Effort
     let count = effort.choose(2_000, 300);
     let ours = instructions::count(&Subject::function(name).on(&servers), &events, OK, count)?;
     let floor = instructions::count(&Subject::bare(), &events, OK, count)?;
-    #[expect(clippy::cast_precision_loss, reason = "a few hundred thousand")]
     let [ours, floor] = [ours.event as f64, floor.event as f64];
     Some(Row::compared(format!("{title}: instructions an event"), "", ours, floor, Some(Goal::AtMost(1.0))))
 }
 
 fn plot(bars: Vec<(String, f64)>) -> Plot {
     let (names, values): (Vec<_>, Vec<f64>) = bars.into_iter().unzip();
-    Plot {
-        id: "rate".into(),
-        title: "Invocations a second of one environment".into(),
-        kind: PlotKind::Bars,
-        x: Axis::named(names),
-        y: Axis::linear("invocations/s"),
-        series: vec![Series::bars("", values)],
-    }
+    Plot::new(
+        "rate",
+        "Invocations a second of one environment",
+        Axis::named(names),
+        Axis::linear("invocations/s"),
+        vec![Series::bars("", values)],
+    )
 }

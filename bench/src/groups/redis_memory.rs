@@ -3,7 +3,7 @@
 mod days;
 
 use crate::effort::Effort;
-use crate::figures::{Axis, Group, Plot, PlotKind, Row, Series};
+use crate::figures::{Axis, Group, Plot, Row, Series};
 use crate::server::{Server, apply, call, one_thread, page};
 use serde_json::json;
 use test_support::RedisServer;
@@ -34,18 +34,18 @@ pub fn run(effort: Effort) -> Group {
         title: "Memory in Redis".into(),
         compared_with: "one string key for each page, counted up with INCRBY".into(),
         rows,
-        plots: vec![Plot {
-            id: "redis-memory".into(),
-            title: "Memory of Redis for each page".into(),
-            kind: PlotKind::Lines,
-            x: Axis::log("pages"),
-            y: Axis::linear("bytes"),
-            series: [("a hash each (ours)", &ours), ("a string each", &strings)]
+        plots: vec![Plot::new(
+            "redis-memory",
+            "Memory of Redis for each page",
+            Axis::log("pages"),
+            Axis::linear("bytes"),
+            [("a hash each (ours)", &ours), ("a string each", &strings)]
                 .map(|(name, points)| Series { name: name.into(), points: points.clone() })
                 .to_vec(),
-        }],
+        )],
         notes: notes(writers),
         raw: json!({ "hashes": ours, "strings": strings, "applied_set": set }),
+        ..Group::default()
     }
 }
 
@@ -84,7 +84,7 @@ fn curve(server: &mut Server, pages: &[usize], mut write: impl FnMut(&[(PageId, 
         let increments: Vec<(PageId, u64)> = (written..pages).map(|number| (page(number), visits(number))).collect();
         increments.chunks(MAX_BATCH_PAGES).for_each(&mut write);
         written = pages;
-        curve.push((number(pages), (server.memory() - empty) / number(pages)));
+        curve.push((pages as f64, (server.memory() - empty) / pages as f64));
     }
     curve
 }
@@ -107,11 +107,6 @@ fn applied_set(runtime: &Runtime, writers: u32) -> f64 {
 /// Counts from 1 to 100,000, evenly.
 fn visits(page: usize) -> u64 {
     1 + (page as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) % 100_000
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a million pages")]
-fn number(pages: usize) -> f64 {
-    pages as f64
 }
 
 fn notes(writers: u32) -> Vec<String> {

@@ -63,7 +63,6 @@ fn answers(site: &Site, pages: usize, days: u32, rounds: usize) -> Vec<(String, 
     ]
 }
 
-#[expect(clippy::cast_precision_loss, reason = "few days")]
 fn accuracy(errors: &[f64]) -> Vec<Row> {
     let within = errors.iter().filter(|error| error.abs() <= 2.0).count() as f64 / errors.len() as f64;
     let mean_square = errors.iter().map(|error| error * error).sum::<f64>() / errors.len() as f64;

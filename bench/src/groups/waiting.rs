@@ -2,7 +2,7 @@
 
 use crate::effort::Effort;
 use crate::events::{self, OK, RECORD};
-use crate::figures::{Axis, Goal, Group, Plot, PlotKind, Row, Series};
+use crate::figures::{Axis, Goal, Group, Plot, Row, Series};
 use crate::server::applies;
 use crate::statistics::{micros, percentile};
 use crate::subject::{Subject, servers};
@@ -69,14 +69,13 @@ fn group(mut latencies: [Vec<Duration>; 2], calls: u64) -> Group {
         }
     }
     group.raw = json!({ "events_each": latencies[0].len(), "redis_calls": calls });
-    group.plots.push(Plot {
-        id: "waiting".into(),
-        title: "From the event to its answer".into(),
-        kind: PlotKind::Lines,
-        x: Axis::linear("percent of the visits"),
-        y: Axis::linear("us"),
-        series: lines,
-    });
+    group.plots.push(Plot::new(
+        "waiting",
+        "From the event to its answer",
+        Axis::linear("percent of the visits"),
+        Axis::linear("us"),
+        lines,
+    ));
     group
 }
 

@@ -56,7 +56,6 @@ impl Measured {
     }
 
     /// Both ways in turn.
-    #[expect(clippy::cast_precision_loss, reason = "a few hundred pages")]
     pub(super) fn compare(&mut self, pages: usize, rounds: usize) -> Costs {
         let increments: Vec<(PageId, u64)> = batch(pages);
         // Not counted: the pages, the script and the connections come to be there.
@@ -103,7 +102,6 @@ impl Measured {
         })
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "a few hundred pages")]
     fn compare_with(&mut self, pages: usize, rounds: usize, mut seal: impl FnMut(u64) -> Batch) -> Costs {
         let increments: Vec<(PageId, u64)> = batch(pages);
         let (mut plain, mut ours) = (Vec::new(), Vec::new());
@@ -144,7 +142,6 @@ impl Measured {
         })
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "a few thousand increments")]
     fn round(&mut self, pages: usize, flushes: usize, mut flush: impl FnMut(&mut Self)) -> Cost {
         let before = self.server.cpu();
         let times = (0..flushes).map(|_| {

@@ -1,15 +1,15 @@
 //! Many environments in the lifecycle simulator.
 
-use super::{Curve, amount};
+use super::Curve;
 use crate::effort::Effort;
 use crate::events::id;
 use crate::statistics::rate;
-use crate::subject::{endpoints, servers};
+use crate::subject::{endpoints, function, servers};
 use lambda_simulator::{Choice, FunctionConfig, Simulator, http_api_event};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
-use test_support::{RedisServer, release_program};
+use test_support::RedisServer;
 use tokio::runtime::Builder;
 
 const RECORD: &str = "record-visit";
@@ -27,7 +27,7 @@ pub(super) fn environments(effort: Effort) -> Curve {
     let runtime = Builder::new_multi_thread().enable_all().build().expect("threads can be started");
     let measured = |environments: &usize| {
         let visits = effort.choose(6_000, 300);
-        (amount(*environments), runtime.block_on(fleet(&servers, *environments, visits)))
+        (*environments as f64, runtime.block_on(fleet(&servers, *environments, visits)))
     };
     numbers.iter().map(measured).collect()
 }
@@ -40,7 +40,7 @@ async fn fleet(servers: &[RedisServer], environments: usize, visits: usize) -> f
         choice: Choice::LeastRecentlyUsed,
         timeout: PATIENCE,
         concurrency_limit: Some(environments),
-        ..FunctionConfig::new(RECORD, release_program(RECORD))
+        ..FunctionConfig::new(RECORD, function(RECORD))
     };
     simulator.deploy(config).expect("the function can be deployed");
     // As many at the same moment start as many.

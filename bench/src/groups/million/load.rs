@@ -107,7 +107,6 @@ impl Load {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "some million increments")]
 fn reached(jobs: &[Vec<Apply>], wall: f64, cpu: f64) -> Reached {
     let batches = || jobs.iter().flatten().flat_map(|call| &call.batches).map(|(batch, _)| batch);
     let count = batches().count() as f64;

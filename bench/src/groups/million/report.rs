@@ -2,7 +2,7 @@
 
 use super::load::Reached;
 use super::{ENVIRONMENTS, Found, INTERVAL, MANAGED, SITE, VISITS};
-use crate::figures::{Axis, Goal, Plot, PlotKind, Row, Series};
+use crate::figures::{Axis, Goal, Plot, Row, Series};
 
 /// Connections that a node of `ElastiCache` allows.
 const ELASTICACHE: u32 = 65_000;
@@ -93,13 +93,8 @@ pub(super) fn plots(sites: &[Found]) -> Vec<Plot> {
         name: name.into(),
         points: sites.iter().map(|site| (f64::from(site.pages), figure(site))).collect(),
     };
-    let plot = |id: &str, title: &str, y: &str, series| Plot {
-        id: id.into(),
-        title: title.into(),
-        kind: PlotKind::Lines,
-        x: Axis::log("pages of the site"),
-        y: Axis::log(y),
-        series,
+    let plot = |id: &str, title: &str, y: &str, series| {
+        Plot::new(id, title, Axis::log("pages of the site"), Axis::log(y), series)
     };
     let rates = vec![
         series("reached", &|site| site.standard.rate),

@@ -1,8 +1,9 @@
 //! What one environment sends to one of two shards in an interval, put together by the counter's own ring and
 //! buffer.
 
-use super::zipf::{Random, Zipf};
+use super::zipf::Zipf;
 use crate::server::page;
+use fastrand::Rng;
 use visits_core::batch::{Increment, MAX_BATCH_PAGES};
 use visits_core::buffer::Buffer;
 use visits_core::ring::Ring;
@@ -13,13 +14,13 @@ pub(super) type Interval = Vec<Vec<Increment>>;
 /// A site and its visitors.
 pub(super) struct Site {
     zipf: Zipf,
-    random: Random,
+    random: Rng,
 }
 
 impl Site {
     /// A site whose visits follow Zipf's law with exponent 1.0.
     pub(super) fn new(pages: u32) -> Self {
-        Self { zipf: Zipf::new(pages, 1.0), random: Random(u64::from(pages)) }
+        Self { zipf: Zipf::new(pages, 1.0), random: Rng::with_seed(u64::from(pages)) }
     }
 
     /// An interval with so many `visits`, of which the first shard gets its pages'. A batch goes as soon as it is

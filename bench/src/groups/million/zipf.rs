@@ -2,24 +2,7 @@
 //! Visits of web sites follow it with exponents from 0.6 to 1.0 (Breslau and others, "Web caching and Zipf-like
 //! distributions", INFOCOM 1999).
 
-/// Random numbers that are the same in every run: `SplitMix64`.
-pub(super) struct Random(pub(super) u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// From 0 to below 1.
-    #[expect(clippy::cast_precision_loss, reason = "the 53 bits that a double has")]
-    fn unit(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1_u64 << 53) as f64
-    }
-}
+use fastrand::Rng;
 
 /// The pages of a site by rank, from 0.
 pub(super) struct Zipf {
@@ -38,9 +21,9 @@ impl Zipf {
     }
 
     /// The rank of a visit's page.
-    pub(super) fn sample(&self, random: &mut Random) -> usize {
+    pub(super) fn sample(&self, random: &mut Rng) -> usize {
         let all = self.weights.last().copied().unwrap_or_default();
-        let drawn = random.unit() * all;
+        let drawn = random.f64() * all;
         // A rounding at the very end is the last page's.
         self.weights.partition_point(|&weight| weight <= drawn).min(self.weights.len() - 1)
     }
@@ -53,7 +36,7 @@ mod tests {
     #[test]
     fn the_zipf_mix_has_the_exponent_that_it_was_asked_for() {
         for exponent in [0.6, 1.0, 1.3] {
-            let (zipf, mut random, mut visits) = (Zipf::new(1_000, exponent), Random(1), vec![0.0; 1_000]);
+            let (zipf, mut random, mut visits) = (Zipf::new(1_000, exponent), Rng::with_seed(1), vec![0.0; 1_000]);
             for _ in 0..300_000 {
                 visits[zipf.sample(&mut random)] += 1.0;
             }
@@ -66,7 +49,7 @@ mod tests {
 
     #[test]
     fn every_page_of_a_site_is_drawn_and_no_other() {
-        let (zipf, mut random, mut drawn) = (Zipf::new(10, 1.0), Random(2), [false; 10]);
+        let (zipf, mut random, mut drawn) = (Zipf::new(10, 1.0), Rng::with_seed(2), [false; 10]);
         for _ in 0..10_000 {
             drawn[zipf.sample(&mut random)] = true;
         }

@@ -29,7 +29,7 @@ fn days(runtime: &Runtime) -> Row {
     for day in 0..DAYS {
         world.flush(day, (0..PAGES).map(|number| (number, Vec::new())));
     }
-    Row::alone(format!("A page's {DAYS} days: people and bots"), "bytes", world.usage("*:days:*") / number(PAGES), None)
+    Row::alone(format!("A page's {DAYS} days: people and bots"), "bytes", world.usage("*:days:*") / PAGES as f64, None)
 }
 
 /// A full list of the present day.
@@ -87,9 +87,4 @@ impl<'a> World<'a> {
     fn usage(&mut self, pattern: &str) -> f64 {
         self.server.usage(pattern)
     }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "few")]
-fn number(count: usize) -> f64 {
-    count as f64
 }

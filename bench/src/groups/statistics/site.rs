@@ -1,14 +1,13 @@
 //! A site with its history on real servers.
 
-use crate::server::{call_with, one_thread, page};
-use crate::subject::servers;
+use crate::server::{call_with, config, one_thread, page};
+use crate::subject::{endpoints, servers};
 use std::sync::Arc;
 use std::time::Duration;
 use test_support::RedisServer;
 use tokio::runtime::Runtime;
 use visits_core::batch::{Batch, Increment, MAX_BATCH_PAGES, Sequence, SiteIncrement, WriterId};
 use visits_core::clock::Clock;
-use visits_core::config::Config;
 use visits_core::day::Day;
 use visits_core::page::PageId;
 use visits_core::ring::Ring;
@@ -39,7 +38,7 @@ impl Site {
     /// Every page has visits on each of the days that end with the present one.
     pub(super) fn new(shards: usize, pages: usize, days: u32) -> Self {
         let servers = servers(shards);
-        let config = config(&servers);
+        let config = config(&endpoints(&servers));
         let (runtime, clock, ring) = (one_thread(), config.clock(), config.ring());
         let store = Arc::new(RedisStore::new(&config).expect("the servers' addresses are some"));
         let figures = Figures::new(Arc::clone(&store), ring.clone(), clock.clone(), &config);
@@ -92,7 +91,6 @@ impl Site {
     }
 
     /// How far off the visitors of a day are, in percent, on each of so many days.
-    #[expect(clippy::cast_precision_loss, reason = "some hundred thousand visitors")]
     pub(super) fn errors(&self, visitors: u64, days: u32) -> Vec<f64> {
         let mut sequence = 1_000_000;
         let day_after = |number| self.today.plus(1 + number);
@@ -111,18 +109,6 @@ impl Site {
         };
         (0..days).map(error).collect()
     }
-}
-
-fn config(servers: &[RedisServer]) -> Config {
-    let endpoints = crate::subject::endpoints(servers);
-    let value = |name: &str| match name {
-        "REDIS_ENDPOINTS" => Some(endpoints.as_str().into()),
-        "REDIS_TIMEOUT" => Some("10s".into()),
-        // Every question is to be asked.
-        "VISITS_CACHE_TTL" => Some("0s".into()),
-        _ => None,
-    };
-    Config::from_vars(value).expect("these settings are right")
 }
 
 /// A page's visits of a day: more for the first pages, and not the same every day.
