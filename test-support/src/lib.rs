@@ -19,7 +19,7 @@ pub use certificates::{CertificateAuthority, ServerCertificate};
 pub use logs::Logs;
 pub use port::ReservedPort;
 pub use process::{Process, Signal};
-pub use program::{need_program, redis_program};
+pub use program::{need_program, redis_program, redis_program_of_version};
 pub use redis_cluster::{Migration, RedisCluster};
 pub use redis_server::{RedisServer, RedisServerBuilder};
 pub use release::release_program;

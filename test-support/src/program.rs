@@ -12,6 +12,12 @@ pub fn redis_program() -> PathBuf {
     need_program("REDIS_SERVER", &["redis-server", "valkey-server"])
 }
 
+/// The Redis server of another version, `6.2` or `8.2`. `None`: there is none for this machine, as `make test` has said.
+pub fn redis_program_of_version(version: &str) -> Option<PathBuf> {
+    let program = project().join(format!(".tools/bin/redis-server-{version}"));
+    program.is_file().then_some(program)
+}
+
 /// A program that a test needs: what `$variable` names, else the first of `names` on `PATH` or in the
 /// project's `.tools/bin`.
 ///

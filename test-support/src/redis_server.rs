@@ -7,7 +7,7 @@ mod tests;
 
 pub use builder::RedisServerBuilder;
 
-use crate::{Process, ReservedPort, Signal, redis_program, wait_for};
+use crate::{Process, ReservedPort, Signal, wait_for};
 use redis::{Client, Connection, RedisResult};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -37,6 +37,7 @@ const SOCKET: &str = "redis.sock";
 /// ```
 #[derive(Debug)]
 pub struct RedisServer {
+    program: PathBuf,
     port: ReservedPort,
     data: TempDir,
     options: Vec<String>,
@@ -160,8 +161,8 @@ impl RedisServer {
     pub(super) fn try_start(&mut self) -> Result<(), String> {
         let log = self.data().join("redis.log");
         let output = File::create(&log).map_err(|error| format!("{}: {error}", log.display()))?;
-        let program = redis_program();
-        let mut command = Command::new(&program);
+        let program = &self.program;
+        let mut command = Command::new(program);
         command.current_dir(self.data()).args(&self.options);
         command.stdin(Stdio::null()).stderr(Stdio::null()).stdout(output);
         let mut process = Process::start(&mut command).map_err(|error| format!("{}: {error}", program.display()))?;

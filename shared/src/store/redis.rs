@@ -161,14 +161,16 @@ impl Store for RedisStore {
     async fn secret(&self, shard: ShardIndex, day: Day, offer: Secret) -> Result<Secret, StoreError> {
         let shard = &self.shards[shard];
         let key = shard.keys.secret(day);
+        // Two commands: before Redis 7.0, SET takes NX or GET. A day that has a secret keeps it until it is over.
         let call = |mut redis: Connection| {
-            let mut set = redis::cmd("SET");
-            // Returns what was there before, and then sets nothing.
-            set.arg(&key).arg(offer.to_hex()).arg("NX").arg("GET");
-            async move { set.query_async::<Option<String>>(&mut redis).await }
+            let key = &key;
+            async move {
+                let _: bool = redis.set_nx(key, offer.to_hex()).await?;
+                redis.get::<_, Option<String>>(key).await
+            }
         };
-        let kept = self.with_shard(shard, call).await?;
-        kept.map_or(Ok(offer), |kept| kept.parse().map_err(|_| shard.refused(&format!("{key} holds no secret"))))
+        let kept = self.with_shard(shard, call).await?.unwrap_or_default();
+        kept.parse().map_err(|_| shard.refused(&format!("{key} holds no secret")))
     }
 
     async fn writers(&self, shard: ShardIndex) -> Result<HashMap<WriterId, Duration>, StoreError> {

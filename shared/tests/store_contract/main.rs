@@ -1,10 +1,13 @@
-//! What every store promises, held against the store in memory, real Redis servers and a real cluster.
+//! What every store promises, held against the store in memory, real Redis servers of several versions and a real cluster.
 
 mod claims;
 mod subject;
 
-/// Runs each claim against all stores. A `Redis` has a server of its own; a cluster, which takes seconds to form, serves
-/// the claims one after the other.
+use std::sync::Arc;
+use test_support::{RedisCluster, RedisServer, redis_program_of_version};
+
+/// Runs each claim against all stores. A `Redis` has a server of its own; a cluster, which takes seconds to form, and a server
+/// of another version serve the claims one after the other.
 macro_rules! hold {
     ($($topic:ident: $($claim:ident)*;)*) => {
         mod memory {
@@ -23,13 +26,11 @@ macro_rules! hold {
                 }
             )*)*
         }
-        #[tokio::test]
-        async fn a_cluster_keeps_every_promise() {
-            let cluster = std::sync::Arc::new(test_support::RedisCluster::start());
+        /// Each claim has a subject of its own.
+        async fn keeps_every_promise(subject: impl Fn() -> crate::subject::Redis) {
             $($(
                 println!("{}", stringify!($claim));
-                let subject = crate::subject::Redis::on_cluster(&cluster);
-                Box::pin(crate::claims::$topic::$claim(&subject)).await;
+                Box::pin(crate::claims::$topic::$claim(&subject())).await;
             )*)*
         }
     };
@@ -129,4 +130,29 @@ hold! {
         the_set_of_a_writer_that_is_gone_lives_as_long
         the_set_of_a_settled_writer_lives_an_hour
         tidying_takes_many_sets_in_several_calls;
+}
+
+#[tokio::test]
+async fn a_cluster_keeps_every_promise() {
+    let cluster = Arc::new(RedisCluster::start());
+    keeps_every_promise(|| subject::Redis::on_cluster(&cluster)).await;
+}
+
+/// Debian's 7.0, or the one that is installed, is held to them above.
+async fn a_server_keeps_every_promise(version: &str) {
+    let Some(program) = redis_program_of_version(version) else {
+        return println!("there is no Redis {version} for this machine");
+    };
+    let server = Arc::new(RedisServer::builder().program(program).start());
+    keeps_every_promise(|| subject::Redis::on_server(&server)).await;
+}
+
+#[tokio::test]
+async fn redis_6_2_the_oldest_that_is_supported_keeps_every_promise() {
+    a_server_keeps_every_promise("6.2").await;
+}
+
+#[tokio::test]
+async fn redis_8_2_keeps_every_promise() {
+    a_server_keeps_every_promise("8.2").await;
 }

@@ -77,7 +77,7 @@ impl Subject for Memory {
     }
 }
 
-/// Two shards on a server of their own, or with a namespace of their own on a cluster that others use too.
+/// Two shards with a namespace of their own, on a server or a cluster.
 pub(crate) struct Redis {
     store: RedisStore,
     servers: Servers,
@@ -85,23 +85,26 @@ pub(crate) struct Redis {
 }
 
 enum Servers {
-    One(RedisServer),
+    One(Arc<RedisServer>),
     Cluster(Arc<RedisCluster>),
 }
 
 impl Redis {
     pub(crate) fn new() -> Self {
-        let server = RedisServer::start();
-        Self::on(&server.url(), "visits".to_owned(), Servers::One(server))
+        Self::on_server(&Arc::new(RedisServer::start()))
+    }
+
+    pub(crate) fn on_server(server: &Arc<RedisServer>) -> Self {
+        Self::on(&server.url(), Servers::One(Arc::clone(server)))
     }
 
     pub(crate) fn on_cluster(cluster: &Arc<RedisCluster>) -> Self {
-        static MADE: AtomicUsize = AtomicUsize::new(0);
-        let namespace = format!("claim-{}", MADE.fetch_add(1, Ordering::Relaxed));
-        Self::on(&format!("{};cluster", cluster.node(0).url()), namespace, Servers::Cluster(Arc::clone(cluster)))
+        Self::on(&format!("{};cluster", cluster.node(0).url()), Servers::Cluster(Arc::clone(cluster)))
     }
 
-    fn on(address: &str, namespace: String, servers: Servers) -> Self {
+    fn on(address: &str, servers: Servers) -> Self {
+        static MADE: AtomicUsize = AtomicUsize::new(0);
+        let namespace = format!("claim-{}", MADE.fetch_add(1, Ordering::Relaxed));
         let endpoints = format!("one={address},two={address}");
         let settings = [("REDIS_ENDPOINTS", &endpoints), ("VISITS_NAMESPACE", &namespace)];
         let value = |name: &str| settings.iter().find(|(set, _)| *set == name).map(|(_, value)| value.into());

@@ -1,9 +1,9 @@
 //! The options of a server, and its first start.
 
 use super::{RedisServer, SOCKET};
-use crate::{ReservedPort, ServerCertificate};
+use crate::{ReservedPort, ServerCertificate, redis_program};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 /// Starts that may fail because somebody was faster with the port.
@@ -12,12 +12,20 @@ const ATTEMPTS: usize = 5;
 /// Options of a [`RedisServer`].
 #[derive(Clone, Debug, Default)]
 pub struct RedisServerBuilder {
+    program: Option<PathBuf>,
     append_only: bool,
     tls: Option<ServerCertificate>,
     options: Vec<String>,
 }
 
 impl RedisServerBuilder {
+    /// Starts this server program in place of [`redis_program`].
+    #[must_use]
+    pub fn program(mut self, program: PathBuf) -> Self {
+        self.program = Some(program);
+        self
+    }
+
     /// Whether it keeps an append-only file, synced every second. By default it keeps nothing.
     #[must_use]
     pub fn append_only(mut self, append_only: bool) -> Self {
@@ -45,11 +53,13 @@ impl RedisServerBuilder {
     /// If there is no server program, or it does not start.
     pub fn start(self) -> RedisServer {
         let mut failed = String::new();
+        let program = self.program.clone().unwrap_or_else(redis_program);
         for _ in 0..ATTEMPTS {
             let port = ReservedPort::new();
             let data = TempDir::with_prefix("visits-redis-").expect("a temporary folder can be made");
             let options = self.arguments(port.number(), data.path());
-            let mut server = RedisServer { port, data, options, tls: self.tls.is_some(), process: None };
+            let (program, tls) = (program.clone(), self.tls.is_some());
+            let mut server = RedisServer { program, port, data, options, tls, process: None };
             match server.try_start() {
                 Ok(()) => return server,
                 Err(reason) => failed = reason,
