@@ -75,6 +75,11 @@ Then for each page, in no order: {\"page\":\"home\",\"count\":12,\"bots\":1}; bo
 JSON, one document: {\"id\":…,\"result\":\"imported\",\"records\":…,\"visits\":…,\"warnings\":[…]}; a result is also
 already-imported or dry-run.")]
     Import(ImportArgs),
+    /// Delete the pages whose ids match a pattern, with their days, visitors and places in top lists; also on a full Redis
+    #[command(after_help = "\
+The sums of the whole site stay as they are. Visits that still wait in memory or as copies are counted afterwards.
+JSON, one document: {\"pattern\":…,\"result\":\"deleted\",\"pages\":…,\"visits\":…,\"warnings\":[…]}; a result is also dry-run.")]
+    Delete(DeleteArgs),
     /// Bring all pages to the shards that own them, to the end; may be stopped at any time, and flush-visits goes on
     #[command(after_help = "\
 It takes some minutes: what was moved is kept twice until no crash can lose it. Visits are counted meanwhile.
@@ -115,6 +120,19 @@ pub(crate) struct ExportArgs {
     /// The file to write, in place of standard output. It appears when it is complete
     #[arg(long, short, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
+}
+
+/// `visits delete`.
+#[derive(Args, Debug)]
+pub(crate) struct DeleteArgs {
+    /// A page id in which * stands for any characters
+    pub(crate) pattern: String,
+    /// Only show what would be deleted
+    #[arg(long, conflicts_with = "yes")]
+    pub(crate) dry_run: bool,
+    /// Do not ask before pages are deleted
+    #[arg(long)]
+    pub(crate) yes: bool,
 }
 
 /// `visits completions`.

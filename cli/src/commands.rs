@@ -1,6 +1,7 @@
 //! The commands, each in a file of its own.
 
 mod completions;
+mod delete;
 mod export;
 mod get;
 mod import;
@@ -35,6 +36,7 @@ pub(crate) fn run(cli: Cli) -> Result<Outcome, Failure> {
         Command::Export(args) => wait(export::run(&args, &shards()?, &mut output)),
         Command::Import(args) if args.dry_run => import::look(&args, &mut output),
         Command::Import(args) => wait(import::run(&args, &Shards::changing(settings::read(&common)?)?, &mut output)),
+        Command::Delete(args) => wait(delete::run(&args, &shards()?, &mut output)),
         Command::Rehome => wait(rehome::run(&Shards::changing(settings::read(&common)?)?, &mut output)),
         Command::Completions(args) => completions::run(&args, &mut output),
     }?;

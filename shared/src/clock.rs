@@ -2,7 +2,8 @@
 //!
 //! A frozen Lambda environment may stop its monotonic clock, and a wall clock may be set back. Elapsed
 //! time is therefore the larger of what the two say: too long at worst, which makes us flush or refresh
-//! early, never too short, which would keep visits or show old counts.
+//! early, never too short, which would keep visits or show old counts. A wall clock that is set forward makes it
+//! too long: where that is the unsafe side (forgetting a batch, trusting a parked copy), the shards' clocks decide as well.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -33,6 +34,11 @@ impl Moment {
     #[must_use]
     pub fn before(self, by: Duration) -> Self {
         Self { monotonic: self.monotonic.saturating_sub(by), wall: self.wall.saturating_sub(by) }
+    }
+
+    /// Wall time since the Unix epoch.
+    pub const fn since_epoch(self) -> Duration {
+        self.wall
     }
 
     /// Wall time in milliseconds since the Unix epoch, as Lambda's deadlines and `hold_until` are given.
@@ -112,6 +118,11 @@ impl ManualClock {
     /// Lets only the wall clock run on, as in an environment that was frozen for `by`.
     pub fn freeze(&self, by: Duration) {
         self.edit(|time| time.wall += by);
+    }
+
+    /// Sets only the wall clock back, as a time service does.
+    pub fn set_back(&self, by: Duration) {
+        self.edit(|time| time.wall = time.wall.saturating_sub(by));
     }
 
     fn edit(&self, change: impl FnOnce(&mut Moment)) {

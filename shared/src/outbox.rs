@@ -121,6 +121,16 @@ impl Outbox {
         forgotten
     }
 
+    /// Pages of unresolved batches here whose copies are there for good.
+    pub fn can_shed(&self) -> usize {
+        self.entries
+            .iter()
+            .filter(|entry| entry.copy == Copy::Old)
+            .filter_map(Entry::sendable)
+            .map(|batch| batch.pages())
+            .sum()
+    }
+
     /// Lets the contents of unresolved batches go whose copies are there for good, the oldest first, until
     /// `pages` are freed; whether that many were.
     pub fn shed(&mut self, pages: usize) -> bool {

@@ -25,15 +25,24 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
+use xxhash_rust::xxh3::xxh3_64;
 
 /// Index of a shard in the order of `REDIS_ENDPOINTS`.
 pub type ShardIndex = usize;
 
 /// Which run of a server an answer comes from. It changes when the server restarts or another takes its place,
 /// which is when acknowledged data may be lost: what was seen before such a change proves nothing after it.
-/// 0 where the server does not tell.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Incarnation(pub u64);
+
+impl Incarnation {
+    /// A run of its own, for a connection to a server that does not tell which run of it this is: what was seen over it
+    /// proves nothing over another one.
+    pub(crate) fn of_one_connection() -> Self {
+        // Without randomness no writer begins either.
+        WriterId::random().map_or_else(|_| Self::default(), |id| Self(xxh3_64(id.to_string().as_bytes())))
+    }
+}
 
 /// One call of a writer to a shard: apply these batches, each exactly once, and say what is applied.
 #[derive(Clone, Debug)]
@@ -88,6 +97,8 @@ pub struct Applied {
     pub set: AppliedSet,
     /// The run of the server that answered.
     pub incarnation: Incarnation,
+    /// When it answered by its own clock, since the Unix epoch.
+    pub server_time: Duration,
     /// The batches among those sent that this call has applied; the others were there before, or expired.
     pub fresh: Vec<Sequence>,
     /// Increments that were skipped because their key holds something else or would overflow.

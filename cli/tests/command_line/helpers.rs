@@ -53,10 +53,17 @@ impl World {
 
     /// Has all shards say that pages are moving to the places that their ring gives them.
     pub(crate) fn ring_moves(&self) {
+        self.ring_settles();
+        for (shard, server) in self.servers.iter().enumerate() {
+            let _: i64 = server.connect().hset(key(shard, "shard"), "moving", "1").unwrap();
+        }
+    }
+
+    /// Has all shards say that every page is where their ring places it.
+    pub(crate) fn ring_settles(&self) {
         let ring = self.ring().fingerprint().to_string();
         for (shard, server) in self.servers.iter().enumerate() {
-            let state = [("ring", ring.as_str()), ("moving", "1")];
-            let _: () = server.connect().hset_multiple(key(shard, "shard"), &state).unwrap();
+            let _: i64 = server.connect().hset(key(shard, "shard"), "ring", &ring).unwrap();
         }
     }
 

@@ -1,6 +1,7 @@
 //! The real binary against real Redis servers.
 
 mod counts;
+mod delete;
 mod export;
 mod helpers;
 mod import;

@@ -47,6 +47,11 @@ impl fmt::Debug for PagePatterns {
 }
 
 impl PagePatterns {
+    /// One pattern; a comma in it stands for itself.
+    pub fn one(pattern: &str) -> Result<Self, &'static str> {
+        if pattern.is_empty() { Err("the pattern is empty") } else { Ok(Self(vec![pattern.to_owned()])) }
+    }
+
     /// Whether a page may be counted. Paths begin with a slash and page ids do not, so that of a pattern may be left out.
     ///
     /// ```

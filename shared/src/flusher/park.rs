@@ -51,8 +51,8 @@ impl<S: Parking> Flusher<S> {
         for refuge in self.refuges(owner, park.writer) {
             let answer = tokio::time::timeout(patience, self.store.park(refuge, park)).await;
             match answer {
-                Ok(Ok(Parked::Taken(incarnation))) => {
-                    let taken = Some(Refuge { shard: refuge, incarnation });
+                Ok(Ok(Parked::Taken { incarnation, server_time })) => {
+                    let taken = Some(Refuge { shard: refuge, incarnation, server_time });
                     self.lock().lanes[owner].parked(&batches, taken, self.clock.now());
                     return Some(refuge);
                 }

@@ -12,6 +12,7 @@ use crate::store::ShardIndex;
 use crate::store::parking::Parking;
 use crate::visit::{self, Refusal, Visit};
 use futures_util::future::join_all;
+use std::collections::HashSet;
 use std::time::Duration;
 
 /// Why a visit was not taken, or not confirmed.
@@ -109,7 +110,7 @@ impl<S: Parking> Flusher<S> {
         let mut state = self.lock();
         state.ready()?;
         state.check(shard, direct, now)?;
-        let room = state.has_room(1, self.limits.pages);
+        let room = state.lanes[shard].knows(&visit.page, self.day(now)) || state.has_room(1, self.limits.pages);
         self.add(&mut state, shard, visit, room, now)
     }
 
@@ -123,7 +124,8 @@ impl<S: Parking> Flusher<S> {
             state.check(*shard, direct, now)?;
         }
         let day = self.day(now);
-        let new = visits.iter().filter(|(shard, visit)| !state.lanes[*shard].knows(&visit.page, day)).count();
+        let new = visits.iter().filter(|(shard, visit)| !state.lanes[*shard].knows(&visit.page, day));
+        let new = new.map(|(_, visit)| visit.page.as_str()).collect::<HashSet<_>>().len();
         if new > 0 && !state.has_room(new, self.limits.pages) {
             let retry_after = visits.iter().filter_map(|(shard, _)| state.lanes[*shard].pause(now)).max();
             return Err(RecordError::Full { retry_after: retry_after.unwrap_or_default() });
@@ -187,9 +189,16 @@ impl State {
         }
     }
 
-    /// Whether there is room for so many more pages, if need be by letting go what is parked for good.
+    /// Whether there is room for so many more pages, if need be by letting go what is parked for good. Where that would not
+    /// be enough, nothing goes.
     fn has_room(&mut self, pages: usize, most: usize) -> bool {
-        (1..=pages).all(|more| self.held_pages() + more <= most || self.lanes.iter_mut().any(Lane::shed))
+        let over = |state: &Self| (state.held_pages() + pages).saturating_sub(most);
+        let can_go: usize = self.lanes.iter().map(Lane::can_shed).sum();
+        if over(self) > can_go {
+            return false;
+        }
+        while over(self) > 0 && self.lanes.iter_mut().any(Lane::shed) {}
+        over(self) == 0
     }
 
     /// The shard that a day's visitors of the site go to: one sketch for all, whatever pages they visit.

@@ -5,6 +5,7 @@ use crate::clock::Moment;
 use crate::store::{Applied, Incarnation, ShardIndex};
 use crate::timing::Timing;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Whether a copy of a batch waits on another shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,8 +14,15 @@ pub(super) enum Copy {
     No,
     /// One was sent, and no answer came.
     Maybe,
-    /// One is there since that answer.
-    Parked(Refuge, Moment),
+    /// One is there since an answer of its shard.
+    Parked {
+        /// The shard, at that answer.
+        refuge: Refuge,
+        /// When that answer came.
+        since: Moment,
+        /// When the last one came from the same run of the shard.
+        asked: Moment,
+    },
     /// One has been there for long enough to be on disk.
     Old,
 }
@@ -26,13 +34,29 @@ pub struct Refuge {
     pub shard: ShardIndex,
     /// The run of its server.
     pub incarnation: Incarnation,
+    /// When it answered, by its server's clock.
+    pub server_time: Duration,
+}
+
+impl Refuge {
+    fn is_same_run(self, other: Self) -> bool {
+        (self.shard, self.incarnation) == (other.shard, other.incarnation)
+    }
 }
 
 /// A batch seen in the applied set.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sight {
     at: Moment,
+    server_time: Duration,
     incarnation: Incarnation,
+}
+
+/// Whether the time to confirm something has passed, by the clock here and by the server's. Either may have been set
+/// forward; too late is always safe.
+fn is_confirmed(here: Duration, server: (Duration, Duration), timing: &Timing) -> bool {
+    let (first, last) = server;
+    here >= timing.confirm_after && last.saturating_sub(first) >= timing.confirm_after
 }
 
 #[derive(Debug)]
@@ -46,9 +70,10 @@ pub(super) struct Entry {
     pub(super) copy: Copy,
     /// When its oldest visit came.
     pub(super) since: Moment,
-    sealed_at: Moment,
     /// It was applied, and the shard has lost it.
     was_lost: bool,
+    /// The shard's time at its first answer without the batch, of which only a copy is left.
+    missing_since: Option<Duration>,
 }
 
 /// What becomes of an entry after an answer.
@@ -101,12 +126,12 @@ impl Entry {
         Self {
             sequence: batch.sequence(),
             visits: batch.visits(),
-            sealed_at: batch.sealed_at(),
             batch: Some(Arc::new(batch)),
             seen: None,
             copy: Copy::No,
             since,
             was_lost: false,
+            missing_since: None,
         }
     }
 
@@ -120,7 +145,7 @@ impl Entry {
     pub(super) fn unparked(&self, now: Moment, timing: &Timing) -> Option<&Arc<Batch>> {
         match self.copy {
             Copy::Old => None,
-            Copy::Parked(_, since) if now.since(since) < timing.confirm_after => None,
+            Copy::Parked { asked, .. } if now.since(asked) < timing.confirm_after => None,
             _ => self.sendable(),
         }
     }
@@ -129,19 +154,21 @@ impl Entry {
     pub(super) fn parked(&mut self, refuge: Option<Refuge>, now: Moment, timing: &Timing) {
         self.copy = match (self.copy, refuge) {
             (Copy::Old, _) => Copy::Old,
-            // The same run of the same server has it, and has had it for long enough.
-            (Copy::Parked(before, since), Some(refuge)) if before == refuge => {
-                if now.since(since) < timing.confirm_after { self.copy } else { Copy::Old }
+            // The same run of the same server has it; if for long enough, it is there for good.
+            (Copy::Parked { refuge, since, .. }, Some(again)) if refuge.is_same_run(again) => {
+                let server = (refuge.server_time, again.server_time);
+                let confirmed = is_confirmed(now.since(since), server, timing);
+                if confirmed { Copy::Old } else { Copy::Parked { refuge, since, asked: now } }
             }
-            (_, Some(refuge)) => Copy::Parked(refuge, now),
-            (Copy::Parked(..), None) => self.copy,
+            (_, Some(refuge)) => Copy::Parked { refuge, since: now, asked: now },
+            (Copy::Parked { .. }, None) => self.copy,
             (_, None) => Copy::Maybe,
         };
     }
 
     /// A copy is known to wait elsewhere.
     pub(super) fn is_parked(&self) -> bool {
-        matches!(self.copy, Copy::Parked(..) | Copy::Old)
+        matches!(self.copy, Copy::Parked { .. } | Copy::Old)
     }
 
     /// Memory that the batch takes here, in bytes.
@@ -158,7 +185,8 @@ impl Entry {
         timing: &Timing,
         learned: &mut Learned,
     ) -> Fate {
-        let sight = Sight { at: now, incarnation: answer.incarnation };
+        let (server_time, incarnation) = (answer.server_time, answer.incarnation);
+        let sight = Sight { at: now, server_time, incarnation };
         match (self.seen, answer.set.contains(self.sequence)) {
             (None, true) => {
                 learned.applied += self.visits;
@@ -166,6 +194,7 @@ impl Entry {
                     learned.healed += self.visits;
                 }
                 self.seen = Some(sight);
+                self.missing_since = None;
                 // Switched off by a test: not even a first answer is waited out.
                 if timing.confirm_after.is_zero() { Fate::Confirmed } else { Fate::Stays }
             }
@@ -174,14 +203,18 @@ impl Entry {
                 self.seen = Some(sight);
                 Fate::Stays
             }
-            (Some(seen), true) if asked.since(seen.at) >= timing.confirm_after => Fate::Confirmed,
+            (Some(seen), true)
+                if is_confirmed(asked.since(seen.at), (seen.server_time, answer.server_time), timing) =>
+            {
+                Fate::Confirmed
+            }
             (Some(_), false) => {
                 learned.healing += self.visits;
                 learned.gaps += 1;
                 (self.seen, self.was_lost) = (None, true);
                 Fate::Stays
             }
-            (None, false) if self.is_too_old(answer, now, timing) => {
+            (None, false) if self.is_too_old(answer, timing) => {
                 learned.expired += self.visits;
                 Fate::Expired
             }
@@ -189,9 +222,14 @@ impl Entry {
         }
     }
 
-    /// What is not here any more is not sent either, so that no shard would ever say so.
-    fn is_too_old(&self, answer: &Applied, now: Moment, timing: &Timing) -> bool {
-        let given_up = self.batch.is_none() && now.since(self.sealed_at) > timing.max_batch_age;
-        given_up || answer.expired.contains(&self.sequence)
+    /// Whether the batch is never applied any more. Content that has left memory is not sent, so no shard says so: it is
+    /// given up after the longest time for which a copy is delivered.
+    fn is_too_old(&mut self, answer: &Applied, timing: &Timing) -> bool {
+        let first = if self.batch.is_none() {
+            *self.missing_since.get_or_insert(answer.server_time)
+        } else {
+            answer.server_time
+        };
+        answer.server_time.saturating_sub(first) > timing.max_batch_age || answer.expired.contains(&self.sequence)
     }
 }

@@ -33,16 +33,19 @@ fn has_visits(floor: u64, visits: u64) -> Applied {
     Applied { set: AppliedSet { floor, visits, ..AppliedSet::default() }, ..Applied::default() }
 }
 
+/// The shard's clock shows what ours does.
 fn learn(outbox: &mut Outbox, answer: &Applied, asked: u64, now: u64) -> Learned {
-    outbox.learn(answer, at(asked), at(now), &Timing::REAL)
+    let answer = Applied { server_time: Duration::from_secs(asked), ..answer.clone() };
+    outbox.learn(&answer, at(asked), at(now), &Timing::REAL)
 }
 
 /// A shard in one run of its server.
-const REFUGE: Refuge = Refuge { shard: 1, incarnation: Incarnation(1) };
+const REFUGE: Refuge = Refuge { shard: 1, incarnation: Incarnation(1), server_time: Duration::ZERO };
 
 /// Notes that copies of the batches with these numbers were sent elsewhere, and that a shard has them.
 fn park(outbox: &mut Outbox, numbers: &[u64], refuge: Option<Refuge>, now: u64) {
     let batches: Vec<Arc<Batch>> = numbers.iter().map(|&number| Arc::new(batch(number, 2))).collect();
+    let refuge = refuge.map(|refuge| Refuge { server_time: Duration::from_secs(now), ..refuge });
     outbox.parked(&batches, refuge, at(now), &Timing::REAL);
 }
 
@@ -266,8 +269,40 @@ fn what_left_memory_is_given_up_when_no_deliverer_may_bring_it_any_more() {
     let mut outbox = outbox([1]);
     park_for_good(&mut outbox, &[1]);
     assert!(outbox.shed(1));
-    let week = Timing::REAL.max_batch_age.as_secs();
-    assert_eq!(learn(&mut outbox, &has(0), week, week), Learned::default());
-    assert_eq!(learn(&mut outbox, &has(0), week + 1, week + 1), Learned { expired: 2, ..Learned::default() });
+    assert_eq!(learn(&mut outbox, &has(0), 60, 60), Learned::default());
+    let week_on = 60 + Timing::REAL.max_batch_age.as_secs();
+    assert_eq!(learn(&mut outbox, &has(0), week_on, week_on), Learned::default());
+    assert_eq!(learn(&mut outbox, &has(0), week_on + 1, week_on + 1), Learned { expired: 2, ..Learned::default() });
     assert!(outbox.is_empty());
+}
+
+/// What a step of one clock says is believed only if the other says so, too.
+#[test]
+fn a_clock_that_is_set_forward_here_or_at_the_shard_forgets_nothing_and_sheds_nothing() {
+    let second = Duration::from_secs;
+    for (here, server) in [(3_600, 1), (1, 3_600)] {
+        let mut outbox = outbox([1, 2]);
+        park(&mut outbox, &[2], Some(REFUGE), 0);
+        let mut answer = has(1);
+        outbox.learn(&answer, at(0), at(0), &Timing::REAL);
+        answer.server_time = second(server);
+        outbox.learn(&answer, at(here), at(here), &Timing::REAL);
+        let again = Refuge { server_time: second(server), ..REFUGE };
+        outbox.parked(&[Arc::new(batch(2, 2))], Some(again), at(here), &Timing::REAL);
+        assert!(!outbox.shed(1), "{here} {server}");
+        assert_eq!(outbox.base(sequence(3)), sequence(1), "{here} {server}");
+        assert!(to_park(&outbox, here + 59).is_empty(), "its shard is not asked again and again");
+    }
+}
+
+#[test]
+fn what_left_memory_is_not_given_up_when_the_clock_here_is_set_forward() {
+    let mut outbox = outbox([1]);
+    park_for_good(&mut outbox, &[1]);
+    assert!(outbox.shed(1));
+    let month = Duration::from_hours(31 * 24).as_secs();
+    for now in [61, 61 + month] {
+        let answer = Applied { server_time: Duration::from_secs(61), ..has(0) };
+        assert_eq!(outbox.learn(&answer, at(now), at(now), &Timing::REAL), Learned::default());
+    }
 }

@@ -44,7 +44,7 @@ impl World {
     async fn park(&self, writer: u128, batches: &[(Arc<Batch>, Duration)]) {
         let owner = self.ring.name(OWNER).clone();
         let park = Park { owner, writer: WriterId::from_u128(writer), batches: batches.to_vec() };
-        assert!(matches!(self.store.park(REFUGE, &park).await, Ok(Parked::Taken(_))));
+        assert!(matches!(self.store.park(REFUGE, &park).await, Ok(Parked::Taken { .. })));
     }
 
     async fn deliver(&self) -> Delivery {

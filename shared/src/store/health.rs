@@ -16,6 +16,8 @@ pub struct Health {
     pub eviction_policy: Option<String>,
     /// It follows another server and takes no writes.
     pub is_replica: bool,
+    /// It does not tell which run of it this is, since `INFO` is forbidden.
+    pub hides_run: bool,
     /// It is a node of a cluster.
     pub cluster: Option<bool>,
     /// It keeps an append-only file or saves snapshots by itself.
@@ -56,6 +58,8 @@ pub enum Warning {
     },
     /// It is a replica, and refuses visits until it is promoted.
     Replica,
+    /// `INFO` is forbidden, so a restart that lost data looks like one that did not: each connection counts as a run of its own.
+    HiddenRun,
 }
 
 impl Health {
@@ -132,6 +136,9 @@ impl Health {
         if self.is_replica {
             warnings.push(Warning::Replica);
         }
+        if self.hides_run {
+            warnings.push(Warning::HiddenRun);
+        }
         warnings
     }
 }
@@ -170,6 +177,10 @@ impl fmt::Display for Warning {
             Self::Replica => {
                 f.write_str("it is a replica and refuses visits: promote it or give the primary's address")
             }
+            Self::HiddenRun => f.write_str(
+                "INFO is forbidden, so that its restarts cannot be told and batches and copies are kept for longer: allow the \
+                 user +info",
+            ),
         }
     }
 }

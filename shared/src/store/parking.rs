@@ -26,7 +26,12 @@ pub struct Park {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Parked {
     /// The shard has the copies, those that were there before included.
-    Taken(Incarnation),
+    Taken {
+        /// The run of its server.
+        incarnation: Incarnation,
+        /// When it answered by its own clock, since the Unix epoch.
+        server_time: Duration,
+    },
     /// It has [`PARKED_BYTES`] of this owner's already, and took none.
     Full,
 }

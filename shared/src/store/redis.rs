@@ -20,7 +20,7 @@ mod route;
 mod routed;
 mod script;
 mod shard;
-mod statistics;
+pub mod statistics;
 mod tls;
 
 use super::{Applied, Apply, Reading, ShardIndex, Store, StoreError, TIDY_AT_ONCE, Traces, WRITERS_AT_ONCE};

@@ -83,6 +83,10 @@ pub(crate) enum Step {
     Freeze {
         seconds: u64,
     },
+    /// The wall clock of the environments is set by a time service. The shards have clocks of their own.
+    SetClock {
+        seconds: i64,
+    },
 }
 
 fn fault() -> impl Strategy<Value = Fault> {
@@ -110,6 +114,7 @@ pub(crate) fn peaceful() -> impl Strategy<Value = Step> {
         3 => (0..70_u64).prop_map(|seconds| Step::Pass { seconds }),
         1 => (1..30_u64).prop_map(|hours| Step::PassHours { hours }),
         1 => (0..10_000_u64).prop_map(|seconds| Step::Freeze { seconds }),
+        2 => (-120..=120_i64).prop_map(|seconds| Step::SetClock { seconds }),
     ]
 }
 

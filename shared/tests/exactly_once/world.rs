@@ -35,7 +35,10 @@ pub(crate) struct World {
     rings: [Ring; RINGS],
     /// The one that functions are given now.
     ring: usize,
+    /// The clock of environments and deliverers.
     time: ManualClock,
+    /// The shards' own clock.
+    server: ManualClock,
     saved: [Duration; SHARDS],
     now: Duration,
     writers: Vec<Flusher<MemoryStore>>,
@@ -54,8 +57,8 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new(careful_disks: bool) -> Self {
-        let time = ManualClock::new();
-        let store = MemoryStore::new(SHARDS, time.clock());
+        let (time, server) = (ManualClock::new(), ManualClock::new());
+        let store = MemoryStore::new(SHARDS, server.clock());
         let shard = |(name, weight): (&str, u8)| (name.parse::<ShardName>().unwrap(), Weight::new(weight).unwrap());
         let ring = |weights: [u8; SHARDS]| Ring::new(["a", "b", "c"].into_iter().zip(weights).map(shard)).unwrap();
         let rings = [ring([1, 1, 1]), ring([1, 1, 0]), ring([1, 0, 3])];
@@ -65,6 +68,7 @@ impl World {
             rings,
             ring: 0,
             time,
+            server,
             saved,
             now,
             writers: Vec::new(),
@@ -158,6 +162,10 @@ impl World {
                 self.pass(3_600 * hours, ManualClock::advance);
             }
             Step::Freeze { seconds } => self.pass(seconds, ManualClock::freeze),
+            Step::SetClock { seconds } => {
+                let by = Duration::from_secs(seconds.unsigned_abs());
+                if seconds < 0 { self.time.set_back(by) } else { self.time.freeze(by) }
+            }
         }
     }
 
@@ -214,6 +222,7 @@ impl World {
             }
         }
         self.now += by;
+        self.server.advance(by);
         run(&self.time, by);
     }
 

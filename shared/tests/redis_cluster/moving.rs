@@ -3,6 +3,7 @@
 use crate::helpers::{SHARDS, Writer, call, key, page, store};
 use futures_util::future::join_all;
 use test_support::RedisCluster;
+use visits_core::store::watch::Watch;
 use visits_core::store::{Incarnation, Store, StoreError};
 
 #[tokio::test]
@@ -68,4 +69,21 @@ async fn slots_that_move_under_load_cost_no_visit_and_count_none_twice() {
     let writer = writer.expect_exact().await;
     assert!(writer.visits() > 1_000);
     drop(cluster);
+}
+
+#[tokio::test]
+async fn a_server_is_asked_about_itself_where_the_shard_s_slot_is_now() {
+    let cluster = RedisCluster::start();
+    let store = store(&cluster, 0);
+    let port = async || store.facts(0).await.unwrap().info("tcp_port").unwrap().parse::<u16>().unwrap();
+    let from = cluster.primary(&key(0, "shard"));
+    assert_eq!(port().await, cluster.node(from).port());
+    assert_eq!(store.memory_percent(0).await, Ok(None), "no node has a bound");
+    let to = (from + 1) % RedisCluster::PRIMARIES;
+    let mut redis = cluster.node(to).connect();
+    let _: () = redis::cmd("CONFIG").arg(&["SET", "maxmemory", "1gb"]).query(&mut redis).unwrap();
+    cluster.migrate(&key(0, "shard"), to).finish();
+    // The first question after the move names no key.
+    assert!(matches!(store.memory_percent(0).await, Ok(Some(_))));
+    assert_eq!(port().await, cluster.node(to).port());
 }

@@ -68,7 +68,7 @@ async fn copies_are_parked_on_other_nodes_and_delivered() {
     for owner in 0..SHARDS {
         let park = Park { owner: ring.name(owner).clone(), writer, batches: vec![batch(1, &[("home", 5)])] };
         for refuge in (0..SHARDS).filter(|refuge| *refuge != owner) {
-            assert!(matches!(store.park(refuge, &park).await, Ok(Parked::Taken(_))));
+            assert!(matches!(store.park(refuge, &park).await, Ok(Parked::Taken { .. })));
         }
     }
     let timing = Timing::REAL.faster(1_000_000);

@@ -8,6 +8,7 @@ mod connections;
 mod crash;
 #[cfg(feature = "secrets-manager")]
 mod fake_aws;
+mod full;
 mod helpers;
 mod identity;
 mod layout;

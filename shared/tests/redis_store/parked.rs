@@ -34,7 +34,7 @@ fn world() -> World {
 }
 
 fn is_taken(answer: &Result<Parked, StoreError>) -> bool {
-    matches!(answer, Ok(Parked::Taken(_)))
+    matches!(answer, Ok(Parked::Taken { .. }))
 }
 
 fn id(number: u64) -> String {
@@ -176,6 +176,30 @@ async fn a_shard_out_of_memory_takes_no_part_of_the_copies() {
     assert_eq!(redis.hkeys::<_, Vec<String>>(COPIES).unwrap(), before);
     configure(&mut redis, "maxmemory", "0");
     assert_eq!(world.deliver().await.visits_delivered, 1);
+}
+
+#[tokio::test]
+async fn delivered_copies_leave_a_full_shard() {
+    let world = world();
+    for number in 1..=30 {
+        world.park(number).await.unwrap();
+    }
+    let mut redis = world.redis();
+    configure(&mut redis, "maxmemory", "1");
+    let first = world.deliver().await;
+    assert_eq!((first.visits_delivered, first.calls_failed), (30, 0));
+    configure(&mut redis, "maxmemory", "0");
+    let marks: HashMap<String, String> = redis.hgetall(MARKS).unwrap();
+    for (id, mark) in marks {
+        let (at, owner) = mark.split_once(' ').unwrap();
+        let _: i64 = redis.hset(MARKS, id, format!("{} {owner}", at.parse::<u64>().unwrap() - 61_000)).unwrap();
+    }
+    configure(&mut redis, "maxmemory", "1");
+    // The owner is full as well, and says what it has.
+    configure(&mut world.owner.connect(), "maxmemory", "1");
+    let second = world.deliver().await;
+    assert_eq!((second.copies_removed, second.calls_failed), (30, 0));
+    assert_eq!(redis.exists(&[COPIES, MARKS, OWNERS]), Ok(0));
 }
 
 #[tokio::test]

@@ -2,7 +2,8 @@
 //! its own page.
 
 use crate::helpers::{
-    WRITER, apply, batch, call, client_ids, configure, contents, page, store, store_on, total, visit,
+    WRITER, apply, batch, call, client_ids, close_all_but_ours, configure, contents, page, store, store_on, total,
+    visit,
 };
 use redis::{Commands, Connection};
 use std::time::Duration;
@@ -72,6 +73,20 @@ async fn a_server_that_forbids_info_is_asked_by_config_and_one_that_forbids_both
         let endpoint = format!("redis_7070={}", server.url().replace("redis://", "redis://app:any@"));
         assert_eq!(apply(&store(&endpoint), &visit()).await.is_ok(), taken, "{forbidden}");
     }
+}
+
+#[tokio::test]
+async fn where_info_is_forbidden_each_connection_is_taken_for_a_run_of_its_own() {
+    let server = RedisServer::start();
+    let rules = "SETUSER app on nopass ~* +@all -info";
+    let _: () = redis::cmd("ACL").arg(rules.split(' ').collect::<Vec<_>>()).query(&mut server.connect()).unwrap();
+    let store = store(&format!("redis_7070={}", server.url().replace("redis://", "redis://app:any@")));
+    let run = async || apply(&store, &visit()).await.unwrap().incarnation;
+    let first = run().await;
+    assert_eq!(run().await, first);
+    close_all_but_ours(&mut server.connect());
+    let second = run().await;
+    assert!(second != first && run().await == second);
 }
 
 #[tokio::test]

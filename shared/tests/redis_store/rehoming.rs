@@ -429,17 +429,27 @@ async fn damaged_moves_are_put_aside_and_stop_no_other() {
 }
 
 #[tokio::test]
-async fn an_old_owner_without_memory_keeps_its_pages_as_they_are() {
+async fn a_full_owner_gives_its_pages_to_a_new_one_and_forgets_them() {
     let world = world(&[("home", 5)]).await;
-    // The announcement needs memory, too, and comes first.
+    configure(&mut world.old.connect(), "maxmemory", "1");
+    world.settle().await;
+    assert_eq!(field(&mut world.new.connect(), "new", "home", "total"), Some(5));
+    assert!(
+        !world.old_keys().iter().any(|key| key.contains(":page:") || key.contains(":moves:")),
+        "{:?}",
+        world.old_keys()
+    );
+}
+
+#[tokio::test]
+async fn a_full_new_owner_takes_nothing_and_no_count_changes() {
+    let world = world(&[("home", 5)]).await;
     let announce = rehome(&world.store, &world.ring, &Clock::system(), Timing::REAL, Duration::ZERO).await;
     assert_eq!((announce.pages_taken, announce.rehoming_calls_failed), (0, 0));
-    let mut old = world.old.connect();
-    configure(&mut old, "maxmemory", "1");
-    let run = world.run().await;
-    assert!(run.rehoming_calls_failed > 0 && run.pages_taken == 0, "{run:?}");
-    assert_eq!(field(&mut old, "old", "home", "total"), Some(5));
-    configure(&mut old, "maxmemory", "0");
+    configure(&mut world.new.connect(), "maxmemory", "1");
+    let run = world.run_until(|run| run.rehoming_calls_failed > 0).await;
+    assert_eq!((run.pages_delivered, world.count("home").await), (0, 5));
+    configure(&mut world.new.connect(), "maxmemory", "0");
     world.settle().await;
     assert_eq!(field(&mut world.new.connect(), "new", "home", "total"), Some(5));
 }

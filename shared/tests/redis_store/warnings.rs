@@ -126,8 +126,8 @@ async fn an_evicting_server_is_used_with_a_warning_where_the_settings_allow_it()
 
 /// As managed services do, which forbid `CONFIG` to everybody.
 #[tokio::test]
-async fn what_a_server_forbids_to_ask_gives_no_warning() {
-    for (forbidden, told) in [("", 1), ("-config", 0), ("-info", 1), ("-info -config", 0)] {
+async fn what_a_server_forbids_to_ask_gives_no_warning_but_that_info_is_missing() {
+    for (forbidden, told, hidden) in [("", 1, 0), ("-config", 0, 0), ("-info", 1, 1), ("-info -config", 0, 1)] {
         let server = RedisServer::start();
         let rules = format!("SETUSER app on nopass ~* +@all {forbidden}");
         let words: Vec<&str> = rules.split_whitespace().collect();
@@ -135,6 +135,20 @@ async fn what_a_server_forbids_to_ask_gives_no_warning() {
         let (log, _guard) = Log::start();
         let endpoint = format!("redis_7070={}", server.url().replace("redis://", "redis://app:any@"));
         apply(&store(&endpoint), &visit()).await.unwrap();
-        assert_eq!((log.count(NO_PERSISTENCE), log.count("")), (told, told), "{forbidden}");
+        assert_eq!((log.count(NO_PERSISTENCE), log.count("")), (told, told + hidden), "{forbidden}");
     }
+}
+
+#[tokio::test]
+async fn a_server_that_forbids_info_is_told_once_with_what_to_allow() {
+    let server = sound().start();
+    let rules = "SETUSER app on nopass ~* +@all -info";
+    let _: () = redis::cmd("ACL").arg(rules.split(' ').collect::<Vec<_>>()).query(&mut server.connect()).unwrap();
+    let (log, _guard) = Log::start();
+    let store = store(&format!("redis_7070={}", server.url().replace("redis://", "redis://app:any@")));
+    for _ in 0..3 {
+        apply(&store, &visit()).await.unwrap();
+        close_all_but_ours(&mut server.connect());
+    }
+    assert_eq!((log.count("INFO is forbidden"), log.count("allow the user +info")), (1, 1));
 }

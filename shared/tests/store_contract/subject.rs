@@ -187,6 +187,11 @@ pub(crate) async fn apply(subject: &impl Subject, call: &Apply) -> Applied {
     subject.store().apply(SHARD, call).await.unwrap()
 }
 
+/// The answer without its time, which each has for itself.
+pub(crate) fn timeless(answer: Applied) -> Applied {
+    Applied { server_time: Duration::ZERO, ..answer }
+}
+
 /// The count on [`SHARD`].
 pub(crate) async fn total(subject: &impl Subject, id: &str) -> u64 {
     subject.store().total(SHARD, &page(id)).await.unwrap()

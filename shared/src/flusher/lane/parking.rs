@@ -35,6 +35,11 @@ impl Lane {
         self.outbox.parked_visits()
     }
 
+    /// Pages of parked content that could be let go.
+    pub(in crate::flusher) fn can_shed(&self) -> usize {
+        self.outbox.can_shed()
+    }
+
     /// Lets a page's worth of parked content go; whether there was one.
     pub(in crate::flusher) fn shed(&mut self) -> bool {
         self.outbox.shed(1)

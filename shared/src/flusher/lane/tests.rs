@@ -81,7 +81,11 @@ fn a_visit_waits_for_copies_under_way_and_is_safe_with_them() {
     let copies = lane.begin_parking(None, false, at(0)).unwrap();
     assert_eq!(lane.place(sequence, 0, at(0)), Place::Wait);
     assert!(lane.begin_parking(None, false, at(0)).is_none(), "one at a time");
-    lane.parked(&[Arc::clone(&copies[0].0)], Some(Refuge { shard: 1, incarnation: Incarnation(1) }), at(0));
+    lane.parked(
+        &[Arc::clone(&copies[0].0)],
+        Some(Refuge { shard: 1, incarnation: Incarnation(1), server_time: Duration::ZERO }),
+        at(0),
+    );
     lane.end_parking(true, at(0));
     assert_eq!(lane.place(sequence, 0, at(0)), Place::Safe);
     assert!(lane.begin_parking(None, false, at(0)).is_none(), "all is parked");

@@ -3,6 +3,7 @@
 use super::*;
 use crate::parking::{Delivery, deliver};
 use crate::store::parking::PARKED_BYTES;
+use crate::visit::Visit;
 
 impl World {
     async fn deliver(&self) -> Delivery {
@@ -86,6 +87,31 @@ async fn a_full_buffer_lets_go_of_what_is_parked_for_good() {
     for n in 0..20 {
         assert_eq!(world.store.sum(&world.page_of(0, n)), 1);
     }
+}
+
+#[tokio::test]
+async fn nothing_is_let_go_for_visits_that_need_no_room_or_cannot_have_enough() {
+    let world = world_with(3);
+    world.store.set_down(0, Some(Fault::Unreachable));
+    world.visit(&world.page_of(0, 0));
+    for _ in 0..3 {
+        world.flusher.flush_if_due(BUDGET).await;
+        world.time.advance(Duration::from_mins(1));
+    }
+    // One page is parked for good; with two more the buffer is full.
+    let (home, other) = (world.page_of(1, 0), world.page_of(1, 1));
+    world.visit(&home);
+    world.visit(&other);
+    let held = || world.flusher.lock().held_pages();
+    world.visit(&home);
+    let two = |first: &PageId| vec![Visit::from(first.clone()), Visit::from(first.clone())];
+    world.flusher.record_all(two(&other)).unwrap();
+    assert_eq!(held(), 3, "they are here already");
+    let many = (2..9).map(|n| world.page_of(1, n).into()).collect();
+    assert!(matches!(world.flusher.record_all(many), Err(RecordError::Full { .. })));
+    assert_eq!(held(), 3, "letting go of one page would not have been enough");
+    world.flusher.record_all(two(&world.page_of(1, 9))).unwrap();
+    assert_eq!(held(), 3, "a new page has taken the parked one's room");
 }
 
 #[tokio::test]

@@ -48,7 +48,7 @@ impl ParkedCopies {
             let stored = Stored { number, batch: Arc::clone(batch), sealed, delivered: None };
             copies.entry(id(batch)).or_insert(stored);
         }
-        Parked::Taken(incarnation)
+        Parked::Taken { incarnation, server_time: now.since_epoch() }
     }
 
     pub(super) fn owners(&self) -> Vec<(String, u64)> {

@@ -77,7 +77,8 @@ impl Shard {
     }
 
     pub(super) fn apply(&mut self, call: &Apply, now: Moment) -> Applied {
-        let mut applied = Applied { incarnation: self.incarnation(), ..Applied::default() };
+        let (incarnation, server_time) = (self.incarnation(), now.since_epoch());
+        let mut applied = Applied { incarnation, server_time, ..Applied::default() };
         let mut set = self.data.applied.remove(&call.writer).unwrap_or_default();
         for (batch, age) in &call.batches {
             if set.contains(batch.sequence()) {

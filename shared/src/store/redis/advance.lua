@@ -7,8 +7,10 @@
 local have = redis.call('HMGET', KEYS[1], 'ring', 'moving', 'pass', 'late', 'tag')
 if have[1] ~= ARGV[1] or not have[2] or have[3] ~= ARGV[2] then return 0 end
 if ARGV[4] ~= '' and (have[4] or '0') ~= ARGV[4] then return 0 end
+if ARGV[5] == 'renew' and redis.call('EXISTS', KEYS[2]) == 1 then return 0 end
+-- Pages may leave a full server: the first write needs no memory.
+redis.call('HDEL', KEYS[1], 'pass')
 if ARGV[5] == 'renew' then
-  if redis.call('EXISTS', KEYS[2]) == 1 then return 0 end
   local time = redis.call('TIME')
   local now = time[1] * 1000 + math.floor(time[2] / 1000)
   -- Also where the clock was set back, a later tag is the greater one.

@@ -3,6 +3,8 @@
 -- KEYS  1 the shard's record (hash)
 -- ARGV  1 ring   2 the shards that may hold something
 local have = redis.call('HMGET', KEYS[1], 'ring', 'moving', 'late')
+-- Pages may leave a full server: the first write needs no memory.
+redis.call('HDEL', KEYS[1], 'members')
 if have[1] == ARGV[1] and have[2] then
   redis.call('HSET', KEYS[1], 'members', ARGV[2])
 else

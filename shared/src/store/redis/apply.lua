@@ -122,6 +122,8 @@ for sequence in pairs(above) do
     drop[#drop + 1] = field
   end
 end
+-- What brings nothing new is no matter of memory: a full server, too, tells what it has, so that batches and copies go.
+if #new == 0 then redis.call('HDEL', KEYS[1], '') end
 if #write > 0 then redis.call('HSET', KEYS[1], unpack(write)) end
 
 -- A key of another type costs what belongs there, and nothing else.
@@ -290,4 +292,4 @@ local kept_until = tonumber(listing == '2' and redis.call('ZSCORE', KEYS[3], wri
 redis.call('ZADD', KEYS[3], math.max(now + keep, kept_until), writer)
 local fresh = {}
 for i, batch in ipairs(new) do fresh[i] = batch.sequence end
-return { floor, kept, set.visits, set.rejected, rejected, expired, fresh, without_day, refused }
+return { floor, kept, set.visits, set.rejected, rejected, expired, fresh, without_day, refused, now }

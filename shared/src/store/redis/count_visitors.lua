@@ -16,8 +16,9 @@ for i, field in ipairs(ARGV) do
       rejected[#rejected + 1] = { i - 1, 'WRONGTYPE ' .. month .. ' is no hash' }
     else
       local known = tonumber(redis.call('HGET', month, field) or '') or -1
-      if number > known then redis.call('HSET', month, field, number) end
+      -- In this order also on a full server, which refuses a first write that needs memory.
       redis.call('DEL', sketch)
+      if number > known then redis.call('HSET', month, field, number) end
       counted = counted + 1
     end
   end

@@ -5,10 +5,11 @@ use super::{InvalidEndpoint, RedisStore, Shard};
 use crate::config::Config;
 use crate::store::health::{CONFIG_PATTERN, Health, field};
 use crate::store::parking::Parking as _;
+use crate::store::statistics::Statistics as _;
 use crate::store::watch::Watch;
 use crate::store::{ShardIndex, StoreError};
-use redis::{AsyncCommands, RedisResult};
-use std::time::{Duration, Instant};
+use redis::{AsyncCommands, Cmd, FromRedisValue};
+use std::time::Duration;
 
 /// A shard as it is found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,7 +43,7 @@ pub struct ParkedFor {
 impl ShardFacts {
     /// What the server tells of its state.
     pub fn health(&self) -> Health {
-        Health::read(&self.info, &self.config)
+        Health { hides_run: self.info.is_empty(), ..Health::read(&self.info, &self.config) }
     }
 
     /// A line of `INFO`, such as `used_memory`.
@@ -68,28 +69,32 @@ impl RedisStore {
     /// Asks a shard and its server; some seven round trips.
     pub async fn facts(&self, shard: ShardIndex) -> Result<ShardFacts, StoreError> {
         let parked = self.parked_owners(shard).await?;
+        let round_trip = self.ping(shard).await?;
         let shard = &self.shards[shard];
-        let info = |mut redis: Connection| async move { allowed(redis::cmd("INFO").query_async(&mut redis).await) };
-        let config = |mut redis: Connection| async move {
-            allowed(redis::cmd("CONFIG").arg("GET").arg(CONFIG_PATTERN).query_async(&mut redis).await)
-        };
+        let mut config = redis::cmd("CONFIG");
+        config.arg("GET").arg(CONFIG_PATTERN);
         Ok(ShardFacts {
-            round_trip: self.round_trip(shard).await?,
+            round_trip,
             writers: self.with_shard(shard, |mut redis| async move { redis.zcard(shard.keys.writers()).await }).await?,
             parked: self.parked_copies(shard, parked).await?,
             aside: self.with_shard(shard, |mut redis| async move { redis.hlen(shard.keys.aside()).await }).await?,
-            info: self.with_shard(shard, info).await?,
-            config: self.with_shard(shard, config).await?,
+            info: self.ask_server(shard, &redis::cmd("INFO")).await?,
+            config: self.ask_server(shard, &config).await?,
         })
     }
 
-    async fn round_trip(&self, shard: &Shard) -> Result<Duration, StoreError> {
-        let ping = |mut redis: Connection| async move {
-            let asked = Instant::now();
-            redis::cmd("PING").query_async::<()>(&mut redis).await?;
-            Ok(asked.elapsed())
+    /// Asks the shard's server something that names no key. Nothing where the server or the user's rights forbid to ask: the
+    /// rest is worth knowing all the same.
+    async fn ask_server<T: Default + FromRedisValue>(&self, shard: &Shard, question: &Cmd) -> Result<T, StoreError> {
+        let call = |mut redis: Connection| async move {
+            // A node of a cluster that has lost the shard's slot would answer for itself; not so this.
+            let _: bool = redis.exists(shard.keys.shard()).await?;
+            match question.query_async(&mut redis).await {
+                Err(error) if super::call::is_server_answer(&error) => Ok(T::default()),
+                answer => answer,
+            }
         };
-        self.with_shard(shard, ping).await
+        self.with_shard(shard, call).await
     }
 
     async fn parked_copies(&self, shard: &Shard, owners: Vec<(String, u64)>) -> Result<Vec<ParkedFor>, StoreError> {
@@ -107,15 +112,9 @@ impl RedisStore {
 
 impl Watch for RedisStore {
     async fn memory_percent(&self, shard: ShardIndex) -> Result<Option<u64>, StoreError> {
-        let info = |mut redis: Connection| async move {
-            allowed(redis::cmd("INFO").arg("memory").query_async(&mut redis).await)
-        };
-        let info: String = self.with_shard(&self.shards[shard], info).await?;
+        let mut question = redis::cmd("INFO");
+        question.arg("memory");
+        let info: String = self.ask_server(&self.shards[shard], &question).await?;
         Ok(Health::read(&info, &[]).memory_percent())
     }
-}
-
-/// Nothing where the server or the user's rights forbid to ask: the rest is worth knowing all the same.
-fn allowed<T: Default>(answer: RedisResult<T>) -> RedisResult<T> {
-    answer.or_else(|error| if super::call::is_server_answer(&error) { Ok(T::default()) } else { Err(error) })
 }

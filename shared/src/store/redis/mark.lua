@@ -7,6 +7,8 @@ if kind ~= 'hash' and kind ~= 'none' then redis.call('RENAME', KEYS[2], KEYS[3])
 local time = redis.call('TIME')
 local now = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
 for i = 1, #ARGV, 2 do
+  -- A full server takes marks as well, since what is marked goes: the first write needs no memory.
+  redis.call('HDEL', KEYS[2], ARGV[i])
   if redis.call('HEXISTS', KEYS[1], ARGV[i]) == 1 then
     redis.call('HSET', KEYS[2], ARGV[i], now .. ' ' .. ARGV[i + 1])
   end

@@ -9,6 +9,8 @@ for i, value in ipairs(ARGV) do
   local kind = redis.call('TYPE', key).ok
   merged[i] = 0
   if kind == 'none' or kind == 'string' then
+    -- A full server takes it as well, since the sketch then goes elsewhere: the first write needs no memory.
+    redis.call('DEL', KEYS[1])
     redis.call('SET', KEYS[1], value)
     if pcall(redis.call, 'PFMERGE', key, KEYS[1]) then merged[i] = 1 end
     redis.call('DEL', KEYS[1])

@@ -6,6 +6,7 @@
 -- KEYS  1 the owner's copies (hash: batch id -> copy)   2 bytes for each owner (hash)   3 where a key 1 of
 --       another type is moved to
 -- ARGV  1 format   2 owner   3 most bytes for one owner   4… for each copy: batch id, age in ms, increments
+-- Returns the time in ms by this server's clock, or 0 if there is no room.
 -- A copy is stored as "<format> <time of sealing in ms by this server's clock> <increments>".
 
 if ARGV[1] ~= '1' then return invalid('format: 1 is accepted') end
@@ -32,4 +33,4 @@ if taken + bytes > most then return 0 end
 if foreign then redis.call('RENAME', KEYS[1], KEYS[3]) end
 for i = 1, #fresh, 2 do redis.call('HSET', KEYS[1], fresh[i], fresh[i + 1]) end
 redis.call('HSET', KEYS[2], ARGV[2], string.format('%.0f', taken + bytes))
-return 1
+return now

@@ -14,7 +14,7 @@ use redis::{AsyncCommands, RedisResult, Script};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Copies that one read asks for, so that it stays below a few megabytes; Redis may return some more.
 const PAGE: usize = 10;
@@ -74,8 +74,9 @@ impl Parking for RedisStore {
             park_arguments(&mut script, park, PARKED_BYTES);
             async move { script.invoke_async::<u64>(&mut redis).await }
         };
-        let (taken, incarnation) = self.with_incarnation(shard, call).await?;
-        Ok(if taken == 1 { Parked::Taken(incarnation) } else { Parked::Full })
+        let (now, incarnation) = self.with_incarnation(shard, call).await?;
+        let server_time = Duration::from_millis(now);
+        Ok(if now > 0 { Parked::Taken { incarnation, server_time } } else { Parked::Full })
     }
 
     async fn parked_owners(&self, shard: ShardIndex) -> Result<Vec<(String, u64)>, StoreError> {

@@ -30,6 +30,7 @@ pub(super) struct RollUpScripts {
     advance: LazyScript,
     sketches: LazyScript,
     merge: LazyScript,
+    mark: LazyScript,
     remove: LazyScript,
     count: LazyScript,
     list_month: LazyScript,
@@ -42,6 +43,7 @@ impl RollUpScripts {
             advance: LazyScript::new(|| Script::new(include_str!("advance_days.lua"))),
             sketches: LazyScript::new(|| Script::new(with_sketches!("sketches.lua"))),
             merge: LazyScript::new(|| Script::new(include_str!("merge.lua"))),
+            mark: LazyScript::new(|| Script::new(include_str!("mark_copied.lua"))),
             remove: LazyScript::new(|| Script::new(with_sketches!("remove_copied.lua"))),
             count: LazyScript::new(|| Script::new(include_str!("count_visitors.lua"))),
             list_month: LazyScript::new(|| Script::new(include_str!("list_month.lua"))),
@@ -174,14 +176,12 @@ impl RollUp for RedisStore {
         run: Incarnation,
     ) -> Result<(), StoreError> {
         let shard = &self.shards[shard];
-        let call = |mut redis: Connection| async move {
-            let now = server_millis(&mut redis).await?;
-            let mut set = redis::cmd("HSET");
-            set.arg(shard.keys.copied());
+        let call = |mut redis: Connection| {
+            let mut script = self.rollup.mark.key(shard.keys.copied());
             for (sketch, copy) in sketches {
-                set.arg(sketch.to_string()).arg(format!("{now} {} {}", run.0, copy.digest));
+                script.arg(sketch.to_string()).arg(format!("{} {}", run.0, copy.digest));
             }
-            set.query_async::<()>(&mut redis).await
+            async move { script.invoke_async::<()>(&mut redis).await }
         };
         self.with_shard(shard, call).await
     }

@@ -4,12 +4,10 @@
 use super::connection::{Connected, Link};
 use super::login::ConnectError;
 use super::nodes::{Nodes, redirection};
-use crate::batch::WriterId;
 use crate::store::Incarnation;
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::{Arg, Cmd, ErrorKind, Pipeline, RedisError, RedisFuture, ServerErrorKind, Value};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use xxhash_rust::xxh3::xxh3_64;
 
 /// A connection to a shard's server, or in a cluster to its node. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -68,10 +66,7 @@ impl Connection {
     /// The run of the server that answered: of the node at the other end, unless another one had a part in it.
     /// That one's is not known, so it is taken for one of its own: what was seen there proves nothing later.
     pub(super) fn answered(&self, incarnation: Incarnation) -> Incarnation {
-        match self.elsewhere().map(|_| WriterId::random()) {
-            Some(Ok(id)) => Incarnation(xxh3_64(id.to_string().as_bytes())),
-            None | Some(Err(_)) => incarnation,
-        }
+        self.elsewhere().map_or(incarnation, |_| Incarnation::of_one_connection())
     }
 
     /// The call failed: the other node's connection, too, is in doubt.

@@ -164,8 +164,8 @@ pub(super) fn millis(time: Duration) -> u64 {
 
 /// The answer of `apply.lua`: floor, sequences above it, visits, rejected visits, rejected increments
 /// (number in the call, reason), sequences too old, sequences applied by this call, increments that were counted without
-/// their day, visits of new pages that were too many.
-type Layout = (u64, Vec<u64>, u64, u64, Vec<(usize, String)>, Vec<u64>, Vec<u64>, Vec<(usize, String)>, u64);
+/// their day, visits of new pages that were too many, and the server's time in milliseconds.
+type Layout = (u64, Vec<u64>, u64, u64, Vec<(usize, String)>, Vec<u64>, Vec<u64>, Vec<(usize, String)>, u64, u64);
 
 pub(super) struct ApplyReply(Layout);
 
@@ -177,7 +177,7 @@ impl FromRedisValue for ApplyReply {
 
 impl ApplyReply {
     pub(super) fn into_applied(self, call: &Apply, incarnation: Incarnation) -> Applied {
-        let (floor, above, visits, rejected_visits, rejected, expired, fresh, without_day, refused) = self.0;
+        let (floor, above, visits, rejected_visits, rejected, expired, fresh, without_day, refused, now) = self.0;
         let set = AppliedSet { floor, above: above.into_iter().collect(), visits, rejected: rejected_visits };
         let increments: Vec<_> = call.batches.iter().flat_map(|(batch, _)| batch.increments()).collect();
         let find = |found: Vec<(usize, String)>| {
@@ -191,6 +191,7 @@ impl ApplyReply {
         Applied {
             set,
             incarnation,
+            server_time: Duration::from_millis(now),
             fresh: sequences(fresh),
             rejected: find(rejected),
             expired: sequences(expired),

@@ -23,13 +23,12 @@ if kind ~= 'none' and kind ~= 'zset' then return redis.error_reply('WRONGTYPE ' 
 local record = redis.call('HMGET', KEYS[4], 'total', 'bots')
 local visits, bots = record[1] or '0', record[2] or '0'
 
--- The first write is the note that it was done (see apply.lua).
+-- A full server refuses a first write that needs memory (see apply.lua): a call that frees some begins with one that needs none.
+if count == 0 then redis.call('HDEL', KEYS[4], 'total', 'bots') end
 redis.call('HSET', KEYS[1], 'floor', 1, 'set', ARGV[7], 'previous', visits, 'previous_bots', bots)
-redis.call('HDEL', KEYS[4], 'bots')
 if count > 0 then
+  redis.call('HDEL', KEYS[4], 'bots')
   redis.call('HSET', KEYS[4], 'total', ARGV[5])
-else
-  redis.call('HDEL', KEYS[4], 'total')
 end
 for i = 5, #KEYS do
   if redis.call('TYPE', KEYS[i]).ok == 'zset' then

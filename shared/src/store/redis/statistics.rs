@@ -7,6 +7,7 @@ use super::script::{LazyScript, millis, with_checks};
 use super::{RedisStore, Shard};
 use crate::day::{Day, Month};
 use crate::page::PageId;
+use crate::ring::Fingerprint;
 use crate::store::statistics::{PageDays, SET_ID_KEPT, Set, SetCount, SiteDays, Statistics};
 use crate::store::{ShardIndex, StoreError};
 use redis::{AsyncCommands, Script};
@@ -23,6 +24,7 @@ const BY_DAY: u32 = 35;
 pub(super) struct StatisticsScripts {
     top: LazyScript,
     set: LazyScript,
+    delete: LazyScript,
 }
 
 impl StatisticsScripts {
@@ -30,6 +32,7 @@ impl StatisticsScripts {
         Self {
             top: LazyScript::new(|| Script::new(include_str!("top.lua"))),
             set: LazyScript::new(|| Script::new(with_checks!("set.lua"))),
+            delete: LazyScript::new(|| Script::new(include_str!("delete_pages.lua"))),
         }
     }
 }
@@ -111,6 +114,69 @@ impl RedisStore {
             (0, ..) => Set::Moving,
             (done, previous, previous_bots) => Set::Done { previous, previous_bots, repeated: done == 2 },
         })
+    }
+}
+
+/// Most keys of one script: what `ElastiCache` Serverless takes, with some room.
+const MAX_KEYS: usize = 3_900;
+
+/// Most pages that are deleted in one step, which takes a server a few milliseconds.
+const DELETED_AT_ONCE: usize = 100;
+
+/// Pages that were deleted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Deleted {
+    /// Pages that had a count.
+    pub pages: u64,
+    /// Their visits.
+    pub visits: u64,
+}
+
+impl RedisStore {
+    /// Deletes pages that the shard owns by `ring`, with their days, visitors and places in the top lists from `first` to
+    /// `last`, in steps that each leave room for visits. The site's sums stay as they are. `None`: pages are moving, and the
+    /// rest is not deleted. Safe to repeat, and works on a server whose memory is full.
+    pub async fn delete_pages(
+        &self,
+        shard: ShardIndex,
+        ring: Fingerprint,
+        pages: &[PageId],
+        (first, last): (Day, Day),
+    ) -> Result<Option<Deleted>, StoreError> {
+        let shard = &self.shards[shard];
+        let days = || first.to(last);
+        let months: Vec<Month> = days().filter(|day| *day == first || day.of_month() == 1).map(Day::month).collect();
+        let lists =
+            days().map(|day| shard.keys.top(day)).chain(months.iter().map(|month| shard.keys.top_month(*month)));
+        let lists: Vec<String> = lists.collect();
+        let sketches: Vec<Day> = days().filter(|day| *day >= last.minus(days::IN_SKETCHES)).collect();
+        let at_once = MAX_KEYS.saturating_sub(lists.len()) / (1 + months.len() + sketches.len());
+        let mut deleted = Deleted::default();
+        for pages in pages.chunks(at_once.clamp(1, DELETED_AT_ONCE)) {
+            let call = |mut redis: Connection| {
+                let mut script = self.statistics.delete.key(shard.keys.shard());
+                script.arg(ring.to_string()).arg(lists.len());
+                for list in &lists {
+                    script.key(list);
+                }
+                for page in pages {
+                    script.key(shard.keys.page(page)).arg(page.as_str());
+                }
+                for page in pages {
+                    for month in &months {
+                        script.key(shard.keys.page_month(*month, page));
+                    }
+                    for day in &sketches {
+                        script.key(shard.keys.page_visitors(*day, page));
+                    }
+                }
+                async move { script.invoke_async::<(i64, u64)>(&mut redis).await }
+            };
+            let (counted, visits) = self.with_shard(shard, call).await?;
+            let Ok(counted) = u64::try_from(counted) else { return Ok(None) };
+            deleted = Deleted { pages: deleted.pages + counted, visits: deleted.visits + visits };
+        }
+        Ok(Some(deleted))
     }
 }
 

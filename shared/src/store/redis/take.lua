@@ -1,6 +1,6 @@
 -- Empties records and keeps what they counted as a move for their owner, in one step.
 --
--- Everything is checked before the first write, and the first write is one that Redis may refuse (see apply.lua).
+-- Everything is checked before the first write (see apply.lua).
 -- A record with a field that is no number of visits stays as it is. Notes of earlier moves (`out:`, `in:`) stay, too.
 --
 -- KEYS  1 the shard's record (hash)   2 the owner's moves (hash: id -> move)   3 when they were seen here (hash: id ->
@@ -73,6 +73,8 @@ if #moved > 0 then
   local content = ARGV[1] .. ' ' .. tag .. ' ' .. cjson.encode(moved)
   local bytes = (whole(call('HGET', KEYS[4], ARGV[3]) or '0') or 0) + #id + #content
   if bytes > most then return { -2 } end
+  -- Also from a full server, which must get rid of something: the first write needs no memory.
+  call('HDEL', KEYS[3], id)
   call('HSET', KEYS[2], id, content)
   call('HSET', KEYS[3], id, string.format('%.0f', now) .. ' ' .. ARGV[6])
   call('HSET', KEYS[4], ARGV[3], string.format('%.0f', bytes))

@@ -1,7 +1,7 @@
 //! Sketches that move to another server after a ring change.
 
 use super::{MINUTE, ring, run, visit, visitors};
-use crate::helpers::store;
+use crate::helpers::{configure, store};
 use redis::Commands;
 use std::fs::{self, OpenOptions};
 use std::time::Duration;
@@ -131,5 +131,16 @@ async fn an_old_shard_that_is_killed_in_between_goes_on() {
     assert!(world.run().await.rollup_calls_failed > 0);
     world.old.restart();
     world.finish().await;
+    world.assert_counted(500);
+}
+
+#[tokio::test]
+async fn sketches_go_from_a_full_shard_to_a_full_owner() {
+    let world = world().await;
+    for server in [&world.old, &world.new] {
+        configure(&mut server.connect(), "maxmemory", "1");
+    }
+    world.finish().await;
+    assert!(!world.sketch_on_old());
     world.assert_counted(500);
 }

@@ -27,7 +27,7 @@ async fn parked(subject: &impl Subject, park: &Park) -> Parked {
 }
 
 async fn is_taken(subject: &impl Subject, park: &Park) -> bool {
-    matches!(parked(subject, park).await, Parked::Taken(_))
+    matches!(parked(subject, park).await, Parked::Taken { .. })
 }
 
 /// All copies for the owner, by number.

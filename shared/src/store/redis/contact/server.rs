@@ -27,8 +27,13 @@ impl Server {
             }
         }
         health.complete(config);
-        let run = if ids[0].is_empty() { 0 } else { xxh3_64(ids.join(" ").as_bytes()) };
-        Self { health, incarnation: Incarnation(run) }
+        health.hides_run = ids[0].is_empty();
+        let incarnation = if health.hides_run {
+            Incarnation::of_one_connection()
+        } else {
+            Incarnation(xxh3_64(ids.join(" ").as_bytes()))
+        };
+        Self { health, incarnation }
     }
 }
 
