@@ -162,7 +162,7 @@ const title = () => document.querySelector("#figures > :not([hidden]) h2");
 /** Puts the focus where reading goes on after a page was opened or left. */
 function focusView(before) {
   if (place.page === before) return;
-  ((place.page === null && linkTo(before)) || title()).focus();
+  ((place.page === null && linkTo(before)) || title())?.focus();
 }
 
 async function placeChanged() {
@@ -176,7 +176,7 @@ async function placeChanged() {
     return place.page === null ? `The whole site, ${days}. ${topSaid(answer, place.search)}` : `One page, ${days}.`;
   });
   focusView(before);
-  tell("done", byId("done").textContent || leaving);
+  if (leaving && signedIn) tell("done", leaving);
   leaving = "";
 }
 
@@ -227,7 +227,7 @@ setUpWelcome();
 setUpSession({
   signedIn() {
     setText(byId("done"), "");
-    load(NOT_KEPT).then(() => signedIn && title().focus());
+    load(NOT_KEPT).then(() => signedIn && title()?.focus());
   },
   signedOut(words, failure) {
     if (failure) tell("warning", failure);

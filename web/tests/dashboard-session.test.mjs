@@ -139,6 +139,34 @@ test("a session that ends while the page is open leads back to the form", MOCK_O
   assert.ok(!(await page.locator("#figures").isVisible()));
 });
 
+test("a link that is followed before the first answer is there leads where it says", MOCK_ONLY, async () => {
+  const page = await open({ signedIn: false });
+  for (const signedIn of [false, true]) {
+    if (signedIn) {
+      await signIn(page, system.token);
+      await drawn(page, "#page-days");
+    }
+    // The first question is answered once the link was followed.
+    let follow;
+    const followed = new Promise((resolve) => {
+      follow = resolve;
+    });
+    await page.route("**/session", async (route) => {
+      await followed;
+      await route.continue().catch(() => {});
+    });
+    await page.goto("about:blank");
+    await page.goto(`${system.base}/dashboard`);
+    await page.evaluate(() => location.assign("#page=blog"));
+    follow();
+    if (signedIn) await drawn(page, "#page-days");
+    else await page.locator("#sign-in").waitFor();
+    await page.unroute("**/session");
+  }
+  assert.equal(await page.locator("#page-id").textContent(), "blog");
+  assert.deepEqual(unexpected(opened.problems), []);
+});
+
 test("a session that the browser did not keep is explained", MOCK_ONLY, async () => {
   mock.faults.expired = true;
   const page = await open({ signedIn: false });
