@@ -40,6 +40,11 @@ impl Write for LogWriter {
     }
 }
 
+/// Writes a number with what it counts: `1 page`, `2 pages`.
+pub(crate) fn counted(number: u64, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
+}
+
 /// Where a command writes its answer. Writes are held back until it is flushed.
 pub(crate) struct Output {
     out: BufWriter<Box<dyn Write>>,

@@ -1,5 +1,6 @@
 //! A bar on standard error for what takes long; nothing is shown where that is no terminal.
 
+use crate::output::counted;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// Steps of the bar for each shard.
@@ -34,7 +35,7 @@ impl Progress {
         let steps = shard as u64 * STEPS + scanned(cursor);
         // A shard's table that grows makes the share smaller.
         self.bar.set_position(self.bar.position().max(steps));
-        self.bar.set_message(format!("{} pages", self.pages));
+        self.bar.set_message(counted(self.pages, "page", "pages"));
     }
 
     /// Takes the bar away.

@@ -5,7 +5,7 @@ mod source;
 
 use crate::args::import::ImportArgs;
 use crate::exit::{Failure, Outcome};
-use crate::output::Output;
+use crate::output::{Output, counted};
 use crate::progress;
 use crate::shards::Shards;
 use indicatif::ProgressBar;
@@ -40,7 +40,10 @@ fn show(progress: &Progress, bar: &ProgressBar) {
     bar.set_position(progress.bytes);
     bar.set_message(match progress.stage {
         Stage::Checking => "checking".to_owned(),
-        Stage::Importing => format!("{} visits, {} batches sent", progress.visits, progress.batches_sent),
+        Stage::Importing => {
+            let visits = counted(progress.visits, "visit", "visits");
+            format!("{visits}, {} sent", counted(progress.batches_sent, "batch", "batches"))
+        }
     });
 }
 

@@ -3,7 +3,7 @@
 mod bar;
 
 use crate::exit::{Failure, Outcome};
-use crate::output::{NO_ERRORS, Output};
+use crate::output::{NO_ERRORS, Output, counted};
 use crate::rings::Rings;
 use crate::shards::Shards;
 use bar::Bar;
@@ -85,8 +85,10 @@ impl Document {
     fn warn(&mut self) {
         let Self { moves_set_aside, records_rejected, .. } = *self;
         if moves_set_aside > 0 {
-            self.warnings
-                .push(format!("{moves_set_aside} moves were damaged and set aside, see the shards' keys `aside`"));
+            self.warnings.push(format!(
+                "{} damaged and set aside, see the shards' keys `aside`",
+                counted(moves_set_aside as u64, "move", "moves")
+            ));
         }
         if records_rejected > 0 {
             self.warnings.push("records that hold something else than visits were left where they are".to_owned());
@@ -98,8 +100,8 @@ impl Document {
             output.object(self)?;
         } else {
             let Self { pages_taken, visits_taken, .. } = self;
-            let moved = format!("{pages_taken} pages with {visits_taken} visits were moved");
-            output.text(&format!("{moved}; every page is where the ring places it.\n"))?;
+            let (pages, visits) = (counted(*pages_taken, "page", "pages"), counted(*visits_taken, "visit", "visits"));
+            output.text(&format!("{pages} with {visits} moved; every page is where the ring places it.\n"))?;
             output.tell(NO_ERRORS, &self.warnings)?;
         }
         Ok(Outcome::with(&self.warnings))

@@ -4,7 +4,7 @@ mod report;
 mod view;
 
 use crate::exit::{Failure, Outcome};
-use crate::output::Output;
+use crate::output::{Output, counted};
 use crate::policy;
 use crate::progress::Progress;
 use crate::rings::Rings;
@@ -73,9 +73,8 @@ fn warn_of_facts(shards: &Shards, shard: ShardIndex, facts: &ShardFacts, warning
         warnings.add(format!("shard {name}: {warning}"));
     }
     if facts.aside > 0 {
-        let aside = facts.aside;
-        warnings
-            .add(format!("shard {name}: {aside} copies were set aside, see the key {}", shards.key(shard, "aside")));
+        let aside = counted(facts.aside, "copy", "copies");
+        warnings.add(format!("shard {name}: {aside} set aside, see the key {}", shards.key(shard, "aside")));
     }
 }
 

@@ -45,7 +45,7 @@ fn every_page_is_brought_to_its_shard_and_no_count_changes() {
         );
     }
     let again = with_first(&world, 3, &["rehome"]);
-    assert_eq!(again.done(), "0 pages with 0 visits were moved; every page is where the ring places it.\n");
+    assert_eq!(again.done(), "0 pages with 0 visits moved; every page is where the ring places it.\n");
 }
 
 #[test]

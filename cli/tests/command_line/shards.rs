@@ -46,10 +46,10 @@ fn writers_parked_copies_and_copies_set_aside_are_counted() {
     assert_eq!(run.code, 3);
     assert_eq!(shard(&run, 0)["writers"], 1);
     assert_eq!(shard(&run, 0)["parked"], json!([{"owner": "b", "copies": 2, "bytes": 2048}]));
-    assert_eq!(run.document()["warnings"], json!(["shard a: 1 copies were set aside, see the key visits:{a}:aside"]));
+    assert_eq!(run.document()["warnings"], json!(["shard a: 1 copy set aside, see the key visits:{a}:aside"]));
     let text = world.visits(&["shards"]);
     assert!(text.stdout.ends_with("a keeps 2 parked copies (2.0KiB) for b\n"), "{text:?}");
-    assert_eq!(text.told(3), "warning: shard a: 1 copies were set aside, see the key visits:{a}:aside\n");
+    assert_eq!(text.told(3), "warning: shard a: 1 copy set aside, see the key visits:{a}:aside\n");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What an import or a trial did.
 
 use crate::exit::{Failure, Outcome};
-use crate::output::{NO_ERRORS, Output};
+use crate::output::{NO_ERRORS, Output, counted};
 use serde::Serialize;
 use visits_core::store::imports::ImportId;
 use visits_import::{Imported, Outcome as Ended, Summary};
@@ -56,7 +56,7 @@ impl Report {
         let &Imported { batches_sent, batches_found, visits_rejected, .. } = imported;
         let mut report = Self { batches_sent, batches_found, visits_rejected, ..Self::surveyed(&imported.summary) };
         if visits_rejected > 0 {
-            report.warnings.push(format!("{visits_rejected} visits were not counted"));
+            report.warnings.push(format!("{} not counted", counted(visits_rejected, "visit", "visits")));
             let reasons =
                 imported.rejected.iter().map(|one| format!("the page {} takes none: {}", one.page, one.reason));
             report.warnings.extend(reasons);

@@ -1,5 +1,6 @@
 //! How far a ring change has come.
 
+use crate::output::counted;
 use crate::progress::{self, STEPS};
 use indicatif::ProgressBar;
 use visits_core::store::rehoming::{RingState, Stage};
@@ -19,7 +20,7 @@ impl Bar {
     pub(super) fn show(&self, states: &[RingState], pages: u64) {
         self.0.set_position(states.iter().map(steps).sum());
         let slowest = states.iter().min_by_key(|state| steps(state)).map_or("", doing);
-        self.0.set_message(format!("{pages} pages taken; {slowest}"));
+        self.0.set_message(format!("{} taken; {slowest}", counted(pages, "page", "pages")));
     }
 
     pub(super) fn finish(self) {
