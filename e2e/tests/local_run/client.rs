@@ -7,7 +7,7 @@ use ureq::{Agent, Body};
 
 pub(crate) const PROBLEM: &str = "application/problem+json";
 
-/// The first request to a function waits for its start, and `cargo` looks before that whether it is built.
+/// Longest wait for an answer on a busy machine. The functions have started by the time the local run says that it is ready.
 const PATIENCE: Duration = Duration::from_mins(2);
 
 /// A client of the emulator. Threads share its connections.
