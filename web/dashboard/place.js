@@ -29,7 +29,10 @@ function decoded(text) {
 
 /** Reads an address' hash. `page` is null for the overview; `broken` says that a page was meant but is unreadable. */
 export function parse(hash) {
-  const parts = hash.replace(/^#/, "").split("&");
+  const parts = hash
+    .replace(/^#/, "")
+    .split("&")
+    .filter((part) => part.includes("="));
   const given = new Map(parts.map((part) => [part.split("=", 1)[0], decoded(part.slice(part.indexOf("=") + 1))]));
   return {
     days: daysFrom(given.get("days") ?? "") ?? Math.min(DEFAULT_DAYS, maxDays),

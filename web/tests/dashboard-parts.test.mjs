@@ -34,7 +34,8 @@ test("every page id survives the way into an address and back", () => {
 });
 
 test("an address that names no days or no readable page is no error", () => {
-  for (const hash of ["", "#page=", "#days=9999&limit=50&other=1"]) assert.deepEqual(parse(hash), OVERVIEW, hash);
+  for (const hash of ["", "#page=", "#page", "#search", "#days=9999&limit=50&other=1"])
+    assert.deepEqual(parse(hash), OVERVIEW, hash);
   assert.deepEqual(parse("#page=%E4%"), { ...OVERVIEW, broken: true });
 });
 
