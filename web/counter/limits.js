@@ -22,7 +22,7 @@ export const LONGEST_WAIT = 60;
 /** How long changes of the document are gathered before it is looked through again, in milliseconds. */
 export const SETTLE = 200;
 
-/** How many counts are asked for in one request: the most that the route answers to anybody. */
+/** How many counts are asked for in one request: the most that the route answers where counts are public. */
 export const COUNTS_TOGETHER = 20;
 
 /** Longest query string. API Gateway takes 10,240 bytes of request line and headers together. */
