@@ -14,10 +14,10 @@ use crate::store::{ShardIndex, StoreError};
 use crate::telemetry::lines::Lines;
 use crate::timing::Timing;
 use copies::deliver_page;
-use futures_util::StreamExt as _;
-use futures_util::stream::FuturesUnordered;
+use futures_util::future::{join, join_all};
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
+use tokio::sync::mpsc;
 
 /// What a delivery did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -97,20 +97,32 @@ pub async fn deliver<S: Parking>(
 
 impl<S: Parking> Run<'_, S> {
     async fn deliver_all(&mut self) {
-        let store = self.store;
-        let list = |shard| async move { (shard, store.parked_owners(shard).await) };
+        let (store, (listed, mut lists)) = (self.store, mpsc::unbounded_channel());
+        // Beside the deliveries: a list that is not polled while it connects keeps its shard from every other call.
+        let listing = join_all((0..self.ring.len()).map(|shard| {
+            let listed = listed.clone();
+            async move { listed.send((shard, store.parked_owners(shard).await)).ok() }
+        }));
+        drop(listed);
         // By what answers first: a silent shard's list is waited for last.
-        let mut lists: FuturesUnordered<_> = (0..self.ring.len()).map(list).collect();
-        while let Some((shard, owners)) = lists.next().await {
-            let mut owners = self.owners(shard, owners);
-            let minute = usize::try_from(self.started.epoch_millis() / 60_000).unwrap_or(0);
-            let first = minute % owners.len().max(1);
-            owners.rotate_left(first);
-            self.waiting.extend(owners.iter().map(|owner| (shard, *owner)));
-            for owner in owners {
-                if self.deliver_for(shard, owner).await {
-                    self.waiting.remove(&(shard, owner));
-                }
+        let delivering = async {
+            while let Some((shard, owners)) = lists.recv().await {
+                self.deliver_from(shard, owners).await;
+            }
+        };
+        join(listing, delivering).await;
+    }
+
+    /// Delivers what `shard` holds for the owners that it lists.
+    async fn deliver_from(&mut self, shard: ShardIndex, listed: Result<Vec<(String, u64)>, StoreError>) {
+        let mut owners = self.owners(shard, listed);
+        let minute = usize::try_from(self.started.epoch_millis() / 60_000).unwrap_or(0);
+        let first = minute % owners.len().max(1);
+        owners.rotate_left(first);
+        self.waiting.extend(owners.iter().map(|owner| (shard, *owner)));
+        for owner in owners {
+            if self.deliver_for(shard, owner).await {
+                self.waiting.remove(&(shard, owner));
             }
         }
     }
