@@ -5,7 +5,7 @@
 use super::get;
 use crate::args::DeleteArgs;
 use crate::exit::{Failure, Outcome};
-use crate::output::{NO_ERRORS, Output};
+use crate::output::{NO_ERRORS, Output, counted};
 use crate::progress::Progress;
 use crate::rings::Rings;
 use crate::shards::Shards;
@@ -70,8 +70,8 @@ pub(crate) async fn run(args: &DeleteArgs, shards: &Shards, output: &mut Output)
         }
         let left_out = pages - pages.min(shown.len() as u64);
         let shown_of = if args.dry_run && left_out > 0 { format!(" ({left_out} not shown)") } else { String::new() };
-        let were = if args.dry_run { "would be" } else { "were" };
-        output.text(&format!("{pages} pages with {visits} visits {were} deleted{shown_of}.\n"))?;
+        let would = if args.dry_run { " would be" } else { "" };
+        output.text(&format!("{}{would} deleted{shown_of}.\n", pages_with_visits(pages, visits)))?;
         output.tell(NO_ERRORS, &document.warnings)?;
     }
     Ok(Outcome::with(&document.warnings))
@@ -97,9 +97,13 @@ async fn find(pattern: &PagePatterns, shards: &Shards, warnings: &mut Warnings) 
     Ok(found)
 }
 
+fn pages_with_visits(pages: u64, visits: u64) -> String {
+    format!("{} with {}", counted(pages, "page", "pages"), counted(visits, "visit", "visits"))
+}
+
 fn ask(found: &Found) -> Result<(), Failure> {
     let mut error = io::stderr();
-    write!(error, "Delete {} pages with {} visits, for good? [y/N] ", found.pages, found.visits)?;
+    write!(error, "Delete {}, for good? [y/N] ", pages_with_visits(found.pages, found.visits))?;
     error.flush()?;
     let mut answer = String::new();
     io::stdin().read_line(&mut answer)?;
@@ -124,7 +128,7 @@ async fn delete(pattern: &PagePatterns, shards: &Shards, warnings: &mut Warnings
         while let Some(mut pages) = walk.next(&mut progress, warnings).await? {
             pages.retain(|page| pattern.allow(page.as_str()) && shards.owns(shard, page));
             let Some(step) = shards.store.delete_pages(shard, ring, &pages, (first, today)).await? else {
-                return Err(Failure::Refused(format!("{deleted} pages were deleted; {UNSETTLED}")));
+                return Err(Failure::Refused(format!("{} deleted; {UNSETTLED}", counted(deleted, "page", "pages"))));
             };
             deleted += step.pages;
             visits += step.visits;

@@ -33,16 +33,16 @@ fn what_matches_is_deleted_with_its_days_also_on_full_servers_and_the_rest_stays
     assert_eq!(pages(&world), 3_002, "a trial deletes nothing");
 
     let run = world.visits(&["delete", "page-1*", "--yes"]);
-    let told = format!("1111 pages with {expected} visits were deleted.\n");
+    let told = format!("1111 pages with {expected} visits deleted.\n");
     assert!(run.stdout == told && (run.code == 0 || run.stderr.contains("of memory")), "{run:?}");
     assert_eq!(pages(&world), 1_891);
 
-    assert_eq!(world.visits(&["delete", "spam/a,b", "--yes"]).stdout, "1 pages with 7 visits were deleted.\n");
-    assert_eq!(world.visits(&["delete", "spam/*", "--yes"]).stdout, "1 pages with 7 visits were deleted.\n");
+    assert_eq!(world.visits(&["delete", "spam/a,b", "--yes"]).stdout, "1 page with 7 visits deleted.\n");
+    assert_eq!(world.visits(&["delete", "spam/*", "--yes"]).stdout, "1 page with 7 visits deleted.\n");
     for (shard, server) in world.servers.iter().enumerate() {
         assert_eq!(server.connect().keys(key(shard, "*spam*")), Ok(Vec::<String>::new()), "{}", NAMES[shard]);
     }
-    assert_eq!(world.visits(&["delete", "spam/*", "--yes"]).stdout, "0 pages with 0 visits were deleted.\n");
+    assert_eq!(world.visits(&["delete", "spam/*", "--yes"]).stdout, "0 pages with 0 visits deleted.\n");
 }
 
 #[test]
@@ -53,7 +53,7 @@ fn without_a_terminal_nothing_is_deleted_unless_told_so() {
     assert!(world.visits(&["delete", "home"]).told(2).contains("give --yes, or --dry-run"));
     assert!(world.visits(&["delete", "", "--yes"]).told(2).contains("the pattern is empty"));
     let trial = world.visits(&["delete", "h*", "--dry-run"]);
-    assert_eq!(trial.done(), "7  home\n1 pages with 7 visits would be deleted.\n");
+    assert_eq!(trial.done(), "7  home\n1 page with 7 visits would be deleted.\n");
     assert_eq!(world.visits(&["get", "home"]).done(), "7  home\n");
 }
 

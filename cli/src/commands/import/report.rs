@@ -75,9 +75,10 @@ impl Report {
     }
 
     fn sentence(&self) -> String {
-        let Self { records, counted, ignored, bad, visits, bots, .. } = self;
+        let visits = counted(self.visits, "visit", "visits");
+        let Self { records, counted, ignored, bad, bots, .. } = self;
         let found = format!(
-            "{visits} visits, {bots} of them by bots, in {counted} of {records} records ({ignored} stand for none, {bad} \
+            "{visits}, {bots} of them by bots, in {counted} of {records} records ({ignored} stand for none, {bad} \
              are bad)"
         );
         match self.result {
