@@ -85,7 +85,7 @@ pub(crate) fn code(ended: Result<Outcome, Failure>) -> ExitCode {
     }
 }
 
-/// A sentence on standard error, made [`printable`]. Not by `eprintln!`, which panics where standard error is closed: then nobody can be told.
+/// A sentence on standard error, made [`printable`]. Not by `eprintln!`, which panics where standard error is closed.
 pub(crate) fn tell(kind: &str, text: &impl Display) {
     let _ = writeln!(io::stderr(), "{kind}: {}", printable(&text.to_string()));
 }

@@ -137,7 +137,7 @@ async fn finish<S: Imports>(
     Ok(())
 }
 
-/// What is to be done.
+/// Work that is left.
 #[derive(Debug)]
 enum Begun {
     /// Nothing: all shards have it.
@@ -214,7 +214,7 @@ struct Lanes<'a, S> {
     all: Vec<Lane>,
 }
 
-/// Who calls.
+/// A writer and its way to call shards.
 struct Caller<'a, S> {
     store: &'a S,
     writer: WriterId,
@@ -227,7 +227,7 @@ struct Caller<'a, S> {
 struct Lane {
     shard: ShardIndex,
     name: String,
-    /// What the shard had at the beginning of the pass.
+    /// Batches that the shard had at the beginning of the pass.
     applied: AppliedSet,
     /// Batches made so far; their numbers are 1 to this.
     batches: u64,
@@ -333,10 +333,10 @@ fn seal(sequence: Sequence, pages: &[Increment]) -> Batch {
     Batch::seal(sequence, pages.to_vec(), Moment::new(Duration::ZERO, Duration::ZERO))
 }
 
-/// How far an import is.
+/// Progress of an import.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Progress {
-    /// What is being done.
+    /// The present stage.
     pub stage: Stage,
     /// Bytes read in this stage.
     pub bytes: u64,
@@ -367,23 +367,23 @@ pub enum Stage {
     /// The input is read for its digest, and to see that something in it counts.
     #[default]
     Checking,
-    /// It is read again, and counted.
+    /// The input is read again, and counted.
     Importing,
 }
 
-/// How an import ended.
+/// End of an import.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// Everything is in the shards.
     Imported(Imported),
-    /// The same input was imported under this id before: nothing was changed.
+    /// Nothing was changed: this input was imported under this id before.
     AlreadyImported,
 }
 
-/// What was imported.
+/// Figures of an import.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Imported {
-    /// What was read.
+    /// Summary of the input.
     pub summary: Summary,
     /// Batches that this attempt sent.
     pub batches_sent: u64,
@@ -395,7 +395,7 @@ pub struct Imported {
     pub rejected: Vec<Rejected>,
 }
 
-/// Why an import stopped. Nothing was counted twice, whatever it is.
+/// Why an import stopped. In no case was anything counted twice.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
     /// The input cannot be read.
@@ -434,7 +434,7 @@ pub enum ImportError {
     /// The input was another one when it was read again.
     #[error(
         "the input was changed while it was imported, so that counts of both may be in the shards under this id; import \
-         a file that nobody writes to (a copy, or a log that was rotated)"
+         a file that is not written to (a copy, or a log that was rotated)"
     )]
     Changed,
     /// A shard has more or other batches of this import than its input makes.

@@ -46,7 +46,7 @@ pub struct FunctionConfig {
     pub cold_start_delay: Duration,
     /// Seed of everything that is drawn for this function. Default: 0.
     pub seed: u64,
-    /// How the Extensions API answers. Default: as Lambda's.
+    /// Answers of the Extensions API. Default: as Lambda's.
     pub extensions: ExtensionsApi,
     /// How the process learns for how long it was frozen. Default: not at all.
     pub frozen_clock: Option<FrozenClockVariable>,
@@ -74,14 +74,14 @@ impl FunctionConfig {
     }
 }
 
-/// How the Extensions API answers.
+/// Answers of the Extensions API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExtensionsApi {
     /// As Lambda's.
     Works,
-    /// With this status, whatever is asked: 404 where there is none.
+    /// With this status to every call: 404 where there is none.
     Refuses(u16),
-    /// It closes the connection.
+    /// Closes the connection.
     HangsUp,
     /// Never.
     IsSilent,

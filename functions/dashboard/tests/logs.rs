@@ -1,4 +1,4 @@
-//! What the real program logs as Lambda runs it, at the finest levels that can be asked for.
+//! Log lines of the real program as Lambda runs it, at the finest levels that can be asked for.
 
 use lambda_simulator::{FunctionConfig, Simulator, http_api_event};
 use serde_json::{Value, json};

@@ -3,7 +3,7 @@
 use visits_core::http::{Problem, Query};
 use visits_core::page::PageId;
 
-/// Most pages in a request that anybody may send: each may be a read of a shard, and a place in the cache.
+/// Most pages in a request without a token: each may be a read of a shard, and a place in the cache.
 pub(crate) const MAX_PUBLIC: usize = 20;
 
 /// Most pages in a request of the owner.

@@ -31,7 +31,7 @@ pub(crate) async fn prepare<S: Parking + 'static>(flusher: &Arc<Flusher<S>>, unr
         );
         hurried.flush_within(unregistered);
     };
-    // It follows no events: it is there for the signal alone.
+    // Without events: the extension is there for the signal alone.
     let extension = Extension::new().with_events(&[]).with_extension_name(EXTENSION).register();
     match tokio::time::timeout(REGISTRATION, extension).await {
         Ok(Ok(extension)) => drop(tokio::spawn(async move {

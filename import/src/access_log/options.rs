@@ -4,7 +4,7 @@ use crate::page::PageRule;
 use std::fmt;
 use std::str::FromStr;
 
-/// What a site owner may choose. The default counts each page of a site under the id that `counter.js` gives it.
+/// Choices of a site owner. The default counts each page of a site under the id that `counter.js` gives it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogOptions {
     /// Which part of the path is the page id. Requests whose path does not fit are ignored.

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 /// Longest wait for a secret. Without it, visits are sent all the same, and their visitors are not counted.
 pub(super) const PATIENCE: Duration = Duration::from_millis(250);
 
-/// The same at SIGTERM, out of the half second that is left in all.
+/// Longest wait for a secret at SIGTERM, out of the half second that is left in all.
 pub(super) const AT_SIGTERM: Duration = Duration::from_millis(50);
 
 /// How long a shard that did not answer is left alone: else each flush of a busy environment would wait for it.

@@ -23,7 +23,7 @@ impl Cors {
         Self { origins, takes_token }
     }
 
-    /// Answers a preflight for a path with these methods. It counts for the origins that [`Cors::admit`] admits.
+    /// Answers a preflight for a path with these methods. The answer counts for the origins that [`Cors::admit`] admits.
     ///
     /// A page's tracing library adds headers to all requests, and nothing is counted where they are refused. So each
     /// header is allowed that is asked for, except what shows the owner: only the owner's routes take `X-Requested-With`,

@@ -154,7 +154,7 @@ impl Entry {
     pub(super) fn parked(&mut self, refuge: Option<Refuge>, now: Moment, timing: &Timing) {
         self.copy = match (self.copy, refuge) {
             (Copy::Old, _) => Copy::Old,
-            // The same run of the same server has it; if for long enough, it is there for good.
+            // One run of one server has had it since; if for long enough, it is there for good.
             (Copy::Parked { refuge, since, .. }, Some(again)) if refuge.is_same_run(again) => {
                 let server = (refuge.server_time, again.server_time);
                 let confirmed = is_confirmed(now.since(since), server, timing);

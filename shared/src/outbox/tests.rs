@@ -276,7 +276,7 @@ fn what_left_memory_is_given_up_when_no_deliverer_may_bring_it_any_more() {
     assert!(outbox.is_empty());
 }
 
-/// What a step of one clock says is believed only if the other says so, too.
+/// A step of one clock is believed only if the other says so, too.
 #[test]
 fn a_clock_that_is_set_forward_here_or_at_the_shard_forgets_nothing_and_sheds_nothing() {
     let second = Duration::from_secs;

@@ -31,7 +31,7 @@ pub(super) async fn deliver_page<S: Parking>(
     let mut findings = Findings { aside: page.unreadable, ..Findings::default() };
     let mut all_tried = true;
     for (writer, copies) in calls(page.copies) {
-        // What the owner has said until now is noted below, so that the next run need not begin with the same copies.
+        // Answers of the owner until now are noted below, so that the next run need not begin with the same copies.
         if run.down.contains(&owner) || run.is_over() {
             run.note_waiting(&copies);
             all_tried = false;

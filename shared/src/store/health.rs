@@ -16,7 +16,7 @@ pub struct Health {
     pub eviction_policy: Option<String>,
     /// It follows another server and takes no writes.
     pub is_replica: bool,
-    /// It does not tell which run of it this is, since `INFO` is forbidden.
+    /// The server does not tell which run of it this is, since `INFO` is forbidden.
     pub hides_run: bool,
     /// It is a node of a cluster.
     pub cluster: Option<bool>,

@@ -1,4 +1,4 @@
-//! What every store promises, held against the store in memory, real Redis servers of several versions and a real cluster.
+//! Promises of every store, held against the store in memory, real Redis servers of several versions and a real cluster.
 
 mod claims;
 mod subject;

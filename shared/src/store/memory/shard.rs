@@ -56,7 +56,7 @@ pub(super) struct Shard {
     pub(super) down: Option<Fault>,
     pub(super) late: Vec<(Moment, LateCall)>,
     pub(super) broken: Vec<PageId>,
-    /// How many more new pages it takes; None: any number.
+    /// New pages that are still taken; `None`: any number.
     pub(super) new_pages_left: Option<u64>,
     pub(super) calls: u64,
     pub(super) memory_percent: Option<u64>,

@@ -122,7 +122,7 @@ for sequence in pairs(above) do
     drop[#drop + 1] = field
   end
 end
--- What brings nothing new is no matter of memory: a full server, too, tells what it has, so that batches and copies go.
+-- A call that brings nothing new is no matter of memory: a full server, too, tells what it has, so that batches and copies go.
 if #new == 0 then redis.call('HDEL', KEYS[1], '') end
 if #write > 0 then redis.call('HSET', KEYS[1], unpack(write)) end
 
@@ -193,7 +193,7 @@ local function add(batch)
   end
 end
 
--- How many new pages its day has had. Without days, the shard's record knows those of this server's present day.
+-- Returns the new pages that its day has had. Without days, the shard's record knows those of this server's present day.
 local today = cap > 0 and math.floor(call('TIME')[1] / 86400)
 local function new_pages(batch)
   if batch.day then return whole(try('HGET', KEYS[batch.site], batch.day .. 'k') or '0') or 0 end

@@ -177,7 +177,7 @@ struct Record {
 }
 
 impl Record {
-    /// Reads a shard's record: all of it is empty where the shard is new. It is a plain read, which a user may make who may do no more.
+    /// Reads a shard's record: all of it is empty where the shard is new. A user who may only read can do this.
     async fn read(redis: &mut Connection, keys: &Keys) -> RedisResult<Self> {
         let fields = ["format", "namespace", "name", "identity"];
         let fields: [Option<String>; 4] = redis.hmget(keys.shard(), &fields).await?;
