@@ -125,10 +125,9 @@ impl<'de> Visitor<'de> for HeadersVisitor {
 
 /// Tells whether a purpose is to load ahead: `prefetch`, `prefetch;prerender`, and Safari's `preview`.
 fn is_speculative(purpose: &str) -> bool {
-    let purposes = purpose.split([',', ';']).map(str::trim);
-    purposes
-        .into_iter()
-        .any(|word| ["prefetch", "prerender", "preview"].iter().any(|known| word.eq_ignore_ascii_case(known)))
+    let is_known =
+        |word: &str| ["prefetch", "prerender", "preview"].iter().any(|known| word.eq_ignore_ascii_case(known));
+    purpose.split([',', ';']).map(str::trim).any(is_known)
 }
 
 /// The sessions among the cookies of an event's own list.
