@@ -193,6 +193,9 @@ impl State {
     /// be enough, nothing goes.
     fn has_room(&mut self, pages: usize, most: usize) -> bool {
         let over = |state: &Self| (state.held_pages() + pages).saturating_sub(most);
+        if over(self) == 0 {
+            return true;
+        }
         let can_go: usize = self.lanes.iter().map(Lane::can_shed).sum();
         if over(self) > can_go {
             return false;

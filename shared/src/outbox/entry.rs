@@ -225,11 +225,10 @@ impl Entry {
     /// Whether the batch is never applied any more. Content that has left memory is not sent, so no shard says so: it is
     /// given up after the longest time for which a copy is delivered.
     fn is_too_old(&mut self, answer: &Applied, timing: &Timing) -> bool {
-        let first = if self.batch.is_none() {
-            *self.missing_since.get_or_insert(answer.server_time)
-        } else {
-            answer.server_time
+        let missing_too_long = self.batch.is_none() && {
+            let first = *self.missing_since.get_or_insert(answer.server_time);
+            answer.server_time.saturating_sub(first) > timing.max_batch_age
         };
-        answer.server_time.saturating_sub(first) > timing.max_batch_age || answer.expired.contains(&self.sequence)
+        missing_too_long || answer.expired.contains(&self.sequence)
     }
 }

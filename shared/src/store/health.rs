@@ -178,7 +178,7 @@ impl fmt::Display for Warning {
                 f.write_str("it is a replica and refuses visits: promote it or give the primary's address")
             }
             Self::HiddenRun => f.write_str(
-                "INFO is forbidden, so that its restarts cannot be told and batches and copies are kept for longer: allow the \
+                "INFO is forbidden, so that a new connection counts as a restart and what no second look confirms is kept: allow the \
                  user +info",
             ),
         }

@@ -1,9 +1,10 @@
 //! Parked copies in Redis: what else may be found at their keys stops nothing and is put aside.
 
-use crate::helpers::{WRITER, batch, configure, page, store};
+use crate::helpers::{WRITER, batch, configure, page, store, store_with};
 use redis::{Commands, Connection};
 use std::collections::HashMap;
-use std::time::Duration;
+use std::net::TcpListener;
+use std::time::{Duration, Instant};
 use test_support::RedisServer;
 use visits_core::batch::WriterId;
 use visits_core::clock::Clock;
@@ -60,6 +61,28 @@ impl World {
     async fn counted(&self) -> u64 {
         self.store.total(0, &page("home")).await.unwrap()
     }
+}
+
+/// A shard that takes connections and never answers a login holds its one connection for as long as the attempt lasts.
+#[tokio::test]
+async fn an_owner_that_is_silent_at_its_login_keeps_no_other_owner_from_its_copies() {
+    let (silent, owner, refuge) =
+        (TcpListener::bind("127.0.0.1:0").unwrap(), RedisServer::start(), RedisServer::start());
+    let silent = format!("redis://:password@{}", silent.local_addr().unwrap());
+    let endpoints = format!("one={silent},two={},three={}", refuge.url(), owner.url());
+    let store =
+        store_with(&[("REDIS_ENDPOINTS", &endpoints), ("REDIS_TIMEOUT", "200ms"), ("REDIS_CONNECT_TIMEOUT", "200ms")]);
+    for shard in ["one", "three"] {
+        let batches = vec![batch(1, &[("home", 1)])];
+        let park = Park { owner: shard.parse().unwrap(), writer: WRITER, batches };
+        assert!(is_taken(&store.park(1, &park).await));
+    }
+    let shards = ["one", "two", "three"].map(|name| (name.parse().unwrap(), Weight::default()));
+    let (ring, clock, began) = (Ring::new(shards).unwrap(), Clock::system(), Instant::now());
+    let done = deliver(&store, &ring, &clock, Timing::REAL, Duration::from_secs(10)).await;
+    assert_eq!((done.visits_delivered, done.owners_waiting), (1, 1), "{done:?}");
+    assert_eq!(store.total(2, &page("home")).await, Ok(1));
+    assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
 }
 
 #[tokio::test]

@@ -98,7 +98,7 @@ fn each_warning_says_what_to_do() {
             "9 of 10 connections are open: raise maxclients",
             "95 of 100 bytes of memory are used, full it refuses visits: raise maxmemory",
             "it is a replica and refuses visits: promote it or give the primary's address",
-            "INFO is forbidden, so that its restarts cannot be told and batches and copies are kept for longer: allow the user +info",
+            "INFO is forbidden, so that a new connection counts as a restart and what no second look confirms is kept: allow the user +info",
         ]
     );
     let evicts = Warning::Eviction { policy: "allkeys-lru".to_owned() }.to_string();
