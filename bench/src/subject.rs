@@ -15,6 +15,19 @@ use visits_core::timing::Timing;
 /// The processor that a lone environment runs on; its driver has the others.
 const PROCESSOR: usize = 1;
 
+/// Returns the command `cargo` in this workspace, without the variables that Cargo sets for a program that it runs: `ring`
+/// and all that depends on it would be built again for them.
+pub(crate) fn cargo() -> Command {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")) {
+            cargo.env_remove(name);
+        }
+    }
+    cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
+    cargo
+}
+
 /// Builds a release program of this workspace and returns it: what is measured is what the sources make. Each is built by
 /// itself, as `sam build` does: together they would have each other's features.
 ///
@@ -24,9 +37,7 @@ pub fn built(package: &str, kind: &str, name: &str) -> PathBuf {
     static BUILT: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
     let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
     if !built.contains(name) {
-        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        cargo.args(["build", "--release", "--quiet", "--package", package, kind, name]);
-        let status = cargo.current_dir(env!("CARGO_MANIFEST_DIR")).status();
+        let status = cargo().args(["build", "--release", "--quiet", "--package", package, kind, name]).status();
         assert!(status.is_ok_and(|status| status.success()), "{name} cannot be built");
         built.insert(name.to_owned());
     }

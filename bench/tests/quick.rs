@@ -101,8 +101,9 @@ fn a_flush_with_days_takes_redis_not_much_more() {
 fn the_binaries_stay_small() {
     let _turn = turn();
     let group = size::run(Effort::Quick);
-    // Days, visitors, bots and further routes have cost `record-visit` 0.23 MB: its goal of 4.0 MB is missed (docs/PERFORMANCE.md).
-    for (name, bound) in [("record-visit", Some(Goal::AtMost(4.2e6))), ("get-visits", None)] {
+    // Days, visitors, bots, further routes and the registration of an extension have cost `record-visit` 0.28 MB: its goal of
+    // 4.0 MB is missed (docs/PERFORMANCE.md).
+    for (name, bound) in [("record-visit", Some(Goal::AtMost(4.25e6))), ("get-visits", None)] {
         hold(row(&group, &format!("{name}: binary, stripped")).expect("it is there"), bound, 1.02);
     }
 }

@@ -2,19 +2,20 @@
 
 use crate::effort::Effort;
 use crate::figures::{Axis, Group, Plot, Row, Series};
+use crate::subject::cargo;
 use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 /// Has criterion measure, and reads its estimates.
 ///
 /// # Panics
 /// If it measures nothing.
 pub fn run(_: Effort) -> Group {
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(["bench", "--quiet", "--package", "visits-bench", "--bench", "micro", "--", "--quiet"]);
-    let status = cargo.current_dir(env!("CARGO_MANIFEST_DIR")).stdout(Stdio::null()).status();
+    let mut bench = cargo();
+    bench.args(["bench", "--quiet", "--package", "visits-bench", "--bench", "micro", "--", "--quiet"]);
+    let status = bench.stdout(Stdio::null()).status();
     assert!(status.is_ok_and(|status| status.success()), "criterion cannot measure");
     let mut found = Vec::new();
     collect(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/criterion"), &mut found);
