@@ -34,11 +34,12 @@ fn hold(row: &Row, bound: Option<Goal>, room: f64) {
 fn an_invocation_is_as_fast_as_a_bare_handlers() {
     let _turn = turn();
     let group = rate::run(Effort::Quick);
-    for title in ["record-visit, buffered", "get-visits, from its cache"] {
+    // Its answers are short, and have two headers more than when they were held to 0.7 (nosniff, cross-origin-resource-policy).
+    for (title, instructions) in [("record-visit, buffered", 0.7), ("get-visits, from its cache", 0.72)] {
         hold(row(&group, &format!("{title}: invocations")).expect("it is measured"), None, ROOM);
         // Without valgrind nobody counts.
         if let Some(counted) = row(&group, &format!("{title}: instructions an event")) {
-            hold(counted, Some(Goal::AtMost(0.7)), 1.05);
+            hold(counted, Some(Goal::AtMost(instructions)), 1.05);
         }
     }
 }

@@ -41,7 +41,7 @@ impl Response {
         body: impl Into<Cow<'static, str>>,
     ) -> Self {
         // Room for what CORS adds.
-        let mut headers = Vec::with_capacity(6);
+        let mut headers = Vec::with_capacity(8);
         headers.extend([("content-type", content_type.into()), ("cache-control", cache_control.into()), NOSNIFF]);
         Self { status, headers, body: body.into(), base64: false, cookies: Vec::new() }
     }
