@@ -67,6 +67,8 @@ impl<'a> LocalRun<'a> {
         self.process.signal(Signal::Interrupt);
         let status = self.process.wait(STOPPED);
         assert!(status.is_some_and(|status| status.success()), "the local run ended badly: {status:?}");
+        let output = fs::read_to_string(self.place.output()).unwrap();
+        assert!(!output.contains("no extension is registered"), "visits would not wait for the interval: {output}");
         for port in [&self.place.lambda, &self.place.redis[0], &self.place.redis[1]] {
             assert!(TcpStream::connect(port.address()).is_err(), "something still listens on {}", port.number());
         }

@@ -121,13 +121,17 @@ impl FlushReport {
         }
     }
 
-    /// One line for a flush; as an error where visits were given up.
+    /// Writes one line for a flush, at debug level where an interval's flush only asked a shard for confirmation.
     pub(super) fn log(&self, reason: Reason, took: Duration) {
-        let Self { calls, failed, batches, pages, parked, visits, visits_held, visits_parked, .. } = *self;
-        let micros = took.as_micros();
-        tracing::info!(
-            %reason, calls, failed, batches, pages, parked, visits, visits_held, visits_parked, micros, "flushed"
-        );
+        if reason == Reason::Interval && (self.batches, self.failed, self.parked) == (0, 0, 0) {
+            tracing::debug!(calls = self.calls, "asked for confirmation");
+        } else {
+            let Self { calls, failed, batches, pages, parked, visits, visits_held, visits_parked, .. } = *self;
+            let micros = took.as_micros();
+            tracing::info!(
+                %reason, calls, failed, batches, pages, parked, visits, visits_held, visits_parked, micros, "flushed"
+            );
+        }
         self.log_losses();
     }
 

@@ -72,6 +72,18 @@ async fn a_busy_environment_makes_one_call_a_shard_and_interval() {
 }
 
 #[tokio::test]
+async fn a_flush_that_only_asks_for_confirmation_logs_no_line_of_zeros() {
+    let (world, logs) = (world(), test_support::Logs::capture());
+    world.visit(&world.page_of(0, 0));
+    for _ in 0..3 {
+        assert!(world.flusher.flush_if_due(BUDGET).await.is_some_and(|report| report.calls == 1));
+        world.time.advance(INTERVAL);
+    }
+    let text = logs.text();
+    assert_eq!((text.matches(" INFO ").count(), text.matches("asked for confirmation").count()), (1, 2), "{text}");
+}
+
+#[tokio::test]
 async fn an_interval_may_be_shortened_and_never_lengthened() {
     let world = world();
     let page = world.page_of(0, 0);
