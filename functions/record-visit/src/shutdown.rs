@@ -21,15 +21,14 @@ const REGISTRATION: Duration = Duration::from_secs(2);
 /// Without an extension the function works all the same: then nothing announces the end, and visits are flushed at
 /// intervals of at most `unregistered`.
 pub(crate) async fn prepare<S: Parking + 'static>(flusher: &Arc<Flusher<S>>, unregistered: Duration) {
-    let hurried = Arc::clone(flusher);
-    let unannounced = move |error: &dyn Display| {
+    let unannounced = |error: &dyn Display| {
         tracing::warn!(
             %error,
             flush_interval = ?unregistered,
             "no extension is registered, so no signal announces the end of an environment: one that ends loses what it has \
              not flushed, and flushes sooner for that"
         );
-        hurried.flush_within(unregistered);
+        flusher.flush_within(unregistered);
     };
     // Without events: the extension is there for the signal alone.
     let extension = Extension::new().with_events(&[]).with_extension_name(EXTENSION).register();
