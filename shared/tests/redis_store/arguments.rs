@@ -5,7 +5,7 @@ use redis::{Commands, Connection};
 use test_support::RedisServer;
 
 const SCRIPT: &str =
-    concat!(include_str!("../../src/store/redis/arguments.lua"), include_str!("../../src/store/redis/apply.lua"));
+    concat!(include_str!("../../src/store/redis/prelude.lua"), include_str!("../../src/store/redis/apply.lua"));
 pub(crate) const WRITER: &str = "0123456789abcdef0123456789abcdef";
 const RING: &str = "0123456789abcdef";
 

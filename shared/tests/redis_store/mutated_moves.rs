@@ -10,9 +10,9 @@ use std::collections::BTreeMap;
 use test_support::RedisServer;
 
 const TAKE: &str =
-    concat!(include_str!("../../src/store/redis/arguments.lua"), include_str!("../../src/store/redis/take.lua"));
+    concat!(include_str!("../../src/store/redis/prelude.lua"), include_str!("../../src/store/redis/take.lua"));
 const LAND: &str =
-    concat!(include_str!("../../src/store/redis/arguments.lua"), include_str!("../../src/store/redis/land.lua"));
+    concat!(include_str!("../../src/store/redis/prelude.lua"), include_str!("../../src/store/redis/land.lua"));
 const RING: &str = "0123456789abcdef";
 
 /// Records here have keys without a prefix.

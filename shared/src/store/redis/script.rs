@@ -20,7 +20,7 @@ const FORMAT: &str = "2";
 /// The text of a script that checks its arguments, with what it checks them with before it.
 macro_rules! with_checks {
     ($file:literal) => {
-        concat!(include_str!("arguments.lua"), include_str!($file))
+        concat!(include_str!("prelude.lua"), include_str!($file))
     };
 }
 pub(super) use with_checks;

@@ -1,4 +1,4 @@
--- What the scripts that change something check their arguments with. It stands before each of them: Redis has no include.
+-- Stands before each script: Redis has no include.
 
 -- The number that a text is, or nothing. 15 digits: exact in Lua's doubles. No leading zero: HINCRBY does not take one.
 -- Most arguments are a few small numbers again and again: those that are known are not looked at twice.
@@ -14,5 +14,11 @@ end
 
 local function invalid(what)
   return redis.error_reply('INVALID ' .. what)
+end
+
+-- Returns this server's time in milliseconds.
+local function now()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
