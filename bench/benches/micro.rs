@@ -4,7 +4,7 @@ use criterion::{BatchSize, BenchmarkId, Criterion};
 use std::hint::black_box;
 use std::time::Duration;
 use visits_bench::groups::placing::points::PointRing;
-use visits_core::batch::{Batch, Sequence, WriterId, encoding};
+use visits_core::batch::{Batch, Content, Sequence, WriterId};
 use visits_core::buffer::Buffer;
 use visits_core::clock::Clock;
 use visits_core::page::PageId;
@@ -65,10 +65,10 @@ fn buffer(criterion: &mut Criterion) {
 fn batches(criterion: &mut Criterion) {
     let increments: Vec<(PageId, u64)> = known(500).into_iter().zip(1..).collect();
     let batch = Batch::seal(Sequence::FIRST, increments, Clock::system().now());
-    let text = encoding::encode(&batch);
+    let bytes = batch.encode();
     let mut group = criterion.benchmark_group("batch");
-    group.bench_function("encode 500 pages", |b| b.iter(|| encoding::encode(black_box(&batch))));
-    group.bench_function("decode 500 pages", |b| b.iter(|| encoding::decode(black_box(text.as_bytes()))));
+    group.bench_function("encode 500 pages", |b| b.iter(|| black_box(&batch).encode()));
+    group.bench_function("decode 500 pages", |b| b.iter(|| Content::decode(black_box(&bytes))));
     let writer = WriterId::from_u128(0x0123_4567_89ab_cdef_0123_4567_89ab_cdef);
     group.bench_function("format a writer's id", |b| b.iter(|| black_box(writer).to_string()));
 }

@@ -7,7 +7,7 @@ use crate::summary::{Reason, Seen};
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use visits_core::batch::Increment;
-use visits_core::batch::encoding::MAX_VISITS;
+use visits_core::batch::MAX_VISITS;
 use visits_core::page::{PageId, PageIdError};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 

@@ -1,11 +1,15 @@
-//! What is sent to a shard: a sealed, immutable batch of increments, numbered by its writer.
-
-pub mod encoding;
-mod increment;
+//! A batch: a sealed, immutable value that says which visits its writer adds to one shard, and its bytes.
+//!
+//! A batch has one encoding ([`Batch::encode`]), used wherever a batch is kept: in a shard's journal and in a parked copy. It is
+//! a version byte and, in `postcard`'s format, the day, the pages with visits, bots and visitors of each, and the visits that
+//! were refused. Bytes that are read back may be damaged or another program's, so [`Content::decode`] checks all of them.
 
 use crate::clock::Moment;
 use crate::day::Day;
-pub use increment::{Increment, SiteIncrement};
+use crate::page::{PageId, PageIdError};
+use crate::visit::{Refused, Visitor};
+use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
 use std::fmt;
 use std::num::NonZeroU64;
 use std::str::FromStr;
@@ -13,6 +17,12 @@ use std::str::FromStr;
 /// Pages in one batch and in one script call. 500 take about 0.4 ms of Redis, which runs one command at a
 /// time, and stay far below the 4,000 arguments that `ElastiCache` Serverless takes.
 pub const MAX_BATCH_PAGES: usize = 500;
+
+/// Most visits in a batch: the largest number that the scripts take (15 digits, exact in a double).
+pub const MAX_VISITS: u64 = 999_999_999_999_999;
+
+/// First byte of a batch's encoding.
+const VERSION: u8 = 1;
 
 /// Identity of a writer: one warm environment of `record-visit`. 128 random bits, shown as 32 hex digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -142,6 +152,138 @@ impl FromStr for BatchId {
     }
 }
 
+/// What a batch adds to one page.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Increment {
+    /// The page.
+    pub page: PageId,
+    /// Its visits, at least one.
+    pub visits: u64,
+    /// Those of them by bots.
+    pub bots: u64,
+    /// Visitors of the page, distinct and in order. Adding one to a sketch again changes nothing.
+    pub visitors: Vec<Visitor>,
+}
+
+impl Increment {
+    /// Visits by people.
+    pub fn people(&self) -> u64 {
+        self.visits - self.bots
+    }
+
+    /// Memory it takes, in bytes.
+    fn bytes(&self) -> usize {
+        size_of::<Self>() + self.page.as_str().len() + size_of_val(self.visitors.as_slice())
+    }
+
+    /// Increments of which this is the same are sent as one run: most pages of an interval have one visit or two.
+    pub fn run(&self) -> (u64, u64, usize) {
+        (self.visits, self.bots, self.visitors.len())
+    }
+}
+
+impl From<(PageId, u64)> for Increment {
+    /// Visits of which nothing more is known.
+    fn from((page, visits): (PageId, u64)) -> Self {
+        Self { page, visits, bots: 0, visitors: Vec::new() }
+    }
+}
+
+/// What a batch adds to the site, besides what its pages add up to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SiteIncrement {
+    /// Who visited the site, distinct and in order.
+    pub visitors: Vec<Visitor>,
+    /// Visits that were refused.
+    pub refused: Refused,
+}
+
+/// Content of a batch: all of it but its number and its age.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Content {
+    /// Day of the visits. None: they add to totals only.
+    pub day: Option<Day>,
+    /// Additions to pages.
+    pub increments: Vec<Increment>,
+    /// Additions to the site, besides.
+    pub site: SiteIncrement,
+}
+
+/// Reason why bytes are no batch.
+#[derive(Debug, thiserror::Error)]
+pub enum InvalidBatch {
+    /// The first byte is another than [`VERSION`], or there is none.
+    #[error("not a batch of version {VERSION}")]
+    Version,
+    /// The bytes are cut off, too many, or of another shape.
+    #[error("not the encoding of a batch: {0}")]
+    Shape(#[from] postcard::Error),
+    /// More pages than a batch has, or no page and no refusal.
+    #[error("it has {0} pages; 1 to {MAX_BATCH_PAGES} are accepted, or none with refusals")]
+    Pages(usize),
+    /// A name that is no page id.
+    #[error(transparent)]
+    Page(#[from] PageIdError),
+    /// One page in two places.
+    #[error("a page is there twice")]
+    Twice,
+    /// A count of 0, or a sum that is no count of visits.
+    #[error("a count or their sum is not from 1 to {MAX_VISITS}")]
+    Count,
+    /// A number that is no day.
+    #[error("its day is not of the years 1970 to 9999")]
+    Day,
+}
+
+/// Layout of the encoding, behind the version byte. `V`: visitors, borrowed to write and owned to read.
+#[derive(Serialize, Deserialize)]
+struct Layout<'a, V> {
+    day: Option<u32>,
+    #[serde(borrow)]
+    pages: Vec<(&'a str, u64, u64, V)>,
+    visitors: V,
+    /// For their origin, their page, and as a repeat.
+    refused: (u64, u64, u64),
+}
+
+impl Content {
+    /// Reads a batch's encoding and checks all of it.
+    pub fn decode(bytes: &[u8]) -> Result<Self, InvalidBatch> {
+        let (&version, bytes) = bytes.split_first().ok_or(InvalidBatch::Version)?;
+        if version != VERSION {
+            return Err(InvalidBatch::Version);
+        }
+        let (layout, rest) = postcard::take_from_bytes::<Layout<Vec<Visitor>>>(bytes)?;
+        if !rest.is_empty() {
+            return Err(InvalidBatch::Shape(postcard::Error::SerdeDeCustom));
+        }
+        let (origin, page, repeat) = layout.refused;
+        let refused = Refused { origin, page, repeat, new_page: 0 };
+        let site = SiteIncrement { visitors: layout.visitors, refused };
+        let least = usize::from(site == SiteIncrement::default());
+        if !(least..=MAX_BATCH_PAGES).contains(&layout.pages.len()) {
+            return Err(InvalidBatch::Pages(layout.pages.len()));
+        }
+        let sum = layout.pages.iter().try_fold(0_u64, |sum, (_, visits, ..)| sum.checked_add(*visits));
+        let wrong = layout.pages.iter().any(|(_, visits, bots, _)| *visits == 0 || bots > visits);
+        let too_many = [origin, page, repeat].iter().any(|count| *count > MAX_VISITS);
+        if wrong || too_many || sum.is_none_or(|sum| sum > MAX_VISITS) {
+            return Err(InvalidBatch::Count);
+        }
+        let mut distinct = HashSet::with_capacity(layout.pages.len());
+        if !layout.pages.iter().all(|(id, ..)| distinct.insert(*id)) {
+            return Err(InvalidBatch::Twice);
+        }
+        let increment =
+            |(id, visits, bots, visitors)| Ok(Increment { page: PageId::from_decoded(id)?, visits, bots, visitors });
+        Ok(Self {
+            day: layout.day.map(|day| Day::from_number(day).ok_or(InvalidBatch::Day)).transpose()?,
+            increments: layout.pages.into_iter().map(increment).collect::<Result<_, PageIdError>>()?,
+            site,
+        })
+    }
+}
+
 /// A sealed batch: which visits its sequence stands for. It never changes again and belongs to one shard
 /// for ever; that is what makes sending it twice harmless.
 #[derive(Debug, PartialEq, Eq)]
@@ -176,6 +318,30 @@ impl Batch {
         let content: usize = increments.iter().map(Increment::bytes).sum();
         let bytes = size_of::<Self>() + content + size_of_val(site.visitors.as_slice());
         Self { sequence, day, increments, site, visits, bytes, sealed_at }
+    }
+
+    /// Seals a content as batch number `sequence`.
+    pub fn of(sequence: Sequence, content: Content, sealed_at: Moment) -> Self {
+        Self::of_day(sequence, content.day, content.increments, content.site, sealed_at)
+    }
+
+    /// Returns the bytes that stand for its content in a journal and in a parked copy; [`Content::decode`] reads them.
+    pub fn encode(&self) -> Vec<u8> {
+        let refused = &self.site.refused;
+        let layout = Layout {
+            day: self.day.map(Day::number),
+            pages: self
+                .increments
+                .iter()
+                .map(|one| (one.page.as_str(), one.visits, one.bots, one.visitors.as_slice()))
+                .collect(),
+            visitors: self.site.visitors.as_slice(),
+            refused: (refused.origin, refused.page, refused.repeat),
+        };
+        let mut bytes = Vec::with_capacity(64 + self.increments.iter().map(Increment::bytes).sum::<usize>() / 2);
+        bytes.push(VERSION);
+        // Texts and numbers into a vector: this cannot fail.
+        postcard::to_extend(&layout, bytes).unwrap_or_default()
     }
 
     /// Its number.
@@ -220,37 +386,4 @@ impl Batch {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn writers_differ() {
-        assert_ne!(WriterId::random().unwrap(), WriterId::random().unwrap());
-    }
-
-    #[test]
-    fn a_writer_reads_back_as_it_is_shown() {
-        let writer = WriterId::from_u128(0xab);
-        assert_eq!(writer.to_string(), "000000000000000000000000000000ab");
-        assert_eq!(writer.to_string().parse(), Ok(writer));
-    }
-
-    #[test]
-    fn a_batch_id_reads_back_as_it_is_shown_and_nothing_else_is_one() {
-        let id = BatchId { writer: WriterId::from_u128(0xab), sequence: Sequence::new(12).unwrap() };
-        assert_eq!(id.to_string().parse(), Ok(id));
-        let writer = id.writer;
-        let bad = ["", ":1", &format!("{writer}"), &format!("{writer}:"), "ab:1"].map(str::to_owned);
-        let numbers = ["0", "01", "+1", "-1", "1 ", "99999999999999999999"].map(|n| format!("{writer}:{n}"));
-        for text in bad.iter().chain(&numbers) {
-            assert_eq!(text.parse::<BatchId>(), Err(InvalidBatchId), "{text}");
-        }
-    }
-
-    #[test]
-    fn anything_but_32_lower_case_hex_digits_is_no_writer() {
-        for text in ["", "ab", "+00000000000000000000000000000ab", "000000000000000000000000000000AB"] {
-            assert_eq!(text.parse::<WriterId>(), Err(InvalidWriterId), "{text}");
-        }
-    }
-}
+mod tests;

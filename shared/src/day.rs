@@ -46,6 +46,11 @@ impl Day {
         Self(u32::try_from(millis / MILLIS).unwrap_or(LAST).min(LAST))
     }
 
+    /// The day that is so many days after 1970-01-01; none after the year 9999.
+    pub fn from_number(days: u32) -> Option<Self> {
+        (days <= LAST).then_some(Self(days))
+    }
+
     /// Days since 1970-01-01.
     pub fn number(self) -> u32 {
         self.0

@@ -103,7 +103,21 @@ impl fmt::Debug for Fingerprint {
 
 /// A visitor as a shard's sketches know them: a pseudonym that lasts for a day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[serde(from = "[u8; 8]", into = "[u8; 8]")]
 pub struct Visitor(pub u64);
+
+// Eight bytes always: as a number of varying length it would take ten.
+impl From<[u8; 8]> for Visitor {
+    fn from(bytes: [u8; 8]) -> Self {
+        Self(u64::from_be_bytes(bytes))
+    }
+}
+
+impl From<Visitor> for [u8; 8] {
+    fn from(visitor: Visitor) -> Self {
+        visitor.0.to_be_bytes()
+    }
+}
 
 /// By which the ring finds the shard that counts a day's visitors of the site.
 pub fn site_key(day: Day) -> String {

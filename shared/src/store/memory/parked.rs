@@ -1,6 +1,5 @@
 //! Copies parked on a shard in memory.
 
-use crate::batch::encoding::encode;
 use crate::batch::{Batch, BatchId};
 use crate::clock::Moment;
 use crate::shard::ShardName;
@@ -33,7 +32,7 @@ pub(super) struct ParkedCopies {
 
 impl ParkedCopies {
     pub(super) fn park(&mut self, park: &Park, incarnation: Incarnation, now: Moment) -> Parked {
-        let size = |batch: &Batch| encode(batch).len() as u64;
+        let size = |batch: &Batch| batch.encode().len() as u64;
         let copies = self.owners.entry(park.owner.clone()).or_default();
         let taken: u64 = copies.values().map(|stored| size(&stored.batch)).sum();
         let id = |batch: &Batch| BatchId { writer: park.writer, sequence: batch.sequence() };

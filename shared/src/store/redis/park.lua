@@ -20,7 +20,7 @@ for i = 4, #ARGV, 3 do
   local id, age = ARGV[i], whole(ARGV[i + 1])
   if not (string.match(id, '^%x+:%d+$') and age and #ARGV[i + 2] > 0) then return invalid('copy') end
   if kind ~= 'hash' or redis.call('HEXISTS', KEYS[1], id) == 0 then
-    local copy = string.format('%s %.0f %s', ARGV[1], math.max(now - age, 0), ARGV[i + 2])
+    local copy = ARGV[1] .. string.format(' %.0f ', math.max(now - age, 0)) .. ARGV[i + 2]
     bytes = bytes + #id + #copy
     fresh[#fresh + 1] = id
     fresh[#fresh + 1] = copy

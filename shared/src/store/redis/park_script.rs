@@ -1,8 +1,7 @@
 //! How parked copies are laid out: the arguments of `park.lua`, and what it stores.
 
 use super::script::millis;
-use crate::batch::encoding::{decode, encode};
-use crate::batch::{Batch, BatchId};
+use crate::batch::{Batch, BatchId, Content};
 use crate::clock::Moment;
 use crate::store::Incarnation;
 use crate::store::parking::{Mark, Park, ParkedCopy};
@@ -17,7 +16,7 @@ pub(super) fn park_arguments(script: &mut ScriptInvocation<'_>, park: &Park, mos
     script.arg(FORMAT).arg(park.owner.as_str()).arg(most_bytes);
     for (batch, age) in &park.batches {
         let id = BatchId { writer: park.writer, sequence: batch.sequence() };
-        script.arg(id.to_string()).arg(millis(*age)).arg(encode(batch));
+        script.arg(id.to_string()).arg(millis(*age)).arg(batch.encode());
     }
 }
 
@@ -38,12 +37,12 @@ pub(super) fn copy(field: &[u8], value: &[u8], delivered: Option<&str>, now: u64
     }
     let sealed = std::str::from_utf8(sealed).ok().and_then(|millis| millis.parse::<u64>().ok());
     let sealed = sealed.ok_or("its time of sealing is no number")?;
-    let content = decode(increments).map_err(|error| error.to_string())?;
+    let content = Content::decode(increments).map_err(|error| error.to_string())?;
     let sealed_at = Moment::new(Duration::ZERO, Duration::ZERO);
     Ok(ParkedCopy {
         id,
         // Its age is what counts; the moment of sealing is another clock's.
-        batch: Arc::new(Batch::of_day(id.sequence, content.day, content.increments, content.site, sealed_at)),
+        batch: Arc::new(Batch::of(id.sequence, content, sealed_at)),
         age: Duration::from_millis(now.saturating_sub(sealed)),
         // A damaged mark counts as none: then the copy is only delivered once more.
         delivered: delivered.and_then(|text| mark(text, now)),
@@ -60,13 +59,21 @@ pub(super) fn mark(text: &str, now: u64) -> Option<Mark> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::batch::Sequence;
+    use crate::page::PageId;
     use proptest::prelude::*;
 
     const ID: &[u8] = b"000000000000000000000000000000ab:7";
 
+    fn stored(header: &[u8], pages: &[(&str, u64)]) -> Vec<u8> {
+        let pages = pages.iter().map(|(page, visits)| (PageId::from_decoded(page).unwrap(), *visits)).collect();
+        let batch = Batch::seal(Sequence::FIRST, pages, Moment::new(Duration::ZERO, Duration::ZERO));
+        [header, &batch.encode()].concat()
+    }
+
     #[test]
     fn a_copy_reads_back_with_its_age() {
-        let read = copy(ID, br#"1 1000 [["a b",2],["c",1]]"#, Some("1500 77"), 4_000).unwrap();
+        let read = copy(ID, &stored(b"1 1000 ", &[("a b", 2), ("c", 1)]), Some("1500 77"), 4_000).unwrap();
         assert_eq!((read.id.sequence.get(), read.batch.visits(), read.batch.pages()), (7, 3, 2));
         assert_eq!(read.age, Duration::from_secs(3));
         assert_eq!(read.delivered, Some(Mark { at: 1_500, owner: Incarnation(77), age: Duration::from_millis(2_500) }));
@@ -74,15 +81,15 @@ mod tests {
 
     #[test]
     fn what_is_no_copy_is_told() {
-        let good: &[u8] = br#"1 1000 [["a",1]]"#;
+        let good: &[u8] = &stored(b"1 1000 ", &[("a", 1)]);
         let table: [(&[u8], &[u8], &str); 7] = [
             (b"ab:7", good, "its name"),
             (b"\xff", good, "its name"),
             (ID, b"", "cut off"),
             (ID, b"1 1000", "cut off"),
-            (ID, br#"2 1000 [["a",1]]"#, "its format is 2; 1 is accepted"),
-            (ID, br#"1 yesterday [["a",1]]"#, "no number"),
-            (ID, br#"1 1000 [["a",1]"#, "not a JSON list"),
+            (ID, b"2 1000 x", "its format is 2; 1 is accepted"),
+            (ID, b"1 yesterday x", "no number"),
+            (ID, &good[..good.len() - 1], "not the encoding of a batch"),
         ];
         for (field, value, reason) in table {
             let error = copy(field, value, None, 0).unwrap_err();

@@ -1,0 +1,108 @@
+use super::*;
+use proptest::prelude::*;
+use std::time::Duration;
+
+const NOW: Moment = Moment::new(Duration::ZERO, Duration::ZERO);
+
+fn page(id: &str) -> PageId {
+    PageId::from_decoded(id).unwrap()
+}
+
+fn layout(pages: &[(&str, u64, u64)], refused: (u64, u64, u64)) -> Vec<u8> {
+    let pages = pages.iter().map(|&(id, visits, bots)| (id, visits, bots, Vec::new())).collect();
+    let layout = Layout { day: Some(20_000), pages, visitors: Vec::<Visitor>::new(), refused };
+    postcard::to_extend(&layout, vec![VERSION]).unwrap()
+}
+
+#[test]
+fn writers_differ() {
+    assert_ne!(WriterId::random().unwrap(), WriterId::random().unwrap());
+}
+
+#[test]
+fn a_writer_reads_back_as_it_is_shown() {
+    let writer = WriterId::from_u128(0xab);
+    assert_eq!(writer.to_string(), "000000000000000000000000000000ab");
+    assert_eq!(writer.to_string().parse(), Ok(writer));
+}
+
+#[test]
+fn a_batch_id_reads_back_as_it_is_shown_and_nothing_else_is_one() {
+    let id = BatchId { writer: WriterId::from_u128(0xab), sequence: Sequence::new(12).unwrap() };
+    assert_eq!(id.to_string().parse(), Ok(id));
+    let writer = id.writer;
+    let bad = ["", ":1", &format!("{writer}"), &format!("{writer}:"), "ab:1"].map(str::to_owned);
+    let numbers = ["0", "01", "+1", "-1", "1 ", "99999999999999999999"].map(|n| format!("{writer}:{n}"));
+    for text in bad.iter().chain(&numbers) {
+        assert_eq!(text.parse::<BatchId>(), Err(InvalidBatchId), "{text}");
+    }
+}
+
+#[test]
+fn anything_but_32_lower_case_hex_digits_is_no_writer() {
+    for text in ["", "ab", "+00000000000000000000000000000ab", "000000000000000000000000000000AB"] {
+        assert_eq!(text.parse::<WriterId>(), Err(InvalidWriterId), "{text}");
+    }
+}
+
+#[test]
+fn a_pages_bytes_are_its_text_and_a_few_more() {
+    let batch = Batch::seal(Sequence::FIRST, vec![(page("home"), 3)], NOW);
+    assert_eq!(batch.encode(), b"\x01\x00\x01\x04home\x03\x00\x00\x00\x00\x00\x00");
+}
+
+#[test]
+fn bytes_that_are_no_batch_are_refused_with_the_reason() {
+    let names: Vec<String> = (0..=MAX_BATCH_PAGES).map(|n| n.to_string()).collect();
+    let many: Vec<_> = names.iter().map(|name| (name.as_str(), 1, 0)).collect();
+    let good = layout(&[("home", 3, 1)], (0, 0, 0));
+    assert!(Content::decode(&good).is_ok());
+    let no_day = Layout { day: Some(u32::MAX), pages: vec![("a", 1, 0, vec![])], visitors: vec![], refused: (0, 0, 0) };
+    let no_day: Layout<'_, Vec<Visitor>> = no_day;
+    let table = [
+        (vec![], "of version 1"),
+        ([&[2], &good[1..]].concat(), "of version 1"),
+        (good[..good.len() - 1].to_vec(), "not the encoding"),
+        ([&good[..], &[0]].concat(), "not the encoding"),
+        (b"[[\"home\",1]]".to_vec(), "of version 1"),
+        (layout(&[], (0, 0, 0)), "it has 0 pages"),
+        (layout(&many, (0, 0, 0)), "it has 501 pages"),
+        (layout(&[("", 1, 0)], (0, 0, 0)), "the page id is empty"),
+        (layout(&[("a\nb", 1, 0)], (0, 0, 0)), "control character"),
+        (layout(&[("a", 1, 0), ("a", 1, 0)], (0, 0, 0)), "twice"),
+        (layout(&[("a", 0, 0)], (0, 0, 0)), "a count or their sum"),
+        (layout(&[("a", 1, 2)], (0, 0, 0)), "a count or their sum"),
+        (layout(&[("a", MAX_VISITS, 0), ("b", 1, 0)], (0, 0, 0)), "a count or their sum"),
+        (layout(&[("a", u64::MAX, 0), ("b", u64::MAX, 0)], (0, 0, 0)), "a count or their sum"),
+        (layout(&[], (MAX_VISITS + 1, 0, 0)), "a count or their sum"),
+        (postcard::to_extend(&no_day, vec![VERSION]).unwrap(), "its day"),
+    ];
+    for (bytes, reason) in table {
+        let error = Content::decode(&bytes).unwrap_err().to_string();
+        assert!(error.contains(reason), "{bytes:?}: {error}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_batch_reads_back(
+        ids in prop::collection::hash_set("[^\\p{Cc}]{1,20}", 0..40),
+        (visits, bots) in (1..1_000_u64).prop_flat_map(|visits| (Just(visits), 0..=visits)),
+        visitors in prop::collection::vec(any::<u64>().prop_map(Visitor), 0..5),
+        day in prop::option::of((0..100_000_u32).prop_map(|days| Day::from_epoch_millis(0).plus(days))),
+        repeat in 1..1_000_u64,
+    ) {
+        let increment = |id: &String| Increment { page: page(id), visits, bots, visitors: visitors.clone() };
+        let refused = Refused { repeat, ..Refused::default() };
+        let content = Content { day, increments: ids.iter().map(increment).collect(), site: SiteIncrement { visitors, refused } };
+        prop_assert_eq!(&Content::decode(&Batch::of(Sequence::FIRST, content.clone(), NOW).encode()).unwrap(), &content);
+    }
+
+    #[test]
+    fn any_bytes_are_read_or_refused(mut bytes in prop::collection::vec(any::<u8>(), 1..200), versioned in any::<bool>()) {
+        if versioned {
+            bytes[0] = VERSION;
+        }
+        let _ = Content::decode(&bytes);
+    }
+}
