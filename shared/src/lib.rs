@@ -36,6 +36,9 @@ pub mod credentials;
 pub mod process;
 pub mod telemetry;
 
+#[cfg(any(test, feature = "testing"))]
+pub mod tests;
+
 #[cfg(feature = "http")]
 pub mod http;
 #[cfg(feature = "lambda")]

@@ -21,7 +21,7 @@ pub use port::ReservedPort;
 pub use process::{Process, Signal};
 pub use program::{need_program, redis_program, redis_program_of_version};
 pub use redis_cluster::{Migration, RedisCluster};
-pub use redis_server::{RedisServer, RedisServerBuilder};
+pub use redis_server::{Database, RedisServer, RedisServerBuilder};
 pub use release::release_program;
 pub use sentinel::Sentinels;
 pub use wait::wait_for;

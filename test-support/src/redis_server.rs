@@ -2,10 +2,12 @@
 
 mod builder;
 mod replica;
+mod shared;
 #[cfg(test)]
 mod tests;
 
 pub use builder::RedisServerBuilder;
+pub use shared::Database;
 
 use crate::{Process, ReservedPort, Signal, wait_for};
 use redis::{Client, Connection, RedisResult};

@@ -61,6 +61,8 @@ pub struct RedisStore {
     timing: Timing,
     /// From the call to the answer, connecting and first contact included.
     answer_timeout: Duration,
+    #[cfg(any(test, feature = "testing"))]
+    faults: crate::tests::Faults,
 }
 
 /// An endpoint's address was not understood by the Redis client.
@@ -101,6 +103,8 @@ impl RedisStore {
             shards.push(Shard::new(shard.clone(), Keys::new(&config.namespace, &shard.name), nodes));
         }
         Ok(Self {
+            #[cfg(any(test, feature = "testing"))]
+            faults: crate::tests::Faults::new(shards.len()),
             shards,
             contact: Contact::new(config),
             scripts: Scripts::new(config.testing.timing, config.new_pages_a_day),
@@ -111,6 +115,20 @@ impl RedisStore {
             timing: config.testing.timing,
             answer_timeout: config.redis_timeout,
         })
+    }
+}
+
+#[cfg(any(test, feature = "testing"))]
+impl RedisStore {
+    /// The faults of its calls.
+    pub fn faults(&self) -> &crate::tests::Faults {
+        &self.faults
+    }
+
+    /// The same store, with the faults of another one.
+    #[must_use]
+    pub fn with_faults_of(self, other: &Self) -> Self {
+        Self { faults: other.faults.clone(), ..self }
     }
 }
 

@@ -49,7 +49,32 @@ impl RedisStore {
     where
         F: Future<Output = RedisResult<T>> + Send,
     {
-        traces::call(shard.config.name.as_str(), self.with_route(shard, call))
+        #[cfg(any(test, feature = "testing"))]
+        let answer = self.with_faults(shard, call);
+        #[cfg(not(any(test, feature = "testing")))]
+        let answer = self.with_route(shard, call);
+        traces::call(shard.config.name.as_str(), answer)
+    }
+
+    /// Lets a test's faults happen to the call.
+    #[cfg(any(test, feature = "testing"))]
+    async fn with_faults<T, F>(
+        &self,
+        shard: &Shard,
+        call: impl Fn(Connection, Incarnation) -> F + Send + Sync,
+    ) -> Result<(T, Incarnation), StoreError>
+    where
+        F: Future<Output = RedisResult<T>> + Send,
+    {
+        let (faults, call) = (&self.faults, &call);
+        let index = self.shards.iter().position(|other| std::ptr::eq(other, shard)).unwrap_or_default();
+        let send = |held_back: Option<crate::tests::HeldBack>| async move {
+            let held_back = &held_back;
+            let call = |redis: Connection, run| call(redis.held_back(held_back.clone()), faults.run(index, run));
+            let (answer, run) = self.with_route(shard, call).await?;
+            Ok((answer, faults.run(index, run)))
+        };
+        faults.call(index, shard.config.name.as_str(), send).await
     }
 
     async fn with_route<T, F>(

@@ -16,6 +16,8 @@ pub(super) struct Connection {
     /// None: a single server, which redirects nowhere.
     cluster: Option<Arc<Cluster>>,
     any_slot: bool,
+    #[cfg(any(test, feature = "testing"))]
+    held_back: Option<crate::tests::HeldBack>,
 }
 
 #[derive(Debug)]
@@ -42,7 +44,19 @@ impl Connection {
             Arc::new(Cluster { nodes, node, fresh, elsewhere: Mutex::default() })
         };
         let redis = connected.redis.clone();
-        Self { redis, cluster: nodes.is_cluster().then(cluster), any_slot: false }
+        Self {
+            redis,
+            cluster: nodes.is_cluster().then(cluster),
+            any_slot: false,
+            #[cfg(any(test, feature = "testing"))]
+            held_back: None,
+        }
+    }
+
+    /// The same, whose commands a test's fault keeps from being sent.
+    #[cfg(any(test, feature = "testing"))]
+    pub(super) fn held_back(self, held_back: Option<crate::tests::HeldBack>) -> Self {
+        Self { held_back, ..self }
     }
 
     /// The same for keys of other slots than the shard's: follows `MOVED` too, command by command.
@@ -108,7 +122,11 @@ impl Cluster {
 
 impl ConnectionLike for Connection {
     fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
-        let Self { redis, cluster, any_slot } = self;
+        #[cfg(any(test, feature = "testing"))]
+        if let Some(held_back) = &self.held_back {
+            return Box::pin(async { held_back.hold(command).await });
+        }
+        let Self { redis, cluster, any_slot, .. } = self;
         let Some(cluster) = cluster else { return redis.req_packed_command(command) };
         // A script is loaded where it was missing.
         if is_script_load(command)

@@ -1,0 +1,253 @@
+//! Shards of one case.
+
+use super::Faults;
+use crate::config::Config;
+use crate::page::PageId;
+use crate::record::{self, PageRecord};
+use crate::ring::Ring;
+use crate::shard::{ShardName, Weight};
+use crate::store::ShardIndex;
+use crate::store::redis::RedisStore;
+use redis::{Commands, Connection};
+use std::collections::HashMap;
+use std::ops::Deref;
+use std::sync::{Arc, Mutex, PoisonError};
+use test_support::Database;
+
+/// What a shard held at some moment: its keys as `DUMP` tells them.
+type Saved = Vec<(String, Vec<u8>)>;
+
+/// Shards on a real server, named `a`, `b`, `c`, …, empty at first. Faults are planned as with [`Faults`].
+///
+/// Its looks inside panic where the server does not answer.
+#[derive(Debug)]
+pub struct Shards {
+    store: Arc<RedisStore>,
+    config: Config,
+    names: Vec<ShardName>,
+    database: Database,
+    saved: Mutex<HashMap<ShardIndex, Saved>>,
+}
+
+impl Shards {
+    /// So many shards.
+    pub fn new(shards: usize) -> Self {
+        Self::with(shards, &[])
+    }
+
+    /// So many shards, and settings by their names.
+    ///
+    /// # Panics
+    /// If these are no settings.
+    pub fn with(shards: usize, settings: &[(&str, &str)]) -> Self {
+        let database = Database::new();
+        let names: Vec<String> = (b'a'..=b'z').take(shards).map(|letter| char::from(letter).to_string()).collect();
+        let endpoints: Vec<String> = names.iter().map(|name| format!("{name}={}", database.url())).collect();
+        let endpoints = endpoints.join(",");
+        let value = |name: &str| {
+            let set = settings.iter().find(|(set, _)| *set == name).map(|(_, value)| *value);
+            set.or((name == "REDIS_ENDPOINTS").then_some(endpoints.as_str())).map(Into::into)
+        };
+        let config = Config::from_vars(value).unwrap_or_else(|error| panic!("{error}"));
+        let store = Arc::new(RedisStore::new(&config).unwrap_or_else(|error| panic!("{error}")));
+        let names = config.shards.iter().map(|shard| shard.name.clone()).collect();
+        Self { store, config, names, database, saved: Mutex::default() }
+    }
+
+    /// The store.
+    pub fn store(&self) -> &Arc<RedisStore> {
+        &self.store
+    }
+
+    /// Another store of the same shards, with connections of its own and the same faults.
+    ///
+    /// # Panics
+    /// Never: the settings have made a store before.
+    pub fn another_store(&self) -> Arc<RedisStore> {
+        let store = RedisStore::new(&self.config).unwrap_or_else(|error| panic!("{error}"));
+        Arc::new(store.with_faults_of(&self.store))
+    }
+
+    /// Its settings.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The shards' names.
+    pub fn names(&self) -> &[ShardName] {
+        &self.names
+    }
+
+    /// The ring of all shards, each with weight 1.
+    ///
+    /// # Panics
+    /// If there are no shards.
+    pub fn ring(&self) -> Ring {
+        self.ring_of(&vec![1; self.names.len()])
+    }
+
+    /// The ring of all shards with these weights; 0 drains.
+    ///
+    /// # Panics
+    /// If these are no weights, or all are 0.
+    pub fn ring_of(&self, weights: &[u8]) -> Ring {
+        let weight = |weight: &u8| Weight::new(*weight).unwrap_or_else(|_| panic!("{weight} is no weight"));
+        let shards = self.names.iter().cloned().zip(weights.iter().map(weight));
+        Ring::new(shards).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// A connection of the test's own to all that the shards hold.
+    pub fn connect(&self) -> Connection {
+        self.database.connect()
+    }
+
+    /// The name of a shard's key: `key(0, "writers")`.
+    pub fn key(&self, shard: ShardIndex, key: &str) -> String {
+        format!("{}:{{{}}}:{key}", self.config.namespace, self.names[shard])
+    }
+
+    /// The names of a shard's keys that match a pattern of Redis: `keys(0, "days:*")`.
+    pub fn keys(&self, shard: ShardIndex, pattern: &str) -> Vec<String> {
+        self.connect().keys(self.key(shard, pattern)).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// What `shard` holds of a page.
+    pub fn record(&self, shard: ShardIndex, page: &PageId) -> PageRecord {
+        let key = self.key(shard, &format!("page:{page}"));
+        let fields: HashMap<String, String> = self.connect().hgetall(key).unwrap_or_else(|error| panic!("{error}"));
+        let fields = fields.iter().map(|(field, value)| (field.as_str(), value.as_str()));
+        PageRecord::from_fields(fields).unwrap_or_else(|error| panic!("{page}: {error}"))
+    }
+
+    /// A page's count, from its records on all shards.
+    pub fn sum(&self, page: &PageId) -> u64 {
+        record::count(self.names.iter().zip(&self.records(page)))
+    }
+
+    /// The part of a page's count that is bots' visits.
+    pub fn sum_bots(&self, page: &PageId) -> u64 {
+        record::count_bots(self.names.iter().zip(&self.records(page)))
+    }
+
+    fn records(&self, page: &PageId) -> Vec<PageRecord> {
+        (0..self.names.len()).map(|shard| self.record(shard, page)).collect()
+    }
+
+    /// Batches that are parked on `shard`.
+    pub fn copies_on(&self, shard: ShardIndex) -> usize {
+        let mut redis = self.connect();
+        let parked = self.keys(shard, "parked:*");
+        parked.iter().map(|key| redis.hlen::<_, usize>(key).unwrap_or_else(|error| panic!("{key}: {error}"))).sum()
+    }
+
+    /// Batches that are parked on all shards.
+    pub fn copies(&self) -> usize {
+        (0..self.names.len()).map(|shard| self.copies_on(shard)).sum()
+    }
+
+    /// Makes a page's key on `shard` one that cannot be counted up.
+    pub fn break_page(&self, shard: ShardIndex, page: &PageId) {
+        let key = self.key(shard, &format!("page:{page}"));
+        let _: () = self.connect().set(key, "not a hash").unwrap_or_else(|error| panic!("{error}"));
+    }
+
+    /// Applies the commands that were late, the newest first.
+    pub fn deliver_late(&self, shard: ShardIndex) {
+        let mut redis = self.connect();
+        for command in self.take_late(shard) {
+            // What the server says to it is told to nobody.
+            let _ = command.query::<redis::Value>(&mut redis);
+        }
+    }
+
+    /// Remembers what `shard` holds now, as a disk would.
+    pub fn save(&self, shard: ShardIndex) {
+        let (keys, mut redis) = (self.keys(shard, "*"), self.connect());
+        let dump = |key: String| {
+            let dumped: Option<Vec<u8>> =
+                redis::cmd("DUMP").arg(&key).query(&mut redis).unwrap_or_else(|error| panic!("{key}: {error}"));
+            Some((key, dumped?))
+        };
+        let saved = keys.into_iter().filter_map(dump).collect();
+        self.saved.lock().unwrap_or_else(PoisonError::into_inner).insert(shard, saved);
+    }
+
+    /// Puts `shard` back to what was saved last, or empty, as a crash would: another run of its server begins.
+    pub fn crash(&self, shard: ShardIndex) {
+        let mut restore = redis::pipe();
+        restore.atomic();
+        for key in self.keys(shard, "*") {
+            restore.del(key).ignore();
+        }
+        let saved = self.saved.lock().unwrap_or_else(PoisonError::into_inner);
+        for (key, dumped) in saved.get(&shard).into_iter().flatten() {
+            restore.cmd("RESTORE").arg(key).arg(0).arg(dumped).ignore();
+        }
+        let () = restore.query(&mut self.connect()).unwrap_or_else(|error| panic!("{error}"));
+        self.begin_run(shard);
+    }
+}
+
+impl Deref for Shards {
+    type Target = Faults;
+
+    fn deref(&self) -> &Faults {
+        self.store.faults()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::batch::{Batch, Sequence, WriterId};
+    use crate::clock::Clock;
+    use crate::store::{Apply, Standing, Store, StoreError};
+    use crate::tests::{Fault, Shards, page};
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    fn visit() -> Apply {
+        let batch = Batch::seal(Sequence::FIRST, vec![(page("home"), 1)], Clock::system().now());
+        let batches = vec![(Arc::new(batch), Duration::ZERO)];
+        Apply { writer: WriterId::from_u128(1), base: Sequence::FIRST, batches, standing: Standing::Active, ring: None }
+    }
+
+    #[tokio::test]
+    async fn each_fault_fails_a_call_as_it_says() {
+        let shards = Shards::with(1, &[("REDIS_TIMEOUT", "50ms")]);
+        shards.store().apply(0, &Apply { batches: Vec::new(), ..visit() }).await.unwrap();
+        let (unreachable, applied) = (Some(Fault::Unreachable), Some(Fault::AnswerLost));
+        for (fault, counted) in [(unreachable, 0), (Some(Fault::Mute), 0), (Some(Fault::Late), 0), (applied, 1)] {
+            shards.fail_next(0, [fault]);
+            let failed = shards.store().apply(0, &visit()).await.unwrap_err();
+            let sent = matches!(failed, StoreError::Unknown { .. });
+            assert_eq!((sent, shards.sum(&page("home"))), (fault != unreachable, counted), "{fault:?}");
+        }
+        shards.set_down(0, Some(Fault::Duplicate));
+        let answer = shards.store().apply(0, &visit()).await.unwrap();
+        assert_eq!((answer.fresh.len(), shards.calls(0)), (0, 6));
+    }
+
+    #[tokio::test]
+    async fn a_late_call_is_applied_when_the_test_says_so() {
+        let shards = Shards::with(1, &[("REDIS_TIMEOUT", "50ms")]);
+        shards.store().apply(0, &Apply { batches: Vec::new(), ..visit() }).await.unwrap();
+        shards.fail_next(0, [Some(Fault::Late)]);
+        shards.store().apply(0, &visit()).await.unwrap_err();
+        assert_eq!(shards.sum(&page("home")), 0);
+        shards.deliver_late(0);
+        assert_eq!(shards.sum(&page("home")), 1);
+    }
+
+    #[tokio::test]
+    async fn a_crash_puts_a_shard_back_and_begins_another_run() {
+        let shards = Shards::new(2);
+        shards.save(0);
+        let before = shards.store().apply(0, &visit()).await.unwrap();
+        shards.store().apply(1, &visit()).await.unwrap();
+        shards.crash(0);
+        assert_eq!(shards.sum(&page("home")), 1);
+        let after = shards.store().apply(0, &visit()).await.unwrap();
+        assert_eq!((after.fresh.len(), shards.sum(&page("home"))), (1, 2));
+        assert_ne!(after.incarnation, before.incarnation);
+    }
+}
