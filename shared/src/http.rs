@@ -4,26 +4,16 @@
 //! texts matter here. Reading only those takes a third off the work of an invocation, and what is not read cannot be
 //! malformed (`docs/PERFORMANCE.md`).
 
-mod body;
 mod cors;
 mod event;
-mod headers;
-mod lenient;
 mod owner;
-mod problem;
-mod query;
 mod reply;
 mod route;
-mod source;
 #[cfg(test)]
 mod tests;
 
-pub use body::{Body, MOST_BODY};
 pub use cors::Cors;
-pub use event::{DirectEvent, Event, Request};
-pub use headers::{Headers, SESSION_COOKIE};
+pub use event::{Body, DirectEvent, Event, Headers, MOST_BODY, Request, SESSION_COOKIE};
 pub use owner::{Owner, SESSION, Shown, UnreadableToken};
-pub use problem::Problem;
-pub use query::Query;
-pub use reply::{Reply, Response};
-pub use route::{Found, Route, Routes, Target};
+pub use reply::{Problem, Reply, Response};
+pub use route::{Found, Query, Route, Routes, Target};

@@ -1,12 +1,19 @@
 //! Events as the runtime hands them over: requests, requests of other kinds of HTTP proxies, direct invocations.
+//!
+//! Only the members and headers that mean something here are kept; all others are skipped where they stand. JSON that
+//! has another type than expected counts as missing, so that no event can be malformed.
 
-use super::body::Body;
-use super::headers::{Cookies, Headers};
-use super::lenient::{Flag, List, LongText, Object, Text};
-use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
+use crate::http::reply::Problem;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use serde::Deserialize;
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{DeserializeOwned, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
+use std::borrow::Cow;
 use std::fmt;
+use std::marker::PhantomData;
 
 /// An event, told apart by what its source fills in. Any JSON is one, read from a text or bytes.
 ///
@@ -199,96 +206,352 @@ impl From<Members> for Event {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::{DirectEvent, Event};
-    use crate::http::tests::{FUNCTION_URL, HTTP_API, event};
-    use serde_json::{Value, json};
+/// The session cookie's name. By its prefix a browser takes it from this host only, over TLS, and for all paths: a page of a
+/// neighbouring subdomain can set none.
+pub const SESSION_COOKIE: &str = "__Host-visits_session";
 
-    const SCHEDULE: &str = include_str!("../../tests/fixtures/aws/example-eventbridge-schedule.json");
-    const OTHER_PROXIES: [&str; 3] = [
-        include_str!("../../tests/fixtures/aws/example-apigw-request.json"),
-        include_str!("../../tests/fixtures/aws/example-alb-lambda-target-request-headers-only.json"),
-        include_str!("../../tests/fixtures/aws/example-alb-lambda-target-request-multivalue-headers.json"),
-    ];
+/// What matters of a request's headers. All of them are the client's word. `Debug` hides what shows to be the owner.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Headers {
+    /// `User-Agent`.
+    pub user_agent: Option<String>,
+    /// `Origin`.
+    pub origin: Option<String>,
+    /// `Referer`.
+    pub referer: Option<String>,
+    /// `Authorization`.
+    pub authorization: Option<String>,
+    /// `Idempotency-Key`.
+    pub idempotency_key: Option<String>,
+    /// `X-Requested-With`.
+    pub requested_with: Option<String>,
+    /// `Accept-Encoding`.
+    pub accept_encoding: Option<String>,
+    /// `If-None-Match`.
+    pub if_none_match: Option<String>,
+    /// `Access-Control-Request-Headers`.
+    pub asked_headers: Option<String>,
+    /// `DNT: 1` or `Sec-GPC: 1`.
+    pub do_not_track: bool,
+    /// The browser loads this for a page that it may never show: `Sec-Purpose: prefetch`, or one of the names that were
+    /// used before that.
+    pub speculative: bool,
+    /// The values of all cookies that are called [`SESSION_COOKIE`]. Other cookies are not kept.
+    pub sessions: Vec<String>,
+}
 
-    fn read(text: &str) -> Event {
-        serde_json::from_str(text).unwrap()
-    }
-
-    #[test]
-    fn whatever_json_is_no_http_request_is_a_direct_event() {
-        for text in ["[]", "null", "{}", "7", "-7", "1.5", "\"text\"", "true", "[{}]", "[{\"flush\":{}}]", SCHEDULE] {
-            assert!(matches!(read(text), Event::Direct(DirectEvent { flush: None, .. })), "{text}");
-        }
-    }
-
-    #[test]
-    fn an_order_is_the_only_member_or_told_from_one() {
-        let direct = |text| match read(text) {
-            Event::Direct(event) => event,
-            other => panic!("{other:?}"),
-        };
-        let order = direct(r#"{"flush":{"hold_until":1}}"#);
-        assert_eq!(order, DirectEvent { flush: Some(json!({"hold_until": 1})), nothing_else: true });
-        for with_more in [r#"{"flush":{},"x":1}"#, r#"{"rawPath":1,"flush":{}}"#, r#"{"requestContext":{},"flush":{}}"#]
-        {
-            assert!(!direct(with_more).nothing_else, "{with_more}");
-        }
-    }
-
-    #[test]
-    fn an_http_request_is_never_a_direct_event() {
-        for sample in [HTTP_API, FUNCTION_URL] {
-            let mut event = event(sample, "POST", "/events");
-            event["body"] = json!(r#"{"flush":{"hold_until":1}}"#);
-            event["flush"] = json!({"hold_until": 1});
-            assert!(matches!(read(&event.to_string()), Event::Http(_)));
-            event["requestContext"]["http"] = json!({});
-            event["rawPath"] = Value::Null;
-            assert!(matches!(read(&event.to_string()), Event::Http(request) if request.path.is_empty()));
-        }
-    }
-
-    #[test]
-    fn requests_of_other_proxies_are_told_from_orders() {
-        for sample in OTHER_PROXIES {
-            assert!(matches!(read(sample), Event::Foreign), "{sample}");
-            let mut event: Value = serde_json::from_str(sample).unwrap();
-            event["flush"] = json!({});
-            assert!(matches!(read(&event.to_string()), Event::Foreign), "{sample}");
-        }
-        // Payload version 1.0 of an HTTP API, in short.
-        let first =
-            json!({"version": "1.0", "path": "/visit/a", "httpMethod": "POST", "requestContext": {"stage": "s"}});
-        assert!(matches!(read(&first.to_string()), Event::Foreign));
-        let neither = json!({"httpMethod": 1, "path": "/", "requestContext": {"elb": 1, "http": null}});
-        assert!(matches!(read(&neither.to_string()), Event::Direct(_)));
-    }
-
-    #[test]
-    fn no_log_shows_address_or_token() {
-        let mut event = event(HTTP_API, "POST", "/session");
-        event["requestContext"]["http"]["sourceIp"] = json!("192.0.2.99");
-        event["headers"] = json!({"authorization": "Bearer s3cret", "cookie": "__Host-visits_session=s3cret"});
-        event["body"] = json!(r#"{"token":"s3cret"}"#);
-        let shown = format!("{:?}", read(&event.to_string()));
-        assert!(shown.contains("/session") && !shown.contains("s3cret") && !shown.contains("192.0.2.99"), "{shown}");
-    }
-
-    #[test]
-    fn members_of_another_type_are_as_good_as_missing() {
-        for odd in [json!(null), json!(1), json!(-1), json!(1.5), json!([["x"]]), json!({"a": {}}), json!(true)] {
-            let mut event = event(HTTP_API, "POST", "/visit/home");
-            event["rawPath"] = odd.clone();
-            event["requestContext"]["stage"] = odd.clone();
-            event["requestContext"]["domainName"] = odd.clone();
-            event["requestContext"]["http"]["method"] = odd.clone();
-            event["requestContext"]["http"]["sourceIp"] = odd.clone();
-            for member in ["rawQueryString", "cookies", "headers", "body", "isBase64Encoded"] {
-                event[member] = odd.clone();
-            }
-            assert!(matches!(read(&event.to_string()), Event::Http(request) if *request == super::Request::default()));
-        }
+impl fmt::Debug for Headers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { user_agent, origin, referer, .. } = self;
+        let mut headers = f.debug_struct("Headers");
+        headers
+            .field("user_agent", user_agent)
+            .field("origin", origin)
+            .field("referer", referer)
+            .finish_non_exhaustive()
     }
 }
+
+/// HTTP APIs, function URLs and `cargo lambda watch` write names in lower case.
+#[derive(Deserialize)]
+#[serde(field_identifier, rename_all = "kebab-case")]
+enum Name {
+    UserAgent,
+    Origin,
+    Referer,
+    Authorization,
+    IdempotencyKey,
+    #[serde(rename = "x-requested-with")]
+    RequestedWith,
+    AcceptEncoding,
+    IfNoneMatch,
+    AccessControlRequestHeaders,
+    SecPurpose,
+    Purpose,
+    XPurpose,
+    XMoz,
+    Dnt,
+    SecGpc,
+    Cookie,
+    #[serde(other)]
+    Other,
+}
+
+impl<'de> Deserialize<'de> for Headers {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(HeadersVisitor)
+    }
+}
+
+struct HeadersVisitor;
+
+impl<'de> Visitor<'de> for HeadersVisitor {
+    type Value = Headers;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("headers")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Headers, A::Error> {
+        let mut headers = Headers::default();
+        while let Some(name) = map.next_key()? {
+            if matches!(name, Name::Other) {
+                map.next_value::<IgnoredAny>()?;
+                continue;
+            }
+            let Text(value) = map.next_value()?;
+            match name {
+                Name::UserAgent => headers.user_agent = value,
+                Name::Origin => headers.origin = value,
+                Name::Referer => headers.referer = value,
+                Name::Authorization => headers.authorization = value,
+                Name::IdempotencyKey => headers.idempotency_key = value,
+                Name::RequestedWith => headers.requested_with = value,
+                Name::AcceptEncoding => headers.accept_encoding = value,
+                Name::IfNoneMatch => headers.if_none_match = value,
+                Name::AccessControlRequestHeaders => headers.asked_headers = value,
+                Name::SecPurpose | Name::Purpose | Name::XPurpose | Name::XMoz => {
+                    headers.speculative |= value.is_some_and(|value| is_speculative(&value));
+                }
+                Name::Dnt | Name::SecGpc => headers.do_not_track |= value.is_some_and(|value| value.trim() == "1"),
+                Name::Cookie => {
+                    headers.sessions.extend(value.iter().flat_map(|cookies| cookies.split(';').filter_map(session)));
+                }
+                Name::Other => {}
+            }
+        }
+        Ok(headers)
+    }
+}
+
+/// Tells whether a purpose is to load ahead: `prefetch`, `prefetch;prerender`, and Safari's `preview`.
+fn is_speculative(purpose: &str) -> bool {
+    let is_known =
+        |word: &str| ["prefetch", "prerender", "preview"].iter().any(|known| word.eq_ignore_ascii_case(known));
+    purpose.split([',', ';']).map(str::trim).any(is_known)
+}
+
+/// The sessions among the cookies of an event's own list.
+struct Cookies(Vec<String>);
+
+impl<'de> Deserialize<'de> for Cookies {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_seq(CookiesVisitor).map(Self)
+    }
+}
+
+struct CookiesVisitor;
+
+impl<'de> Visitor<'de> for CookiesVisitor {
+    type Value = Vec<String>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("cookies")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Vec<String>, A::Error> {
+        let mut sessions = Vec::new();
+        while let Some(Text(cookie)) = items.next_element()? {
+            sessions.extend(cookie.as_deref().and_then(session));
+        }
+        Ok(sessions)
+    }
+}
+
+/// Returns the value of `name=value` if the name is that of the session's cookie.
+fn session(cookie: &str) -> Option<String> {
+    Some(cookie.trim().strip_prefix(SESSION_COOKIE)?.strip_prefix('=')?.to_owned())
+}
+
+/// Longest body in bytes: a hundred page ids of the greatest length, in JSON, fit.
+pub const MOST_BODY: usize = 64 * 1024;
+
+/// A request's body as its event source hands it over.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Body(Content);
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+enum Content {
+    #[default]
+    None,
+    Text(String),
+    /// What the event source takes for no text, in base64.
+    Base64(String),
+    TooLong,
+}
+
+impl Body {
+    fn new(body: LongText, base64: Flag) -> Self {
+        Self(match (body.0, base64.0) {
+            (None, _) => Content::None,
+            (Some(Err(TooLong)), _) => Content::TooLong,
+            (Some(Ok(text)), false) => Content::Text(text),
+            (Some(Ok(text)), true) => Content::Base64(text),
+        })
+    }
+
+    /// The body read as JSON, whatever content type it claims. 413 for one over [`MOST_BODY`], 400 for what is no such
+    /// JSON; `accepted` says there what is.
+    pub fn json<T: DeserializeOwned>(&self, accepted: &str) -> Result<T, Problem> {
+        let bytes = self.bytes(accepted)?;
+        serde_json::from_slice(&bytes).map_err(|error| Problem::invalid_body(&error, accepted))
+    }
+
+    fn bytes(&self, accepted: &str) -> Result<Cow<'_, [u8]>, Problem> {
+        let bytes = match &self.0 {
+            Content::None => Cow::Borrowed(&[][..]),
+            Content::Text(text) => Cow::Borrowed(text.as_bytes()),
+            Content::Base64(text) => BASE64
+                .decode(text)
+                .map(Cow::Owned)
+                .map_err(|_| Problem::invalid_body(&"it is marked as base64 and is none", accepted))?,
+            Content::TooLong => return Err(Problem::body_too_large()),
+        };
+        if bytes.len() > MOST_BODY { Err(Problem::body_too_large()) } else { Ok(bytes) }
+    }
+}
+
+/// An object read as `T`; `None` for any other JSON.
+///
+/// Derived structs also take an array for their members in order, which no event source means.
+#[derive(Clone, Debug)]
+struct Object<T>(Option<T>);
+
+/// A text; `None` for any other JSON, and for a text of more than [`MOST_TEXT`] bytes.
+#[derive(Clone, Debug, Default)]
+struct Text(Option<String>);
+
+/// A text that may be too long, which is then told from none.
+#[derive(Clone, Debug, Default)]
+struct LongText(Option<Result<String, TooLong>>);
+
+/// More than [`MOST_TEXT`] bytes.
+#[derive(Clone, Copy, Debug)]
+struct TooLong;
+
+/// `true`; anything else is not.
+#[derive(Clone, Copy, Debug, Default)]
+struct Flag(bool);
+
+/// Longest text that is kept, in bytes: a body of 64 KiB in base64. No header, path or query of an event source is longer
+/// than 16 KiB.
+const MOST_TEXT: usize = (64 * 1024_usize).div_ceil(3) * 4;
+
+/// An array read as `T`; `None` for any other JSON.
+#[derive(Clone, Debug)]
+struct List<T>(Option<T>);
+
+impl<T> Default for Object<T> {
+    fn default() -> Self {
+        Self(None)
+    }
+}
+
+impl<T> Default for List<T> {
+    fn default() -> Self {
+        Self(None)
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Lenient(PhantomData::<(T, IgnoredAny)>)).map(|read| match read {
+            Read::Object(object) => Self(Some(object)),
+            _ => Self(None),
+        })
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for List<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Lenient(PhantomData::<(IgnoredAny, T)>)).map(|read| match read {
+            Read::List(list) => Self(Some(list)),
+            _ => Self(None),
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for Text {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        read(deserializer).map(|read| match read {
+            Read::Text(text) => Self(Some(text)),
+            _ => Self(None),
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for LongText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        read(deserializer).map(|read| match read {
+            Read::Text(text) => Self(Some(Ok(text))),
+            Read::TooLong => Self(Some(Err(TooLong))),
+            _ => Self(None),
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for Flag {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        read(deserializer).map(|read| Self(matches!(read, Read::Bool(true))))
+    }
+}
+
+/// One instance for all that is neither an object nor an array.
+fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Read<IgnoredAny, IgnoredAny>, D::Error> {
+    deserializer.deserialize_any(Lenient(PhantomData))
+}
+
+enum Read<O, L> {
+    Object(O),
+    List(L),
+    Text(String),
+    TooLong,
+    Bool(bool),
+    Other,
+}
+
+/// Reads an object as `O` and an array as `L`.
+struct Lenient<O, L>(PhantomData<(O, L)>);
+
+impl<'de, O: Deserialize<'de>, L: Deserialize<'de>> Visitor<'de> for Lenient<O, L> {
+    type Value = Read<O, L>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("any JSON")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Read<O, L>, A::Error> {
+        O::deserialize(MapAccessDeserializer::new(map)).map(Read::Object)
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Read<O, L>, E> {
+        Ok(if text.len() > MOST_TEXT { Read::TooLong } else { Read::Text(text.to_owned()) })
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<Read<O, L>, A::Error> {
+        L::deserialize(SeqAccessDeserializer::new(items)).map(Read::List)
+    }
+
+    fn visit_unit<E>(self) -> Result<Read<O, L>, E> {
+        Ok(Read::Other)
+    }
+
+    fn visit_bool<E>(self, flag: bool) -> Result<Read<O, L>, E> {
+        Ok(Read::Bool(flag))
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Read<O, L>, E> {
+        Ok(Read::Other)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Read<O, L>, E> {
+        Ok(Read::Other)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Read<O, L>, E> {
+        Ok(Read::Other)
+    }
+}
+
+#[cfg(test)]
+mod tests;

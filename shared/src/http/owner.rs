@@ -1,25 +1,25 @@
-//! The owner's rights: who knows the token of `VISITS_OWNER_TOKEN`, or has a session that was opened with it.
+//! The owner's rights: for requests with the token of `VISITS_OWNER_TOKEN`, or with a session that was opened with it.
 //!
-//! A session is a cookie with its end and a MAC of that under the token. Nothing is kept of it anywhere, and a new token
-//! ends all of them.
+//! A session is a cookie, `<end, seconds since the Unix epoch>.<MAC of it under the token, in base64url>`. The server
+//! keeps nothing of it, and a new token ends all sessions. Of the token itself only enough is kept to compare with it and to sign.
 
-mod session;
-mod source;
-mod token;
-
-use super::event::Request;
-use super::headers::SESSION_COOKIE;
-use super::problem::Problem;
 use crate::clock::{Clock, Moment};
 use crate::config::Config;
+use crate::credentials::Password;
 #[cfg(feature = "secrets-manager")]
-use crate::credentials::{Aws, Environment, Secrets};
-use source::Source;
+use crate::credentials::{Aws, Environment, Secret, Secrets};
+use crate::http::event::{Request, SESSION_COOKIE};
+use crate::http::reply::Problem;
+use crate::shard::PasswordSource;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
+use ring::hmac;
+use std::fmt;
+use std::path::{Path, PathBuf};
 #[cfg(feature = "secrets-manager")]
 use std::sync::Arc;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
-use token::Token;
 
 /// How long a session lasts.
 pub const SESSION: Duration = Duration::from_hours(12);
@@ -103,7 +103,7 @@ impl Owner {
             return if token.is(given) { Ok(Shown::Token) } else { Err(Problem::unauthorized(WRONG)) };
         }
         let (sessions, now) = (&request.headers.sessions, self.clock.now());
-        if sessions.iter().any(|session| session::is_open(session, &token, now)) {
+        if sessions.iter().any(|session| is_open_session(session, &token, now)) {
             return Ok(Shown::Session);
         }
         Err(Problem::unauthorized(if sessions.is_empty() { NOTHING } else { ENDED }))
@@ -124,7 +124,7 @@ impl Owner {
         if !token.is(given) {
             return Err(Problem::unauthorized(WRONG));
         }
-        let session = session::open(&token, self.clock.now());
+        let session = open_session(&token, self.clock.now());
         Ok(cookie(&session, SESSION))
     }
 
@@ -173,5 +173,120 @@ fn cookie(value: &str, age: Duration) -> String {
     format!("{SESSION_COOKIE}={value}; HttpOnly; Secure; SameSite=Strict; Path=/; Max-Age={seconds}")
 }
 
-#[cfg(test)]
-mod tests;
+/// A MAC's length in bytes (HMAC-SHA256).
+const MAC_BYTES: usize = 32;
+
+/// The fewest bytes of a token. No limit on guesses is needed from here on: 20 random letters and digits are 119 bits.
+const MIN_BYTES: usize = 20;
+
+const TOO_SHORT: &str = "the token is shorter than 20 bytes; make a longer one, such as with: openssl rand -base64 32";
+
+const UNFIT_CHARACTER: &str = "the token has a space or another character that is no visible ASCII, which Authorization: Bearer \
+                               does not carry; make another one, such as with: openssl rand -base64 32";
+
+/// The owner's token.
+#[derive(Clone)]
+struct Token {
+    key: hmac::Key,
+    /// The token's own MAC under itself.
+    tag: hmac::Tag,
+}
+
+impl Token {
+    /// Takes a text as the token. An error says what is wrong with it and what to do, and repeats nothing of it.
+    fn new(token: &str) -> Result<Self, &'static str> {
+        if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(UNFIT_CHARACTER);
+        }
+        if token.len() < MIN_BYTES {
+            return Err(TOO_SHORT);
+        }
+        let key = hmac::Key::new(hmac::HMAC_SHA256, token.as_bytes());
+        let tag = hmac::sign(&key, token.as_bytes());
+        Ok(Self { key, tag })
+    }
+
+    /// Whether it is this one. MACs are compared, in constant time: how long it takes tells nothing of the token, not even its
+    /// length.
+    fn is(&self, given: &str) -> bool {
+        hmac::verify(&self.key, given.as_bytes(), self.tag.as_ref()).is_ok()
+    }
+
+    fn sign(&self, message: &str) -> [u8; MAC_BYTES] {
+        let mut mac = [0; MAC_BYTES];
+        mac.copy_from_slice(hmac::sign(&self.key, message.as_bytes()).as_ref());
+        mac
+    }
+
+    /// Whether this is the message's MAC, in constant time.
+    fn has_signed(&self, message: &str, mac: &[u8]) -> bool {
+        hmac::verify(&self.key, message.as_bytes(), mac).is_ok()
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+#[derive(Debug)]
+enum Source {
+    File(PathBuf),
+    #[cfg(feature = "secrets-manager")]
+    Secret(std::sync::Arc<Secret>),
+}
+
+#[cfg_attr(not(feature = "secrets-manager"), expect(clippy::unused_async, reason = "with the feature they wait"))]
+impl Source {
+    #[cfg(feature = "secrets-manager")]
+    fn new(source: &PasswordSource, secrets: &Secrets) -> Result<Self, UnreadableToken> {
+        match source {
+            PasswordSource::Secret { id, key } => Ok(Self::Secret(secrets.get(id, key.as_deref()))),
+            other => Self::file(other),
+        }
+    }
+
+    /// Takes a file, which is read once so that a wrong one stops the start. Refuses every other source.
+    fn file(source: &PasswordSource) -> Result<Self, UnreadableToken> {
+        let PasswordSource::File(path) = source else { return Err(UnreadableToken::NoSecretsManager) };
+        read_token(path).map_err(UnreadableToken::File)?;
+        Ok(Self::File(path.clone()))
+    }
+
+    /// Returns the token that the file holds now, or the secret held a minute ago at most.
+    async fn token(&self) -> Result<Token, String> {
+        match self {
+            Self::File(path) => read_token(path),
+            #[cfg(feature = "secrets-manager")]
+            Self::Secret(secret) => {
+                let held = secret.password_of(KEPT).await.map_err(|error| error.to_string())?;
+                Ok(Token::new(held.expose())?)
+            }
+        }
+    }
+}
+
+fn read_token(path: &Path) -> Result<Token, String> {
+    let held = Password::read(path).map_err(|error| error.to_string())?;
+    Token::new(held.expose()).map_err(|reason| format!("the file {}: {reason}", path.display()))
+}
+
+/// A session from now on.
+fn open_session(token: &Token, now: Moment) -> String {
+    let end = now.epoch_millis() / 1000 + SESSION.as_secs();
+    let mac = BASE64.encode(token.sign(&signed(end)));
+    format!("{end}.{mac}")
+}
+
+/// Whether this is a session that was opened with the token, and has not ended.
+fn is_open_session(session: &str, token: &Token, now: Moment) -> bool {
+    let Some((end, mac)) = session.split_once('.') else { return false };
+    let (Ok(end), Ok(mac)) = (end.parse(), BASE64.decode(mac)) else { return false };
+    token.has_signed(&signed(end), &mac) && now.epoch_millis() / 1000 < end
+}
+
+/// What is signed. It names its purpose, so that nothing else signed by the token will ever be a session.
+fn signed(end: u64) -> String {
+    format!("visits session until {end}")
+}

@@ -1,7 +1,10 @@
-//! What goes back to the Runtime API.
+//! Answers as the runtime takes them, and the errors among them.
+//!
+//! Errors are problems after RFC 9457, "Problem Details for HTTP APIs". They say what the client can do, and nothing of
+//! what went wrong inside: no internal error text, no address.
 
-use super::event::Request;
-use super::problem::Problem;
+use crate::http::event::{MOST_BODY, Request};
+use crate::page::PageId;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use http::StatusCode;
@@ -9,6 +12,8 @@ use serde::ser::{SerializeMap, SerializeStruct};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 use std::borrow::Cow;
+use std::fmt::Display;
+use std::time::Duration;
 
 /// Keeps browsers from taking an answer for a script or a page that is none.
 const NOSNIFF: (&str, Cow<'static, str>) = ("x-content-type-options", Cow::Borrowed("nosniff"));
@@ -185,98 +190,200 @@ impl Serialize for Headers<'_> {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::{Reply, Response};
-    use crate::http::{Problem, Request};
-    use serde_json::{Value, json};
+/// An error answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    kind: &'static str,
+    title: &'static str,
+    status: StatusCode,
+    detail: String,
+    headers: Vec<(&'static str, Cow<'static, str>)>,
+}
 
-    #[test]
-    fn an_answer_carries_its_body_and_how_long_it_may_be_cached() {
-        let response = Response::json(&json!({"count": 123}), "max-age=3");
-        assert_eq!((response.status().as_u16(), response.body()), (200, r#"{"count":123}"#));
-        assert_eq!(response.header("content-type"), Some("application/json"));
-        assert_eq!(response.header("cache-control"), Some("max-age=3"));
-        assert_eq!(response.header("allow"), None);
+/// The body of a [`Problem`], with RFC 9457's names.
+#[derive(Serialize)]
+struct Details<'a> {
+    r#type: &'a str,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+}
+
+impl Problem {
+    /// A problem of this kind: `kind` is an URN, `detail` says what was wrong and what is accepted.
+    pub fn new(kind: &'static str, title: &'static str, status: StatusCode, detail: impl Into<String>) -> Self {
+        Self { kind, title, status, detail: detail.into(), headers: Vec::new() }
     }
 
-    #[test]
-    fn an_answer_is_written_as_payload_version_2() {
-        let text = serde_json::to_string(&Reply::Http(Response::json(&json!({"a": "\"é"}), "no-store"))).unwrap();
-        let exact = concat!(
-            r#"{"statusCode":200,"headers":{"content-type":"application/json","cache-control":"no-store","#,
-            r#""x-content-type-options":"nosniff"},"#,
-            r#""body":"{\"a\":\"\\\"é\"}","isBase64Encoded":false,"cookies":[]}"#
-        );
-        assert_eq!(text, exact);
+    /// 503, with `Retry-After`.
+    pub fn unavailable(kind: &'static str, title: &'static str, detail: &str, retry_after: Duration) -> Self {
+        // Whole seconds, and never 0: that would invite the client to come back in a loop.
+        let seconds = retry_after.as_secs() + u64::from(retry_after.subsec_nanos() > 0);
+        Self::new(kind, title, StatusCode::SERVICE_UNAVAILABLE, detail).with("retry-after", seconds.max(1).to_string())
     }
 
-    #[test]
-    fn bytes_and_cookies_have_their_place() {
-        let response = Response::binary("image/gif", "no-store", b"\xffGIF").with_cookie("a=b; Path=/".to_owned());
-        let exact = concat!(
-            r#"{"statusCode":200,"headers":{"content-type":"image/gif","cache-control":"no-store","#,
-            r#""x-content-type-options":"nosniff"},"#,
-            r#""body":"/0dJRg==","isBase64Encoded":true,"cookies":["a=b; Path=/"]}"#
-        );
-        assert_eq!(serde_json::to_string(&Reply::Http(response)).unwrap(), exact);
-        let exact = concat!(
-            r#"{"statusCode":204,"headers":{"cache-control":"no-store","x-content-type-options":"nosniff"},"#,
-            r#""body":"","isBase64Encoded":false,"cookies":[]}"#
-        );
-        assert_eq!(serde_json::to_string(&Reply::Http(Response::no_content())).unwrap(), exact);
+    fn with(mut self, name: &'static str, value: impl Into<Cow<'static, str>>) -> Self {
+        self.headers.push((name, value.into()));
+        self
     }
 
-    #[test]
-    fn no_answer_is_taken_for_something_else() {
-        let problem = Problem::shutting_down().into_response();
-        let image = Response::svg(String::new(), "no-store");
-        assert!(image.header("content-security-policy").unwrap().ends_with("; sandbox"));
-        for response in [problem, image, Response::no_content(), Response::json(&1, ""), Response::binary("", "", b"")]
-        {
-            let sniffs = response.headers.iter().filter(|(name, _)| *name == "x-content-type-options");
-            assert_eq!(sniffs.map(|(_, value)| value.as_ref()).collect::<Vec<_>>(), ["nosniff"]);
-        }
+    /// The HTTP status.
+    pub fn status(&self) -> StatusCode {
+        self.status
     }
 
-    #[test]
-    fn head_is_answered_with_the_headers_of_get_and_the_length_of_its_body() {
-        let answer = |method: &str, response: &Response| {
-            let request = Request { method: method.to_owned(), ..Request::default() };
-            let Reply::Http(response) = Reply::to(&request, response.clone()) else { panic!("it is for a client") };
-            response
-        };
-        let text = Response::json(&json!({"a": "é"}), "no-store");
-        let bytes = |length: usize| Response::binary("image/gif", "no-store", &vec![0xff; length]);
-        let problem = Problem::invalid_query("x").into_response();
-        let of_problem = problem.body().len();
-        for (get, length) in [(text, 10), (bytes(1), 1), (bytes(2), 2), (bytes(3), 3), (problem, of_problem)] {
-            assert_eq!(answer("GET", &get), get);
-            let head = answer("HEAD", &get);
-            assert_eq!(head.header("content-length"), Some(length.to_string().as_str()));
-            assert_eq!((head.status(), head.body(), head.base64), (get.status(), "", false));
-            assert_eq!(head.headers[..head.headers.len() - 1], get.headers);
-        }
-        let empty = Response::no_content();
-        assert_eq!(answer("HEAD", &empty), empty, "a 204 and a 304 have no length");
+    /// The `type` of the body.
+    pub fn kind(&self) -> &'static str {
+        self.kind
     }
 
-    #[test]
-    fn a_direct_answer_is_written_as_it_is() {
-        assert_eq!(serde_json::to_string(&Reply::Direct(json!({"visits": 3}))).unwrap(), r#"{"visits":3}"#);
+    /// The answer, never to be cached.
+    pub fn into_response(self) -> Response {
+        let body = self.body();
+        let response = Response::new(self.status, "application/problem+json", "no-store", body);
+        self.headers.into_iter().fold(response, |response, (name, value)| response.with(name, value))
     }
 
-    #[test]
-    fn other_proxies_get_an_answer_that_they_show_as_a_problem() {
-        let Reply::Direct(response) = Reply::unsupported_event() else { panic!("it is not ours to write") };
-        assert_eq!((&response["statusCode"], &response["isBase64Encoded"]), (&json!(501), &json!(false)));
-        assert_eq!(response["headers"]["content-type"], "application/problem+json");
-        assert_eq!(response["headers"]["x-content-type-options"], "nosniff");
-        let problem: Value = serde_json::from_str(response["body"].as_str().unwrap()).unwrap();
-        assert_eq!(
-            (&problem["status"], &problem["type"]),
-            (&json!(501), &json!("urn:visits:problem:unsupported-event"))
-        );
-        assert!(problem["detail"].as_str().unwrap().contains("payload version 2.0"));
+    /// The body as JSON text.
+    pub(crate) fn body(&self) -> String {
+        let Self { kind, title, status, detail, .. } = self;
+        // Four plain fields: this cannot fail.
+        serde_json::to_string(&Details { r#type: kind, title, status: status.as_u16(), detail }).unwrap_or_default()
     }
 }
+
+/// Requests that cannot be understood.
+impl Problem {
+    /// 400: a text that names no page.
+    pub fn invalid_page_id(error: &dyn Display) -> Self {
+        let detail = error.to_string();
+        Self::new("urn:visits:problem:invalid-page-id", "Invalid page id", StatusCode::BAD_REQUEST, detail)
+    }
+
+    /// 400: a body that is not what the route takes; `accepted` is.
+    pub fn invalid_body(error: &dyn Display, accepted: &str) -> Self {
+        let detail = format!("the body cannot be read: {error}; {accepted}");
+        Self::new("urn:visits:problem:invalid-body", "Invalid body", StatusCode::BAD_REQUEST, detail)
+    }
+
+    /// 400: a query that is not what the route takes. The detail says what is.
+    pub fn invalid_query(detail: impl Into<String>) -> Self {
+        Self::new("urn:visits:problem:invalid-query", "Invalid query", StatusCode::BAD_REQUEST, detail)
+    }
+
+    /// 400: no idempotency key, or one that is none. The detail says what is.
+    pub fn invalid_idempotency_key(detail: impl Into<String>) -> Self {
+        let (kind, title) = ("urn:visits:problem:invalid-idempotency-key", "Invalid idempotency key");
+        Self::new(kind, title, StatusCode::BAD_REQUEST, detail)
+    }
+
+    /// 404: a path that this function does not answer; `answered` are the routes that it does.
+    pub fn unknown_route(answered: &str) -> Self {
+        let detail = format!("this function answers {answered}");
+        Self::new("urn:visits:problem:unknown-route", "Unknown route", StatusCode::NOT_FOUND, detail)
+    }
+
+    /// 405, with `Allow`.
+    pub fn method_not_allowed(path: &str, methods: String) -> Self {
+        let detail = format!("{path} is answered for these methods only: {methods}");
+        let (kind, title) = ("urn:visits:problem:method-not-allowed", "Method not allowed");
+        Self::new(kind, title, StatusCode::METHOD_NOT_ALLOWED, detail).with("allow", methods)
+    }
+
+    /// 413: a body that is too long.
+    pub fn body_too_large() -> Self {
+        let detail = format!("the body is too long; at most {MOST_BODY} bytes are accepted");
+        Self::new("urn:visits:problem:body-too-large", "Body too large", StatusCode::PAYLOAD_TOO_LARGE, detail)
+    }
+
+    /// 501: an HTTP event of a kind that carries the path differently.
+    pub fn unsupported_event() -> Self {
+        let detail = "this function answers API Gateway HTTP APIs (payload version 2.0) and Lambda function URLs";
+        let (kind, title) = ("urn:visits:problem:unsupported-event", "Unsupported event");
+        Self::new(kind, title, StatusCode::NOT_IMPLEMENTED, detail)
+    }
+}
+
+/// Requests that are not allowed.
+impl Problem {
+    /// 403: `VISITS_ORIGINS` does not list the calling page's origin, or there is none.
+    pub fn origin_not_allowed(origin: Option<&str>) -> Self {
+        let who =
+            origin.map_or_else(|| "requests without an origin".to_owned(), |origin| format!("the origin {origin}"));
+        let detail = format!("visits are not taken from {who}; the site owner lists the origins that are accepted");
+        Self::new("urn:visits:problem:origin-not-allowed", "Origin not allowed", StatusCode::FORBIDDEN, detail)
+    }
+
+    /// 403: no pattern of `VISITS_PAGES` is for the page.
+    pub fn page_not_allowed(page: &PageId) -> Self {
+        let detail = format!("the page {page} is not counted here; the site owner lists the pages that are");
+        Self::new("urn:visits:problem:page-not-allowed", "Page not allowed", StatusCode::FORBIDDEN, detail)
+    }
+
+    /// 401, with `WWW-Authenticate`: no token, or a wrong one. The detail says which.
+    pub fn unauthorized(detail: impl Into<String>) -> Self {
+        Self::new("urn:visits:problem:unauthorized", "Unauthorized", StatusCode::UNAUTHORIZED, detail)
+            .with("www-authenticate", "Bearer")
+    }
+
+    /// 403: a change by cookie that may be another site's doing.
+    pub fn forged_request() -> Self {
+        let detail = "a change by session cookie needs the header X-Requested-With: visits, which no other site can send; \
+                      or send the token as Authorization: Bearer";
+        Self::new("urn:visits:problem:forged-request", "Forged request", StatusCode::FORBIDDEN, detail)
+    }
+
+    /// 403: no token is configured, so nobody is the owner.
+    pub fn owner_token_missing() -> Self {
+        let detail = "this needs the owner's token, and none is set up; VISITS_OWNER_TOKEN says where it comes from";
+        Self::new("urn:visits:problem:owner-token-missing", "Owner token missing", StatusCode::FORBIDDEN, detail)
+    }
+}
+
+/// Requests that cannot be answered now.
+impl Problem {
+    /// Returns a 503: the owner's token cannot be read, or is none that is accepted. The log has the reason.
+    pub fn owner_token_unavailable(retry_after: Duration) -> Self {
+        let (kind, title) = ("urn:visits:problem:owner-token-unavailable", "Owner token unavailable");
+        Self::unavailable(
+            kind,
+            title,
+            "the owner's token cannot be used at the moment; the log of the function says why",
+            retry_after,
+        )
+    }
+
+    /// 503: the buffer has no room, since its shards have been unreachable for long. Nothing is counted.
+    pub fn buffer_full(retry_after: Duration) -> Self {
+        let detail = "too many visits are waiting to be stored; this request is not counted";
+        Self::unavailable("urn:visits:problem:buffer-full", "Buffer full", detail, retry_after)
+    }
+
+    /// 503: this environment is about to end, another one will answer. Nothing is counted.
+    pub fn shutting_down() -> Self {
+        let detail = "this instance is shutting down; this request is not counted";
+        Self::unavailable("urn:visits:problem:shutting-down", "Shutting down", detail, Duration::from_secs(1))
+    }
+
+    /// 503: with `VISITS_DURABILITY=direct` the visit could not be confirmed in time.
+    pub fn not_confirmed(retry_after: Duration) -> Self {
+        let detail = "the visit could not be confirmed in time; it may still be counted, \
+                      so a repeated request may count it twice";
+        Self::unavailable("urn:visits:problem:not-confirmed", "Visit not confirmed", detail, retry_after)
+    }
+
+    /// 503: with `VISITS_DURABILITY=direct` the page's shard does not answer. Nothing is counted.
+    pub fn store_unavailable(retry_after: Duration) -> Self {
+        let detail = "nothing can be stored at the moment; this request is not counted";
+        Self::unavailable("urn:visits:problem:store-unavailable", "Store unavailable", detail, retry_after)
+    }
+
+    /// 503: the count cannot be read now.
+    pub fn count_unavailable(retry_after: Duration) -> Self {
+        let detail = "the count cannot be read at the moment";
+        Self::unavailable("urn:visits:problem:count-unavailable", "Count unavailable", detail, retry_after)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,9 +1,14 @@
-//! From a request to what it asks for, and to the page that it is about.
+//! Routes: the action, the page and the query that a request asks for.
+//!
+//! How a path is read depends on the event source, which is recognised by `requestContext` alone; headers are the
+//! client's.
 
-use super::event::Request;
-use super::problem::Problem;
-use super::source::{PathForm, path_form, stage};
+use crate::http::event::Request;
+use crate::http::reply::Problem;
 use crate::page::PageId;
+use percent_encoding::percent_decode;
+use std::borrow::Cow;
+use std::ops::RangeInclusive;
 
 /// What stands for the page id in a path. It comes last, since an id may hold slashes.
 const PAGE_ID: &str = "{page_id}";
@@ -118,3 +123,99 @@ impl<A: Copy> Routes<A> {
         Err(Problem::method_not_allowed(first.path, methods.join(", ")))
     }
 }
+
+/// The parameters of a query string, as `application/x-www-form-urlencoded` has them and WHATWG's `URLSearchParams` writes
+/// them: `+` is a space, everything else is percent-encoded, once. Event sources hand a query over as the client wrote it,
+/// whatever they do with the path.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Query(Vec<(String, String)>);
+
+impl Query {
+    /// Reads `rawQueryString`. 400 for a `%` without two hexadecimal digits and for what is not UTF-8: both would make one
+    /// page of two.
+    pub fn parse(text: &str) -> Result<Self, Problem> {
+        let pairs = text.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            Ok((decode(name)?, decode(value)?))
+        });
+        pairs.collect::<Result<_, _>>().map(Self)
+    }
+
+    /// A parameter's value: the first, if it comes more than once.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.all(name).next()
+    }
+
+    /// All values of a parameter, in order.
+    pub fn all<'q>(&'q self, name: &str) -> impl Iterator<Item = &'q str> {
+        self.0.iter().filter(move |(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// A whole number within `bounds`; `default` if the parameter is not there. 400 for anything else.
+    pub fn number(&self, name: &str, default: u64, bounds: RangeInclusive<u64>) -> Result<u64, Problem> {
+        let Some(text) = self.get(name) else { return Ok(default) };
+        let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+        text.parse().ok().filter(|number| digits && bounds.contains(number)).ok_or_else(|| {
+            let (from, to) = (bounds.start(), bounds.end());
+            Problem::invalid_query(format!("{name}={text}: a whole number from {from} to {to} is accepted"))
+        })
+    }
+}
+
+fn decode(text: &str) -> Result<String, Problem> {
+    let whole_escape = |rest: &str| rest.as_bytes().get(..2).is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit));
+    if !text.split('%').skip(1).all(whole_escape) {
+        let detail = "a `%` in the query is not followed by two hexadecimal digits; write a percent sign as `%25`";
+        return Err(Problem::invalid_query(detail));
+    }
+    let spaced = if text.contains('+') { Cow::Owned(text.replace('+', " ")) } else { Cow::Borrowed(text) };
+    let decoded = percent_decode(spaced.as_bytes()).decode_utf8();
+    let not_utf8 = |_| Problem::invalid_query("the query is not UTF-8 once percent-decoded; only UTF-8 is accepted");
+    decoded.map(Cow::into_owned).map_err(not_utf8)
+}
+
+/// Whether the path still has to be percent-decoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum PathForm {
+    /// By an API Gateway HTTP API, which has decoded it.
+    Decoded,
+    /// By a function URL or by `cargo lambda watch`, which hand it over as the client wrote it.
+    Encoded,
+}
+
+/// The domain that `cargo lambda watch` reports for every request.
+const EMULATOR: &str = "localhost";
+
+/// What the domains of function URLs end with, in AWS's public regions and in China.
+const URL_DOMAINS: [&str; 2] = [".on.aws", ".on.amazonwebservices.com.cn"];
+
+impl Request {
+    /// Whether it came through `cargo lambda watch`. On AWS no request reports that domain.
+    pub fn is_local(&self) -> bool {
+        self.domain.as_deref() == Some(EMULATOR)
+    }
+}
+
+fn path_form(request: &Request) -> PathForm {
+    match request.domain.as_deref() {
+        Some(domain) if request.is_local() || is_function_url(domain) => PathForm::Encoded,
+        _ => PathForm::Decoded,
+    }
+}
+
+/// The API's stage, unless it is the one that leaves no mark in the path.
+fn stage(request: &Request) -> Option<&str> {
+    request.stage.as_deref().filter(|stage| *stage != "$default")
+}
+
+/// `<id>.lambda-url.<region>.on.aws`. Without regard to case and to a root dot, in case that AWS should ever
+/// repeat the domain as the client wrote it.
+fn is_function_url(domain: &str) -> bool {
+    let domain = domain.trim_end_matches('.').to_ascii_lowercase();
+    let name = URL_DOMAINS.iter().find_map(|suffix| domain.strip_suffix(suffix));
+    let Some((service, region)) = name.and_then(|name| name.rsplit_once('.')) else { return false };
+    !region.is_empty() && service.strip_suffix(".lambda-url").is_some_and(|id| !id.is_empty() && !id.contains('.'))
+}
+
+#[cfg(test)]
+mod tests;

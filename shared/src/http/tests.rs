@@ -4,8 +4,8 @@ use super::{Event, Found, Request, Route, Routes};
 use proptest::prelude::{prop_assert_eq, proptest};
 use serde_json::{Value, json};
 
-pub(super) const HTTP_API: &str = include_str!("../../tests/fixtures/aws/example-apigw-v2-request-no-authorizer.json");
-pub(super) const FUNCTION_URL: &str = include_str!("../../tests/fixtures/aws/lambda_function_url_request.json");
+pub(crate) const HTTP_API: &str = include_str!("../../tests/fixtures/aws/example-apigw-v2-request-no-authorizer.json");
+pub(crate) const FUNCTION_URL: &str = include_str!("../../tests/fixtures/aws/lambda_function_url_request.json");
 const WITH_STAGE: &str = include_str!("../../tests/fixtures/aws/apigw_v2_proxy_request_with_stage_in_path.json");
 const OTHER_HTTP_APIS: [&str; 4] = [
     include_str!("../../tests/fixtures/aws/example-apigw-v2-request-iam.json"),
@@ -15,7 +15,7 @@ const OTHER_HTTP_APIS: [&str; 4] = [
 ];
 
 /// A sample event for another method and path.
-pub(super) fn event(sample: &str, method: &str, path: &str) -> Value {
+pub(crate) fn event(sample: &str, method: &str, path: &str) -> Value {
     let mut event: Value = serde_json::from_str(sample).unwrap();
     event["rawPath"] = json!(path);
     event["requestContext"]["http"]["method"] = json!(method);
