@@ -1,39 +1,28 @@
 //! The settings, read once from the environment at the start.
 //!
-//! Each value is checked here and nowhere else. All that is wrong is told in one message, so that nobody
-//! has to start a function once for each mistake.
+//! Each value is checked here and nowhere else. One message tells all that is wrong, so that no second start is needed to
+//! find the next mistake.
 
-mod access;
-mod ca_file;
-mod endpoints;
 mod error;
-mod limits;
-mod mask;
-mod metrics;
-mod modes;
-pub(crate) mod parse;
-mod testing;
-#[cfg(test)]
-mod tests;
-pub(crate) mod text_file;
+mod values;
 mod variables;
-mod vars;
 
-pub use access::{Origins, PagePatterns};
-pub use ca_file::CaCertificates;
-pub use error::ConfigError;
-pub use limits::MAX_HISTORY_DAYS;
-pub use mask::masked;
-pub use metrics::MetricsNamespace;
-pub use modes::{Counted, DoNotTrack, Durability, Timer};
-pub use testing::Testing;
-pub use variables::Variable;
+use error::WrongVariable;
+pub use error::{ConfigError, masked};
+pub(crate) use values::read_text_file;
+pub use values::{CaCertificates, Counted, DoNotTrack, Durability, MetricsNamespace, Origins, PagePatterns, Timer};
+use values::{ca_certificates, metrics_namespace, owner_token, shards};
+pub(crate) use variables::aws_endpoint;
+pub use variables::{MAX_HISTORY_DAYS, Variable};
+use variables::{duration, function_name, number, small, switch};
 
 use crate::clock::Clock;
 use crate::ring::Ring;
-use crate::shard::PasswordSource;
-use crate::shard::{Namespace, ShardConfig};
+use crate::shard::{Namespace, PasswordSource, ShardConfig};
+use crate::timing::Timing;
 use std::ffi::OsString;
+use std::fmt::Display;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// All settings of the four functions. Each function uses those that it needs.
@@ -117,40 +106,41 @@ impl Config {
     /// # Ok::<(), visits_core::config::ConfigError>(())
     /// ```
     pub fn from_vars(lookup: impl Fn(&str) -> Option<OsString>) -> Result<Self, ConfigError> {
-        let mut vars = vars::Vars::new(lookup);
+        let mut vars = Vars::new(lookup);
         for endpoint in &variables::AWS_ENDPOINTS {
-            vars.read(endpoint, parse::aws_endpoint);
+            vars.read(endpoint, aws_endpoint);
         }
         let config = Self {
-            shards: vars.read(&variables::REDIS_ENDPOINTS, endpoints::parse),
-            redis_ca: vars.read(&variables::REDIS_CA_FILE, ca_file::read),
+            shards: vars.read(&variables::REDIS_ENDPOINTS, shards),
+            redis_ca: vars.read(&variables::REDIS_CA_FILE, ca_certificates),
             namespace: vars.read(&variables::NAMESPACE, str::parse),
-            cache_ttl: vars.read(&variables::CACHE_TTL, parse::duration(limits::CACHE_TTL)),
-            cache_pages: vars.read(&variables::CACHE_PAGES, parse::number(limits::CACHE_PAGES)),
-            flush_interval: vars.read(&variables::FLUSH_INTERVAL, parse::duration(limits::FLUSH_INTERVAL)),
+            cache_ttl: vars.read(&variables::CACHE_TTL, duration(variables::CACHE_TTL_RANGE)),
+            cache_pages: vars.read(&variables::CACHE_PAGES, number(variables::CACHE_PAGES_RANGE)),
+            flush_interval: vars.read(&variables::FLUSH_INTERVAL, duration(variables::FLUSH_INTERVAL_RANGE)),
             unregistered_interval: vars
-                .read(&variables::UNREGISTERED_INTERVAL, parse::duration(limits::FLUSH_INTERVAL)),
-            buffer_pages: vars.read(&variables::BUFFER_PAGES, parse::number(limits::BUFFER_PAGES)),
+                .read(&variables::UNREGISTERED_INTERVAL, duration(variables::FLUSH_INTERVAL_RANGE)),
+            buffer_pages: vars.read(&variables::BUFFER_PAGES, number(variables::BUFFER_PAGES_RANGE)),
             durability: vars.read(&variables::DURABILITY, str::parse),
-            allow_eviction: vars.read(&variables::ALLOW_EVICTION, parse::switch),
+            allow_eviction: vars.read(&variables::ALLOW_EVICTION, switch),
             timer: vars.read(&variables::TIMER, str::parse),
-            sweep_concurrency: vars.read(&variables::SWEEP_CONCURRENCY, parse::number(limits::SWEEP_CONCURRENCY)),
-            record_function: vars.read(&variables::RECORD_FUNCTION, parse::function_name),
-            redis_connect_timeout: vars.read(&variables::REDIS_CONNECT_TIMEOUT, parse::duration(limits::REDIS_TIMEOUT)),
-            redis_timeout: vars.read(&variables::REDIS_TIMEOUT, parse::duration(limits::REDIS_TIMEOUT)),
-            history_days: vars.read(&variables::HISTORY_DAYS, parse::small(limits::HISTORY_DAYS)),
-            visitors: vars.read(&variables::VISITORS, parse::switch),
+            sweep_concurrency: vars.read(&variables::SWEEP_CONCURRENCY, number(variables::SWEEP_CONCURRENCY_RANGE)),
+            record_function: vars.read(&variables::RECORD_FUNCTION, function_name),
+            redis_connect_timeout: vars
+                .read(&variables::REDIS_CONNECT_TIMEOUT, duration(variables::REDIS_TIMEOUT_RANGE)),
+            redis_timeout: vars.read(&variables::REDIS_TIMEOUT, duration(variables::REDIS_TIMEOUT_RANGE)),
+            history_days: vars.read(&variables::HISTORY_DAYS, small(variables::HISTORY_DAYS_RANGE)),
+            visitors: vars.read(&variables::VISITORS, switch),
             do_not_track: vars.read(&variables::DO_NOT_TRACK, str::parse),
             count: vars.read(&variables::COUNT, str::parse),
-            public: vars.read(&variables::PUBLIC, parse::switch),
-            owner_token: vars.read(&variables::OWNER_TOKEN, access::owner_token),
+            public: vars.read(&variables::PUBLIC, switch),
+            owner_token: vars.read(&variables::OWNER_TOKEN, owner_token),
             origins: vars.read(&variables::ORIGINS, str::parse),
             pages: vars.read(&variables::PAGES, str::parse),
-            new_pages_a_day: vars.read(&variables::NEW_PAGES_A_DAY, parse::small(limits::NEW_PAGES_A_DAY)).into(),
-            repeat_window: vars.read(&variables::REPEAT_WINDOW, parse::duration(limits::REPEAT_WINDOW)),
-            metrics: vars.read(&variables::METRICS, metrics::namespace),
+            new_pages_a_day: vars.read(&variables::NEW_PAGES_A_DAY, small(variables::NEW_PAGES_A_DAY_RANGE)).into(),
+            repeat_window: vars.read(&variables::REPEAT_WINDOW, duration(variables::REPEAT_WINDOW_RANGE)),
+            metrics: vars.read(&variables::METRICS, metrics_namespace),
             max_concurrency: vars.max_concurrency(),
-            testing: vars.read(&testing::TEST, testing::parse),
+            testing: vars.read(&TEST, testing),
         };
         vars.finish(config)
     }
@@ -180,3 +170,87 @@ impl Config {
         Ring::new(shards).expect("the shards were checked when they were read")
     }
 }
+
+/// Set by Lambda, never by the site owner.
+const MAX_CONCURRENCY: &str = "AWS_LAMBDA_MAX_CONCURRENCY";
+
+struct Vars<F> {
+    lookup: F,
+    wrong: Vec<WrongVariable>,
+}
+
+impl<F: Fn(&str) -> Option<OsString>> Vars<F> {
+    fn new(lookup: F) -> Self {
+        Self { lookup, wrong: Vec::new() }
+    }
+
+    /// The value of a variable. A wrong one is noted, and the default stands in until [`Vars::finish`].
+    fn read<T, E: Display>(&mut self, variable: &'static Variable, parse: impl Fn(&str) -> Result<T, E>) -> T {
+        if let Some(value) = self.set(variable.name) {
+            match value.to_str().map(|text| parse(text.trim())) {
+                Some(Ok(value)) => return value,
+                Some(Err(reason)) => self.note(variable, &value, reason),
+                None => self.note(variable, &value, "not UTF-8"),
+            }
+        }
+        match parse(variable.default) {
+            Ok(value) => value,
+            Err(reason) => unreachable!("the default of {} is accepted: {reason}", variable.name),
+        }
+    }
+
+    /// Requests at a time. Whatever is not a number above 0 means one, as it does to the Lambda runtime.
+    fn max_concurrency(&self) -> usize {
+        let set = self.set(MAX_CONCURRENCY);
+        let number = set.and_then(|value| value.to_str()?.trim().parse().ok());
+        number.filter(|&number| number > 0).unwrap_or(1)
+    }
+
+    /// `value` if every variable was right.
+    fn finish<T>(self, value: T) -> Result<T, ConfigError> {
+        if self.wrong.is_empty() { Ok(value) } else { Err(ConfigError::new(self.wrong)) }
+    }
+
+    fn set(&self, name: &str) -> Option<OsString> {
+        (self.lookup)(name).filter(|value| !value.to_string_lossy().trim().is_empty())
+    }
+
+    fn note(&mut self, variable: &'static Variable, value: &OsString, reason: impl Display) {
+        self.wrong.push(WrongVariable::new(variable, &value.to_string_lossy(), reason.to_string()));
+    }
+}
+
+const TEST: Variable =
+    Variable { name: "VISITS_TEST", default: "", accepted: "scale=N from 1 to 10000, healing=off, frozen=PATH" };
+
+/// The settings of a test run; by default there is none.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Testing {
+    /// The protocol's durations.
+    pub timing: Timing,
+    /// The file that tells how long this environment has been frozen.
+    pub frozen: Option<PathBuf>,
+}
+
+fn testing(text: &str) -> Result<Testing, &'static str> {
+    let (mut testing, mut healing) = (Testing::default(), true);
+    for setting in text.split(',').filter(|setting| !setting.is_empty()) {
+        match setting.split_once('=') {
+            Some(("scale", number)) => {
+                let by = number.parse().ok().filter(|by| (1..=10_000).contains(by));
+                testing.timing = Timing::REAL.faster(by.ok_or("the scale is no number from 1 to 10000")?);
+            }
+            Some(("frozen", path)) => testing.frozen = Some(path.into()),
+            Some(("healing", "off")) => healing = false,
+            _ => return Err("unknown setting"),
+        }
+    }
+    // Last, since a scale sets all durations anew.
+    if !healing {
+        testing.timing.confirm_after = Duration::ZERO;
+    }
+    Ok(testing)
+}
+
+#[cfg(test)]
+mod tests;

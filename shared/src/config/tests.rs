@@ -255,3 +255,26 @@ fn aws_is_asked_over_plain_http_on_this_machine_only() {
     let both = read(&[("AWS_ENDPOINT_URL", "http://a.test"), ("VISITS_TIMER", "x")]).unwrap_err();
     assert_eq!(both.variables().count(), 2, "one message has all that is wrong");
 }
+
+mod testing {
+    use super::super::*;
+
+    #[test]
+    fn without_it_the_protocol_runs_at_its_own_pace() {
+        assert_eq!(testing(""), Ok(Testing { timing: Timing::REAL, frozen: None }));
+    }
+
+    #[test]
+    fn a_test_may_hasten_time_freeze_the_clock_and_switch_healing_off() {
+        let testing = super::super::testing("healing=off,scale=100,frozen=/a/b").unwrap();
+        assert_eq!((testing.timing.confirm_after, testing.timing.longest_pause.as_millis()), (Duration::ZERO, 300));
+        assert_eq!(testing.frozen, Some("/a/b".into()));
+    }
+
+    #[test]
+    fn a_mistake_is_told() {
+        for text in ["scale=0", "scale=x", "scale", "healing=on", "fast"] {
+            assert!(testing(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,299 @@
+mod endpoints {
+    use crate::shard::{PasswordSource, ShardConfig};
+
+    fn shown(shard: &ShardConfig) -> (String, String, u8) {
+        (shard.name.to_string(), shard.endpoint.to_string(), shard.weight.get())
+    }
+
+    #[test]
+    fn a_list_gives_its_shards_in_order() {
+        let shards =
+            super::super::shards("b=redis://h1;weight=0, a = redis://:pw@h2:7071/3 ; weight = 16\n,c=redis://h1")
+                .unwrap();
+        let expected =
+            [("b", "redis://h1:6379/0", 0), ("a", "redis://:***@h2:7071/3", 16), ("c", "redis://h1:6379/0", 1)];
+        let expected = expected.map(|(name, endpoint, weight)| (name.to_owned(), endpoint.to_owned(), weight));
+        assert_eq!(shards.iter().map(shown).collect::<Vec<_>>(), expected);
+        assert_eq!(shards[0].endpoint, shards[2].endpoint);
+    }
+
+    #[test]
+    fn every_wrong_entry_is_told_by_its_number() {
+        let message =
+            super::super::shards("a=redis://h,b=http://h,,c d=redis://h,e,f=redis://h;weight=17").unwrap_err();
+        let told = [
+            "entry 2: the URL's scheme",
+            "entry 3: it is empty",
+            "entry 4: a name",
+            "entry 5: it is not name=url",
+            "entry 6: a weight",
+        ];
+        assert!(told.iter().all(|part| message.contains(part)), "{message}");
+        assert!(!message.contains("entry 1"), "{message}");
+    }
+
+    #[test]
+    fn a_source_of_the_password_a_weight_and_a_cluster_may_follow_the_url_in_any_order() {
+        let file = |path: &str| PasswordSource::File(path.into());
+        let shards = super::super::shards(
+            "a=redis://app@h;password-file=/p=1;weight=2,b=redis://h; weight=2 ; password-file = /q,\
+         c=redis://h;password-file=/r;cluster;weight=2,d=redis://h;cluster;weight=2;password-file=/r",
+        );
+        let shards: Vec<_> = shards.unwrap().into_iter().collect();
+        let sources: Vec<_> = shards.iter().map(|shard| (shard.password.clone(), shard.weight.get())).collect();
+        assert_eq!(sources, [(file("/p=1"), 2), (file("/q"), 2), (file("/r"), 2), (file("/r"), 2)]);
+        assert_eq!(
+            shards.iter().map(|shard| shard.endpoint.is_cluster()).collect::<Vec<_>>(),
+            [false, false, true, true]
+        );
+        for two in [";password-file=/p;password-file=/p", ";password-file=/p;cluster;iam=c"] {
+            let message = super::super::shards(&format!("a=rediss://app@h{two}")).unwrap_err();
+            assert!(message.contains("comes from one place"), "{two}: {message}");
+        }
+        assert!(super::super::shards("a=redis://app@h;iam=cache").unwrap_err().contains("rediss://"));
+    }
+
+    #[test]
+    fn nothing_but_known_options_follows_the_url() {
+        let weights = [";", ";weight", ";wait=1", ";weight=1;weight=2", ";weight=1;", ";WEIGHT=1"];
+        let clusters = [";cluster=1", ";cluster=", ";cluster;cluster", ";clusters"];
+        for options in weights.into_iter().chain(clusters).chain([";password=x", ";password-file", ";iam"]) {
+            let message = super::super::shards(&format!("a=redis://h{options}")).unwrap_err();
+            assert!(message.contains("only ;weight=N, ;cluster and one of ;password-file"), "{options}: {message}");
+        }
+    }
+
+    #[test]
+    fn a_cluster_is_told_by_a_flag_and_is_another_endpoint_than_a_server() {
+        let shards = super::super::shards("a=redis://h;cluster,b=redis://h/0; cluster ;weight=2,c=redis://h").unwrap();
+        assert_eq!(shards.iter().map(|shard| shard.endpoint.is_cluster()).collect::<Vec<_>>(), [true, true, false]);
+        assert_eq!((&shards[0].endpoint, shards[1].weight.get()), (&shards[1].endpoint, 2));
+        assert_ne!(shards[0].endpoint, shards[2].endpoint);
+    }
+
+    #[test]
+    fn a_cluster_has_database_0_only() {
+        for (database, good) in [("", true), ("/0", true), ("/1", false), ("/10", false)] {
+            let parsed = super::super::shards(&format!("a=redis://h{database};cluster"));
+            assert_eq!(parsed.is_ok(), good, "{database}");
+            assert!(good || parsed.unwrap_err().contains("entry 1: a cluster has database 0 only"));
+        }
+    }
+
+    #[test]
+    fn shards_that_no_ring_can_place_are_refused() {
+        assert!(super::super::shards("a=redis://h,a=redis://g").unwrap_err().contains("name a is given twice"));
+        assert!(super::super::shards("a=redis://h;weight=0,b=redis://g;weight=0").unwrap_err().contains("weight 0"));
+    }
+}
+
+mod access {
+    use super::super::{Origins, PagePatterns, owner_token};
+
+    #[test]
+    fn a_pattern_allows_what_it_says_and_nothing_else() {
+        let table = [
+            ("*", "anything/é", true),
+            ("home", "home", true),
+            ("home", "home/", false),
+            ("blog/*", "blog/", true),
+            ("blog/*", "blog", false),
+            ("*.html", "a/b.html", true),
+            ("*.html", "a.html?", false),
+            ("a*b*c", "a-b-b-c", true),
+            ("a*b*c", "a-c-b", false),
+            ("a, b", "b", true),
+            ("/blog/*", "blog/first", true),
+            ("/blog/*", "/blog/first", true),
+            ("/", "/", true),
+            ("/", "home", false),
+            ("**", "", true),
+        ];
+        for (patterns, page, allowed) in table {
+            assert_eq!(patterns.parse::<PagePatterns>().unwrap().allow(page), allowed, "{patterns} {page}");
+        }
+    }
+
+    #[test]
+    fn a_password_in_the_wrong_variable_is_not_shown() {
+        for text in ["a=redis://app:s3cret@h:7070", "a=redis://h,b=redis://app:s3cret@h", "redis://:s3cret@h;weight=1"]
+        {
+            let shown = format!("{:?}", text.parse::<PagePatterns>().unwrap());
+            assert!(!shown.contains("s3cret") && shown.contains("redis://"), "{shown}");
+        }
+        assert_eq!(format!("{:?}", "home, blog/*".parse::<PagePatterns>().unwrap()), r#"PagePatterns("home,blog/*")"#);
+    }
+
+    #[test]
+    fn an_origin_is_read_as_browsers_write_it() {
+        let read = "HTTPS://Example.org , http://localhost:8080,https://a.test:443/".parse::<Origins>();
+        let expected = ["https://example.org", "http://localhost:8080", "https://a.test"].map(str::to_owned);
+        assert_eq!(read, Ok(Origins::Only(expected.to_vec())));
+        for wrong in
+            ["", "example.org", "ftp://a.test", "https://a.test/x", "https://a.test?q", "https://u@a.test", "null"]
+        {
+            assert!(wrong.parse::<Origins>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn an_origin_may_stand_for_all_subdomains_of_a_host() {
+        let origins: Origins = "https://*.Example.org:443,http://*.a.test:8080,https://*.bücher.test".parse().unwrap();
+        for (origin, allowed) in [
+            ("https://www.example.org", true),
+            ("https://a.b-c_d.example.org", true),
+            ("http://x.a.test:8080", true),
+            ("https://x.xn--bcher-kva.test", true),
+            ("https://example.org", false),
+            ("http://www.example.org", false),
+            ("https://www.example.org:8443", false),
+            ("http://x.a.test", false),
+            ("https://.example.org", false),
+            ("https://evil.test/.example.org", false),
+            ("https://evil.test:443.example.org", false),
+            ("https://u@evil.test?.example.org", false),
+            ("https://www.example.org.evil.test", false),
+            ("https://wwwexample.org", false),
+            ("https://*.example.org", false),
+        ] {
+            assert_eq!(origins.allow(origin), allowed, "{origin}");
+        }
+    }
+
+    #[test]
+    fn what_no_browser_will_ever_send_is_refused_at_the_start_with_what_is_accepted() {
+        for (wrong, reason) in [
+            ("https://*", "a * stands alone"),
+            ("https://a.test,*", "an entry is no origin"),
+            ("https://www.*.test", "a * stands alone"),
+            ("https://*.*.test", "a * stands alone"),
+            ("https://*www.a.test", "a * stands alone"),
+            ("https://%2a.a.test", "a * stands alone"),
+            ("*.a.test", "an entry is no origin"),
+            ("*://a.test", "an entry is no origin"),
+            ("http://localhost:*", "an entry is no origin"),
+            ("https://*.192.0.2.1", "a host's name"),
+            ("https://*.[::1]", "a host's name"),
+            ("https://*.a.test/x", "ends behind its host"),
+            ("https://a.test.", "without a dot"),
+        ] {
+            let told = wrong.parse::<Origins>().unwrap_err();
+            assert!(told.contains(reason), "{wrong}: {told}");
+        }
+    }
+
+    #[test]
+    fn the_owners_token_comes_from_a_place_and_is_never_written_into_the_setting() {
+        assert_eq!(owner_token("off"), Ok(None));
+        assert!(owner_token("file:/run/token").unwrap().is_some());
+        assert!(owner_token("secret:site/owner#token").unwrap().is_some(), "whether or not it can be read");
+        for wrong in ["", "hunter2", "file:token", "file:", "on", "secret:"] {
+            assert!(owner_token(wrong).is_err(), "{wrong}");
+        }
+    }
+}
+
+mod metrics {
+    use super::super::metrics_namespace as namespace;
+
+    #[test]
+    fn a_namespace_is_taken_as_it_is_and_off_is_none() {
+        assert_eq!(namespace("off"), Ok(None));
+        for text in ["VisitCounter/my-stack", "a.b_c#d:e", "AWS", "OFF", &"n".repeat(255)] {
+            assert_eq!(namespace(text).unwrap().unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn what_cloudwatch_would_refuse_is_refused_with_the_reason() {
+        let long = "n".repeat(256);
+        for (text, reason) in [
+            ("on", "name one"),
+            ("my stack", "character"),
+            ("a\"b", "character"),
+            ("café", "character"),
+            (":a", "colon"),
+            ("AWS/Lambda", "Amazon"),
+            (&long, "too long"),
+        ] {
+            assert!(namespace(text).unwrap_err().contains(reason), "{text}");
+        }
+    }
+}
+
+mod ca_file {
+    use super::super::*;
+    use test_support::CertificateAuthority;
+
+    fn of(content: impl AsRef<[u8]>) -> Result<Option<CaCertificates>, String> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(&file, content).unwrap();
+        ca_certificates(file.path().to_str().unwrap()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_file_with_certificates_and_text_around_them_is_taken_as_it_is() {
+        let (one, two) = (CertificateAuthority::new().pem(), CertificateAuthority::new().pem());
+        for content in [one.clone(), format!("# The first\n{one}\n# The second\n{two}"), one.replace('\n', "\r\n")] {
+            assert_eq!(of(&content).unwrap().unwrap().pem(), content);
+        }
+    }
+
+    #[test]
+    fn without_a_file_the_built_in_roots_hold() {
+        assert_eq!(ca_certificates(BUILT_IN_ROOTS).unwrap(), None);
+    }
+
+    #[test]
+    fn a_file_without_a_certificate_is_refused() {
+        let key = "-----BEGIN PRIVATE KEY-----\nMAA=\n-----END PRIVATE KEY-----\n";
+        for content in ["", "\n", "no certificate", key] {
+            assert!(of(content).unwrap_err().contains("no certificate in PEM"), "{content}");
+        }
+        assert_eq!(of([0x30, 0x82, 0xff]).unwrap_err(), "the file is not text");
+    }
+
+    #[test]
+    fn one_broken_certificate_spoils_the_file_and_is_told_by_its_number() {
+        let pem = CertificateAuthority::new().pem();
+        let no_end = &pem[..pem.len() / 2];
+        let no_certificate = "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n";
+        let no_base64 = pem.replacen("\nM", "\n*", 1);
+        for broken in [no_end, no_certificate, &no_base64] {
+            let reason = of(format!("{pem}{broken}")).unwrap_err();
+            assert!(reason.starts_with("certificate 2 of the file is broken: "), "{broken}: {reason}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_file_of_a_sensible_size_is_refused() {
+        assert!(
+            ca_certificates("/no/such/file")
+                .unwrap_err()
+                .to_string()
+                .starts_with("the file cannot be read: No such file")
+        );
+        assert_eq!(ca_certificates("/").unwrap_err().to_string(), "it is not a file");
+        assert_eq!(of("#".repeat((1 << 20) + 1)).unwrap_err(), "the file is longer than 1048576 bytes");
+        assert!(
+            ca_certificates(&CertificateAuthority::new().pem()).unwrap_err().to_string().contains("the path of a file")
+        );
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_named_pipe_is_refused_and_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        assert_eq!(ca_certificates(pipe.to_str().unwrap()).unwrap_err().to_string(), "it is not a file");
+    }
+
+    #[test]
+    fn what_the_file_holds_is_never_shown() {
+        let pem = CertificateAuthority::new().pem();
+        let secret = "-----BEGIN PRIVATE KEY-----\nMAA=\n-----END PRIVATE KEY-----\n";
+        let shown = format!("{:?}", of(format!("{pem}{secret}")).unwrap());
+        assert_eq!(shown, "Some(CaCertificates { .. })");
+    }
+}
