@@ -5,31 +5,20 @@
 
 #[cfg(feature = "iam")]
 mod aws;
-#[cfg(feature = "aws-identity")]
-mod chain;
-#[cfg(feature = "iam")]
-mod environment;
-#[cfg(feature = "secrets-manager")]
-mod https;
-mod password;
 #[cfg(feature = "secrets-manager")]
 mod secret;
-#[cfg(feature = "secrets-manager")]
-mod secrets_manager;
-#[cfg(feature = "iam")]
-mod signature;
 
 #[cfg(feature = "iam")]
-pub(crate) use aws::Aws;
+pub use aws::Environment;
 #[cfg(feature = "iam")]
-pub use environment::Environment;
-pub(crate) use password::Password;
+pub(crate) use aws::{Aws, Signer};
 #[cfg(feature = "secrets-manager")]
 pub(crate) use secret::{Secret, Secrets};
-#[cfg(feature = "iam")]
-pub(crate) use signature::Signer;
 
-use std::path::PathBuf;
+use crate::config::read_text_file;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 #[cfg(feature = "iam")]
 use std::time::Duration;
 
@@ -65,3 +54,38 @@ fn told(error: &dyn std::error::Error) -> String {
     }
     told
 }
+
+/// Longest file with a password, in bytes: it is no key ring. `ElastiCache` takes 128 characters.
+const MAX_BYTES: u64 = 4096;
+
+/// A password or a token. `Debug` hides it. Cheap to clone.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Password(Arc<str>);
+
+impl Password {
+    pub(crate) fn new(password: &str) -> Self {
+        Self(password.into())
+    }
+
+    /// The password itself: for the server only.
+    pub(crate) fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// What the file holds, without the line's end that editors add.
+    pub(crate) fn read(path: &Path) -> Result<Self, CredentialsError> {
+        let wrong = |reason: String| CredentialsError::File { path: path.to_owned(), reason };
+        let text = read_text_file(path, MAX_BYTES).map_err(|error| wrong(error.to_string()))?;
+        let line = text.strip_suffix('\n').map_or(&*text, |line| line.strip_suffix('\r').unwrap_or(line));
+        if line.is_empty() { Err(wrong("the file is empty".to_owned())) } else { Ok(Self::new(line)) }
+    }
+}
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+#[cfg(test)]
+mod tests;

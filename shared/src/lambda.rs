@@ -1,7 +1,7 @@
 //! What goes on round a handler in each function: log lines know their invocation, what is to be done after the response is
 //! done then, and nothing that fails or panics there ends the run loop.
 
-use crate::telemetry::{request, traces};
+use crate::telemetry::{in_invocation, in_invocation_sync, traces};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use lambda_runtime::tower::Layer;
@@ -60,7 +60,7 @@ where
         let trace = invocation.context.xray_trace_id.take();
         // The inner services may panic before there is a future, too.
         let call = AssertUnwindSafe(|| self.inner.call(invocation));
-        let answer = request::within_sync(&id, || std::panic::catch_unwind(call));
+        let answer = in_invocation_sync(&id, || std::panic::catch_unwind(call));
         let after = self.after.clone();
         let work = async move {
             let answered = match answer {
@@ -77,7 +77,7 @@ where
             }
         };
         let work = traces::invocation(&id, trace.as_deref(), work);
-        Box::pin(request::within(id, async move {
+        Box::pin(in_invocation(id, async move {
             work.await;
             traces::export().await;
             Ok(())

@@ -11,7 +11,7 @@ use crate::clock::{Clock, Moment};
 use crate::ring::{Fingerprint, Ring};
 use crate::store::parking::{ParkedCopy, Parking};
 use crate::store::{ShardIndex, StoreError};
-use crate::telemetry::lines::Lines;
+use crate::telemetry::Lines;
 use crate::timing::Timing;
 use copies::deliver_page;
 use futures_util::future::{join, join_all};

@@ -27,7 +27,7 @@ use crate::ring::{Fingerprint, Ring};
 use crate::shard::ShardName;
 use crate::store::rehoming::{Pass, Rehoming, RingState, Stage};
 use crate::store::{ShardIndex, StoreError};
-use crate::telemetry::lines::Lines;
+use crate::telemetry::Lines;
 use crate::timing::Timing;
 use futures_util::future::join_all;
 use std::collections::BTreeSet;

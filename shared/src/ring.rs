@@ -12,16 +12,10 @@
 //!
 //! All in 64-bit integers, so every machine agrees. `tests/ring_golden.txt` pins the placement.
 
-mod fingerprint;
-#[cfg(test)]
-mod golden;
-#[cfg(test)]
-mod tests;
-
-pub use fingerprint::{Fingerprint, InvalidFingerprint};
-
 use crate::shard::{ShardName, Weight};
+use std::fmt;
 use std::hint::select_unpredictable;
+use std::str::FromStr;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// Places keys on shards by the shards' names and weights. Order and endpoints have no influence.
@@ -160,3 +154,50 @@ const fn mix(mut z: u64) -> u64 {
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     z ^ (z >> 31)
 }
+
+/// What a ring's placing is told by: two rings with the same fingerprint place every page on the shard of the
+/// same name. Where the shards live has no part in it, and neither have draining shards. Shown as 16 hex digits.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Fingerprint(u64);
+
+/// A text that is not a fingerprint's 16 lower-case hex digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a ring's fingerprint: 16 lower-case hex digits are accepted")]
+pub struct InvalidFingerprint;
+
+impl Ring {
+    /// The fingerprint of this ring.
+    pub fn fingerprint(&self) -> Fingerprint {
+        // The slots stand in the order of the names, whatever order the shards were given in, and there is one
+        // for each unit of weight.
+        let names = self.slots.iter().map(|slot| self.names[slot.shard].as_str());
+        Fingerprint(xxh3_64(names.collect::<Vec<_>>().join(",").as_bytes()))
+    }
+}
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+impl fmt::Debug for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Fingerprint({self})")
+    }
+}
+
+impl FromStr for Fingerprint {
+    type Err = InvalidFingerprint;
+
+    fn from_str(text: &str) -> Result<Self, InvalidFingerprint> {
+        let hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
+        if text.len() != 16 || !text.bytes().all(hex) {
+            return Err(InvalidFingerprint);
+        }
+        u64::from_str_radix(text, 16).map(Self).map_err(|_| InvalidFingerprint)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -40,7 +40,7 @@ use crate::day::Day;
 use crate::ring::{Fingerprint, Ring};
 use crate::store::rollup::{Pass, RollUp, Stage, Tidied, Tidying};
 use crate::store::{ShardIndex, StoreError};
-use crate::telemetry::lines::Lines;
+use crate::telemetry::Lines;
 use crate::timing::Timing;
 use futures_util::future::join_all;
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -1,13 +1,11 @@
-//! What a shard is: its name, its share of the pages, and the address of the Redis server that holds it.
+//! Shards as configured: name, share of the pages, the address of the Redis server, and where its password comes from.
 
-mod endpoint;
-mod password;
-
-pub use endpoint::{Endpoint, EndpointError};
-pub use password::{PasswordError, PasswordSource};
 use std::fmt;
+use std::net::IpAddr;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
+use url::{Host, Url};
 
 /// One shard as configured.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -119,29 +117,277 @@ fn whole_number<T: FromStr>(text: &str) -> Option<T> {
     text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
 }
 
-#[cfg(test)]
-mod tests {
-    use super::{NameError, Namespace, ShardName, Weight, WeightError};
+/// The address of a Redis server and the database there: `redis://[user][:password]@host[:port][/db]`,
+/// or `rediss://` for TLS.
+///
+/// Two texts that mean the same address are equal, so that the shards of one server share a client.
+/// `Display` and `Debug` mask the password.
+///
+/// ```
+/// # use visits_core::shard::Endpoint;
+/// let endpoint: Endpoint = "redis://app:secret@localhost".parse()?;
+/// assert_eq!(endpoint.to_string(), "redis://app:***@localhost:6379/0");
+/// assert_eq!(endpoint.expose(), "redis://app:secret@localhost:6379/0");
+/// # Ok::<(), visits_core::shard::EndpointError>(())
+/// ```
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Endpoint {
+    full: Arc<str>,
+    masked: Arc<str>,
+    cluster: bool,
+}
 
-    #[test]
-    fn names_and_namespaces_have_1_to_64_letters_digits_underscores_and_hyphens() {
-        for good in ["redis_7070", "a", "-", "_", "A-z_0", &"x".repeat(64)] {
-            assert_eq!(good.parse::<ShardName>().unwrap().as_str(), good);
-            assert_eq!(good.parse::<Namespace>().unwrap().to_string(), good);
-        }
-        for bad in ["", " ", "a b", "a#0", "a{b}", "a:b", "é", "a\n", &"x".repeat(65)] {
-            assert_eq!(bad.parse::<ShardName>(), Err(NameError), "{bad:?}");
-            assert_eq!(bad.parse::<Namespace>(), Err(NameError), "{bad:?}");
-        }
+/// Why a text is not an endpoint. No message repeats a part of the text, since any part may be a secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EndpointError {
+    /// Not a URL at all.
+    #[error("the URL does not parse: {0}")]
+    Url(#[from] url::ParseError),
+    /// Any scheme but `redis` and `rediss`.
+    #[error("the URL's scheme is not redis:// or rediss://")]
+    Scheme,
+    /// No host, or one that no server answers at.
+    #[error("the URL names no host to connect to")]
+    Host,
+    /// Port 0.
+    #[error("the port is not from 1 to 65535")]
+    Port,
+    /// A path that is no database number.
+    #[error("the URL's path is not a database number such as /0")]
+    Database,
+    /// User or password with escapes that are not UTF-8.
+    #[error("the user or password is not UTF-8 once percent-decoded")]
+    Credentials,
+    /// `?` or `#`: nothing is configured there, and a password with one must be percent-encoded.
+    #[error("the URL has a query or fragment; write ? as %3F and # as %23 in a password")]
+    Extra,
+    /// A cluster with another database than 0.
+    #[error("a cluster has database 0 only: leave out the number in the URL's path")]
+    ClusterDatabase,
+}
+
+impl Endpoint {
+    /// Port of a URL that names none.
+    pub const DEFAULT_PORT: u16 = 6379;
+
+    /// The whole URL with its password: for the Redis client only, never for a log or an answer.
+    pub fn expose(&self) -> &str {
+        &self.full
     }
 
-    #[test]
-    fn a_weight_is_0_to_16_and_by_default_1() {
-        assert_eq!(Weight::default().get(), 1);
-        assert_eq!("0".parse(), Weight::new(0));
-        assert_eq!("16".parse::<Weight>().map(Weight::get), Ok(16));
-        for bad in ["", "17", "-1", "+1", "1.5", "256", "one"] {
-            assert_eq!(bad.parse::<Weight>(), Err(WeightError), "{bad:?}");
+    /// Whether the server is spoken to over TLS.
+    pub fn is_tls(&self) -> bool {
+        self.full.starts_with("rediss:")
+    }
+
+    /// The same address as one node of a Redis or Valkey Cluster, whose nodes say which of them holds a shard.
+    pub fn of_cluster(self) -> Result<Self, EndpointError> {
+        if self.full.ends_with("/0") { Ok(Self { cluster: true, ..self }) } else { Err(EndpointError::ClusterDatabase) }
+    }
+
+    /// Whether the server is a node of a cluster.
+    pub fn is_cluster(&self) -> bool {
+        self.cluster
+    }
+
+    /// The user to log in as, as the URL writes it; empty where it names none.
+    pub fn user(&self) -> &str {
+        self.credentials().0
+    }
+
+    /// Whether the URL has a password.
+    pub fn has_password(&self) -> bool {
+        !self.credentials().1.is_empty()
+    }
+
+    /// User and password, percent-encoded: neither has a `:` or `@` of its own.
+    fn credentials(&self) -> (&str, &str) {
+        let address = self.full.split_once("://").map_or("", |(_, address)| address);
+        let credentials = address.split_once('@').map_or("", |(credentials, _)| credentials);
+        credentials.split_once(':').unwrap_or((credentials, ""))
+    }
+
+    fn from_url(url: &Url) -> Result<Self, EndpointError> {
+        let scheme = url.scheme();
+        if !["redis", "rediss"].contains(&scheme) {
+            return Err(EndpointError::Scheme);
+        }
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err(EndpointError::Extra);
+        }
+        let host = host(url).ok_or(EndpointError::Host)?;
+        let port = url.port().unwrap_or(Self::DEFAULT_PORT);
+        if port == 0 {
+            return Err(EndpointError::Port);
+        }
+        let db = database(url.path()).ok_or(EndpointError::Database)?;
+        let password = url.password().unwrap_or_default();
+        if !decodes(url.username()) || !decodes(password) {
+            return Err(EndpointError::Credentials);
+        }
+        let address = |secret: &str| match (url.username(), secret) {
+            ("", "") => format!("{scheme}://{host}:{port}/{db}"),
+            (user, "") => format!("{scheme}://{user}@{host}:{port}/{db}"),
+            (user, secret) => format!("{scheme}://{user}:{secret}@{host}:{port}/{db}"),
+        };
+        let mask = if password.is_empty() { "" } else { "***" };
+        Ok(Self { full: address(password).into(), masked: address(mask).into(), cluster: false })
+    }
+}
+
+/// The host as a URL writes it. None for a wildcard address: it is for listening, and the client refuses it.
+fn host(url: &Url) -> Option<String> {
+    let address = match url.host()? {
+        Host::Domain(name) => name.parse().ok(),
+        Host::Ipv4(address) => Some(IpAddr::V4(address)),
+        Host::Ipv6(address) => Some(IpAddr::V6(address)),
+    };
+    let host = url.host_str().filter(|host| !host.is_empty())?;
+    (!address.is_some_and(|address| address.is_unspecified())).then(|| host.to_ascii_lowercase())
+}
+
+fn database(path: &str) -> Option<u32> {
+    match path.strip_prefix('/').unwrap_or(path) {
+        "" => Some(0),
+        db => whole_number(db),
+    }
+}
+
+/// Whether the escapes are UTF-8, which the client insists on. The form decoder puts U+FFFD for what is not.
+fn decodes(text: &str) -> bool {
+    url::form_urlencoded::parse(text.as_bytes())
+        .all(|(key, value)| !key.contains('\u{fffd}') && !value.contains('\u{fffd}'))
+}
+
+impl FromStr for Endpoint {
+    type Err = EndpointError;
+
+    fn from_str(text: &str) -> Result<Self, EndpointError> {
+        Self::from_url(&Url::parse(text)?)
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.masked)
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.masked)
+    }
+}
+
+/// Where the password comes from. No password is in here.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub enum PasswordSource {
+    /// The endpoint's URL, or there is none.
+    #[default]
+    Url,
+    /// This file, read at each new connection.
+    File(PathBuf),
+    /// AWS Secrets Manager.
+    Secret {
+        /// The secret's name or ARN.
+        id: String,
+        /// The member of a JSON object that holds the password. None: the secret is the password.
+        key: Option<String>,
+    },
+    /// Tokens that AWS credentials sign, for an `ElastiCache` cache.
+    Iam {
+        /// The cache's name (of a serverless cache, or of a replication group), in lower case.
+        cache: String,
+        /// Whether it is a serverless cache.
+        serverless: bool,
+    },
+}
+
+/// Why an option that says where the password comes from cannot be used. No message repeats a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PasswordError {
+    /// A relative path, or a password in its place.
+    #[error("the path of a ;password-file begins with /")]
+    Path,
+    /// Not what Secrets Manager calls a secret.
+    #[error("a ;password-secret is the name or ARN of a secret, and #key after it for a member of its JSON")]
+    Secret,
+    /// Not what `ElastiCache` calls a cache.
+    #[error("the name of a cache is 1 to 40 letters, digits and hyphens")]
+    Cache,
+    /// More than one source.
+    #[error("a password comes from one place: the URL, ;password-file, ;password-secret, ;iam or ;iam-serverless")]
+    Several,
+    /// IAM without TLS.
+    #[error("an IAM login needs TLS: write rediss://")]
+    Tls,
+    /// IAM without a user that IAM could know.
+    #[error("an IAM login needs the user's id in the URL, of letters, digits and hyphens: rediss://USER@host")]
+    User,
+    /// The program lacks the feature.
+    #[error(
+        "this program was built without IAM logins, which ;iam and ;iam-serverless need: build it with --features iam"
+    )]
+    NoIam,
+    /// The program lacks the feature.
+    #[error(
+        "this program was built without Secrets Manager, which ;password-secret needs: \
+         build it with --features secrets-manager"
+    )]
+    NoSecretsManager,
+}
+
+impl PasswordSource {
+    /// What the option `key` with this value says, if that is an option about passwords.
+    pub fn from_option(key: &str, value: &str) -> Option<Result<Self, PasswordError>> {
+        Some(match key {
+            "password-file" if value.starts_with('/') => Ok(Self::File(value.into())),
+            "password-file" => Err(PasswordError::Path),
+            "password-secret" => secret_source(value).ok_or(PasswordError::Secret),
+            "iam" | "iam-serverless" => cache(value)
+                .map(|cache| Self::Iam { cache, serverless: key == "iam-serverless" })
+                .ok_or(PasswordError::Cache),
+            _ => return None,
+        })
+    }
+
+    /// Checks that this program can get a password from here, and log in to `endpoint` with it.
+    pub fn check(&self, endpoint: &Endpoint) -> Result<(), PasswordError> {
+        if *self == Self::Url {
+            return Ok(());
+        }
+        if endpoint.has_password() {
+            return Err(PasswordError::Several);
+        }
+        if matches!(self, Self::Iam { .. }) {
+            let user = endpoint.user();
+            if !endpoint.is_tls() {
+                return Err(PasswordError::Tls);
+            }
+            if user.is_empty() || !user.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
+                return Err(PasswordError::User);
+            }
+        }
+        match self {
+            Self::Iam { .. } if !cfg!(feature = "iam") => Err(PasswordError::NoIam),
+            Self::Secret { .. } if !cfg!(feature = "secrets-manager") => Err(PasswordError::NoSecretsManager),
+            _ => Ok(()),
         }
     }
 }
+
+fn secret_source(value: &str) -> Option<PasswordSource> {
+    let (id, key) = value.split_once('#').map_or((value, None), |(id, key)| (id, Some(key)));
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"/_+=.@-:".contains(&byte);
+    let fits = (1..=2048).contains(&id.len()) && id.bytes().all(allowed) && key != Some("");
+    fits.then(|| PasswordSource::Secret { id: id.to_owned(), key: key.map(str::to_owned) })
+}
+
+fn cache(value: &str) -> Option<String> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    // The token that is signed has the name as ElastiCache keeps it.
+    ((1..=40).contains(&value.len()) && value.bytes().all(allowed)).then(|| value.to_ascii_lowercase())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,18 +1,22 @@
-//! What an environment tells about itself: logs, JSON lines on Lambda and plain text elsewhere, and metrics.
+//! Logs of an environment, JSON lines on Lambda and plain text elsewhere; metrics and traces.
+//!
+//! Log lines name their invocation by a task-local variable and no span: a span that is opened for each invocation formats
+//! its fields whether a line is logged or not.
 
-pub mod lines;
-pub mod metric;
 pub mod metrics;
-pub mod request;
-pub mod samples;
 pub mod traces;
 
-mod json;
-
-use json::WithRequestId;
 use std::env;
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::task::futures::TaskLocalFuture;
+use tracing::{Event, Subscriber};
 use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt};
 
@@ -71,65 +75,73 @@ fn filter(level: &str) -> Targets {
     )
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use tracing::Level;
+/// What another format makes, which is a JSON object on a line, with the member `requestId` where an invocation is worked for.
+struct WithRequestId<F>(F);
 
-    #[test]
-    fn crates_of_others_log_no_more_than_at_info_whatever_is_asked_for() {
-        let others = [
-            "lambda_runtime",
-            "lambda_runtime::layers::api_response",
-            "lambda_runtime_api_client",
-            "hyper::proto::h1::io",
-            "h2::codec::framed_write",
-            "rustls::client::hs",
-            "redis",
-            "aws_config::profile::credentials",
-            "aws_sigv4::http_request::sign",
-            "aws_smithy_runtime::client::orchestrator",
-        ];
-        for target in others {
-            for asked in [
-                "TRACE",
-                "trace",
-                &format!("{target}=trace"),
-                &format!("info,{target}=trace"),
-                "l=trace,info",
-                "=trace",
-            ] {
-                let enabled = |level| filter(asked).would_enable(target, &level);
-                assert!(!enabled(Level::DEBUG) && !enabled(Level::TRACE), "{target} by {asked}");
-            }
-            assert!(filter("trace").would_enable(target, &Level::INFO), "{target}");
-            assert!(!filter("trace,warn").would_enable(target, &Level::INFO), "{target}");
-        }
-        let table = [
-            ("TRACE", "visits_core::flusher", Level::TRACE, true),
-            ("trace", "dashboard", Level::TRACE, true),
-            ("info,visits_core::flusher=debug", "visits_core::flusher", Level::DEBUG, true),
-            ("info,visits_core::flusher=debug", "visits_core::cache", Level::DEBUG, false),
-            ("visits_core=warn,debug", "visits_core::cache", Level::INFO, false),
-            ("visits_core=warn", "lambda_runtime", Level::ERROR, false),
-        ];
-        for (asked, target, level, logged) in table {
-            assert_eq!(filter(asked).would_enable(target, &level), logged, "{target} {level} by {asked}");
-        }
+impl<S, N, F> FormatEvent<S, N> for WithRequestId<F>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+    F: FormatEvent<S, N>,
+{
+    fn format_event(&self, ctx: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> std::fmt::Result {
+        let Some(id) = invocation_id_json() else { return self.0.format_event(ctx, writer, event) };
+        let mut line = String::new();
+        self.0.format_event(ctx, Writer::new(&mut line), event)?;
+        // Each line has a level, so there is a member to go before.
+        let members = line.strip_prefix('{').ok_or(std::fmt::Error)?;
+        write!(writer, "{{\"requestId\":{id},{members}")
     }
+}
 
-    #[test]
-    fn the_level_is_info_unless_a_known_one_is_asked_for() {
-        for (asked, info, debug) in [
-            ("", true, false),
-            ("a=b=c", true, false),
-            ("DEBUG", true, true),
-            ("warn", false, false),
-            ("FATAL", false, false),
-        ] {
-            let filter = filter(asked);
-            let enabled = |level| filter.would_enable("visits_core", &level);
-            assert_eq!((enabled(Level::INFO), enabled(Level::DEBUG)), (info, debug), "{asked}");
+tokio::task_local! {
+    static REQUEST_ID: Arc<str>;
+}
+
+/// Runs `work` for the invocation with this id.
+pub fn in_invocation<F: Future>(id: Arc<str>, work: F) -> TaskLocalFuture<Arc<str>, F> {
+    REQUEST_ID.scope(id, work)
+}
+
+/// The same for what is no future.
+pub fn in_invocation_sync<T>(id: &Arc<str>, work: impl FnOnce() -> T) -> T {
+    REQUEST_ID.sync_scope(Arc::clone(id), work)
+}
+
+/// The id of the invocation that is worked for here, if there is one.
+pub fn invocation_id() -> Option<Arc<str>> {
+    REQUEST_ID.try_with(Arc::clone).ok()
+}
+
+/// The id as JSON text.
+pub(crate) fn invocation_id_json() -> Option<String> {
+    serde_json::to_string(&*invocation_id()?).ok()
+}
+
+/// Most lines of one flush, delivery, or run of another kind.
+pub const MAX_LINES: u64 = 20;
+
+/// The error lines of one run. When it is dropped, one more line says how many were left out.
+#[derive(Debug, Default)]
+pub struct Lines(AtomicU64);
+
+impl Lines {
+    /// Writes a line, unless [`MAX_LINES`] were written before.
+    pub fn write(&self, line: impl FnOnce()) {
+        if self.0.fetch_add(1, Ordering::Relaxed) < MAX_LINES {
+            line();
         }
     }
 }
+
+impl Drop for Lines {
+    fn drop(&mut self) {
+        let left_out = self.0.get_mut().saturating_sub(MAX_LINES);
+        if left_out > 0 {
+            tracing::error!(left_out, "further lines like the last ones were left out");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

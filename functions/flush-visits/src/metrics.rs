@@ -1,8 +1,7 @@
 //! What a run tells as metrics.
 
 use crate::report::Report;
-use visits_core::telemetry::metric;
-use visits_core::telemetry::metrics::Figures;
+use visits_core::telemetry::metrics::{self, Figures};
 
 /// The figures of a run. `memory`: how full the fullest server is, in percent.
 pub(crate) fn figures(report: &Report, memory: Option<u64>) -> Figures {
@@ -16,13 +15,13 @@ pub(crate) fn figures(report: &Report, memory: Option<u64>) -> Figures {
     ];
     let mut figures = Figures::default();
     // A copy that brings again what its owner had lost is not delivered twice.
-    figures.count(metric::DELIVERED, delivery.visits_delivered - delivery.visits_healed);
-    figures.count(metric::HEALED, delivery.visits_healed);
-    figures.count(metric::VISITS_LOST, delivery.visits_lost);
-    figures.count(metric::FLUSH_FAILURES, failures.iter().map(|calls| *calls as u64).sum());
-    figures.level(metric::PARKED_AGE, delivery.oldest_copy_seconds);
+    figures.count(metrics::DELIVERED, delivery.visits_delivered - delivery.visits_healed);
+    figures.count(metrics::HEALED, delivery.visits_healed);
+    figures.count(metrics::VISITS_LOST, delivery.visits_lost);
+    figures.count(metrics::FLUSH_FAILURES, failures.iter().map(|calls| *calls as u64).sum());
+    figures.level(metrics::PARKED_AGE, delivery.oldest_copy_seconds);
     if let Some(memory) = memory {
-        figures.level(metric::REDIS_MEMORY, memory);
+        figures.level(metrics::REDIS_MEMORY, memory);
     }
     figures
 }

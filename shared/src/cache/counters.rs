@@ -1,8 +1,8 @@
 //! What the cache has done since the last line of metrics.
 
-use crate::telemetry::metric;
+use crate::telemetry::metrics;
 use crate::telemetry::metrics::Figures;
-use crate::telemetry::samples::Samples;
+use crate::telemetry::metrics::Samples;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -34,10 +34,10 @@ impl Counters {
     /// The figures of a line. From here on everything is counted anew.
     pub(super) fn take(&self) -> Figures {
         let mut figures = Figures::default();
-        figures.count(metric::CACHE_HITS, self.hits.swap(0, Ordering::Relaxed));
-        figures.count(metric::CACHE_MISSES, self.misses.swap(0, Ordering::Relaxed));
+        figures.count(metrics::CACHE_HITS, self.hits.swap(0, Ordering::Relaxed));
+        figures.count(metrics::CACHE_MISSES, self.misses.swap(0, Ordering::Relaxed));
         let latencies = std::mem::take(&mut *self.latencies.lock().unwrap_or_else(PoisonError::into_inner));
-        figures.durations(metric::REDIS_LATENCY, &latencies);
+        figures.durations(metrics::REDIS_LATENCY, &latencies);
         figures
     }
 }

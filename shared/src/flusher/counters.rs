@@ -4,9 +4,9 @@
 use super::lane::Call;
 use crate::outbox::Learned;
 use crate::store::Applied;
-use crate::telemetry::metric;
+use crate::telemetry::metrics;
 use crate::telemetry::metrics::Figures;
-use crate::telemetry::samples::Samples;
+use crate::telemetry::metrics::Samples;
 use std::time::Duration;
 
 #[derive(Debug, Default)]
@@ -51,21 +51,21 @@ impl Counters {
         let counted = std::mem::take(self);
         let mut figures = Figures::default();
         for (metric, count) in [
-            (metric::VISITS, counted.visits),
-            (metric::VISITS_FLUSHED, counted.flushed),
-            (metric::BATCHES, counted.batches),
-            (metric::DUPLICATE_BATCHES, counted.duplicates),
-            (metric::GAPS, counted.gaps),
-            (metric::HEALED, counted.healed),
-            (metric::PARKED, counted.parked),
-            (metric::VISITS_LOST, counted.lost),
-            (metric::FLUSH_FAILURES, counted.failures),
+            (metrics::VISITS, counted.visits),
+            (metrics::VISITS_FLUSHED, counted.flushed),
+            (metrics::BATCHES, counted.batches),
+            (metrics::DUPLICATE_BATCHES, counted.duplicates),
+            (metrics::GAPS, counted.gaps),
+            (metrics::HEALED, counted.healed),
+            (metrics::PARKED, counted.parked),
+            (metrics::VISITS_LOST, counted.lost),
+            (metrics::FLUSH_FAILURES, counted.failures),
         ] {
             figures.count(metric, count);
         }
-        figures.durations(metric::REDIS_LATENCY, &counted.latencies);
+        figures.durations(metrics::REDIS_LATENCY, &counted.latencies);
         if let Some(age) = counted.age {
-            figures.level(metric::BUFFER_AGE, u64::try_from(age.as_millis()).unwrap_or(u64::MAX));
+            figures.level(metrics::BUFFER_AGE, u64::try_from(age.as_millis()).unwrap_or(u64::MAX));
         }
         figures
     }

@@ -6,7 +6,7 @@ use crate::batch::WriterId;
 use crate::outbox::Learned;
 use crate::policy::Reason;
 use crate::store::Applied;
-use crate::telemetry::lines::Lines;
+use crate::telemetry::Lines;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;

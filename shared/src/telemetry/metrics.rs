@@ -1,18 +1,17 @@
 //! Metrics without a daemon: lines in `CloudWatch`'s embedded metric format on standard output, out of which `CloudWatch` Logs takes
 //! the values. One JSON object a line and nothing around it; no dimensions, so that all environments of all functions add to
-//! one set.
+//! one set. `docs/OPERATIONS.md` says what each metric means, and a test compares the two.
 //!
 //! A figure that is 0 is left out: `CloudWatch` charges for each metric that has a value in an hour, and most of these should
 //! have none.
 
-use super::metric::Metric;
-use super::request;
-use super::samples::Samples;
+use super::invocation_id_json;
 use crate::clock::{Clock, Moment};
 use crate::config::MetricsNamespace;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Where the metrics of an environment go: to standard output, or nowhere. Clones are the same.
 #[derive(Clone, Default)]
@@ -58,7 +57,7 @@ impl Metrics {
         let Some(sink) = &self.0 else { return };
         let Figures(figures) = figures();
         if !figures.is_empty() {
-            (sink.write)(&line(&sink.namespace, sink.clock.now(), request::json().as_deref(), &figures));
+            (sink.write)(&line(&sink.namespace, sink.clock.now(), invocation_id_json().as_deref(), &figures));
         }
     }
 }
@@ -123,6 +122,140 @@ fn write_millis(text: &mut String, micros: &[u32]) {
 impl std::fmt::Debug for Metrics {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_tuple("Metrics").field(&self.0.as_ref().map(|sink| &sink.namespace)).finish()
+    }
+}
+
+/// A metric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Metric {
+    /// Its name.
+    pub name: &'static str,
+    /// The unit of its values.
+    pub unit: Unit,
+}
+
+/// A unit, by the name that `CloudWatch` has for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// A number of things.
+    Count,
+    /// Thousandths of a second.
+    Milliseconds,
+    /// Seconds.
+    Seconds,
+    /// Hundredths of a whole.
+    Percent,
+}
+
+impl Unit {
+    /// Its name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Count => "Count",
+            Self::Milliseconds => "Milliseconds",
+            Self::Seconds => "Seconds",
+            Self::Percent => "Percent",
+        }
+    }
+}
+
+const fn count(name: &'static str) -> Metric {
+    Metric { name, unit: Unit::Count }
+}
+
+/// Visits taken into memory.
+pub const VISITS: Metric = count("Visits");
+/// Visits now known to be applied that were not before: each once, whoever brought it.
+pub const VISITS_FLUSHED: Metric = count("VisitsFlushed");
+/// Batches in calls that a shard has answered.
+pub const BATCHES: Metric = count("Batches");
+/// Batches among them that the shard had applied before.
+pub const DUPLICATE_BATCHES: Metric = count("DuplicateBatches");
+/// Batches that a shard had applied and has lost again.
+pub const GAPS: Metric = count("Gaps");
+/// Visits in such batches that are applied again.
+pub const HEALED: Metric = count("Healed");
+/// Copies of batches stored on another shard.
+pub const PARKED: Metric = count("Parked");
+/// Visits that were brought to their shard from such copies.
+pub const DELIVERED: Metric = count("Delivered");
+/// Acknowledged visits that will not be counted.
+pub const VISITS_LOST: Metric = count("VisitsLost");
+/// Counts answered from memory.
+pub const CACHE_HITS: Metric = count("CacheHits");
+/// Counts that a shard was asked for.
+pub const CACHE_MISSES: Metric = count("CacheMisses");
+/// Time from a call of a shard to its answer, connecting included.
+pub const REDIS_LATENCY: Metric = Metric { name: "RedisLatency", unit: Unit::Milliseconds };
+/// Age of the oldest visit in memory when a flush begins.
+pub const BUFFER_AGE: Metric = Metric { name: "BufferAge", unit: Unit::Milliseconds };
+/// Age of the oldest parked batch that its shard is not known to have.
+pub const PARKED_AGE: Metric = Metric { name: "ParkedAge", unit: Unit::Seconds };
+/// Calls that brought no answer, or an error.
+pub const FLUSH_FAILURES: Metric = count("FlushFailures");
+/// Memory used of the most that a server may use, of the fullest one.
+pub const REDIS_MEMORY: Metric = Metric { name: "RedisMemory", unit: Unit::Percent };
+
+/// All of them.
+pub const ALL: [Metric; 16] = [
+    VISITS,
+    VISITS_FLUSHED,
+    BATCHES,
+    DUPLICATE_BATCHES,
+    GAPS,
+    HEALED,
+    PARKED,
+    DELIVERED,
+    VISITS_LOST,
+    CACHE_HITS,
+    CACHE_MISSES,
+    REDIS_LATENCY,
+    BUFFER_AGE,
+    PARKED_AGE,
+    FLUSH_FAILURES,
+    REDIS_MEMORY,
+];
+
+/// Most values of one metric that a line may hold.
+pub const MAX_SAMPLES: usize = 100;
+
+/// Durations, all of them up to [`MAX_SAMPLES`], else an even sample: every second one, every fourth, and so on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Samples {
+    micros: Vec<u32>,
+    /// One of `2^halvings` is kept.
+    halvings: u32,
+    /// How many came since the last one that was kept.
+    since: u32,
+}
+
+impl Samples {
+    /// Takes one more.
+    pub fn add(&mut self, value: Duration) {
+        if self.since > 0 {
+            self.since -= 1;
+            return;
+        }
+        if self.micros.len() == MAX_SAMPLES {
+            let mut keep = false;
+            self.micros.retain(|_| {
+                keep = !keep;
+                keep
+            });
+            self.halvings += 1;
+        }
+        self.micros.push(u32::try_from(value.as_micros()).unwrap_or(u32::MAX));
+        self.since = (1 << self.halvings.min(31)) - 1;
+    }
+
+    /// Nothing was measured.
+    pub fn is_empty(&self) -> bool {
+        self.micros.is_empty()
+    }
+
+    /// What was kept, in microseconds and in order.
+    pub fn micros(&self) -> &[u32] {
+        &self.micros
     }
 }
 

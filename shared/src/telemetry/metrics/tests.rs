@@ -3,7 +3,7 @@
 use super::*;
 use crate::clock::ManualClock;
 use crate::config::Config;
-use crate::telemetry::metric::{ALL, BUFFER_AGE, REDIS_LATENCY, VISITS, VISITS_LOST};
+use crate::telemetry::metrics::{ALL, BUFFER_AGE, REDIS_LATENCY, VISITS, VISITS_LOST};
 use serde_json::{Value as Json, json};
 use std::sync::Mutex;
 use std::time::Duration;
@@ -112,7 +112,7 @@ fn what_is_0_is_left_out_and_a_gauge_at_0_is_not() {
 #[test]
 fn a_line_of_an_invocation_names_it() {
     let world = world();
-    request::within_sync(&"8476a536-\"e9f4".into(), || world.metrics.write(everything));
+    crate::telemetry::in_invocation_sync(&"8476a536-\"e9f4".into(), || world.metrics.write(everything));
     assert_eq!(world.line()["requestId"], "8476a536-\"e9f4");
 }
 
@@ -129,5 +129,51 @@ fn the_operations_manual_lists_each_metric_with_its_unit() {
     for Metric { name, unit } in ALL {
         let row = format!("| `{name}` | {} |", unit.as_str());
         assert!(manual.lines().any(|line| line.starts_with(&row)), "docs/OPERATIONS.md: no row that begins with {row}");
+    }
+}
+
+mod metric {
+    use super::super::ALL;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn each_metric_has_a_name_of_its_own() {
+        let names: BTreeSet<&str> = ALL.iter().map(|metric| metric.name).collect();
+        assert_eq!(names.len(), ALL.len());
+    }
+}
+
+mod samples {
+    use super::super::{MAX_SAMPLES as MOST, Samples};
+    use std::time::Duration;
+
+    fn of(count: u64) -> Samples {
+        let mut samples = Samples::default();
+        (0..count).for_each(|n| samples.add(Duration::from_micros(n)));
+        samples
+    }
+
+    #[test]
+    fn a_hundred_are_all_kept() {
+        assert_eq!(of(100).micros(), (0..100).collect::<Vec<u32>>());
+        assert!(of(0).is_empty());
+    }
+
+    #[test]
+    fn of_more_an_even_sample_is_kept() {
+        for count in [101, 150, 200, 1_000, 12_345, 1_000_000] {
+            let kept = of(count).micros().to_vec();
+            assert!(kept.len() > MOST / 2 - 1 && kept.len() <= MOST, "{count}: {}", kept.len());
+            let steps: Vec<u32> = kept.windows(2).map(|pair| pair[1] - pair[0]).collect();
+            assert!(steps.iter().all(|step| *step == steps[0]), "{count}: {steps:?}");
+            assert!(u64::from(kept[kept.len() - 1] + steps[0]) >= count, "{count}: the newest are in it too");
+        }
+    }
+
+    #[test]
+    fn a_value_beyond_an_hour_is_kept_as_the_greatest_there_is() {
+        let mut samples = Samples::default();
+        samples.add(Duration::from_hours(2));
+        assert_eq!(samples.micros(), [u32::MAX]);
     }
 }

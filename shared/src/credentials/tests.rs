@@ -1,46 +1,5 @@
-//! A password, which nobody prints.
-
-use super::CredentialsError;
-use crate::config::text_file;
-use std::fmt;
-use std::path::Path;
-use std::sync::Arc;
-
-/// Longest file with a password, in bytes: it is no key ring. `ElastiCache` takes 128 characters.
-const MAX_BYTES: u64 = 4096;
-
-/// A password or a token. `Debug` hides it. Cheap to clone.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Password(Arc<str>);
-
-impl Password {
-    pub(crate) fn new(password: &str) -> Self {
-        Self(password.into())
-    }
-
-    /// The password itself: for the server only.
-    pub(crate) fn expose(&self) -> &str {
-        &self.0
-    }
-
-    /// What the file holds, without the line's end that editors add.
-    pub(crate) fn read(path: &Path) -> Result<Self, CredentialsError> {
-        let wrong = |reason: String| CredentialsError::File { path: path.to_owned(), reason };
-        let text = text_file::read(path, MAX_BYTES).map_err(|error| wrong(error.to_string()))?;
-        let line = text.strip_suffix('\n').map_or(&*text, |line| line.strip_suffix('\r').unwrap_or(line));
-        if line.is_empty() { Err(wrong("the file is empty".to_owned())) } else { Ok(Self::new(line)) }
-    }
-}
-
-impl fmt::Debug for Password {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
+mod password {
+    use super::super::*;
 
     fn of(content: impl AsRef<[u8]>) -> Result<String, String> {
         let file = tempfile::NamedTempFile::new().unwrap();
