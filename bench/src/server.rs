@@ -10,7 +10,7 @@ use visits_core::clock::Clock;
 use visits_core::config::Config;
 use visits_core::page::PageId;
 use visits_core::store::redis::RedisStore;
-use visits_core::store::{Apply, Standing, Store};
+use visits_core::store::{Apply, Ledger, Standing};
 
 /// Readings of the memory, each this long after the one before, until one is no less.
 const SETTLING: Duration = Duration::from_millis(150);

@@ -19,8 +19,8 @@ use crate::config::Config;
 use crate::day::Day;
 use crate::policy::{self, Reason};
 use crate::ring::Ring;
+use crate::store::Ledger;
 use crate::store::ShardIndex;
-use crate::store::parking::Parking;
 use crate::telemetry::metrics::Metrics;
 use crate::timing::Timing;
 use call::Patience;
@@ -88,7 +88,7 @@ struct State {
     no_secret: Option<Moment>,
 }
 
-impl<S: Parking> Flusher<S> {
+impl<S: Ledger> Flusher<S> {
     /// A flusher with nothing pending. The ring's shards are the store's, in the same order.
     pub fn new(store: Arc<S>, ring: Ring, clock: Clock, limits: Limits) -> Self {
         let shards = ring.len();

@@ -9,8 +9,8 @@ mod copies;
 use crate::budget::Budget;
 use crate::clock::{Clock, Moment};
 use crate::ring::{Fingerprint, Ring};
-use crate::store::parking::{ParkedCopy, Parking};
-use crate::store::{ShardIndex, StoreError};
+use crate::store::parking::ParkedCopy;
+use crate::store::{Ledger, ShardIndex, StoreError};
 use crate::telemetry::Lines;
 use crate::timing::Timing;
 use copies::deliver_page;
@@ -65,7 +65,7 @@ struct Run<'a, S> {
 ///
 /// The order changes with each minute: what does not fit into one run, or an owner that is silent, keeps nothing else
 /// from its turn.
-pub async fn deliver<S: Parking>(
+pub async fn deliver<S: Ledger>(
     store: &S,
     ring: &Ring,
     clock: &Clock,
@@ -95,7 +95,7 @@ pub async fn deliver<S: Parking>(
     run.done
 }
 
-impl<S: Parking> Run<'_, S> {
+impl<S: Ledger> Run<'_, S> {
     async fn deliver_all(&mut self) {
         let (store, (listed, mut lists)) = (self.store, mpsc::unbounded_channel());
         // Beside the deliveries: a list that is not polled while it connects keeps its shard from every other call.

@@ -13,7 +13,7 @@ pub mod statistics;
 pub mod watch;
 
 use crate::applied::AppliedSet;
-use crate::batch::{Batch, MAX_BATCH_PAGES, Sequence, WriterId};
+use crate::batch::{Batch, BatchId, MAX_BATCH_PAGES, Sequence, WriterId};
 use crate::day::Day;
 use crate::page::PageId;
 use crate::record::PageRecord;
@@ -21,6 +21,7 @@ use crate::ring::Fingerprint;
 use crate::shard::ShardName;
 use crate::timing::Timing;
 use crate::visit::Secret;
+use parking::{Mark, Park, Parked, ParkedPage, Unreadable};
 use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
@@ -187,12 +188,78 @@ pub enum StoreError {
     },
 }
 
-/// The shards of a deployment. All calls are safe to repeat; none is retried in here, other than over a
-/// connection that turned out to be closed.
-pub trait Store: Send + Sync + 'static {
+/// The calls of writers and deliverers to the shards of a deployment. All are safe to repeat; none is retried in here, other
+/// than over a connection that turned out to be closed.
+pub trait Ledger: Send + Sync + 'static {
     /// Applies batches exactly once and returns the writer's applied set.
     fn apply(&self, shard: ShardIndex, call: &Apply) -> impl Future<Output = Result<Applied, StoreError>> + Send;
 
+    /// The secret of a day, if this shard keeps one.
+    fn known_secret(
+        &self,
+        shard: ShardIndex,
+        day: Day,
+    ) -> impl Future<Output = Result<Option<Secret>, StoreError>> + Send;
+
+    /// The secret of a day: the one that this shard keeps, or `offer`, which it keeps from now on.
+    fn secret(
+        &self,
+        shard: ShardIndex,
+        day: Day,
+        offer: Secret,
+    ) -> impl Future<Output = Result<Secret, StoreError>> + Send;
+
+    /// Stores copies. One that is there already stays as it is: a batch never changes.
+    fn park(&self, shard: ShardIndex, park: &Park) -> impl Future<Output = Result<Parked, StoreError>> + Send;
+
+    /// The owners of the copies on this shard, with the bytes that they take.
+    fn parked_owners(&self, shard: ShardIndex) -> impl Future<Output = Result<Vec<(String, u64)>, StoreError>> + Send;
+
+    /// A page of the copies for `owner`, from `cursor` on (0: the beginning). A copy may come twice.
+    fn parked(
+        &self,
+        shard: ShardIndex,
+        owner: &ShardName,
+        cursor: u64,
+    ) -> impl Future<Output = Result<ParkedPage, StoreError>> + Send;
+
+    /// Marks copies, if they are still there, as found in their owner's applied set just now, on that run of
+    /// the owner's server.
+    fn mark_delivered(
+        &self,
+        shard: ShardIndex,
+        owner: &ShardName,
+        copies: &[(BatchId, Incarnation)],
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Deletes delivered copies whose mark is still the one given. Returns how many.
+    fn remove_delivered(
+        &self,
+        shard: ShardIndex,
+        owner: &ShardName,
+        copies: &[(BatchId, Mark)],
+    ) -> impl Future<Output = Result<usize, StoreError>> + Send;
+
+    /// Puts aside, with the reason, what cannot be delivered: it is kept for the operator and read no more.
+    /// Returns how many were still there.
+    fn set_aside(
+        &self,
+        shard: ShardIndex,
+        owner: &ShardName,
+        copies: &[Unreadable],
+    ) -> impl Future<Output = Result<usize, StoreError>> + Send;
+
+    /// Whether two shards live at one address, and so are likely to be down together.
+    fn share_endpoint(&self, one: ShardIndex, other: ShardIndex) -> bool;
+
+    /// Whether they were last found on one server there: the shards of one cluster may be on several.
+    fn share_node(&self, one: ShardIndex, other: ShardIndex) -> bool {
+        self.share_endpoint(one, other)
+    }
+}
+
+/// Calls that services still share with the store in memory.
+pub trait Store: Send + Sync + 'static {
     /// What this shard counts of a page, and whether that can be all.
     fn read(&self, shard: ShardIndex, page: &PageId) -> impl Future<Output = Result<Reading, StoreError>> + Send;
 
@@ -211,21 +278,6 @@ pub trait Store: Send + Sync + 'static {
     /// All that this shard knows of where a page's visits are.
     fn traces(&self, shard: ShardIndex, page: &PageId) -> impl Future<Output = Result<Traces, StoreError>> + Send;
 
-    /// The secret of a day, if this shard keeps one.
-    fn known_secret(
-        &self,
-        shard: ShardIndex,
-        day: Day,
-    ) -> impl Future<Output = Result<Option<Secret>, StoreError>> + Send;
-
-    /// The secret of a day: the one that this shard keeps, or `offer`, which it keeps from now on.
-    fn secret(
-        &self,
-        shard: ShardIndex,
-        day: Day,
-        offer: Secret,
-    ) -> impl Future<Output = Result<Secret, StoreError>> + Send;
-
     /// The writers on the sweep's list, with the time since their last flush by the shard's own clock:
     /// the [`WRITERS_AT_ONCE`] that have been silent longest.
     fn writers(
@@ -238,8 +290,8 @@ pub trait Store: Send + Sync + 'static {
     fn tidy(&self, shard: ShardIndex) -> impl Future<Output = Result<usize, StoreError>> + Send;
 }
 
-/// Most writers that [`Store::writers`] returns; a sweep does not get through more in a minute.
+/// Most writers that [`RedisStore::writers`](redis::RedisStore::writers) returns; a sweep does not get through more in a minute.
 pub const WRITERS_AT_ONCE: usize = 10_000;
 
-/// Most sets that one [`Store::tidy`] deletes, to keep the shard free for visits in between.
+/// Most sets that one [`RedisStore::tidy`](redis::RedisStore::tidy) deletes, to keep the shard free for visits in between.
 pub const TIDY_AT_ONCE: usize = MAX_BATCH_PAGES;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use visits_core::clock::Clock;
 use visits_core::flusher::Flusher;
 use visits_core::lambda::AfterResponse;
-use visits_core::store::parking::Parking;
+use visits_core::store::Ledger;
 
 /// A flush, if it is time to.
 pub(crate) struct Flush<S> {
@@ -26,7 +26,7 @@ impl<S> Clone for Flush<S> {
     }
 }
 
-impl<S: Parking + 'static> AfterResponse for Flush<S> {
+impl<S: Ledger + 'static> AfterResponse for Flush<S> {
     async fn run(self, deadline: u64) {
         self.flusher.flush_if_due(budget::until(deadline, self.clock.now())).await;
     }

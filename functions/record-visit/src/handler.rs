@@ -12,7 +12,7 @@ use visits_core::config::{Config, Durability};
 use visits_core::flusher::{Flusher, RecordError};
 use visits_core::http::{Cors, DirectEvent, Event, Found, Problem, Reply, Request, Response, Route, Routes};
 use visits_core::page::PageId;
-use visits_core::store::parking::Parking;
+use visits_core::store::Ledger;
 use visits_core::sweep::FlushEvent;
 use visits_core::visit::{Refusal, Visit};
 
@@ -59,7 +59,7 @@ struct RecordedAll {
     repeated: usize,
 }
 
-impl<S: Parking> Handler<S> {
+impl<S: Ledger> Handler<S> {
     pub(crate) fn new(flusher: Arc<Flusher<S>>, config: &Config, clock: Clock) -> Self {
         let (rules, cors) = (Rules::new(config), Cors::new(config.origins.clone(), false));
         Self { flusher, durability: config.durability, rules, cors, clock }

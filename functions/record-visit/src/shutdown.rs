@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use visits_core::flusher::Flusher;
-use visits_core::store::parking::Parking;
+use visits_core::store::Ledger;
 
 /// Name of the extension, unique within the function.
 const EXTENSION: &str = "visits-shutdown";
@@ -20,7 +20,7 @@ const REGISTRATION: Duration = Duration::from_secs(2);
 ///
 /// Without an extension the function works all the same: then nothing announces the end, and visits are flushed at
 /// intervals of at most `unregistered`.
-pub(crate) async fn prepare<S: Parking + 'static>(flusher: &Arc<Flusher<S>>, unregistered: Duration) {
+pub(crate) async fn prepare<S: Ledger + 'static>(flusher: &Arc<Flusher<S>>, unregistered: Duration) {
     let unannounced = |error: &dyn Display| {
         tracing::warn!(
             %error,

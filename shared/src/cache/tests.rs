@@ -4,7 +4,7 @@ use crate::batch::{Batch, Sequence, WriterId};
 use crate::clock::ManualClock;
 use crate::store::memory::{Fault, MemoryStore};
 use crate::store::rehoming::Rehoming as _;
-use crate::store::{Apply, Standing};
+use crate::store::{Apply, Ledger, Standing};
 
 struct World {
     cache: CountCache<MemoryStore>,

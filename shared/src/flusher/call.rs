@@ -7,7 +7,7 @@ use super::park::Urgency;
 use super::report::{FlushReport, Tally};
 use super::{Flusher, State, secrets};
 use crate::policy::{self, Reason};
-use crate::store::parking::Parking;
+use crate::store::Ledger;
 use crate::store::{ShardIndex, Standing};
 use crate::telemetry::traces;
 use flight::Flight;
@@ -35,7 +35,7 @@ pub(super) enum Patience {
     None,
 }
 
-impl<S: Parking> Flusher<S> {
+impl<S: Ledger> Flusher<S> {
     /// Sends what the shards have pending, all that take part at once, within `budget`.
     pub(super) fn flush(
         &self,

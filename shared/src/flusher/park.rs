@@ -5,8 +5,8 @@ use super::Flusher;
 use super::report::Tally;
 use crate::batch::{Batch, Sequence, WriterId};
 use crate::outbox::Refuge;
-use crate::store::parking::{Park, Parked, Parking};
-use crate::store::{ShardIndex, StoreError};
+use crate::store::parking::{Park, Parked};
+use crate::store::{Ledger, ShardIndex, StoreError};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ pub(super) struct Urgency {
     pub(super) patience: Duration,
 }
 
-impl<S: Parking> Flusher<S> {
+impl<S: Ledger> Flusher<S> {
     /// Stores copies of all that `owner` has not taken, on the first other shard that takes them.
     pub(super) async fn park(&self, owner: ShardIndex, urgency: Urgency, tally: &mut Tally) {
         loop {
@@ -81,13 +81,13 @@ impl<S: Parking> Flusher<S> {
 }
 
 /// Copies under way. However this ends, others may park again, and visits that wait look again.
-struct Turn<'a, S: Parking> {
+struct Turn<'a, S: Ledger> {
     flusher: &'a Flusher<S>,
     owner: ShardIndex,
     taken: bool,
 }
 
-impl<S: Parking> Drop for Turn<'_, S> {
+impl<S: Ledger> Drop for Turn<'_, S> {
     fn drop(&mut self) {
         let now = self.flusher.clock.now();
         self.flusher.lock().lanes[self.owner].end_parking(self.taken, now);

@@ -8,8 +8,8 @@ use crate::clock::Moment;
 use crate::day::Day;
 use crate::policy::Reason;
 use crate::ring::Ring;
+use crate::store::Ledger;
 use crate::store::ShardIndex;
-use crate::store::parking::Parking;
 use crate::visit::{self, Refusal, Visit};
 use futures_util::future::join_all;
 use std::collections::HashSet;
@@ -50,7 +50,7 @@ struct Ticket {
     since: u64,
 }
 
-impl<S: Parking> Flusher<S> {
+impl<S: Ledger> Flusher<S> {
     /// Takes one visit into memory (`buffered`): it goes out with the next flush of its shard.
     pub fn record(&self, visit: impl Into<Visit>) -> Result<(), RecordError> {
         self.take(visit.into(), false).map(|_| ())

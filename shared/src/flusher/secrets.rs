@@ -3,7 +3,7 @@
 
 use super::Flusher;
 use crate::day::Day;
-use crate::store::parking::Parking;
+use crate::store::Ledger;
 use crate::visit::{Secret, secret_key};
 use futures_util::future::join_all;
 use std::collections::BTreeSet;
@@ -19,7 +19,7 @@ pub(super) const AT_SIGTERM: Duration = Duration::from_millis(50);
 /// How long a shard that did not answer is left alone: else each flush of a busy environment would wait for it.
 const PAUSE: Duration = Duration::from_secs(5);
 
-impl<S: Parking> Flusher<S> {
+impl<S: Ledger> Flusher<S> {
     /// Reads the secrets of the days that have visitors to be sealed, where they are not known yet, within `patience`.
     pub(super) async fn learn_secrets(&self, patience: Duration) {
         let (now, end) = (self.clock.now(), Instant::now() + patience);

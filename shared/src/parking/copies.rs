@@ -3,8 +3,8 @@
 use super::Run;
 use crate::batch::{BatchId, MAX_BATCH_PAGES, Sequence, WriterId};
 use crate::page::PageId;
-use crate::store::parking::{Mark, ParkedCopy, ParkedPage, Parking, Unreadable};
-use crate::store::{Applied, Apply, Incarnation, ShardIndex, Standing, StoreError};
+use crate::store::parking::{Mark, ParkedCopy, ParkedPage, Unreadable};
+use crate::store::{Applied, Apply, Incarnation, Ledger, ShardIndex, Standing, StoreError};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ struct Findings {
 }
 
 /// Delivers a page of copies; whether the owner answered for all of them.
-pub(super) async fn deliver_page<S: Parking>(
+pub(super) async fn deliver_page<S: Ledger>(
     run: &mut Run<'_, S>,
     shard: ShardIndex,
     owner: ShardIndex,
@@ -135,7 +135,7 @@ impl Findings {
 }
 
 /// Writes down at the copies what was found.
-async fn note<S: Parking>(run: &mut Run<'_, S>, shard: ShardIndex, owner: ShardIndex, findings: Findings) {
+async fn note<S: Ledger>(run: &mut Run<'_, S>, shard: ShardIndex, owner: ShardIndex, findings: Findings) {
     let (store, owner) = (run.store, run.ring.name(owner));
     let Findings { mark, remove, aside, lost } = findings;
     if !mark.is_empty() {

@@ -5,7 +5,7 @@ use crate::page::PageId;
 use crate::shard::{ShardName, Weight};
 use crate::store::memory::{Fault, MemoryStore};
 use crate::store::parking::{Park, Parked};
-use crate::store::{Apply, Standing, Store};
+use crate::store::{Apply, Ledger, Standing};
 use futures_util::future::join_all;
 use std::sync::Arc;
 use std::time::Duration;

@@ -6,8 +6,8 @@ use crate::config::Config;
 use crate::page::PageId;
 use crate::shard::Weight;
 use crate::store::memory::{Fault, MemoryStore};
-use crate::store::parking::{Park, Parking};
-use crate::store::{Apply, Standing, Store};
+use crate::store::parking::Park;
+use crate::store::{Apply, Ledger, Standing};
 
 use std::sync::Arc;
 

@@ -7,7 +7,7 @@ use crate::page::PageId;
 use crate::shard::Weight;
 use crate::store::memory::{Fault, MemoryStore};
 use crate::store::rollup::Sketch;
-use crate::store::{Apply, Standing, Store};
+use crate::store::{Apply, Ledger, Standing};
 use crate::visit::{Secret, Visitor, site_key};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

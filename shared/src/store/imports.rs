@@ -66,7 +66,7 @@ impl fmt::Display for ImportId {
 }
 
 /// What importing asks of the shards besides [`Store::apply`]. All calls are safe to repeat.
-pub trait Imports: Store {
+pub trait Imports: Store + super::Ledger {
     /// What this shard knows of an import; `None` if it was never begun here.
     ///
     /// # Errors

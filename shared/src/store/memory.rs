@@ -10,11 +10,11 @@ mod rollup;
 mod shard;
 mod statistics;
 
-use super::parking::{Mark, Park, Parked, ParkedPage, Parking, Unreadable};
+use super::parking::{Mark, Park, Parked, ParkedPage, Unreadable};
 use super::rollup::Sketch;
 use super::statistics::{DayCount, SiteDays};
 use super::watch::Watch;
-use super::{Applied, Apply, Incarnation, Reading, ShardIndex, Store, StoreError, Traces};
+use super::{Applied, Apply, Incarnation, Ledger, Reading, ShardIndex, Store, StoreError, Traces};
 use crate::batch::{BatchId, WriterId};
 use crate::clock::Clock;
 use crate::day::Day;
@@ -242,17 +242,6 @@ impl Watch for MemoryStore {
 }
 
 impl Store for MemoryStore {
-    async fn apply(&self, shard: ShardIndex, call: &Apply) -> Result<Applied, StoreError> {
-        let now = self.clock.now();
-        {
-            let mut shard = self.shard(shard);
-            if shard.next_fault() == Some(Fault::Late) {
-                shard.late.push((now, LateCall::Apply(call.clone())));
-            }
-        }
-        self.call(shard, |shard| shard.apply(call, now)).await
-    }
-
     async fn read(&self, shard: ShardIndex, page: &PageId) -> Result<Reading, StoreError> {
         self.call(shard, |shard| shard.data.read(page)).await
     }
@@ -269,14 +258,6 @@ impl Store for MemoryStore {
         self.call(shard, |shard| shard.data.traces(page)).await
     }
 
-    async fn known_secret(&self, shard: ShardIndex, day: Day) -> Result<Option<Secret>, StoreError> {
-        self.call(shard, |shard| shard.data.secrets.get(&day).copied()).await
-    }
-
-    async fn secret(&self, shard: ShardIndex, day: Day, offer: Secret) -> Result<Secret, StoreError> {
-        self.call(shard, |shard| *shard.data.secrets.entry(day).or_insert(offer)).await
-    }
-
     async fn writers(&self, shard: ShardIndex) -> Result<HashMap<WriterId, Duration>, StoreError> {
         let now = self.clock.now();
         let since = |shard: &mut Shard| shard.data.writers.iter().map(|(w, last)| (*w, now.since(*last))).collect();
@@ -289,7 +270,26 @@ impl Store for MemoryStore {
     }
 }
 
-impl Parking for MemoryStore {
+impl Ledger for MemoryStore {
+    async fn apply(&self, shard: ShardIndex, call: &Apply) -> Result<Applied, StoreError> {
+        let now = self.clock.now();
+        {
+            let mut shard = self.shard(shard);
+            if shard.next_fault() == Some(Fault::Late) {
+                shard.late.push((now, LateCall::Apply(call.clone())));
+            }
+        }
+        self.call(shard, |shard| shard.apply(call, now)).await
+    }
+
+    async fn known_secret(&self, shard: ShardIndex, day: Day) -> Result<Option<Secret>, StoreError> {
+        self.call(shard, |shard| shard.data.secrets.get(&day).copied()).await
+    }
+
+    async fn secret(&self, shard: ShardIndex, day: Day, offer: Secret) -> Result<Secret, StoreError> {
+        self.call(shard, |shard| *shard.data.secrets.entry(day).or_insert(offer)).await
+    }
+
     async fn park(&self, shard: ShardIndex, park: &Park) -> Result<Parked, StoreError> {
         let now = self.clock.now();
         {

@@ -1,8 +1,8 @@
 //! Moves: records on their way from a shard to the one that they belong on, taken and delivered each in one step. Calls
 //! are safe to repeat. `crate::rehome` decides which are made when.
 
-use super::parking::{Mark, Parking, Unreadable};
-use super::{Incarnation, ShardIndex, StoreError};
+use super::parking::{Mark, Unreadable};
+use super::{Incarnation, Ledger, ShardIndex, Store, StoreError};
 use crate::batch::{BatchId, WriterId};
 use crate::record::{RecordName, Tag};
 use crate::ring::Fingerprint;
@@ -133,7 +133,7 @@ pub struct Landed {
 }
 
 /// The shards as places that records leave and come to.
-pub trait Moving: Parking {
+pub trait Moving: Store + Ledger {
     /// Empties records and keeps what they counted, in one step, as a move for their owner.
     fn take(&self, shard: ShardIndex, take: &Take) -> impl Future<Output = Result<Taken, StoreError>> + Send;
 

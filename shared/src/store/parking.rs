@@ -1,10 +1,9 @@
 //! Copies of batches that wait on one shard for another, their owner (hinted handoff, as in Amazon's Dynamo,
 //! SOSP 2007).
 
-use super::{Incarnation, ShardIndex, Store, StoreError};
+use super::Incarnation;
 use crate::batch::{Batch, BatchId, WriterId};
 use crate::shard::ShardName;
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -78,55 +77,4 @@ pub struct ParkedPage {
     pub unreadable: Vec<Unreadable>,
     /// Where to read on; 0: this was the last page.
     pub next: u64,
-}
-
-/// The shards as places to park. Calls are safe to repeat, like those of [`Store`].
-pub trait Parking: Store {
-    /// Stores copies. One that is there already stays as it is: a batch never changes.
-    fn park(&self, shard: ShardIndex, park: &Park) -> impl Future<Output = Result<Parked, StoreError>> + Send;
-
-    /// The owners of the copies on this shard, with the bytes that they take.
-    fn parked_owners(&self, shard: ShardIndex) -> impl Future<Output = Result<Vec<(String, u64)>, StoreError>> + Send;
-
-    /// A page of the copies for `owner`, from `cursor` on (0: the beginning). A copy may come twice.
-    fn parked(
-        &self,
-        shard: ShardIndex,
-        owner: &ShardName,
-        cursor: u64,
-    ) -> impl Future<Output = Result<ParkedPage, StoreError>> + Send;
-
-    /// Marks copies, if they are still there, as found in their owner's applied set just now, on that run of
-    /// the owner's server.
-    fn mark_delivered(
-        &self,
-        shard: ShardIndex,
-        owner: &ShardName,
-        copies: &[(BatchId, Incarnation)],
-    ) -> impl Future<Output = Result<(), StoreError>> + Send;
-
-    /// Deletes delivered copies whose mark is still the one given. Returns how many.
-    fn remove_delivered(
-        &self,
-        shard: ShardIndex,
-        owner: &ShardName,
-        copies: &[(BatchId, Mark)],
-    ) -> impl Future<Output = Result<usize, StoreError>> + Send;
-
-    /// Puts aside, with the reason, what cannot be delivered: it is kept for the operator and read no more.
-    /// Returns how many were still there.
-    fn set_aside(
-        &self,
-        shard: ShardIndex,
-        owner: &ShardName,
-        copies: &[Unreadable],
-    ) -> impl Future<Output = Result<usize, StoreError>> + Send;
-
-    /// Whether two shards live at one address, and so are likely to be down together.
-    fn share_endpoint(&self, one: ShardIndex, other: ShardIndex) -> bool;
-
-    /// Whether they were last found on one server there: the shards of one cluster may be on several.
-    fn share_node(&self, one: ShardIndex, other: ShardIndex) -> bool {
-        self.share_endpoint(one, other)
-    }
 }

@@ -23,14 +23,12 @@ mod shard;
 pub mod statistics;
 mod tls;
 
-use super::{Applied, Apply, Reading, ShardIndex, Store, StoreError, TIDY_AT_ONCE, Traces, WRITERS_AT_ONCE};
+use super::{Reading, ShardIndex, Store, StoreError, TIDY_AT_ONCE, Traces, WRITERS_AT_ONCE};
 use crate::batch::WriterId;
 use crate::config::Config;
-use crate::day::Day;
 use crate::page::PageId;
 use crate::shard::{Endpoint, PasswordSource, ShardConfig};
 use crate::timing::Timing;
-use crate::visit::Secret;
 use connection::Link;
 use contact::Contact;
 use keys::Keys;
@@ -141,19 +139,14 @@ fn open_link(config: &Config, logins: &Logins, shard: &ShardConfig) -> Result<Li
     })
 }
 
-impl Store for RedisStore {
-    async fn apply(&self, shard: ShardIndex, call: &Apply) -> Result<Applied, StoreError> {
-        let shard = &self.shards[shard];
-        let apply = |redis| self.scripts.apply(redis, &shard.keys, call);
-        let (reply, incarnation) = self.with_incarnation(shard, apply).await?;
-        Ok(reply.into_applied(call, incarnation))
-    }
-
-    async fn read(&self, shard: ShardIndex, page: &PageId) -> Result<Reading, StoreError> {
+impl RedisStore {
+    /// Reads a page's count on this shard, and whether that can be all.
+    pub async fn read(&self, shard: ShardIndex, page: &PageId) -> Result<Reading, StoreError> {
         self.read_page(&self.shards[shard], page).await
     }
 
-    async fn read_all(
+    /// Reads some pages, in their order and in one round trip. At most a few hundred at once.
+    pub async fn read_all(
         &self,
         shard: ShardIndex,
         pages: &[PageId],
@@ -161,37 +154,19 @@ impl Store for RedisStore {
         self.read_pages(&self.shards[shard], pages).await
     }
 
-    async fn traces(&self, shard: ShardIndex, page: &PageId) -> Result<Traces, StoreError> {
+    /// Reads a page's count on this shard; 0 if it has none.
+    pub async fn total(&self, shard: ShardIndex, page: &PageId) -> Result<u64, StoreError> {
+        Ok(self.read(shard, page).await?.total)
+    }
+
+    /// Reads all that this shard knows of where a page's visits are.
+    pub async fn traces(&self, shard: ShardIndex, page: &PageId) -> Result<Traces, StoreError> {
         self.page_traces(&self.shards[shard], page).await
     }
 
-    async fn known_secret(&self, shard: ShardIndex, day: Day) -> Result<Option<Secret>, StoreError> {
-        let shard = &self.shards[shard];
-        let key = shard.keys.secret(day);
-        let call = |mut redis: Connection| {
-            let key = &key;
-            async move { redis.get::<_, Option<String>>(key).await }
-        };
-        let kept = self.with_shard(shard, call).await?;
-        kept.map(|kept| kept.parse().map_err(|_| shard.refused(&format!("{key} holds no secret")))).transpose()
-    }
-
-    async fn secret(&self, shard: ShardIndex, day: Day, offer: Secret) -> Result<Secret, StoreError> {
-        let shard = &self.shards[shard];
-        let key = shard.keys.secret(day);
-        // Two commands: before Redis 7.0, SET takes NX or GET. A day that has a secret keeps it until it is over.
-        let call = |mut redis: Connection| {
-            let key = &key;
-            async move {
-                let _: bool = redis.set_nx(key, offer.to_hex()).await?;
-                redis.get::<_, Option<String>>(key).await
-            }
-        };
-        let kept = self.with_shard(shard, call).await?.unwrap_or_default();
-        kept.parse().map_err(|_| shard.refused(&format!("{key} holds no secret")))
-    }
-
-    async fn writers(&self, shard: ShardIndex) -> Result<HashMap<WriterId, Duration>, StoreError> {
+    /// Lists the writers for the sweep, with the time since their last flush by the shard's own clock: the
+    /// [`WRITERS_AT_ONCE`] that have been silent longest.
+    pub async fn writers(&self, shard: ShardIndex) -> Result<HashMap<WriterId, Duration>, StoreError> {
         let shard = &self.shards[shard];
         let longest_silent = isize::try_from(WRITERS_AT_ONCE).unwrap_or(isize::MAX);
         let list = |mut redis: Connection| async move {
@@ -206,7 +181,9 @@ impl Store for RedisStore {
         Ok(writers.into_iter().filter_map(|(id, at)| Some((id.parse().ok()?, silent(at)))).collect())
     }
 
-    async fn tidy(&self, shard: ShardIndex) -> Result<usize, StoreError> {
+    /// Deletes applied sets that are past their time and takes silent writers off the sweep's list.
+    /// Returns how many sets were deleted, at most [`TIDY_AT_ONCE`]: call again until it is less.
+    pub async fn tidy(&self, shard: ShardIndex) -> Result<usize, StoreError> {
         let shard = &self.shards[shard];
         let tidy = |mut redis: Connection| async move {
             let now = server_millis(&mut redis).await?;
@@ -215,6 +192,32 @@ impl Store for RedisStore {
             self.scripts.tidy(redis, &shard.keys, &past).await
         };
         self.with_shard(shard, tidy).await
+    }
+}
+
+impl Store for RedisStore {
+    async fn read(&self, shard: ShardIndex, page: &PageId) -> Result<Reading, StoreError> {
+        self.read(shard, page).await
+    }
+
+    async fn read_all(
+        &self,
+        shard: ShardIndex,
+        pages: &[PageId],
+    ) -> Result<Vec<Result<Reading, StoreError>>, StoreError> {
+        self.read_all(shard, pages).await
+    }
+
+    async fn traces(&self, shard: ShardIndex, page: &PageId) -> Result<Traces, StoreError> {
+        self.traces(shard, page).await
+    }
+
+    async fn writers(&self, shard: ShardIndex) -> Result<HashMap<WriterId, Duration>, StoreError> {
+        self.writers(shard).await
+    }
+
+    async fn tidy(&self, shard: ShardIndex) -> Result<usize, StoreError> {
+        self.tidy(shard).await
     }
 }
 

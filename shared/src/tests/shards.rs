@@ -200,7 +200,7 @@ impl Deref for Shards {
 mod tests {
     use crate::batch::{Batch, Sequence, WriterId};
     use crate::clock::Clock;
-    use crate::store::{Apply, Standing, Store, StoreError};
+    use crate::store::{Apply, Ledger, Standing, StoreError};
     use crate::tests::{Fault, Shards, page};
     use std::sync::Arc;
     use std::time::Duration;

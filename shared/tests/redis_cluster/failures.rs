@@ -3,7 +3,7 @@
 use crate::helpers::{SHARDS, Writer, call, key, page, store};
 use std::time::Duration;
 use test_support::RedisCluster;
-use visits_core::store::Store;
+use visits_core::store::Ledger;
 
 /// A node that has a shard, and that the writer knows the cluster by.
 fn seed(cluster: &RedisCluster) -> usize {

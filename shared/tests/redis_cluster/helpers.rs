@@ -12,7 +12,7 @@ use visits_core::page::PageId;
 use visits_core::parking::deliver;
 use visits_core::ring::Ring;
 use visits_core::store::redis::RedisStore;
-use visits_core::store::{Apply, Standing, Store};
+use visits_core::store::{Apply, Standing};
 
 /// The shards of most tests: `s0` to `s7`, which three nodes share.
 pub(crate) const SHARDS: usize = 8;

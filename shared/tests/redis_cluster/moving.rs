@@ -4,7 +4,7 @@ use crate::helpers::{SHARDS, Writer, call, key, page, store};
 use futures_util::future::join_all;
 use test_support::RedisCluster;
 use visits_core::store::watch::Watch;
-use visits_core::store::{Incarnation, Store, StoreError};
+use visits_core::store::{Incarnation, Ledger, StoreError};
 
 #[tokio::test]
 async fn while_a_slot_moves_each_key_is_read_and_written_where_it_is() {

@@ -4,7 +4,7 @@ use crate::helpers::{SHARDS, call, config, page, url};
 use futures_util::future::join_all;
 use test_support::{RedisCluster, RedisServer};
 use visits_core::store::redis::RedisStore;
-use visits_core::store::{Store, StoreError};
+use visits_core::store::{Ledger, StoreError};
 
 fn told<T: std::fmt::Debug>(answer: &Result<T, StoreError>, word: &str) -> bool {
     matches!(answer, Err(StoreError::UnfitServer { reason, .. }) if reason.contains(word))

@@ -9,9 +9,9 @@ use visits_core::batch::WriterId;
 use visits_core::clock::Clock;
 use visits_core::config::Config;
 use visits_core::parking::deliver;
-use visits_core::store::parking::{Park, Parked, Parking};
+use visits_core::store::parking::{Park, Parked};
 use visits_core::store::redis::RedisStore;
-use visits_core::store::{Store, StoreError};
+use visits_core::store::{Ledger, StoreError};
 use visits_core::timing::Timing;
 
 /// Clients of a node that are no nodes, besides the one that asks.

@@ -10,7 +10,6 @@ use visits_core::clock::Clock;
 use visits_core::flusher::{FlushReport, Flusher};
 use visits_core::page::PageId;
 use visits_core::parking::deliver;
-use visits_core::store::Store;
 use visits_core::store::redis::RedisStore;
 use visits_core::timing::Timing;
 

@@ -3,7 +3,7 @@
 use crate::helpers::{apply, batch, call, clients, close_all_but_ours, page, store, store_on, total, visit};
 use futures_util::future::join_all;
 use test_support::{RedisServer, ReservedPort};
-use visits_core::store::Store;
+use visits_core::store::Ledger;
 
 #[tokio::test]
 async fn nothing_connects_before_the_first_call() {

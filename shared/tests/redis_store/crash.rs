@@ -9,7 +9,7 @@ use test_support::{RedisServer, wait_for};
 use tokio::task::JoinSet;
 use visits_core::batch::WriterId;
 use visits_core::store::redis::RedisStore;
-use visits_core::store::{Apply, Incarnation, Store};
+use visits_core::store::{Apply, Incarnation};
 
 /// Writers and batches of each.
 const WRITERS: u64 = 4;

@@ -10,7 +10,7 @@ use visits_core::clock::Clock;
 use visits_core::config::Config;
 use visits_core::page::PageId;
 use visits_core::store::redis::RedisStore;
-use visits_core::store::{Applied, Apply, Standing, Store, StoreError};
+use visits_core::store::{Applied, Apply, Ledger, Standing, StoreError};
 
 /// The writer of most tests.
 pub(crate) const WRITER: WriterId = WriterId::from_u128(1);

@@ -5,7 +5,7 @@ use futures_util::future::join_all;
 use redis::Commands;
 use test_support::RedisServer;
 use visits_core::store::redis::RedisStore;
-use visits_core::store::{Store, StoreError};
+use visits_core::store::{Ledger, StoreError};
 
 async fn visit_all(store: &RedisStore, shards: usize) -> Vec<Result<(), StoreError>> {
     let visit = visit();

@@ -5,7 +5,7 @@ use redis::{Commands, Connection};
 use std::collections::BTreeMap;
 use test_support::RedisServer;
 use visits_core::page::PageId;
-use visits_core::store::{Apply, Standing, Store};
+use visits_core::store::{Apply, Standing};
 
 /// All keys and their types.
 fn keys(redis: &mut Connection) -> BTreeMap<String, String> {

@@ -12,7 +12,6 @@ use test_support::{Logs, RedisServer};
 use visits_core::clock::ManualClock;
 use visits_core::config::Config;
 use visits_core::flusher::{Flusher, Limits};
-use visits_core::store::Store;
 use visits_core::store::redis::RedisStore;
 
 /// A file with a password, in a folder of its own.

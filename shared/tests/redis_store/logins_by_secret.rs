@@ -9,7 +9,6 @@ use std::time::Duration;
 use test_support::{Logs, RedisServer, ReservedPort};
 use visits_core::clock::ManualClock;
 use visits_core::config::Config;
-use visits_core::store::Store;
 use visits_core::store::redis::RedisStore;
 
 const SECRET: &str = "s3cret-pa55";

@@ -11,9 +11,9 @@ use visits_core::clock::Clock;
 use visits_core::parking::{Delivery, deliver};
 use visits_core::ring::Ring;
 use visits_core::shard::Weight;
-use visits_core::store::parking::{Park, Parked, Parking};
+use visits_core::store::parking::{Park, Parked};
 use visits_core::store::redis::RedisStore;
-use visits_core::store::{Store, StoreError};
+use visits_core::store::{Ledger, StoreError};
 use visits_core::timing::Timing;
 
 const COPIES: &str = "visits:{two}:parked:one";

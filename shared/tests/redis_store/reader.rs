@@ -9,7 +9,7 @@ use visits_core::cache::{Count, CountCache};
 use visits_core::clock::Clock;
 use visits_core::config::Config;
 use visits_core::store::redis::RedisStore;
-use visits_core::store::{Store as _, StoreError};
+use visits_core::store::{Ledger, StoreError};
 
 const TEMPLATE: &str = include_str!("../../../template.yaml");
 

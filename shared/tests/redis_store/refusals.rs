@@ -8,7 +8,7 @@ use crate::helpers::{
 use redis::{Commands, Connection};
 use std::time::Duration;
 use test_support::{RedisServer, ReservedPort, wait_for};
-use visits_core::store::{Store, StoreError};
+use visits_core::store::StoreError;
 
 /// The largest number that Redis counts to.
 const MOST: &str = "9223372036854775807";

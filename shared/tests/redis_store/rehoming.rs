@@ -16,7 +16,7 @@ use visits_core::ring::Ring;
 use visits_core::shard::{ShardName, Weight};
 use visits_core::store::redis::RedisStore;
 use visits_core::store::rehoming::{Rehoming as _, Stage};
-use visits_core::store::{Apply, Store};
+use visits_core::store::{Apply, Ledger};
 use visits_core::timing::Timing;
 
 /// A minute of the protocol.

@@ -16,7 +16,7 @@ use visits_core::ring::Ring;
 use visits_core::rollup::{Rollup, Settings, roll_up};
 use visits_core::shard::{ShardName, Weight};
 use visits_core::store::redis::RedisStore;
-use visits_core::store::{Apply, ShardIndex, Standing, Store};
+use visits_core::store::{Apply, Ledger, ShardIndex, Standing};
 use visits_core::timing::Timing;
 use visits_core::visit::{Fingerprint, Secret, Visitor};
 

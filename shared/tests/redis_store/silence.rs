@@ -6,7 +6,7 @@ use redis::Commands;
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 use test_support::{RedisServer, ReservedPort, wait_for};
-use visits_core::store::{Apply, Store, StoreError};
+use visits_core::store::{Apply, StoreError};
 
 /// The store's longest wait for an answer.
 const TIMEOUT: Duration = Duration::from_millis(100);

@@ -4,7 +4,7 @@ use crate::helpers::{apply, call, store_on, total, visit};
 use redis::{Commands, Connection, Script};
 use test_support::RedisServer;
 use visits_core::batch::WriterId;
-use visits_core::store::{Apply, Standing, Store};
+use visits_core::store::{Apply, Standing};
 use visits_core::timing::SETTLED_SET_KEPT;
 
 const SETS: &str = "visits:{redis_7070}:sets";

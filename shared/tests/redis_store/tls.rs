@@ -7,7 +7,7 @@ use std::fs;
 use std::net::TcpListener;
 use tempfile::NamedTempFile;
 use test_support::{CertificateAuthority, RedisServer, ServerCertificate};
-use visits_core::store::Store;
+use visits_core::store::Ledger;
 use visits_core::store::redis::RedisStore;
 
 /// Where the test servers listen.

@@ -7,7 +7,7 @@ use test_support::RedisServer;
 use visits_core::batch::{Batch, Sequence, SiteIncrement};
 use visits_core::clock::Clock;
 use visits_core::day::Day;
-use visits_core::store::Store;
+use visits_core::store::Ledger;
 use visits_core::store::redis::RedisStore;
 use visits_core::store::statistics::Statistics;
 use visits_core::visit::{Fingerprint, Refused, Secret, Visitor};

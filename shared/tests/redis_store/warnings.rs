@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 use test_support::{RedisServer, RedisServerBuilder};
 use tracing::subscriber::DefaultGuard;
-use visits_core::store::{Store, StoreError};
+use visits_core::store::{Ledger, StoreError};
 
 /// The warnings of this thread's log. Its tests run on one thread each.
 #[derive(Clone, Default)]

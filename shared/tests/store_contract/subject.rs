@@ -17,7 +17,7 @@ use visits_core::store::redis::RedisStore;
 use visits_core::store::rehoming::Rehoming;
 use visits_core::store::rollup::RollUp;
 use visits_core::store::statistics::Statistics;
-use visits_core::store::{Applied, Apply, ShardIndex, Standing, Store};
+use visits_core::store::{Applied, Apply, Ledger, ShardIndex, Standing, Store};
 
 /// The writer of most claims.
 pub(crate) const WRITER: WriterId = WriterId::from_u128(1);

@@ -13,7 +13,7 @@ use visits_core::page::PageId;
 use visits_core::ring::Ring;
 use visits_core::rollup::{Settings, roll_up};
 use visits_core::statistics::{Figures, TopQuery};
-use visits_core::store::Store as _;
+use visits_core::store::Ledger;
 use visits_core::store::redis::RedisStore;
 use visits_core::store::statistics::Statistics as _;
 use visits_core::timing::Timing;

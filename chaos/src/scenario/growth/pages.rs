@@ -6,7 +6,7 @@ use visits_core::batch::{Batch, MAX_BATCH_PAGES, Sequence, WriterId};
 use visits_core::config::Config;
 use visits_core::page::PageId;
 use visits_core::store::redis::RedisStore;
-use visits_core::store::{Apply, Standing, Store};
+use visits_core::store::{Apply, Ledger, Standing};
 
 pub(super) fn page(number: usize) -> String {
     format!("page-{number}")

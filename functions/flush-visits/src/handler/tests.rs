@@ -11,7 +11,7 @@ use visits_core::page::PageId;
 use visits_core::shard::Weight;
 use visits_core::store::memory::{Fault, MemoryStore};
 use visits_core::store::rollup::Sketch;
-use visits_core::store::{Apply, Standing, Store};
+use visits_core::store::{Apply, Ledger, Standing};
 use visits_core::sweep::{FlushOrder, InvokeError, Summary};
 use visits_core::telemetry::metrics::Metrics;
 use visits_core::visit::{Secret, Visitor};

@@ -7,7 +7,6 @@ use std::fs;
 use test_support::{CertificateAuthority, RedisServer};
 use visits_core::aws_sdk;
 use visits_core::config::Config;
-use visits_core::store::Store;
 use visits_core::store::redis::RedisStore;
 use visits_core::sweep::{Environments, FlushOrder};
 

@@ -3,19 +3,19 @@
 use crate::flusher::Flusher;
 use crate::flusher::lane::Call;
 use crate::flusher::report::Tally;
-use crate::store::parking::Parking;
+use crate::store::Ledger;
 use crate::store::{Applied, ShardIndex, StoreError};
 
 /// A call on its way. Dropped before it landed (the flush ran out of time, or panicked) it counts as
 /// failed, so that nobody waits for it for ever.
-pub(super) struct Flight<'a, S: Parking> {
+pub(super) struct Flight<'a, S: Ledger> {
     flusher: &'a Flusher<S>,
     shard: ShardIndex,
     call: &'a Call,
     landed: bool,
 }
 
-impl<'a, S: Parking> Flight<'a, S> {
+impl<'a, S: Ledger> Flight<'a, S> {
     pub(super) fn new(flusher: &'a Flusher<S>, shard: ShardIndex, call: &'a Call) -> Self {
         Self { flusher, shard, call, landed: false }
     }
@@ -68,7 +68,7 @@ impl<'a, S: Parking> Flight<'a, S> {
     }
 }
 
-impl<S: Parking> Drop for Flight<'_, S> {
+impl<S: Ledger> Drop for Flight<'_, S> {
     fn drop(&mut self) {
         if !self.landed {
             self.fail();

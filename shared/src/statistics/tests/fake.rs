@@ -7,8 +7,7 @@ use crate::record::PageRecord;
 use crate::ring::{Fingerprint, Ring};
 use crate::shard::ShardName;
 use crate::store::statistics::{PageDays, Set, SetCount, SiteDays, Statistics};
-use crate::store::{Applied, Apply, Reading, ShardIndex, Store, StoreError, Traces};
-use crate::visit::Secret;
+use crate::store::{Reading, ShardIndex, Store, StoreError, Traces};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -86,10 +85,6 @@ impl Part {
 }
 
 impl Store for Fake {
-    async fn apply(&self, _: ShardIndex, _: &Apply) -> Result<Applied, StoreError> {
-        unreachable!("an owner writes no batches")
-    }
-
     async fn read(&self, shard: ShardIndex, _: &PageId) -> Result<Reading, StoreError> {
         self.answer(shard, |part| Reading { total: part.days.total, bots: part.days.bots, settled: part.settled })
     }
@@ -100,14 +95,6 @@ impl Store for Fake {
 
     async fn read_all(&self, _: ShardIndex, _: &[PageId]) -> Result<Vec<Result<Reading, StoreError>>, StoreError> {
         unreachable!("an owner asks for one page")
-    }
-
-    async fn known_secret(&self, _: ShardIndex, _: Day) -> Result<Option<Secret>, StoreError> {
-        unreachable!("an owner seals no visitors")
-    }
-
-    async fn secret(&self, _: ShardIndex, _: Day, _: Secret) -> Result<Secret, StoreError> {
-        unreachable!("an owner seals no visitors")
     }
 
     async fn writers(&self, _: ShardIndex) -> Result<HashMap<WriterId, Duration>, StoreError> {

@@ -3,8 +3,8 @@
 use super::routed::Connection;
 use super::{InvalidEndpoint, RedisStore, Shard};
 use crate::config::Config;
+use crate::store::Ledger as _;
 use crate::store::health::{CONFIG_PATTERN, Health, field};
-use crate::store::parking::Parking as _;
 use crate::store::statistics::Statistics as _;
 use crate::store::watch::Watch;
 use crate::store::{ShardIndex, StoreError};

@@ -6,9 +6,11 @@ use super::routed::Connection;
 use super::script::{LazyScript, with_checks};
 use super::{RedisStore, Shard, server_millis};
 use crate::batch::BatchId;
+use crate::day::Day;
 use crate::shard::ShardName;
-use crate::store::parking::{Mark, PARKED_BYTES, Park, Parked, ParkedPage, Parking, Unreadable};
-use crate::store::{Incarnation, ShardIndex, StoreError};
+use crate::store::parking::{Mark, PARKED_BYTES, Park, Parked, ParkedPage, Unreadable};
+use crate::store::{Applied, Apply, Incarnation, Ledger, ShardIndex, StoreError};
+use crate::visit::Secret;
 use futures_util::future::join_all;
 use redis::{AsyncCommands, RedisResult, Script};
 use std::collections::{BTreeSet, HashMap};
@@ -64,7 +66,40 @@ impl RedisStore {
     }
 }
 
-impl Parking for RedisStore {
+impl Ledger for RedisStore {
+    async fn apply(&self, shard: ShardIndex, call: &Apply) -> Result<Applied, StoreError> {
+        let shard = &self.shards[shard];
+        let apply = |redis| self.scripts.apply(redis, &shard.keys, call);
+        let (reply, incarnation) = self.with_incarnation(shard, apply).await?;
+        Ok(reply.into_applied(call, incarnation))
+    }
+
+    async fn known_secret(&self, shard: ShardIndex, day: Day) -> Result<Option<Secret>, StoreError> {
+        let shard = &self.shards[shard];
+        let key = shard.keys.secret(day);
+        let call = |mut redis: Connection| {
+            let key = &key;
+            async move { redis.get::<_, Option<String>>(key).await }
+        };
+        let kept = self.with_shard(shard, call).await?;
+        kept.map(|kept| kept.parse().map_err(|_| shard.refused(&format!("{key} holds no secret")))).transpose()
+    }
+
+    async fn secret(&self, shard: ShardIndex, day: Day, offer: Secret) -> Result<Secret, StoreError> {
+        let shard = &self.shards[shard];
+        let key = shard.keys.secret(day);
+        // Two commands: before Redis 7.0, SET takes NX or GET. A day that has a secret keeps it until it is over.
+        let call = |mut redis: Connection| {
+            let key = &key;
+            async move {
+                let _: bool = redis.set_nx(key, offer.to_hex()).await?;
+                redis.get::<_, Option<String>>(key).await
+            }
+        };
+        let kept = self.with_shard(shard, call).await?.unwrap_or_default();
+        kept.parse().map_err(|_| shard.refused(&format!("{key} holds no secret")))
+    }
+
     async fn park(&self, shard: ShardIndex, park: &Park) -> Result<Parked, StoreError> {
         let shard = &self.shards[shard];
         let aside = aside_key(&shard.keys, &park.owner);

@@ -8,7 +8,7 @@ use visits_core::batch::{Batch, Increment, SiteIncrement};
 use visits_core::clock::Clock;
 use visits_core::day::Day;
 use visits_core::store::rollup::{DatedKey, Pass, RollUp, Scan, Sketch, SketchCopy, Stage, Tidied, Tidying};
-use visits_core::store::{Apply, ShardIndex, Standing, Store};
+use visits_core::store::{Apply, Ledger, ShardIndex, Standing, Store};
 use visits_core::visit::{Secret, Visitor};
 
 const OTHER: ShardIndex = 1;

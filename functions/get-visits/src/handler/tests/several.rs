@@ -3,7 +3,7 @@
 use super::*;
 use visits_core::batch::{Batch, Increment, Sequence, WriterId};
 use visits_core::page::PageId;
-use visits_core::store::{Apply, Standing};
+use visits_core::store::{Apply, Ledger, Standing};
 
 fn with_query(path: &str, query: &str) -> Event {
     let mut event: Value = serde_json::from_str(HTTP_API).unwrap();
