@@ -1,39 +1,38 @@
-//! First contact: is the server behind a shard's name the one that holds this shard?
+//! A shard and the first contact with it: is the server behind its name the one that holds it?
 //!
-//! A shard's record says who it is. A server, or a cluster, keeps a roster of the shards that live on it. A shard whose
+//! A shard's record says which shard it is. A server, or a cluster, keeps a roster of the shards that live on it. A shard whose
 //! record is missing is new, unless the roster shows that the server belongs to others: then its name
 //! points at the wrong server, or two deployments share one, and a count read there would be wrong.
 //!
-//! The server also tells which run of it this is, and how it is: see [`Server`].
-//!
-//! A server that may evict any key is refused, too, unless the settings allow it: counts and applied sets would
-//! vanish.
+//! The server also tells which run of it this is, and how it is: see [`Server`]. A server that may evict any key is refused,
+//! unless the settings allow it: counts and applied sets would vanish.
 
-mod server;
-
+use super::cluster::{Connection, Nodes};
+use super::connection::{ConnectError, Link, advice, is_no_login};
 use super::keys::{self, Keys};
-use super::routed::Connection;
 use crate::batch::WriterId;
 use crate::config::Config;
 use crate::shard::{Namespace, ShardConfig};
-use crate::store::health::Warning;
+use crate::store::health::{CONFIG_PATTERN, Health, Warning, fields};
+use crate::store::{Incarnation, StoreError};
 use futures_util::future::{BoxFuture, join3};
-use redis::{AsyncCommands, RedisResult};
-pub(super) use server::Server;
-use server::answer;
+use redis::{AsyncCommands, Cmd, RedisError, RedisResult};
+use std::mem::{Discriminant, discriminant};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use xxhash_rust::xxh3::xxh3_64;
 
 /// Version of the layout of a shard's keys.
 const FORMAT: &str = "1";
 
 /// Why a server is not taken for the shard: a sentence for the operator.
 #[derive(Debug)]
-pub(super) enum ContactError {
+pub(crate) enum ContactError {
     Redis(redis::RedisError),
     UnfitServer(String),
 }
 
 impl ContactError {
-    pub(super) fn into_redis(self) -> Option<redis::RedisError> {
+    pub(crate) fn into_redis(self) -> Option<redis::RedisError> {
         match self {
             Self::Redis(error) => Some(error),
             Self::UnfitServer(_) => None,
@@ -49,7 +48,7 @@ impl From<redis::RedisError> for ContactError {
 
 /// What is needed to recognise the shards of a deployment.
 #[derive(Debug)]
-pub(super) struct Contact {
+pub(crate) struct Contact {
     namespace: Namespace,
     shards: Vec<ShardConfig>,
     /// Whether only to look: then a shard that is new stays so.
@@ -58,13 +57,13 @@ pub(super) struct Contact {
 }
 
 impl Contact {
-    pub(super) fn new(config: &Config) -> Self {
+    pub(crate) fn new(config: &Config) -> Self {
         let (namespace, shards) = (config.namespace.clone(), config.shards.clone());
         Self { namespace, shards, looks_only: false, allow_eviction: config.allow_eviction }
     }
 
     /// From now on, a shard that is new gets no record.
-    pub(super) fn only_look(&mut self) {
+    pub(crate) fn only_look(&mut self) {
         self.looks_only = true;
     }
 
@@ -73,7 +72,7 @@ impl Contact {
     ///
     /// Boxed, since it runs once a connection: it takes no room in every call, and is compiled here for size, not
     /// where it is awaited.
-    pub(super) fn check<'a>(
+    pub(crate) fn check<'a>(
         &'a self,
         redis: &'a mut Connection,
         keys: &'a Keys,
@@ -92,11 +91,11 @@ impl Contact {
             let _ = learning.await;
         }
         // At the same time, so that it costs a cold start no further round trip.
-        let (info, config) = server::questions();
+        let (info, config) = questions();
         let (info, config) = (answer(redis.clone(), info), answer(redis.clone(), config));
         let (record, info, mut config) = join3(Record::read(redis, keys), info, config).await;
         if info.is_empty() {
-            config = answer(redis.clone(), server::instead_of_info()).await;
+            config = answer(redis.clone(), instead_of_info()).await;
         }
         let server = Server::new(&info, &config);
         if let (Some(policy), false) = (server.health.evicting_policy(), self.allow_eviction) {
@@ -197,5 +196,209 @@ impl Record {
             return Err(ContactError::UnfitServer(format!("its record says shard {name} of namespace {namespace}")));
         }
         Ok(())
+    }
+}
+
+/// A server's state and which run of it this is.
+#[derive(Debug, Default)]
+pub(crate) struct Server {
+    pub(crate) health: Health,
+    pub(crate) incarnation: Incarnation,
+}
+
+impl Server {
+    /// Reads the answers to [`questions`].
+    pub(crate) fn new(info: &[String], config: &[String]) -> Self {
+        let (mut health, mut ids) = (Health::default(), ["", ""]);
+        for (name, value) in info.first().into_iter().flat_map(|info| fields(info)) {
+            match name {
+                "run_id" => ids[0] = value,
+                // A process that was made a replica and a master again goes on with other data under the same `run_id`;
+                // its replication id is new.
+                "master_replid" => ids[1] = value,
+                _ => health.learn(name, value),
+            }
+        }
+        health.complete(config);
+        health.hides_run = ids[0].is_empty();
+        let incarnation = if health.hides_run {
+            Incarnation::of_one_connection()
+        } else {
+            Incarnation(xxh3_64(ids.join(" ").as_bytes()))
+        };
+        Self { health, incarnation }
+    }
+}
+
+/// What to ask: `INFO`, and `CONFIG GET` for what it does not tell. Both at once, since each may be forbidden.
+fn questions() -> (Cmd, Cmd) {
+    (redis::cmd("INFO"), config("save"))
+}
+
+/// What to ask where `INFO` is forbidden. Not always: each of its answers costs a start some thousand instructions.
+fn instead_of_info() -> Cmd {
+    config(CONFIG_PATTERN)
+}
+
+fn config(pattern: &str) -> Cmd {
+    let mut config = redis::cmd("CONFIG");
+    config.arg("GET").arg(pattern);
+    config
+}
+
+/// The answer as a list, which for a single text has one item. Nothing for an error.
+pub(crate) async fn answer(mut redis: Connection, question: Cmd) -> Vec<String> {
+    question.query_async(&mut redis).await.unwrap_or_default()
+}
+
+#[derive(Debug)]
+pub(crate) struct Shard {
+    pub(crate) config: ShardConfig,
+    pub(crate) keys: Keys,
+    pub(crate) nodes: Arc<Nodes>,
+    place: Mutex<Place>,
+    /// The connection over which this shard was last recognised.
+    recognised: Mutex<Option<Recognised>>,
+    /// Identity as first seen; empty while the shard is new.
+    identity: Mutex<Option<String>>,
+    /// What was logged about its server.
+    warned: Mutex<Vec<Discriminant<Warning>>>,
+}
+
+/// Where a shard is.
+#[derive(Debug)]
+struct Place {
+    node: Arc<Link>,
+    /// It was there at the last call. Else the node must be asked for.
+    sure: bool,
+}
+
+/// A shard was recognised over a connection.
+#[derive(Clone, Copy, Debug)]
+struct Recognised {
+    connection: u64,
+    incarnation: Incarnation,
+}
+
+impl Shard {
+    pub(crate) fn new(config: ShardConfig, keys: Keys, nodes: Arc<Nodes>) -> Self {
+        let place = Mutex::new(Place { node: nodes.entry(), sure: !nodes.is_cluster() });
+        Self {
+            config,
+            keys,
+            nodes,
+            place,
+            recognised: Mutex::new(None),
+            identity: Mutex::default(),
+            warned: Mutex::default(),
+        }
+    }
+
+    /// Whom to call: the server, or the node where the shard was found last, or one to ask for it.
+    pub(crate) fn node(&self) -> Arc<Link> {
+        let place = self.place();
+        if place.sure { Arc::clone(&place.node) } else { self.nodes.entry() }
+    }
+
+    /// The node where the shard was found last, also if that is in doubt.
+    pub(crate) fn last_node(&self) -> Arc<Link> {
+        Arc::clone(&self.place().node)
+    }
+
+    /// The shard is on this node.
+    pub(crate) fn found_at(&self, node: &Arc<Link>) {
+        *self.place() = Place { node: Arc::clone(node), sure: true };
+    }
+
+    /// The node failed: the next call asks another one where the shard is.
+    pub(crate) fn lost(&self, node: &Arc<Link>) {
+        self.place().sure = false;
+        self.nodes.failed(node);
+    }
+
+    fn place(&self) -> MutexGuard<'_, Place> {
+        self.place.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn recognised_over(&self, connection: u64) -> Option<Incarnation> {
+        let recognised = *self.recognised.lock().unwrap_or_else(PoisonError::into_inner);
+        recognised.filter(|recognised| recognised.connection == connection).map(|recognised| recognised.incarnation)
+    }
+
+    pub(crate) fn recognise(&self, identity: &str, connection: u64, server: &Server) {
+        self.warn(&server.health);
+        let mut known = self.identity.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*known {
+            Some(known) if !known.is_empty() && known != identity => {
+                let shard = self.config.name.as_str();
+                tracing::error!(shard, "the shard came back with another identity: its data was replaced or lost");
+            }
+            Some(known) if known == identity => {}
+            _ => *known = Some(identity.to_owned()),
+        }
+        let recognised = Recognised { connection, incarnation: server.incarnation };
+        *self.recognised.lock().unwrap_or_else(PoisonError::into_inner) = Some(recognised);
+    }
+
+    /// Logs what an operator should know, each kind once in the life of this environment: a log for each connection
+    /// would bury it.
+    fn warn(&self, health: &Health) {
+        let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
+        for warning in health.warnings() {
+            let kind = discriminant(&warning);
+            if !warned.contains(&kind) {
+                tracing::warn!(shard = self.config.name.as_str(), "{warning}");
+                warned.push(kind);
+            }
+        }
+    }
+
+    /// Whether its server had no record of it when it was last recognised.
+    pub(crate) fn is_new(&self) -> bool {
+        self.identity.lock().unwrap_or_else(PoisonError::into_inner).as_ref().is_some_and(String::is_empty)
+    }
+
+    /// There is no connection that somebody is logged in on.
+    pub(crate) fn unconnected(&self, error: &ConnectError) -> StoreError {
+        match error {
+            ConnectError::Unanswered(error) => self.unanswered(error.as_ref()),
+            ConnectError::Login(error) => self.unreachable(error.to_string()),
+            ConnectError::Closed(error) => {
+                // A server without TLS says nothing that tells so, or nothing at all.
+                let over = if self.config.endpoint.is_tls() { "no connection over TLS (rediss://): " } else { "" };
+                let error = error.to_string();
+                self.unreachable(format!("{over}{error}{}", advice(&error)))
+            }
+        }
+    }
+
+    /// A connection was opened, and not answered as Redis answers. None: not in time.
+    pub(crate) fn unanswered(&self, error: Option<&RedisError>) -> StoreError {
+        let told = error.map(|error| format!(": {error}")).unwrap_or_default();
+        // So does a server that is greeted without the TLS that it wants.
+        let hint = if error.is_some() && !self.config.endpoint.is_tls() {
+            " (the address of a server with TLS begins with rediss://)"
+        } else {
+            ""
+        };
+        self.unreachable(format!("no answer at first contact{told}{hint}"))
+    }
+
+    fn unreachable(&self, reason: String) -> StoreError {
+        StoreError::Unreachable { shard: self.config.name.to_string(), reason }
+    }
+
+    pub(crate) fn unfit(&self, reason: &str) -> StoreError {
+        StoreError::UnfitServer { shard: self.config.name.to_string(), reason: reason.to_owned() }
+    }
+
+    /// The server answered with an error.
+    pub(crate) fn answered(&self, error: &RedisError) -> StoreError {
+        let text = error.to_string();
+        if is_no_login(error) { self.refused(&format!("{text}{}", advice(&text))) } else { self.refused(&text) }
+    }
+
+    pub(crate) fn refused(&self, error: &impl ToString) -> StoreError {
+        StoreError::Refused { shard: self.config.name.to_string(), reason: error.to_string() }
     }
 }

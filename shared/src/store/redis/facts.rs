@@ -1,6 +1,6 @@
 //! What an operator wants to know of a shard and its server. Nothing that counts visits asks for it.
 
-use super::routed::Connection;
+use super::cluster::Connection;
 use super::{InvalidEndpoint, RedisStore, Shard};
 use crate::config::Config;
 use crate::store::Ledger as _;
@@ -90,7 +90,7 @@ impl RedisStore {
             // A node of a cluster that has lost the shard's slot would answer for itself; not so this.
             let _: bool = redis.exists(shard.keys.shard()).await?;
             match question.query_async(&mut redis).await {
-                Err(error) if super::call::is_server_answer(&error) => Ok(T::default()),
+                Err(error) if super::cluster::is_server_answer(&error) => Ok(T::default()),
                 answer => answer,
             }
         };

@@ -1,6 +1,6 @@
 //! Records of imports in Redis.
 
-use super::routed::Connection;
+use super::cluster::Connection;
 use super::{RedisStore, Shard};
 use crate::store::imports::{ImportId, ImportRecord, Imports};
 use crate::store::{ShardIndex, StoreError};

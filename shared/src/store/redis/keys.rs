@@ -8,7 +8,7 @@ use crate::shard::{Namespace, ShardName};
 
 /// Key names of one shard.
 #[derive(Debug)]
-pub(super) struct Keys {
+pub(crate) struct Keys {
     prefix: String,
 }
 

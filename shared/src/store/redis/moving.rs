@@ -1,9 +1,9 @@
 //! Moves in Redis.
 
+use super::cluster::Connection;
 use super::move_script::{FORMAT, Reply, content, land_arguments};
 use super::park_script::{mark, mark_text};
 use super::parking::{Copies, Removal};
-use super::routed::Connection;
 use super::{RedisStore, Shard, server_millis};
 use crate::batch::BatchId;
 use crate::shard::ShardName;

@@ -1,6 +1,6 @@
 //! Pages and their records in Redis.
 
-use super::routed::Connection;
+use super::cluster::Connection;
 use super::{RedisStore, Shard};
 use crate::page::PageId;
 use crate::record::PageRecord;

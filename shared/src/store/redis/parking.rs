@@ -1,8 +1,8 @@
 //! Parked copies in Redis.
 
+use super::cluster::Connection;
 use super::keys::Keys;
 use super::park_script::{copy, mark_text, park_arguments};
-use super::routed::Connection;
 use super::script::{LazyScript, with_checks};
 use super::{RedisStore, Shard, server_millis};
 use crate::batch::BatchId;

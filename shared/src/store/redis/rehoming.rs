@@ -1,6 +1,6 @@
 //! What shards in Redis know of the ring, and how far they have got with a change of it.
 
-use super::routed::Connection;
+use super::cluster::Connection;
 use super::script::{LazyScript, with_checks};
 use super::{RedisStore, pages, server_millis};
 use crate::batch::MAX_BATCH_PAGES;

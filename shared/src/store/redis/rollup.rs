@@ -1,8 +1,8 @@
 //! Finished days in Redis.
 
+use super::cluster::Connection;
 use super::keys::Keys;
 use super::park_script::mark;
-use super::routed::Connection;
 use super::script::LazyScript;
 use super::{RedisStore, pages, server_millis};
 use crate::day::{Day, Month};

@@ -1,8 +1,8 @@
 //! The Lua scripts and how their arguments and answers are laid out.
 
+use super::cluster::Connection;
 use super::digest::sha1_hex;
 use super::keys::Keys;
-use super::routed::Connection;
 use crate::applied::AppliedSet;
 use crate::batch::{Batch, Increment, Sequence};
 use crate::day::Day;

@@ -2,7 +2,7 @@
 
 mod days;
 
-use super::routed::Connection;
+use super::cluster::Connection;
 use super::script::{LazyScript, millis, with_checks};
 use super::{RedisStore, Shard};
 use crate::day::{Day, Month};

@@ -1,7 +1,7 @@
 //! The days of a page or of the site: records of a month each, and sketches of days that are not rolled up yet.
 
+use super::super::cluster::Connection;
 use super::super::keys::Keys;
-use super::super::routed::Connection;
 use super::super::{RedisStore, Shard};
 use crate::day::{Day, Month};
 use crate::page::PageId;

@@ -1,0 +1,77 @@
+mod nodes {
+    use super::super::*;
+
+    fn nodes(cluster: bool) -> Nodes {
+        Nodes::new(Link::to("redis://:pw@seed:7000"), cluster)
+    }
+
+    fn address(link: &Link) -> String {
+        let (host, port) = link.address();
+        format!("{host}:{port}")
+    }
+
+    #[test]
+    fn a_node_has_one_link_and_one_that_fails_is_asked_last() {
+        let nodes = nodes(true);
+        let seed = nodes.entry();
+        let other = nodes.at(&("other".into(), 7000));
+        assert!(Arc::ptr_eq(&other, &nodes.at(&("other".into(), 7000))));
+        nodes.failed(&seed);
+        assert_eq!(address(&nodes.entry()), "other:7000");
+        nodes.failed(&nodes.entry());
+        assert!(Arc::ptr_eq(&seed, &nodes.entry()));
+    }
+
+    #[test]
+    fn however_many_nodes_are_heard_of_the_seed_is_kept() {
+        let nodes = nodes(true);
+        let seed = nodes.entry();
+        for port in 1..=1_000 {
+            nodes.at(&("other".into(), port));
+            nodes.failed(&seed);
+        }
+        let known = nodes.known().unwrap();
+        assert!(known.len() == MOST_KNOWN && known.iter().any(|link| Arc::ptr_eq(link, &seed)));
+    }
+
+    #[test]
+    fn a_single_server_is_its_only_node() {
+        let nodes = nodes(false);
+        nodes.failed(&nodes.entry());
+        assert_eq!(address(&nodes.entry()), "seed:7000");
+    }
+
+    #[test]
+    fn a_redirection_names_a_node_and_an_unknown_host_is_the_one_that_was_asked() {
+        let asked = nodes(true).entry();
+        let table = [
+            ("MOVED 1 10.0.0.2:7001", Some("10.0.0.2:7001")),
+            ("ASK 1 ::1:7001", Some("::1:7001")),
+            ("MOVED 1 :7001", Some("seed:7001")),
+            ("MOVED 1 ?:7001", Some("seed:7001")),
+            ("MOVED 1 h:0x1", None),
+            ("MOVED 1", None),
+            ("TRYAGAIN 1 h:1", None),
+        ];
+        for (answer, expected) in table {
+            let error = redis::parse_redis_value(format!("-{answer}\r\n").as_bytes()).unwrap().extract_error();
+            let found = redirection(&error.unwrap_err(), &asked).map(|(host, port)| format!("{host}:{port}"));
+            assert_eq!(found.as_deref(), expected, "{answer}");
+        }
+    }
+
+    #[test]
+    fn every_node_of_a_topology_is_heard_of() {
+        let asked = nodes(true).entry();
+        let node = |host: Value, port| Value::Array(vec![host, Value::Int(port), Value::BulkString(b"id".into())]);
+        let host = |host: &str| Value::BulkString(host.into());
+        let range = |nodes: Vec<Value>| Value::Array([vec![Value::Int(0), Value::Int(99)], nodes].concat());
+        let answer = Value::Array(vec![
+            range(vec![node(host("a"), 1), node(host("b"), 2)]),
+            range(vec![node(Value::Nil, 3), node(host(""), 4), node(host("c"), 0), node(host("c"), 70_000)]),
+        ]);
+        let mut found = Vec::new();
+        addresses(&answer, &asked, &mut |(host, port)| found.push(format!("{host}:{port}")));
+        assert_eq!(found, ["a:1", "b:2", "seed:3", "seed:4"]);
+    }
+}
