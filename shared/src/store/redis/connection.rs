@@ -546,7 +546,7 @@ pub(crate) fn advice(error: &str) -> &'static str {
 /// A client that speaks TLS, and trusts these authorities or else the built-in ones.
 fn tls_client(info: ConnectionInfo, authorities: Option<&CaCertificates>) -> RedisResult<Client> {
     match authorities {
-        // Without this the tls_client takes Mozilla's roots, which are compiled in.
+        // Without this the client takes Mozilla's roots, which are compiled in.
         None => Client::open(info),
         Some(authorities) => {
             let root_cert = Some(authorities.pem().as_bytes().to_vec());
