@@ -1,50 +1,49 @@
-//! Rolls finished days up: sketches become numbers, secrets are destroyed, top lists stay short, and what is older than
-//! the days kept goes.
+//! Rolls finished days up: sketches become numbers, months get their top lists, secrets are destroyed, and what is older
+//! than the days kept goes.
 //!
-//! Every run, in one call to each shard, trims the top lists of the days that are still counted, and destroys the
-//! secrets of days that ended more than [`SECRET_KEPT`] ago. If a day is over for [`OVER_AFTER`], or the ring has changed,
-//! each shard makes a *pass*:
+//! Every run destroys, in one call to each shard, the secrets of days that ended more than [`SECRET_KEPT`] ago. If a day has
+//! newly been over for [`OVER_AFTER`], or the ring has changed, the run then goes through the shards' keys:
 //!
-//! 1. Sketches that another shard should count are *copied* to it. Merging one again changes nothing, so all that matters
-//!    is that none is lost: it is deleted here when its owner has had the same content for a minute in one run of its
-//!    server. Those of the present day are copied, too, so that they are read where they belong; nobody waits for them.
-//! 2. When all shards are done with that, since a number cannot be merged as a sketch can, those of finished days are
-//!    *counted*: each becomes a field of its month, and goes, in one step.
-//! 3. Finished days' *top lists* are trimmed, and a month's list is made of its days'.
+//! 1. Sketches that another shard should count are *merged* into that one's, and deleted here if they have not changed
+//!    since they were read. Those of the present day, too, so that they are read where they belong.
+//! 2. Once all shards that answer are done with that, since a number cannot be merged as a sketch can, the sketches of
+//!    finished days are *counted*: each becomes a field of its month and goes, in one step.
+//! 3. A month that is over gets its top list from those of its days.
 //! 4. What is out of the days kept is *dropped*: months once they are out as a whole.
+//! 5. The shard notes the last day rolled up, and the ring by which it was.
 //!
-//! How far a shard has got is kept in the shard, as in re-homing: any run goes on where another one stopped, and two at
-//! once do no harm. A run with nothing to do costs each shard one short script.
+//! Nothing else is noted. A run that ends early begins again next time and finds less, since what is done is gone. Two runs
+//! at once do no harm.
 //!
-//! **What comes late.** Visits parked away from their shard may come up to a week after their day: their sketch appears
-//! anew, and a later day's pass counts it. The number stays what it was unless that sketch alone counts more, since the
-//! sketch of the others is gone. The visits themselves are counted exactly in any case. The same is true of sketches on
-//! a shard that does not answer: the others wait for it for a day.
+//! **Visitors are an estimate.** A crash between two steps may lose or repeat a part of it. Visitors that come late, up to a
+//! week after their day, are in a sketch of their own, which a later day's run counts: the number stays what it was unless
+//! that sketch alone counts more. A shard that does not answer is waited for one day; what it has for others then comes
+//! late. The visits themselves are counted exactly in any case.
 //!
 //! **Destroyed** is a secret on the server. An append-only file has it until it is next rewritten, and a snapshot until
 //! the next one.
 //!
 //! **Days are UTC days of this function's clock**, as of the writers' (`Day::of`).
 
-mod moves;
-mod pass;
-mod report;
-#[cfg(test)]
-mod tests;
-
-pub use report::Rollup;
-
 use crate::budget::Budget;
 use crate::clock::{Clock, Moment};
-use crate::day::Day;
+use crate::day::{Day, Month};
 use crate::ring::{Fingerprint, Ring};
-use crate::store::rollup::{Pass, RollUp, Stage, Tidied, Tidying};
+use crate::store::redis::RedisStore;
+use crate::store::redis::statistics::{
+    COUNTED_AT_ONCE, Counted, DROPPED_AT_ONCE, KeySlice, MERGED_AT_ONCE, RollupState, Scan,
+};
+use crate::store::statistics::{DatedKey, Sketch};
 use crate::store::{ShardIndex, StoreError};
 use crate::telemetry::Lines;
-use crate::timing::Timing;
 use futures_util::future::join_all;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+
+#[cfg(test)]
+mod tests;
 
 /// How long after its end a day is rolled up. The last visits of a day are flushed an interval later, or by the sweep of
 /// the next minutes; copies of them that were parked come once their shard is back, most within an hour.
@@ -53,26 +52,64 @@ pub const OVER_AFTER: Duration = Duration::from_hours(2);
 /// How long after its end a day's secret is kept: what is flushed until then still tells visitors apart.
 pub const SECRET_KEPT: Duration = Duration::from_hours(1);
 
-/// Days whose secrets are looked for by name. An environment that slept for long may make one again.
+/// Days whose secrets are destroyed by name. An environment that slept for long may make one again.
 const SECRET_DAYS: u32 = 10;
 
-/// Days that are looked at once more: what was parked comes within a week.
+/// Days that are listed once more with their month: what was parked comes within a week.
 const LATE_DAYS: u32 = 8;
+
+/// Days before the first one kept whose lists are dropped by name.
+const OLD_LISTS: u32 = 31;
+
+/// Calls that are on their way to a shard together: it serves them one behind the other, in half a millisecond.
+const SIDE_BY_SIDE: usize = 4;
 
 /// A roll-up's settings.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
     /// Days that are kept, the present one included.
     pub history_days: u32,
-    /// Durations of the protocol.
-    pub timing: Timing,
     /// The time of the run.
     pub budget: Budget,
 }
 
-/// What the parts of a run share.
-struct Run<'a, S> {
-    store: &'a S,
+/// The outcome of one run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rollup {
+    /// Whether every day that is over is rolled up on every shard.
+    pub days_rolled_up: bool,
+    /// Sketches that have become numbers.
+    pub sketches_counted: usize,
+    /// Sketches that were merged into their owners'.
+    pub sketches_moved: usize,
+    /// Sketches, or keys among them, that are damaged or hold something else. They stay, and are told in each run that
+    /// finds them.
+    pub sketches_rejected: usize,
+    /// Records, lists and sketches that were out of the days kept.
+    pub records_dropped: usize,
+    /// Secrets of finished days that were destroyed.
+    pub secrets_destroyed: usize,
+    /// Calls to shards that failed.
+    pub rollup_calls_failed: usize,
+}
+
+/// Makes one run, within its budget.
+pub async fn roll_up(store: &RedisStore, ring: &Ring, clock: &Clock, settings: Settings) -> Rollup {
+    let (fingerprint, started) = (ring.fingerprint(), clock.now());
+    let run =
+        Run { store, ring, fingerprint, clock, settings, started, done: Mutex::default(), lines: Lines::default() };
+    settings.budget.cut_off("roll-up", async { run.run().await.unwrap_or_default() }).await;
+    run.done.into_inner().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The last day that has been over for so long.
+fn last_over(now: Moment, since: Duration) -> Day {
+    Day::of(now.before(since)).minus(1)
+}
+
+/// The parts of a run share this. A step that returns `None` did not get through: the next run begins again.
+struct Run<'a> {
+    store: &'a RedisStore,
     ring: &'a Ring,
     fingerprint: Fingerprint,
     clock: &'a Clock,
@@ -82,108 +119,172 @@ struct Run<'a, S> {
     lines: Lines,
 }
 
-/// The last day that has been over for so long.
-fn last_over(now: Moment, since: Duration) -> Day {
-    Day::of(now.before(since)).minus(1)
-}
-
-/// What every run does at this time.
-fn tidying(now: Moment) -> Tidying {
-    let (today, last) = (Day::of(now), last_over(now, SECRET_KEPT));
-    // Its list is trimmed to less once it is rolled up.
-    let counted = last_over(now, OVER_AFTER).plus(1);
-    Tidying { trim: counted.to(today).collect(), destroy: last.minus(SECRET_DAYS - 1).to(last).collect() }
-}
-
-/// One run, within its budget.
-pub async fn roll_up<S: RollUp>(store: &S, ring: &Ring, clock: &Clock, settings: Settings) -> Rollup {
-    let (fingerprint, started) = (ring.fingerprint(), clock.now());
-    let run =
-        Run { store, ring, fingerprint, clock, settings, started, done: Mutex::default(), lines: Lines::default() };
-    settings.budget.cut_off("roll-up", run.run()).await;
-    run.done.into_inner().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl<S: RollUp> Run<'_, S> {
-    async fn run(&self) {
-        let mut shards = self.shards().await;
-        loop {
-            let through = self.through(&shards);
-            // Who does not place sketches by the ring in force would take them away from where they belong.
-            let other = |shard: &Tidied| shard.ring.is_some_and(|ring| ring != self.fingerprint);
-            if shards.iter().flatten().any(other) {
-                return;
-            }
-            let is_done = |pass: Option<Pass>| pass.is_some_and(|pass| self.is_done(pass, through));
-            if shards.iter().flatten().all(|shard| is_done(shard.pass)) {
-                self.lock().days_rolled_up = shards.iter().all(Option::is_some);
-                return;
-            }
-            let passes = shards.iter().enumerate().filter_map(|(shard, known)| Some((shard, (*known)?.pass)));
-            join_all(passes.map(|(shard, pass)| self.pass(shard, pass, through))).await;
-            shards = self.shards().await;
-            if self.is_over() || !self.turn(&shards).await {
-                let is_done = |shard: &Option<Tidied>| shard.is_some_and(|shard| is_done(shard.pass));
-                self.lock().days_rolled_up = shards.iter().all(is_done);
-                return;
-            }
-            shards = self.shards().await;
+impl Run<'_> {
+    async fn run(&self) -> Option<()> {
+        let shards = self.begin().await;
+        // A function that does not place sketches by the ring in force would take them away from where they belong.
+        if shards.iter().flatten().any(|shard| shard.ring.is_some_and(|ring| ring != self.fingerprint)) {
+            return None;
         }
+        let all_answer = shards.iter().all(Option::is_some);
+        let last = last_over(self.started, OVER_AFTER);
+        // A shard that does not answer may have sketches for others. It is waited for one day.
+        let through = if all_answer { last } else { last.minus(1) };
+        let answering: Vec<(ShardIndex, Option<Day>)> = shards
+            .iter()
+            .enumerate()
+            .filter_map(|(shard, state)| {
+                let finished = (*state)?.finished;
+                Some((shard, finished.filter(|(_, ring)| *ring == self.fingerprint).map(|(day, _)| day)))
+            })
+            .collect();
+        let behind = |(_, day): &&(ShardIndex, Option<Day>)| day.is_none_or(|day| day < through);
+        if answering.iter().any(|shard| behind(&shard)) {
+            let merged = answering.iter().map(|(shard, _)| self.merge_misplaced(*shard, &shards, through));
+            join_all(merged).await.into_iter().collect::<Option<Vec<()>>>()?;
+            let finished = answering.iter().filter(behind).map(|(shard, _)| {
+                let before = shards[*shard].and_then(|state| state.finished).map(|(day, _)| day);
+                self.finish(*shard, before, through)
+            });
+            join_all(finished).await.into_iter().collect::<Option<Vec<()>>>()?;
+        }
+        self.lock().days_rolled_up = all_answer;
+        Some(())
     }
 
-    /// What every run does, on all shards; none for one that does not answer.
-    async fn shards(&self) -> Vec<Option<Tidied>> {
-        let tidying = tidying(self.clock.now());
-        let shards = join_all((0..self.ring.len()).map(|shard| self.store.tidy_days(shard, &tidying))).await;
+    /// Does what every run does, on all shards; none for one that does not answer.
+    async fn begin(&self) -> Vec<Option<RollupState>> {
+        let last = last_over(self.clock.now(), SECRET_KEPT);
+        let days: Vec<Day> = last.minus(SECRET_DAYS - 1).to(last).collect();
+        let shards = join_all((0..self.ring.len()).map(|shard| self.store.begin_rollup(shard, &days))).await;
         let shards: Vec<_> = shards.into_iter().map(|shard| self.answer(shard)).collect();
-        self.lock().secrets_destroyed += shards.iter().flatten().map(|shard| shard.destroyed).sum::<usize>();
+        self.lock().secrets_destroyed = shards.iter().flatten().map(|shard| shard.secrets_destroyed).sum();
         shards
     }
 
-    /// The last day to roll up. While a shard does not answer, which may have sketches for others, a day less: so long it
-    /// is waited for.
-    fn through(&self, shards: &[Option<Tidied>]) -> Day {
-        let last = last_over(self.started, OVER_AFTER);
-        if shards.iter().all(Option::is_some) { last } else { last.minus(1) }
-    }
-
-    fn is_done(&self, pass: Pass, through: Day) -> bool {
-        pass.ring == self.fingerprint && pass.stage == Stage::Done && pass.through >= through
-    }
-
-    /// The first day that is kept, in a pass through a day that the present one follows.
+    /// The first day that is kept, for a roll-up through a day that the present one follows.
     fn first_kept(&self, through: Day) -> Day {
         through.plus(2).minus(self.settings.history_days)
     }
 
-    /// The step that depends on all shards: none counts before all have moved. Whether any was made.
-    async fn turn(&self, shards: &[Option<Tidied>]) -> bool {
-        let through = self.through(shards);
-        let passes: Vec<(ShardIndex, Option<Pass>)> =
-            shards.iter().enumerate().filter_map(|(shard, known)| Some((shard, (*known)?.pass))).collect();
-        let mut turned = false;
-        for (shard, pass) in &passes {
-            let Some(pass) = pass.filter(|pass| pass.stage == Stage::Moved && pass.through <= through) else {
-                continue;
-            };
-            let ready = |other: &Pass| {
-                other.ring == pass.ring
-                    && other.through >= pass.through
-                    && (other.has_moved() || other.through > pass.through)
-            };
-            if passes.iter().all(|(_, other)| other.as_ref().is_some_and(ready)) {
-                turned |= self.advance(*shard, Some(pass), pass.at(Stage::COUNT)).await;
+    /// Merges the shard's sketches that others should count into theirs. Those for a shard that does not answer stay.
+    async fn merge_misplaced(&self, shard: ShardIndex, shards: &[Option<RollupState>], through: Day) -> Option<()> {
+        let first_kept = self.first_kept(through);
+        let mut scan = ScanOf::new(self, shard, Scan::Sketches);
+        while let Some(keys) = scan.next().await? {
+            let mut owners: BTreeMap<ShardIndex, Vec<Sketch>> = BTreeMap::new();
+            for key in keys {
+                let DatedKey::Visitors(sketch) = key else { continue };
+                let owner = sketch.owner(self.ring);
+                if owner != shard && shards[owner].is_some() && sketch.day >= first_kept {
+                    owners.entry(owner).or_default().push(sketch);
+                }
+            }
+            for (owner, sketches) in owners {
+                for sketches in sketches.chunks(MERGED_AT_ONCE) {
+                    self.hand_over(shard, owner, sketches).await?;
+                }
             }
         }
-        turned
+        Some(())
     }
 
-    async fn advance(&self, shard: ShardIndex, from: Option<Pass>, to: Pass) -> bool {
-        self.answer(self.store.advance_days(shard, from, to).await).unwrap_or(false)
+    async fn hand_over(&self, shard: ShardIndex, owner: ShardIndex, sketches: &[Sketch]) -> Option<()> {
+        let found = self.answer(self.store.sketches(shard, sketches).await)?;
+        let found: Vec<(&Sketch, Vec<u8>)> =
+            sketches.iter().zip(found).filter_map(|(sketch, content)| Some((sketch, content?))).collect();
+        if found.is_empty() {
+            return Some(());
+        }
+        let merged = self.answer(self.store.merge(owner, &found).await)?;
+        let (merged, damaged): (Vec<_>, Vec<_>) = found.into_iter().zip(merged).partition(|(_, merged)| *merged);
+        for ((sketch, _), _) in &damaged {
+            let shard = self.ring.name(shard).as_str();
+            self.lines.write(|| {
+                tracing::error!(shard, %sketch, "a sketch, or what its owner has in its place, is damaged");
+            });
+        }
+        let merged: Vec<_> = merged.into_iter().map(|(copy, _)| copy).collect();
+        // One that has changed meanwhile comes again with the next scan.
+        let removed = self.answer(self.store.remove_unchanged(shard, &merged).await)?;
+        let mut done = self.lock();
+        done.sketches_rejected += damaged.len();
+        done.sketches_moved += removed;
+        Some(())
     }
 
-    fn is_over(&self) -> bool {
-        self.settings.budget.is_over(self.started, self.clock.now())
+    /// Ends the days through this one on a shard, which had got through `before`.
+    async fn finish(&self, shard: ShardIndex, before: Option<Day>, through: Day) -> Option<()> {
+        let first_kept = self.first_kept(through);
+        let mut scan = ScanOf::new(self, shard, Scan::Sketches);
+        while let Some(keys) = scan.next().await? {
+            self.count(shard, keys, through).await?;
+        }
+        let since = before.map_or(first_kept, |before| before.plus(1).min(through.minus(LATE_DAYS)));
+        // Without all of its days, what was listed before is more.
+        let is_listed = |month: &Month| month.first() >= first_kept && month.last() <= through;
+        let days = since.max(first_kept).to(through);
+        for month in days.filter(|day| *day == day.month().last()).map(Day::month).filter(is_listed) {
+            self.answer(self.store.list_month(shard, month).await)?;
+        }
+        let lists = first_kept.minus(OLD_LISTS).to(first_kept).filter(|day| *day < first_kept);
+        self.drop_keys(shard, lists.map(DatedKey::TopOfDay).collect()).await?;
+        // Months are looked for only when one more is out.
+        if before.is_none_or(|before| self.first_kept(before).month() != first_kept.month()) {
+            let mut scan = ScanOf::new(self, shard, Scan::Kept);
+            while let Some(mut keys) = scan.next().await? {
+                keys.retain(|key| match key {
+                    DatedKey::Secret(day) => *day < through,
+                    key => key.last_day() < first_kept,
+                });
+                self.drop_keys(shard, keys).await?;
+            }
+        }
+        self.answer(self.store.note_rolled_up(shard, through, self.fingerprint).await)
+    }
+
+    /// Counts the sketches of finished days among some that are where they belong. Those that are out of the days kept have
+    /// no record to go to.
+    async fn count(&self, shard: ShardIndex, keys: Vec<DatedKey>, through: Day) -> Option<()> {
+        let first_kept = self.first_kept(through);
+        let (mut old, mut finished) = (Vec::new(), Vec::new());
+        for key in keys {
+            match key {
+                DatedKey::Visitors(Sketch { day, .. }) if day < first_kept => old.push(key),
+                DatedKey::Visitors(sketch) if sketch.day <= through && sketch.owner(self.ring) == shard => {
+                    finished.push(sketch);
+                }
+                _ => {}
+            }
+        }
+        self.drop_keys(shard, old).await?;
+        for sketches in finished.chunks(COUNTED_AT_ONCE * SIDE_BY_SIDE) {
+            let calls: Vec<&[Sketch]> = sketches.chunks(COUNTED_AT_ONCE).collect();
+            let answers = join_all(calls.iter().map(|sketches| self.store.count_visitors(shard, sketches))).await;
+            for (sketches, answer) in calls.into_iter().zip(answers) {
+                self.note_counted(shard, sketches, self.answer(answer)?);
+            }
+        }
+        Some(())
+    }
+
+    fn note_counted(&self, shard: ShardIndex, sketches: &[Sketch], counted: Counted) {
+        let mut done = self.lock();
+        done.sketches_counted += counted.counted;
+        done.sketches_rejected += counted.rejected.len();
+        drop(done);
+        for (place, reason) in counted.rejected {
+            let (shard, sketch) = (self.ring.name(shard).as_str(), sketches.get(place).map(ToString::to_string));
+            self.lines.write(|| tracing::error!(shard, sketch, reason, "a sketch cannot be counted"));
+        }
+    }
+
+    async fn drop_keys(&self, shard: ShardIndex, keys: Vec<DatedKey>) -> Option<()> {
+        for keys in keys.chunks(DROPPED_AT_ONCE) {
+            let dropped = self.answer(self.store.drop_keys(shard, keys).await)?;
+            self.lock().records_dropped += dropped;
+        }
+        Some(())
     }
 
     /// The answer, or nothing for an error, which is counted and logged.
@@ -198,5 +299,44 @@ impl<S: RollUp> Run<'_, S> {
 
     fn lock(&self) -> MutexGuard<'_, Rollup> {
         self.done.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A scan through a shard's keys.
+struct ScanOf<'a, 'r> {
+    run: &'a Run<'r>,
+    shard: ShardIndex,
+    scan: Scan,
+    last: Option<KeySlice>,
+}
+
+impl<'a, 'r> ScanOf<'a, 'r> {
+    fn new(run: &'a Run<'r>, shard: ShardIndex, scan: Scan) -> Self {
+        Self { run, shard, scan, last: None }
+    }
+
+    /// The next keys; `Some(None)` at the end. None where the time is over, the shard does not answer, or its server was
+    /// restarted, so that some keys might be passed over.
+    async fn next(&mut self) -> Option<Option<Vec<DatedKey>>> {
+        let Self { run, shard, scan, ref last } = *self;
+        let cursor = last.as_ref().map_or(0, |last| last.next);
+        if last.is_some() && cursor == 0 {
+            return Some(None);
+        }
+        if run.settings.budget.is_over(run.started, run.clock.now()) {
+            return None;
+        }
+        let mut slice = run.answer(run.store.scan_days(shard, scan, cursor).await)?;
+        if last.as_ref().is_some_and(|last| last.run != slice.run) {
+            return None;
+        }
+        for key in &slice.unreadable {
+            let (key, shard) = (String::from_utf8_lossy(key), run.ring.name(shard).as_str());
+            run.lines.write(|| tracing::error!(%key, shard, "a key among the sketches is no sketch's"));
+        }
+        run.lock().sketches_rejected += slice.unreadable.len();
+        let keys = std::mem::take(&mut slice.keys);
+        self.last = Some(slice);
+        Some(Some(keys))
     }
 }

@@ -1,32 +1,35 @@
-//! What the owner asks for: the days of a page and of the site, the top pages, the shards' health, and setting a count.
+//! Figures for the owner: the days of a page and of the site, the top pages, the shards' health, and setting a count.
 //!
 //! Every shard knows its own part; here the parts are asked for side by side and added up. A shard that does not answer makes
 //! a top list and a summary incomplete, which they say. It makes a page's history unavailable only if it owns the page, or while
 //! pages move between shards: then all of them are asked.
+//!
+//! Totals are exact at once. Days, top lists and visitors are folded out of the shards' journals within a minute or two: each
+//! answer says up to when (`as_of`).
 
 mod answers;
-mod change;
-mod recent;
-mod sums;
 #[cfg(test)]
 mod tests;
 
 pub use answers::{DayRow, History, Refusals, ShardHealth, ShardStatus, Summary, Top, TopPage, Totals};
-pub use change::{Change, ChangeError, Changed, IdempotencyKey, InvalidKey, MOST_COUNT};
 
-use crate::clock::Clock;
-use crate::config::{Config, Counted};
+use crate::batch::WriterId;
+use crate::clock::{Clock, Moment};
+use crate::config::{Config, Counted, MAX_HISTORY_DAYS};
 use crate::day::Day;
 use crate::page::PageId;
 use crate::record;
 use crate::ring::{Fingerprint, Ring};
-use crate::store::statistics::{PageDays, SiteDays, Statistics};
-use crate::store::{Reading, StoreError};
-use answers::Circumstances;
-use futures_util::future::{join_all, try_join, try_join_all};
-use recent::Recent;
+use crate::store::redis::RedisStore;
+use crate::store::statistics::{PageDays, Set, SetCount, SiteDays};
+use crate::store::{Reading, ShardIndex, StoreError};
+use futures_util::future::{join_all, try_join, try_join_all, try_join3};
+use quick_cache::sync::{Cache, EntryAction, EntryResult};
+use std::future::Future;
+use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Duration;
+use xxhash_rust::xxh3::Xxh3Default;
 
 /// Most pages in a top list.
 pub const MOST_PAGES: u32 = 100;
@@ -57,8 +60,8 @@ pub struct TopQuery {
 }
 
 /// The service. Cheap to ask again: summaries and top lists are kept for some seconds.
-pub struct Figures<S> {
-    store: Arc<S>,
+pub struct Figures {
+    store: Arc<RedisStore>,
     ring: Ring,
     fingerprint: Fingerprint,
     clock: Clock,
@@ -69,9 +72,9 @@ pub struct Figures<S> {
     tops: Recent<TopQuery, Top>,
 }
 
-impl<S: Statistics> Figures<S> {
+impl Figures {
     /// The ring's shards are the store's, in the same order.
-    pub fn new(store: Arc<S>, ring: Ring, clock: Clock, config: &Config) -> Self {
+    pub fn new(store: Arc<RedisStore>, ring: Ring, clock: Clock, config: &Config) -> Self {
         let shown_again = config.cache_ttl.min(SHOWN_AGAIN);
         Self {
             store,
@@ -97,25 +100,43 @@ impl<S: Statistics> Figures<S> {
         (today.minus(days.saturating_sub(1)), today)
     }
 
-    /// A page's days, the present one last, with its visits of all time.
+    /// Returns a page's days, the present one last, with its visits of all time.
     pub async fn history(&self, page: &PageId, days: u32) -> Result<History, Unavailable> {
         let (first, last) = self.span(days);
-        let owner = self.ring.owner(page.as_str());
-        let asked = try_join(self.store.read(owner, page), self.store.page_days(owner, page, first, last)).await;
-        let parts = match asked.map_err(note)? {
-            (Reading { settled: Some(ring), .. }, days) if ring == self.fingerprint => days,
+        let (asked, owner) = (self.clock.now(), self.ring.owner(page.as_str()));
+        let parts = try_join3(
+            self.store.oldest_entry(owner),
+            self.store.read(owner, page),
+            self.store.page_days(owner, page, first, last),
+        );
+        let (oldest, PageDays { total, bots, days }) = match parts.await.map_err(note)? {
+            (oldest, Reading { settled: Some(ring), .. }, days) if ring == self.fingerprint => (oldest, days),
             _ => self.gather(page, first, last).await?,
         };
-        Ok(History::new(page, first, last, &parts))
+        Ok(History {
+            page: page.as_str().to_owned(),
+            from: first,
+            to: last,
+            visits: total,
+            bots,
+            days: answers::rows(first, last, &days),
+            as_of: as_of(asked, oldest),
+        })
     }
 
     /// A page's days while pages move, or by another ring than ours: from all shards. A shard's days move with the page, in
     /// the same step as its total or later, so a day may be short of the visits on their way; `visits` never is.
-    async fn gather(&self, page: &PageId, first: Day, last: Day) -> Result<PageDays, Unavailable> {
-        let shards = 0..self.ring.len();
-        let asked = shards
-            .map(|shard| try_join(self.store.page_days(shard, page, first, last), self.store.traces(shard, page)));
-        let (days, traces): (Vec<_>, Vec<_>) = try_join_all(asked).await.map_err(note)?.into_iter().unzip();
+    async fn gather(&self, page: &PageId, first: Day, last: Day) -> Result<(Option<u64>, PageDays), Unavailable> {
+        let asked = (0..self.ring.len()).map(|shard| {
+            try_join3(
+                self.store.oldest_entry(shard),
+                self.store.page_days(shard, page, first, last),
+                self.store.traces(shard, page),
+            )
+        });
+        let answers = try_join_all(asked).await.map_err(note)?;
+        let oldest = answers.iter().filter_map(|(oldest, ..)| *oldest).min();
+        let (days, traces): (Vec<_>, Vec<_>) = answers.into_iter().map(|(_, days, traces)| (days, traces)).unzip();
         let members = traces.iter().flat_map(|traces| &traces.members);
         if let Some(missing) = members.into_iter().find(|name| self.ring.index(name.as_str()).is_none()) {
             let shard = missing.as_str();
@@ -123,10 +144,10 @@ impl<S: Statistics> Figures<S> {
             return Err(Unavailable);
         }
         let total = record::count(self.ring.shards().iter().zip(traces.iter().map(|traces| &traces.record)));
-        Ok(PageDays { total, ..sums::page_days(&days) })
+        Ok((oldest, PageDays { total, ..answers::page_days(&days) }))
     }
 
-    /// The pages with the most visits by people. Unavailable if no shard answers.
+    /// Returns the pages with the most visits by people. Unavailable if no shard answers.
     pub async fn top(&self, query: &TopQuery) -> Result<Arc<Top>, Unavailable> {
         self.tops.get(query.clone(), Box::pin(self.ask_top(query))).await
     }
@@ -134,16 +155,21 @@ impl<S: Statistics> Figures<S> {
     async fn ask_top(&self, query: &TopQuery) -> Result<Top, Unavailable> {
         let (first, last) = self.span(query.days);
         let (limit, search) = (query.limit as usize, query.search.as_deref());
-        let asked = (0..self.ring.len()).map(|shard| self.store.top_pages(shard, first, last, limit, search));
-        let lists: Vec<_> = join_all(asked).await.into_iter().filter_map(|list| list.map_err(note).ok()).collect();
-        if lists.is_empty() {
+        let clock = self.clock.now();
+        let asked = (0..self.ring.len()).map(|shard| {
+            try_join(self.store.oldest_entry(shard), self.store.top_pages(shard, first, last, limit, search))
+        });
+        let answers: Vec<_> = join_all(asked).await.into_iter().filter_map(|list| list.map_err(note).ok()).collect();
+        if answers.is_empty() {
             return Err(Unavailable);
         }
-        let complete = lists.len() == self.ring.len();
-        Ok(Top::new(first, last, sums::top_pages(lists, limit), complete))
+        let complete = answers.len() == self.ring.len();
+        let as_of = as_of(clock, answers.iter().filter_map(|(oldest, _)| *oldest).min());
+        let pages = answers::top_pages(answers.into_iter().map(|(_, list)| list).collect(), limit);
+        Ok(Top { from: first, to: last, pages, complete, as_of })
     }
 
-    /// The site's days, the present one last, its visits of all time, and how the shards are.
+    /// Returns the site's days, the present one last, its visits of all time, and how the shards are.
     pub async fn summary(&self, days: u32) -> Arc<Summary> {
         let summary = self.summaries.get(days, Box::pin(async { Ok(self.ask_summary(days).await) })).await;
         summary.unwrap_or_else(|never: std::convert::Infallible| match never {})
@@ -155,19 +181,39 @@ impl<S: Statistics> Figures<S> {
         let answers = join_all((0..self.ring.len()).map(|shard| self.ask_shard(shard, first, last))).await;
         let (parts, shards): (Vec<_>, Vec<_>) = answers.into_iter().unzip();
         let complete = parts.iter().all(Option::is_some);
-        let answered: Vec<SiteDays> = parts.into_iter().flatten().collect();
-        let site = sums::site_days(&answered, first, last);
-        let (flush_interval, history_days) = (self.flush_interval, self.history_days);
-        Summary::new(first, last, &site, Circumstances { shards, complete, asked, flush_interval, history_days })
+        let (oldest, answered): (Vec<_>, Vec<SiteDays>) = parts.into_iter().flatten().unzip();
+        let site = answers::site_days(&answered, first, last);
+        let [today] = answers::rows(last, last, site.days.last().map_or(&[], std::slice::from_ref))[..] else {
+            unreachable!("one day has one row")
+        };
+        Summary {
+            from: first,
+            to: last,
+            today,
+            total: Totals::new(site.total, site.bots),
+            days: answers::rows(first, last, &site.days),
+            refused: site.refused,
+            shards,
+            complete,
+            as_of: as_of(asked, oldest.into_iter().flatten().min()),
+            flush_interval: self.flush_interval,
+            history_days: self.history_days,
+        }
     }
 
     /// A shard's part of the summary, if it answers, and its health.
-    async fn ask_shard(&self, shard: usize, first: Day, last: Day) -> (Option<SiteDays>, ShardHealth) {
+    async fn ask_shard(
+        &self,
+        shard: ShardIndex,
+        first: Day,
+        last: Day,
+    ) -> (Option<(Option<u64>, SiteDays)>, ShardHealth) {
         let name = self.ring.name(shard);
         let asked = async {
-            // First and alone: behind the other call it would be that one's time that is told.
+            // First and alone: behind the other calls it would be their time that is told.
             let latency = self.store.ping(shard).await?;
-            Ok((latency, self.store.site_days(shard, first, last).await?))
+            let part = try_join(self.store.oldest_entry(shard), self.store.site_days(shard, first, last)).await?;
+            Ok((latency, part))
         };
         match asked.await.map_err(note) {
             Ok((latency, part)) => (Some(part), ShardHealth::ok(name, latency)),
@@ -176,9 +222,155 @@ impl<S: Statistics> Figures<S> {
     }
 }
 
+/// The moment up to which visits are in the days, in seconds: a journal's oldest entry, read before the days, and none younger
+/// than the question.
+fn as_of(asked: Moment, oldest_entry: Option<u64>) -> u64 {
+    oldest_entry.unwrap_or(u64::MAX).min(asked.epoch_millis()) / 1_000
+}
+
 /// What went wrong with a shard is for the log only.
 #[allow(clippy::needless_pass_by_value)] // for `map_err`
 fn note(error: StoreError) -> Unavailable {
     tracing::warn!(%error, "a shard did not say what the owner asked for");
     Unavailable
+}
+
+/// Largest count that can be set: 15 digits, which every reader of JSON and Redis' scripts keep exactly.
+pub const MOST_COUNT: u64 = 999_999_999_999_999;
+
+/// What names a change, so that the same one sent again is told from a second one: 1 to 128 visible ASCII characters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdempotencyKey(Box<str>);
+
+/// A text that is no [`IdempotencyKey`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an Idempotency-Key is 1 to 128 visible ASCII characters")]
+pub struct InvalidKey;
+
+/// A page's new count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// Its count from now on.
+    pub count: u64,
+    /// Whether its days go, too.
+    pub forget_days: bool,
+}
+
+/// A change that is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Changed {
+    /// The count before, as it was shown: of people only, where that is what counts say.
+    pub previous: u64,
+    /// The same change had been made before, and nothing is changed now.
+    pub repeated: bool,
+}
+
+/// Why a change is not made, or not known to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ChangeError {
+    /// Pages are moving between shards, or the page's shard knows another ring than ours. Nothing is changed.
+    #[error("pages are moving between shards")]
+    Moving,
+    /// The key was another change's of the same page. Nothing is changed.
+    #[error("the key was used for another change of this page")]
+    KeyTaken,
+    /// The page's shard does not answer. Nothing is changed.
+    #[error("the page's shard does not answer")]
+    Unavailable,
+    /// The call was sent and no answer came. The same change with the same key is safe, and tells.
+    #[error("no answer came")]
+    Unknown,
+}
+
+impl std::str::FromStr for IdempotencyKey {
+    type Err = InvalidKey;
+
+    fn from_str(text: &str) -> Result<Self, InvalidKey> {
+        let visible = text.bytes().all(|byte| byte.is_ascii_graphic());
+        if visible && (1..=128).contains(&text.len()) { Ok(Self(text.into())) } else { Err(InvalidKey) }
+    }
+}
+
+impl IdempotencyKey {
+    /// The id of the change of a page under this key. The count is no part of it: so a key that is used again for another one
+    /// is noticed. Two pages may have the same key.
+    fn id(&self, page: &PageId) -> WriterId {
+        let mut hasher = Xxh3Default::new();
+        hasher.update(page.as_str().as_bytes());
+        // No UTF-8 has this byte.
+        hasher.update(&[0xff]);
+        hasher.update(self.0.as_bytes());
+        WriterId::from_u128(hasher.digest128())
+    }
+}
+
+impl Figures {
+    /// Sets a page's count, exactly once for each key. Visits that are still in the memory of `record-visit` come on top.
+    pub async fn set(&self, page: &PageId, change: Change, key: &IdempotencyKey) -> Result<Changed, ChangeError> {
+        let owner = self.ring.owner(page.as_str());
+        let today = Day::of(self.clock.now());
+        // Also what was kept under a longer setting.
+        let forget = change.forget_days.then(|| (today.minus(MAX_HISTORY_DAYS - 1), today));
+        let call = SetCount { page, count: change.count, forget, ring: self.fingerprint, id: key.id(page) };
+        let answer = self.store.set_count(owner, call).await;
+        self.summaries.forget();
+        self.tops.forget();
+        match answer {
+            Ok(Set::Done { previous, previous_bots, repeated }) => {
+                let uncounted = if self.counted == Counted::People { previous_bots } else { 0 };
+                Ok(Changed { previous: previous.saturating_sub(uncounted), repeated })
+            }
+            Ok(Set::Moving) => Err(ChangeError::Moving),
+            Ok(Set::KeyTaken) => Err(ChangeError::KeyTaken),
+            Err(error) => Err(unclear(error)),
+        }
+    }
+}
+
+/// What a failed call to set a count says about whether it is set.
+fn unclear(error: StoreError) -> ChangeError {
+    let sent = matches!(error, StoreError::Unknown { .. });
+    let Unavailable = note(error);
+    if sent { ChangeError::Unknown } else { ChangeError::Unavailable }
+}
+
+/// The last answer to each question, for a time. Who asks while the answer is being fetched waits for it.
+struct Recent<K, V> {
+    clock: Clock,
+    shown_again: Duration,
+    answers: Cache<K, (Moment, Arc<V>)>,
+}
+
+impl<K: Hash + Eq + Clone, V> Recent<K, V> {
+    /// At most `kept` answers. A time of zero: none.
+    fn new(clock: Clock, shown_again: Duration, kept: usize) -> Self {
+        Self { clock, shown_again, answers: Cache::new(kept) }
+    }
+
+    /// The answer of a moment ago, else the one that `fetch` gets. A failure is not kept.
+    async fn get<E>(&self, key: K, fetch: impl Future<Output = Result<V, E>>) -> Result<Arc<V>, E> {
+        if self.shown_again.is_zero() {
+            return fetch.await.map(Arc::new);
+        }
+        let now = self.clock.now();
+        let fresh = |_: &K, (fetched, answer): &mut (Moment, Arc<V>)| {
+            let fresh = now.since(*fetched) < self.shown_again;
+            if fresh { EntryAction::Retain(Arc::clone(answer)) } else { EntryAction::ReplaceWithGuard }
+        };
+        match self.answers.entry_async(&key, fresh).await {
+            EntryResult::Retained(answer) => Ok(answer),
+            EntryResult::Vacant(guard) | EntryResult::Replaced(guard, _) => {
+                let answer = Arc::new(fetch.await?);
+                // If this fails a `forget` has come between: the next one asks again.
+                let _ = guard.insert((now, Arc::clone(&answer)));
+                Ok(answer)
+            }
+            EntryResult::Removed(..) | EntryResult::Timeout => fetch.await.map(Arc::new),
+        }
+    }
+
+    /// Forgets all answers, since something is different now.
+    fn forget(&self) {
+        self.answers.clear();
+    }
 }

@@ -8,7 +8,6 @@ pub mod pages;
 pub mod parking;
 pub mod redis;
 pub mod rehoming;
-pub mod rollup;
 pub mod statistics;
 pub mod watch;
 

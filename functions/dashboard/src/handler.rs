@@ -13,10 +13,9 @@ use routes::Action;
 use serde::{Deserialize, Serialize};
 use visits_core::http::{Event, Found, Owner, Problem, Reply, Request, Response, Target};
 use visits_core::statistics::Figures;
-use visits_core::store::statistics::Statistics;
 
-pub(crate) struct Handler<S> {
-    figures: Figures<S>,
+pub(crate) struct Handler {
+    figures: Figures,
     owner: Owner,
 }
 
@@ -39,8 +38,8 @@ struct WhoAmI {
 /// What `POST /session` accepts.
 const LOGIN: &str = r#"{"token":"…"} is accepted, with the owner's token"#;
 
-impl<S: Statistics> Handler<S> {
-    pub(crate) fn new(figures: Figures<S>, owner: Owner) -> Self {
+impl Handler {
+    pub(crate) fn new(figures: Figures, owner: Owner) -> Self {
         Self { figures, owner }
     }
 

@@ -5,6 +5,7 @@ use crate::metrics::figures;
 use crate::report::Report;
 use lambda_runtime::Error;
 use serde_json::Value;
+use std::sync::Arc;
 use std::time::Duration;
 use visits_core::budget::Budget;
 use visits_core::clock::{Clock, Moment};
@@ -13,9 +14,8 @@ use visits_core::parking;
 use visits_core::rehome;
 use visits_core::ring::Ring;
 use visits_core::rollup;
-use visits_core::store::rehoming::Rehoming;
-use visits_core::store::rollup::RollUp;
-use visits_core::store::watch::{Watch, fullest};
+use visits_core::store::redis::RedisStore;
+use visits_core::store::watch::fullest;
 use visits_core::sweep::{self, Environments, Settings};
 use visits_core::telemetry::metrics::Metrics;
 use visits_core::timing::Timing;
@@ -33,8 +33,8 @@ const LONGEST_RESERVE: Duration = Duration::from_secs(15);
 /// Deadlines so far in the past are the local emulator's, which has none.
 const LONG_PAST: Duration = Duration::from_hours(1);
 
-pub(crate) struct Handler<S, E> {
-    store: S,
+pub(crate) struct Handler<E> {
+    store: Arc<RedisStore>,
     environments: E,
     ring: Ring,
     clock: Clock,
@@ -45,8 +45,8 @@ pub(crate) struct Handler<S, E> {
     metrics: Metrics,
 }
 
-impl<S: Rehoming + RollUp + Watch, E: Environments> Handler<S, E> {
-    pub(crate) fn new(store: S, environments: E, config: &Config, clock: Clock) -> Self {
+impl<E: Environments> Handler<E> {
+    pub(crate) fn new(store: Arc<RedisStore>, environments: E, config: &Config, clock: Clock) -> Self {
         Self {
             store,
             environments,
@@ -70,13 +70,13 @@ impl<S: Rehoming + RollUp + Watch, E: Environments> Handler<S, E> {
     /// milliseconds since the Unix epoch; one that is long past is the local emulator's, and means none.
     pub(crate) async fn handle(&self, event: &Value, deadline: u64) -> Result<Report, Error> {
         let interval = if is_scheduled(event)? { self.interval } else { Duration::ZERO };
-        let (store, ring, clock, timing) = (&self.store, &self.ring, &self.clock, self.timing);
+        let (store, ring, clock, timing) = (&*self.store, &self.ring, &self.clock, self.timing);
         let time = RunTime::new(clock.now(), deadline)?;
         let delivery = parking::deliver(store, ring, clock, timing, time.until(2, clock.now())).await;
         let settings = Settings { interval, concurrency: self.concurrency, budget: time.until(4, clock.now()) };
         let sweep = sweep::sweep(store, ring, &self.environments, clock, settings).await;
         let budget = time.until(5, clock.now());
-        let settings = rollup::Settings { history_days: self.history_days, timing, budget };
+        let settings = rollup::Settings { history_days: self.history_days, budget };
         let rollup = rollup::roll_up(store, ring, clock, settings).await;
         let rehome = rehome::rehome(store, ring, clock, timing, time.until(6, clock.now())).await;
         let report = Report { sweep, delivery, rehome, rollup };

@@ -22,7 +22,7 @@ fn main() -> ExitCode {
 async fn flush_visits(config: Config) -> Result<(), lambda_runtime::Error> {
     let environments = RecordFunction::new(&config.record_function).await;
     let metrics = Metrics::new(config.metrics.clone(), config.clock());
-    let handler = Handler::new(RedisStore::new(&config)?, environments, &config, config.clock());
+    let handler = Handler::new(Arc::new(RedisStore::new(&config)?), environments, &config, config.clock());
     let handler = Arc::new(handler.with_metrics(metrics));
     let runtime = Runtime::new(service_fn(move |event: LambdaEvent<serde_json::Value>| {
         let handler = Arc::clone(&handler);

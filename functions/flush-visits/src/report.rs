@@ -64,7 +64,6 @@ impl Report {
             tracing::info!(
                 days_rolled_up = rollup.days_rolled_up,
                 sketches_counted = some(rollup.sketches_counted),
-                sketches_copied = some(rollup.sketches_copied),
                 sketches_moved = some(rollup.sketches_moved),
                 sketches_rejected = some(rollup.sketches_rejected),
                 records_dropped = some(rollup.records_dropped),

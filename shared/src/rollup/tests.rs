@@ -1,321 +1,411 @@
+//! The roll-up on real Redis. Sketches, days and lists are put there by hand, as the fold leaves them.
+
 mod random;
 
 use super::*;
-use crate::batch::{Batch, Increment, Sequence, SiteIncrement, WriterId};
 use crate::clock::ManualClock;
 use crate::page::PageId;
-use crate::shard::Weight;
-use crate::store::memory::{Fault, MemoryStore};
-use crate::store::rollup::Sketch;
-use crate::store::{Apply, Ledger, Standing};
-use crate::visit::{Secret, Visitor, site_key};
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use crate::tests::{Fault, Shards, page};
+use redis::Commands;
+use std::collections::BTreeSet;
 
-const MINUTE: Duration = Duration::from_mins(1);
+/// Any of them are told apart by Redis' sketches exactly.
+const VISITORS: u64 = 40;
+
 const PAGES: u64 = 5;
 
-/// Shards in memory, and who visited what according to a plain count.
+/// Three shards, and who visited what according to a plain count.
 struct World {
-    store: MemoryStore,
+    shards: Shards,
     time: ManualClock,
     history_days: u32,
-    writers: u128,
-    visited: BTreeMap<Sketch, BTreeSet<Visitor>>,
-}
-
-fn ring(shards: &[(&str, u8)]) -> Ring {
-    let shard = |&(name, weight): &(&str, u8)| (name.parse().unwrap(), Weight::new(weight).unwrap());
-    Ring::new(shards.iter().map(shard)).unwrap()
-}
-
-fn two() -> Ring {
-    ring(&[("a", 1), ("b", 1), ("c", 0)])
-}
-
-fn three() -> Ring {
-    ring(&[("a", 1), ("b", 1), ("c", 1)])
-}
-
-fn page(number: u64) -> PageId {
-    PageId::from_decoded(&format!("page-{number}")).unwrap()
+    visited: BTreeMap<Sketch, BTreeSet<u64>>,
 }
 
 impl World {
     /// It is 22:13 of 2023-11-14.
     fn new() -> Self {
-        let time = ManualClock::new();
-        let store = MemoryStore::new(3, time.clock());
-        Self { store, time, history_days: 400, writers: 0, visited: BTreeMap::new() }
+        Self::on(Shards::new(3))
+    }
+
+    fn on(shards: Shards) -> Self {
+        Self { shards, time: ManualClock::new(), history_days: 400, visited: BTreeMap::new() }
+    }
+
+    /// The ring of the first two shards.
+    fn two(&self) -> Ring {
+        self.shards.ring_of(&[1, 1, 0])
+    }
+
+    fn three(&self) -> Ring {
+        self.shards.ring_of(&[1, 1, 1])
     }
 
     fn today(&self) -> Day {
         Day::of(self.time.clock().now())
     }
 
-    /// Visitors of a page and of the site, by a writer with this ring.
-    async fn visit(&mut self, ring: &Ring, day: Day, number: u64, visitors: &[u64]) {
-        let visitors: Vec<Visitor> = visitors.iter().copied().map(Visitor).collect();
-        let visits = visitors.len() as u64;
-        let increment = Increment { page: page(number), visits, bots: 0, visitors: visitors.clone() };
-        let owner = ring.owner(page(number).as_str());
-        self.apply(owner, day, vec![increment], SiteIncrement::default()).await;
-        let site = SiteIncrement { visitors: visitors.clone(), ..SiteIncrement::default() };
-        self.apply(ring.owner(&site_key(day)), day, Vec::new(), site).await;
-        for page in [Some(page(number)), None] {
-            self.visited.entry(Sketch { day, page }).or_default().extend(&visitors);
+    /// Visitors of a page and of the site, where this ring places them.
+    fn visit(&mut self, ring: &Ring, day: Day, number: u64, visitors: &[u64]) {
+        let mut redis = self.shards.connect();
+        for page in [Some(page_of(number)), None] {
+            let sketch = Sketch { day, page };
+            let shard = sketch.owner(ring);
+            let _: bool = redis.pfadd(self.shards.key(shard, &format!("visitors:{sketch}")), visitors).unwrap();
+            let month = self.shards.key(shard, &month_of(&sketch));
+            let _: u64 = redis.hincr(month, day.of_month().to_string(), visitors.len()).unwrap();
+            self.visited.entry(sketch).or_default().extend(visitors);
         }
-    }
-
-    async fn apply(&mut self, shard: ShardIndex, day: Day, increments: Vec<Increment>, site: SiteIncrement) {
-        self.writers += 1;
-        let batch = Batch::of_day(Sequence::FIRST, Some(day), increments, site, self.time.clock().now());
-        let call = Apply {
-            writer: WriterId::from_u128(self.writers),
-            base: Sequence::FIRST,
-            batches: vec![(Arc::new(batch), Duration::ZERO)],
-            standing: Standing::Active,
-            ring: None,
-        };
-        self.store.apply(shard, &call).await.unwrap();
-        self.store.save(shard);
     }
 
     /// Some pages have visitors in common.
-    async fn visit_all(&mut self, ring: &Ring) {
+    fn visit_all(&mut self, ring: &Ring) {
         let day = self.today();
         for number in 0..PAGES {
             let visitors: Vec<u64> = (number..2 * number + 3).collect();
-            self.visit(ring, day, number, &visitors).await;
+            self.visit(ring, day, number, &visitors);
         }
     }
 
-    fn settings(&self) -> Settings {
-        Settings { history_days: self.history_days, timing: Timing::REAL, budget: Duration::from_secs(5).into() }
+    async fn run_within(&self, ring: &Ring, budget: Duration) -> Rollup {
+        let settings = Settings { history_days: self.history_days, budget: budget.into() };
+        roll_up(self.shards.store(), ring, &self.time.clock(), settings).await
     }
 
     async fn run(&self, ring: &Ring) -> Rollup {
-        roll_up(&self.store, ring, &self.time.clock(), self.settings()).await
+        self.run_within(ring, Duration::from_secs(30)).await
     }
 
-    /// What reaches a disk does so within a minute.
-    fn pass_a_minute(&self) {
-        (0..3).for_each(|shard| self.store.save(shard));
-        self.time.advance(MINUTE);
+    /// A run that gets through.
+    async fn finish(&self, ring: &Ring) -> Rollup {
+        let run = self.run(ring).await;
+        assert!(run.days_rolled_up, "{run:?}");
+        run
     }
 
-    /// Runs a minute apart until all is done.
-    async fn finish(&self, ring: &Ring) -> Vec<Rollup> {
-        let mut runs = Vec::new();
-        for _ in 0..20 {
-            runs.push(self.run(ring).await);
-            if runs.last().is_some_and(|run| run.days_rolled_up) {
-                return runs;
-            }
-            self.pass_a_minute();
-        }
-        panic!("days are not rolled up: {runs:?}");
+    /// The visitors that each shard has counted of a day.
+    fn counted(&self, sketch: &Sketch) -> Vec<Option<u64>> {
+        let field = format!("{}u", sketch.day.of_month());
+        let key = |shard| self.shards.key(shard, &month_of(sketch));
+        (0..3).map(|shard| self.shards.connect().hget(key(shard), &field).unwrap()).collect()
     }
 
-    /// That the visitors of each day are exactly those of the plain count, and have left no sketch.
+    fn sketches(&self) -> usize {
+        (0..3).map(|shard| self.shards.keys(shard, "visitors:*").len()).sum()
+    }
+
+    fn make_secret(&self, shard: ShardIndex, day: Day) {
+        let _: () = self.shards.connect().set(self.shards.key(shard, &format!("secret:{day}")), "a secret").unwrap();
+    }
+
+    fn secrets(&self, shard: ShardIndex) -> Vec<String> {
+        self.shards.keys(shard, "secret:*")
+    }
+
+    /// Checks that the visitors of each day are exactly those of the plain count, and have left no sketch.
     fn assert_counted(&self) {
         for (sketch, visitors) in &self.visited {
-            let counts: Vec<u64> = (0..3).map(|shard| self.store.day_count(shard, sketch).visitors).collect();
-            assert_eq!(counts.iter().max().copied(), Some(visitors.len() as u64), "{sketch}: {counts:?}");
+            let counted = self.counted(sketch);
+            assert_eq!(counted.iter().max().copied().flatten(), Some(visitors.len() as u64), "{sketch}: {counted:?}");
         }
-        (0..3).for_each(|shard| assert_eq!(self.store.sketches_on(shard), [], "{shard}"));
+        assert_eq!(self.sketches(), 0);
     }
 
     fn calls(&self) -> u64 {
-        (0..3).map(|shard| self.store.calls(shard)).sum()
+        (0..3).map(|shard| self.shards.calls(shard)).sum()
     }
+
+    fn pass(&self, hours: u64) {
+        self.time.advance(Duration::from_hours(hours));
+    }
+
+    /// All that the shards hold, as text that differs when any of it does.
+    fn contents(&self) -> BTreeMap<String, Vec<u8>> {
+        let mut redis = self.shards.connect();
+        let keys: Vec<String> = redis.keys("*").unwrap();
+        keys.into_iter().map(|key| (key.clone(), redis::cmd("DUMP").arg(key).query(&mut redis).unwrap())).collect()
+    }
+}
+
+fn page_of(number: u64) -> PageId {
+    page(&format!("page-{number}"))
+}
+
+fn month_of(sketch: &Sketch) -> String {
+    let month = sketch.day.month();
+    sketch.page.as_ref().map_or_else(|| format!("site:{month}"), |page| format!("days:{month}:{page}"))
 }
 
 #[tokio::test]
 async fn a_day_becomes_numbers_two_hours_after_its_end() {
     let mut world = World::new();
-    world.visit_all(&three()).await;
-    let first = world.run(&three()).await;
+    let ring = world.three();
+    world.visit_all(&ring);
+    let first = world.run(&ring).await;
     assert_eq!(first, Rollup { days_rolled_up: true, ..Rollup::default() });
     // At 01:58 of the next day.
     world.time.advance(Duration::from_mins(3 * 60 + 45));
-    assert_eq!(world.run(&three()).await, first);
-    world.time.advance(2 * MINUTE);
-    let run = world.run(&three()).await;
+    assert_eq!(world.run(&ring).await, first);
+    world.time.advance(Duration::from_mins(2));
+    let run = world.run(&ring).await;
     let sketches = usize::try_from(PAGES).unwrap() + 1;
     assert_eq!(run, Rollup { days_rolled_up: true, sketches_counted: sketches, ..Rollup::default() });
     world.assert_counted();
+    for shard in 0..3 {
+        let noted: BTreeMap<String, String> =
+            world.shards.connect().hgetall(world.shards.key(shard, "rollup")).unwrap();
+        let expected = [("ring", ring.fingerprint().to_string()), ("through", "2023-11-14".to_owned())];
+        assert_eq!(noted, expected.map(|(field, value)| (field.to_owned(), value)).into());
+    }
 }
 
 #[tokio::test]
 async fn a_run_with_nothing_to_do_is_one_call_to_each_shard() {
     let world = World::new();
-    world.run(&three()).await;
+    world.finish(&world.three()).await;
     let before = world.calls();
-    assert!(world.run(&three()).await.days_rolled_up);
+    world.finish(&world.three()).await;
     assert_eq!(world.calls() - before, 3);
 }
 
 #[tokio::test]
-async fn secrets_go_an_hour_after_their_day_and_once_more_if_somebody_makes_one_again() {
+async fn secrets_go_an_hour_after_their_day_and_once_more_if_one_is_made_again() {
     let world = World::new();
-    let today = world.today();
+    let (ring, today) = (world.three(), world.today());
     for day in [today.minus(9), today.minus(1), today] {
-        world.store.secret(1, day, Secret::random().unwrap()).await.unwrap();
+        world.make_secret(1, day);
     }
-    assert_eq!(world.run(&three()).await.secrets_destroyed, 2);
+    assert_eq!(world.run(&ring).await.secrets_destroyed, 2);
     // At 00:58.
     world.time.advance(Duration::from_mins(2 * 60 + 45));
-    assert_eq!(world.run(&three()).await.secrets_destroyed, 0);
-    assert_eq!(world.store.secrets_on(1), [today].into());
-    world.time.advance(2 * MINUTE);
-    assert_eq!(world.run(&three()).await.secrets_destroyed, 1);
-    world.store.secret(2, today, Secret::random().unwrap()).await.unwrap();
-    assert_eq!(world.run(&three()).await.secrets_destroyed, 1);
-    assert!((0..3).all(|shard| world.store.secrets_on(shard).is_empty()));
+    assert_eq!(world.run(&ring).await.secrets_destroyed, 0);
+    assert_eq!(world.secrets(1), [world.shards.key(1, "secret:2023-11-14")]);
+    world.time.advance(Duration::from_mins(2));
+    assert_eq!(world.run(&ring).await.secrets_destroyed, 1);
+    world.make_secret(2, today);
+    assert_eq!(world.run(&ring).await.secrets_destroyed, 1);
+    assert!((0..3).all(|shard| world.secrets(shard).is_empty()));
 }
 
 #[tokio::test]
 async fn sketches_on_two_shards_become_the_number_of_their_union() {
     let mut world = World::new();
-    world.visit_all(&two()).await;
-    world.visit_all(&three()).await;
-    let day = world.today();
-    (0..PAGES).for_each(|number| assert!(world.visited[&Sketch { day, page: Some(page(number)) }].len() > 2));
-    world.visit(&three(), day, 1, &[70, 71]).await;
-    world.time.advance(Duration::from_hours(4));
-    let runs = world.finish(&three()).await;
+    let (two, three, day) = (world.two(), world.three(), world.today());
+    world.visit_all(&two);
+    world.visit_all(&three);
+    world.visit(&three, day, 1, &[30, 31]);
+    world.pass(4);
+    let run = world.finish(&three).await;
+    assert!(run.sketches_moved > 0, "{run:?}");
     world.assert_counted();
-    // Copied, and a minute later moved and counted.
-    assert_eq!(runs.len(), 2, "{runs:?}");
-    assert!(runs[0].sketches_copied > 0 && runs[0].sketches_counted == 0, "{runs:?}");
-    assert_eq!(runs[1].sketches_moved, runs[0].sketches_copied);
 }
 
 #[tokio::test]
 async fn a_new_ring_has_todays_visitors_at_their_new_owner_at_once() {
     let mut world = World::new();
-    world.visit_all(&two()).await;
-    world.run(&two()).await;
-    let run = world.run(&three()).await;
-    assert!(run.sketches_copied > 0 && run.days_rolled_up, "{run:?}");
+    let (two, three) = (world.two(), world.three());
+    world.visit_all(&two);
+    world.finish(&two).await;
+    let run = world.finish(&three).await;
+    assert!(run.sketches_moved > 0 && run.sketches_counted == 0, "{run:?}");
     for (sketch, visitors) in &world.visited {
-        let owner = sketch.owner(&three());
-        assert_eq!(world.store.day_count(owner, sketch).visitors, visitors.len() as u64, "{sketch}");
+        let key = world.shards.key(sketch.owner(&three), &format!("visitors:{sketch}"));
+        assert_eq!(world.shards.connect().pfcount(key), Ok(visitors.len()), "{sketch}");
+    }
+    assert_eq!(world.sketches(), world.visited.len(), "and nowhere else");
+}
+
+#[tokio::test]
+async fn a_sketch_that_has_changed_since_it_was_read_stays() {
+    let mut world = World::new();
+    let (ring, day, store) = (world.three(), world.today(), world.shards.store().clone());
+    world.visit(&ring, day, 1, &[1]);
+    let home = Sketch { day, page: Some(page_of(1)) };
+    let owner = home.owner(&ring);
+    let content = store.sketches(owner, std::slice::from_ref(&home)).await.unwrap().remove(0).unwrap();
+    world.visit(&ring, day, 1, &[2]);
+    assert_eq!(store.remove_unchanged(owner, &[(&home, content)]).await, Ok(0));
+    let content = store.sketches(owner, std::slice::from_ref(&home)).await.unwrap().remove(0).unwrap();
+    for removed in [1, 0] {
+        assert_eq!(store.remove_unchanged(owner, &[(&home, content.clone())]).await, Ok(removed));
     }
 }
 
 #[tokio::test]
 async fn visitors_that_come_after_their_day_raise_its_number_only_if_they_are_more() {
     let mut world = World::new();
-    let day = world.today();
-    world.visit(&three(), day, 1, &[1, 2, 3]).await;
-    world.time.advance(Duration::from_hours(4));
-    world.finish(&three()).await;
-    let home = Sketch { day, page: Some(page(1)) };
-    let owner = home.owner(&three());
+    let (ring, day) = (world.three(), world.today());
+    world.visit(&ring, day, 1, &[1, 2, 3]);
+    world.pass(4);
+    world.finish(&ring).await;
+    let home = Sketch { day, page: Some(page_of(1)) };
     for (late, expected) in [(vec![7], 3), (vec![1, 2, 3, 4], 4)] {
-        world.visit(&three(), day, 1, &late).await;
-        world.time.advance(Duration::from_hours(24));
-        world.finish(&three()).await;
-        assert_eq!(world.store.day_count(owner, &home).visitors, expected);
-        assert_eq!(world.store.sketches_on(owner), []);
+        world.visit(&ring, day, 1, &late);
+        world.pass(24);
+        world.finish(&ring).await;
+        assert_eq!(world.counted(&home)[home.owner(&ring)], Some(expected));
+        assert_eq!(world.sketches(), 0);
     }
 }
 
 #[tokio::test]
 async fn a_shard_that_is_away_is_waited_for_a_day() {
     let mut world = World::new();
-    world.visit_all(&two()).await;
-    world.run(&two()).await;
-    world.store.set_down(0, Some(Fault::Unreachable));
-    world.time.advance(Duration::from_hours(4));
-    let waiting = world.run(&three()).await;
+    let (two, three) = (world.two(), world.three());
+    world.visit_all(&two);
+    world.finish(&two).await;
+    world.shards.set_down(0, Some(Fault::Unreachable));
+    world.pass(4);
+    let waiting = world.run(&three).await;
     assert_eq!((waiting.days_rolled_up, waiting.sketches_counted), (false, 0));
-    world.time.advance(Duration::from_hours(24));
-    let mut counted = 0;
-    for _ in 0..3 {
-        counted += world.run(&three()).await.sketches_counted;
-        world.pass_a_minute();
+    world.pass(24);
+    let counted = world.run(&three).await;
+    assert!(counted.sketches_counted > 0 && !counted.days_rolled_up, "{counted:?}");
+    world.shards.set_down(0, None);
+    world.finish(&three).await;
+    world.assert_counted();
+}
+
+#[tokio::test]
+async fn a_function_with_another_ring_than_the_one_in_force_merges_and_counts_nothing() {
+    let mut world = World::new();
+    let (two, three) = (world.two(), world.three());
+    world.visit_all(&two);
+    for shard in 0..3 {
+        let _: u64 = world
+            .shards
+            .connect()
+            .hset(world.shards.key(shard, "shard"), "ring", two.fingerprint().to_string())
+            .unwrap();
     }
-    assert!(counted > 0);
-    world.store.set_down(0, None);
-    world.finish(&three()).await;
+    world.pass(4);
+    assert_eq!(world.run(&three).await, Rollup::default());
+    world.finish(&two).await;
     world.assert_counted();
 }
 
 #[tokio::test]
-async fn a_function_with_another_ring_than_the_one_in_force_moves_and_counts_nothing() {
-    let mut world = World::new();
-    world.visit_all(&two()).await;
-    world.store.settle_all(&two());
-    world.time.advance(Duration::from_hours(4));
-    let run = world.run(&three()).await;
-    assert_eq!(run, Rollup::default());
-    world.finish(&two()).await;
-    world.assert_counted();
+async fn a_months_list_has_the_sums_of_its_days_and_is_made_again_for_what_comes_late() {
+    let world = World::new();
+    let (ring, mut redis) = (world.three(), world.shards.connect());
+    let list = |day: &str| world.shards.key(0, &format!("top:{day}"));
+    for day in ["2023-11-01", "2023-11-15", "2023-11-30"] {
+        let pages: Vec<(u32, String)> = (51..=250).map(|number| (number, format!("page-{number}"))).collect();
+        let _: i64 = redis.zadd_multiple(list(day), &pages).unwrap();
+    }
+    let _: i64 = redis.zadd(list("2023-11-16"), "best", 1_500).unwrap();
+    let _: i64 = redis.rpush(list("2023-11-17"), "not ours").unwrap();
+    for _ in 0..3 {
+        world.pass(5 * 24);
+        world.finish(&ring).await;
+        assert_eq!(redis.exists(list("2023-11")), Ok(false));
+    }
+    world.pass(2 * 24);
+    world.finish(&ring).await;
+    assert_eq!(redis.zcard(list("2023-11")), Ok(200));
+    assert_eq!(redis.zscore(list("2023-11"), "best"), Ok(Some(1_500.0)));
+    assert_eq!(redis.zscore(list("2023-11"), "page-250"), Ok(Some(750.0)));
+    assert_eq!(redis.zscore(list("2023-11"), "page-51"), Ok(None::<f64>));
+    let _: f64 = redis.zincr(list("2023-11-30"), "best", 700).unwrap();
+    world.pass(24);
+    world.finish(&ring).await;
+    assert_eq!(redis.zscore(list("2023-11"), "best"), Ok(Some(2_200.0)));
 }
 
 #[tokio::test]
-async fn what_is_out_of_the_days_kept_goes_month_by_month() {
-    let mut world = World::new();
-    world.history_days = 40;
-    let day = world.today();
-    world.visit(&three(), day, 1, &[1, 2]).await;
-    let kept = |world: &World| {
-        let home = Sketch { day, page: Some(page(1)) };
-        (0..3).any(|shard| world.store.day_count(shard, &home).people > 0)
-    };
-    // On 2024-01-08 the last of November is among 40 days, and a day later it is not.
-    for (hours, expected) in [(4, true), (30 * 24, true), (24 * 24, true), (24, false)] {
-        world.time.advance(Duration::from_hours(hours));
-        world.finish(&three()).await;
-        assert_eq!(kept(&world), expected, "{}", world.today());
+async fn fourteen_months_later_what_is_out_of_400_days_is_gone() {
+    let world = World::on(Shards::new(1));
+    let (ring, mut redis) = (world.shards.ring(), world.shards.connect());
+    let key = |name: &str| world.shards.key(0, name);
+    // 400 days begin with 2022-10-12 when the present day is 2023-11-15.
+    let months = ["2021-01", "2022-08", "2022-09", "2022-10", "2022-11", "2023-10", "2023-11"];
+    for month in months {
+        for name in [format!("days:{month}:home"), format!("days:{month}:a:b"), format!("site:{month}")] {
+            let _: i64 = redis.hset(key(&name), "3", 1).unwrap();
+        }
+        let _: i64 = redis.zadd(key(&format!("top:{month}")), "home", 1).unwrap();
+    }
+    for name in ["top:2022-10-11", "top:2022-10-12", "top:2022-09-30", "top:2021-01-01"] {
+        let _: i64 = redis.zadd(key(name), "home", 1).unwrap();
+    }
+    let _: i64 = redis.pfadd(key("visitors:2022-09-30:home"), "x").unwrap();
+    let _: () = redis.set(key("secret:2022-09-30"), "x").unwrap();
+    let _: i64 = redis.hset(key("page:home"), "total", 9).unwrap();
+    world.pass(4);
+    let run = world.finish(&ring).await;
+    // Three months with four keys each, three lists, a sketch and a secret.
+    assert_eq!((run.records_dropped, run.sketches_counted), (3 * 4 + 3 + 2, 0));
+    for month in months {
+        for name in [format!("days:{month}:a:b"), format!("site:{month}"), format!("top:{month}")] {
+            assert_eq!(redis.exists(key(&name)), Ok(month >= "2022-10"), "{name}");
+        }
+    }
+    assert_eq!((redis.exists(key("top:2022-10-11")), redis.exists(key("top:2022-10-12"))), (Ok(false), Ok(true)));
+    assert_eq!(redis.hget(key("page:home"), "total"), Ok(9));
+    // Once more with the next month that is out, and not before.
+    for (days, dropped) in [(1, 1), (18, 0), (1, 4)] {
+        world.pass(24 * days);
+        assert_eq!(world.finish(&ring).await.records_dropped, dropped);
     }
 }
 
 #[tokio::test]
 async fn without_days_kept_sketches_and_records_go() {
     let mut world = World::new();
-    world.visit_all(&three()).await;
+    let ring = world.three();
+    world.visit_all(&ring);
     world.history_days = 0;
-    world.time.advance(Duration::from_hours(17 * 24));
-    let run = world.run(&three()).await;
-    assert!(run.records_dropped > 0 && run.sketches_counted == 0 && run.days_rolled_up, "{run:?}");
-    for (sketch, _) in world.visited {
-        assert!((0..3).all(|shard| world.store.day_count(shard, &sketch).people == 0), "{sketch}");
-    }
+    world.pass(17 * 24);
+    let run = world.finish(&ring).await;
+    assert!(run.records_dropped > 0 && run.sketches_counted == 0, "{run:?}");
+    assert_eq!((0..3).flat_map(|shard| world.shards.keys(shard, "[dsv]*2023*")).count(), 0);
 }
 
 #[tokio::test]
-async fn two_runs_at_once_count_what_one_counts() {
-    let mut world = World::new();
-    world.visit_all(&two()).await;
-    world.visit_all(&three()).await;
-    world.time.advance(Duration::from_hours(4));
-    for _ in 0..6 {
-        futures_util::future::join3(world.run(&three()), world.run(&three()), world.run(&three())).await;
-        world.pass_a_minute();
+async fn keys_of_other_types_stop_nothing_and_stay_as_they_are() {
+    let mut world = World::on(Shards::new(3));
+    let (ring, day) = (world.shards.ring_of(&[1, 0, 0]), world.today());
+    for number in 0..5 {
+        world.visit(&ring, day, number, &[1, 2, 3]);
     }
-    world.assert_counted();
+    let mut redis = world.shards.connect();
+    let key = |name: &str| world.shards.key(0, name);
+    let not_ours = ["days:2023-11:page-1", "visitors:2023-11-14:page-2", "top:2023-11"];
+    for name in not_ours {
+        let _: i64 = redis.del(key(name)).unwrap();
+        let _: i64 = redis.rpush(key(name), "not ours").unwrap();
+    }
+    let texts = [("visitors:2023-11-14:page-3", "not a sketch"), ("visitors:2023-11-14:page-4", "HYLL\0\0\0\0\0\0")];
+    for (name, text) in texts.into_iter().chain([("visitors:nonsense", "x")]) {
+        let _: () = redis.set(key(name), text).unwrap();
+    }
+    // One that should move, and cannot.
+    let _: () = redis.set(world.shards.key(1, "visitors:2023-11-14:page-0"), "not a sketch").unwrap();
+    world.pass(4);
+    let run = world.finish(&ring).await;
+    // A key that is none is met in both scans.
+    assert_eq!((run.sketches_counted, run.sketches_rejected, run.rollup_calls_failed), (2, 4 + 2 + 1, 0), "{run:?}");
+    assert_eq!(redis.hget(key("days:2023-11:page-0"), "14u"), Ok(3));
+    for name in not_ours {
+        assert_eq!(redis.lindex(key(name), 0), Ok("not ours".to_owned()), "{name}");
+    }
+    assert_eq!(redis.get(key("visitors:2023-11-14:page-3")), Ok("not a sketch".to_owned()));
 }
 
 #[tokio::test]
 async fn a_run_that_is_cut_at_any_call_is_made_up_for() {
     for fault in [Fault::Unreachable, Fault::AnswerLost] {
         for shard in 0..3 {
-            for call in 0..40 {
+            for call in 0..16 {
                 let mut world = World::new();
-                world.visit_all(&two()).await;
-                world.visit_all(&three()).await;
-                world.time.advance(Duration::from_hours(4));
-                let faults = std::iter::repeat_n(None, call).chain([Some(fault)]);
-                world.store.fail_next(shard, faults);
-                world.run(&three()).await;
-                world.pass_a_minute();
-                world.run(&three()).await;
-                world.store.clear_faults(shard);
-                world.finish(&three()).await;
+                let (two, three) = (world.two(), world.three());
+                world.visit_all(&two);
+                world.visit_all(&three);
+                world.pass(4);
+                world.shards.fail_next(shard, std::iter::repeat_n(None, call).chain([Some(fault)]));
+                world.run(&three).await;
+                world.shards.clear_faults(shard);
+                world.finish(&three).await;
                 world.assert_counted();
             }
         }
@@ -323,31 +413,12 @@ async fn a_run_that_is_cut_at_any_call_is_made_up_for() {
 }
 
 #[tokio::test]
-async fn an_owner_that_crashed_has_a_sketch_for_a_minute_again_before_it_goes() {
-    let mut world = World::new();
-    world.visit_all(&two()).await;
-    world.time.advance(Duration::from_hours(4));
-    assert!(world.run(&three()).await.sketches_copied > 0);
-    // It loses what it was given, and is given it again.
-    world.store.crash(2);
-    world.time.advance(MINUTE);
-    let again = world.run(&three()).await;
-    assert!(again.sketches_copied > 0 && again.sketches_moved == 0, "{again:?}");
-    world.store.save(0);
-    world.store.save(1);
-    world.store.crash(2);
-    world.finish(&three()).await;
-    world.assert_counted();
-}
-
-#[tokio::test]
 async fn no_step_is_begun_after_the_budget() {
     let mut world = World::new();
-    world.visit_all(&three()).await;
-    world.time.advance(Duration::from_hours(4));
-    let settings = Settings { budget: Duration::ZERO.into(), ..world.settings() };
-    let run = roll_up(&world.store, &three(), &world.time.clock(), settings).await;
-    assert_eq!(run, Rollup::default());
-    world.finish(&three()).await;
+    let ring = world.three();
+    world.visit_all(&ring);
+    world.pass(4);
+    assert_eq!(world.run_within(&ring, Duration::ZERO).await, Rollup::default());
+    world.finish(&ring).await;
     world.assert_counted();
 }

@@ -1,11 +1,12 @@
-//! What the owner gets, as it is written in JSON.
+//! The owner's answers, as they are written in JSON, and how the shards' parts are added up to them. Pure.
 
-use crate::clock::Moment;
 use crate::day::Day;
 use crate::page::PageId;
 use crate::shard::ShardName;
 use crate::store::statistics::{DayCount, PageDays, Refused, SiteDays};
 use serde::{Serialize, Serializer};
+use std::cmp::Reverse;
+use std::collections::HashMap;
 use std::time::{Duration, UNIX_EPOCH};
 
 /// One day.
@@ -36,6 +37,9 @@ pub struct History {
     pub bots: u64,
     /// Every day, the oldest first.
     pub days: Vec<DayRow>,
+    /// The moment up to which the days are complete, as in [`Summary`].
+    #[serde(serialize_with = "as_rfc_3339")]
+    pub as_of: u64,
 }
 
 /// A page in a top list.
@@ -58,6 +62,9 @@ pub struct Top {
     pub pages: Vec<TopPage>,
     /// Every shard has answered.
     pub complete: bool,
+    /// The moment up to which the list is complete, as in [`Summary`].
+    #[serde(serialize_with = "as_rfc_3339")]
+    pub as_of: u64,
 }
 
 /// Visits of all time.
@@ -115,7 +122,8 @@ pub struct Summary {
     pub shards: Vec<ShardHealth>,
     /// Every shard has answered: otherwise the figures are too low.
     pub complete: bool,
-    /// When the shards were asked, to the second.
+    /// The moment up to which days, tops and visitors are complete, to the second: visits that came to a shard before it
+    /// are in them. Those of the last `flush_interval_s` may still be on their way to a shard.
     #[serde(serialize_with = "as_rfc_3339")]
     pub as_of: u64,
     /// How old a visit may be that is not in the figures yet, in seconds.
@@ -125,72 +133,30 @@ pub struct Summary {
     pub history_days: u32,
 }
 
-impl History {
-    pub(super) fn new(page: &PageId, first: Day, last: Day, parts: &PageDays) -> Self {
-        let PageDays { total, bots, days } = parts;
-        let (page, days) = (page.as_str().to_owned(), rows(first, last, days));
-        Self { page, from: first, to: last, visits: *total, bots: *bots, days }
-    }
-}
-
-impl Top {
-    pub(super) fn new(first: Day, last: Day, pages: Vec<(PageId, u64)>, complete: bool) -> Self {
-        let pages = pages.into_iter().map(|(page, people)| TopPage { page: page.as_str().to_owned(), people });
-        Self { from: first, to: last, pages: pages.collect(), complete }
-    }
-}
-
 impl ShardHealth {
-    pub(super) fn ok(name: &ShardName, latency: Duration) -> Self {
+    /// A shard that has answered, and how long that took.
+    pub(crate) fn ok(name: &ShardName, latency: Duration) -> Self {
         let latency_ms = (latency.as_secs_f64() * 10_000.0).round() / 10.0;
         Self { name: name.as_str().to_owned(), status: ShardStatus::Ok, latency_ms: Some(latency_ms) }
     }
 
-    pub(super) fn down(name: &ShardName) -> Self {
+    /// A shard that has not.
+    pub(crate) fn down(name: &ShardName) -> Self {
         Self { name: name.as_str().to_owned(), status: ShardStatus::Down, latency_ms: None }
     }
 }
 
-/// What a summary says besides its figures.
-pub(super) struct Circumstances {
-    pub(super) shards: Vec<ShardHealth>,
-    pub(super) complete: bool,
-    pub(super) asked: Moment,
-    pub(super) flush_interval: Duration,
-    pub(super) history_days: u32,
-}
-
-impl Summary {
-    pub(super) fn new(first: Day, last: Day, site: &SiteDays, around: Circumstances) -> Self {
-        let days = rows(first, last, &site.days);
-        let Circumstances { shards, complete, asked, flush_interval, history_days } = around;
-        Self {
-            from: first,
-            to: last,
-            today: days.last().copied().unwrap_or_else(|| row(last, DayCount::default())),
-            total: Totals { visits: site.total, people: site.total.saturating_sub(site.bots), bots: site.bots },
-            days,
-            refused: site.refused,
-            shards,
-            complete,
-            as_of: asked.epoch_millis() / 1_000,
-            flush_interval,
-            history_days,
-        }
+impl Totals {
+    /// Tells people from bots.
+    pub(crate) fn new(visits: u64, bots: u64) -> Self {
+        Self { visits, people: visits.saturating_sub(bots), bots }
     }
 }
 
-fn row(day: Day, DayCount { people, bots, visitors }: DayCount) -> DayRow {
-    DayRow { day, people, bots, visitors }
-}
-
 /// One row for each day, also for one of which nothing is known.
-fn rows(first: Day, last: Day, days: &[DayCount]) -> Vec<DayRow> {
-    first
-        .to(last)
-        .zip(days.iter().copied().chain(std::iter::repeat(DayCount::default())))
-        .map(|(d, c)| row(d, c))
-        .collect()
+pub(crate) fn rows(first: Day, last: Day, days: &[DayCount]) -> Vec<DayRow> {
+    let row = |(day, DayCount { people, bots, visitors })| DayRow { day, people, bots, visitors };
+    first.to(last).zip(days.iter().copied().chain(std::iter::repeat(DayCount::default()))).map(row).collect()
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref)] // serde's signature
@@ -206,4 +172,54 @@ fn as_seconds<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S:
     } else {
         serializer.serialize_f64(time.as_secs_f64())
     }
+}
+
+/// The days of one page from several shards. Its visitors of a day are in one sketch, which is on one shard at a time; while
+/// it moves the larger figure is the nearer one.
+pub(crate) fn page_days(parts: &[PageDays]) -> PageDays {
+    let mut sum = PageDays::default();
+    for part in parts {
+        sum.total = sum.total.saturating_add(part.total);
+        sum.bots = sum.bots.saturating_add(part.bots);
+        add_days(&mut sum.days, &part.days, u64::max);
+    }
+    sum
+}
+
+/// The days of the site from all shards, one for each day from `first` to `last` even if no shard answers.
+pub(crate) fn site_days(parts: &[SiteDays], first: Day, last: Day) -> SiteDays {
+    let mut sum = SiteDays { days: vec![DayCount::default(); first.to(last).count()], ..SiteDays::default() };
+    for part in parts {
+        sum.total = sum.total.saturating_add(part.total);
+        sum.bots = sum.bots.saturating_add(part.bots);
+        add_days(&mut sum.days, &part.days, u64::saturating_add);
+        sum.refused.add_all(part.refused);
+    }
+    sum
+}
+
+fn add_days(sum: &mut Vec<DayCount>, days: &[DayCount], visitors: fn(u64, u64) -> u64) {
+    if sum.len() < days.len() {
+        sum.resize(days.len(), DayCount::default());
+    }
+    for (sum, day) in sum.iter_mut().zip(days) {
+        *sum = DayCount {
+            people: sum.people.saturating_add(day.people),
+            bots: sum.bots.saturating_add(day.bots),
+            visitors: visitors(sum.visitors, day.visitors),
+        };
+    }
+}
+
+/// The first `limit` pages of all lists together, those with as many visits by their ids.
+pub(crate) fn top_pages(lists: Vec<Vec<(PageId, u64)>>, limit: usize) -> Vec<TopPage> {
+    let mut sums: HashMap<PageId, u64> = HashMap::new();
+    for (page, people) in lists.into_iter().flatten() {
+        let sum = sums.entry(page).or_default();
+        *sum = sum.saturating_add(people);
+    }
+    let mut pages: Vec<_> = sums.into_iter().collect();
+    pages.sort_unstable_by(|one, other| (Reverse(one.1), &one.0).cmp(&(Reverse(other.1), &other.0)));
+    pages.truncate(limit);
+    pages.into_iter().map(|(page, people)| TopPage { page: page.as_str().to_owned(), people }).collect()
 }

@@ -6,13 +6,11 @@ mod days;
 mod imports;
 mod parked;
 mod rehoming;
-mod rollup;
 mod shard;
 mod statistics;
 
 use super::parking::{Mark, Park, Parked, ParkedPage, Unreadable};
-use super::rollup::Sketch;
-use super::statistics::{DayCount, SiteDays};
+use super::statistics::{DayCount, SiteDays, Sketch};
 use super::watch::Watch;
 use super::{Applied, Apply, Incarnation, Ledger, Reading, ShardIndex, Store, StoreError, Traces};
 use crate::batch::{BatchId, WriterId};

@@ -13,7 +13,6 @@ mod pages;
 mod park_script;
 mod parking;
 mod rehoming;
-mod rollup;
 mod script;
 pub mod statistics;
 
@@ -30,7 +29,6 @@ use keys::Keys;
 use parking::ParkingScripts;
 use redis::{AsyncCommands, RedisResult};
 use rehoming::RehomingScripts;
-use rollup::RollUpScripts;
 use script::Scripts;
 use statistics::StatisticsScripts;
 use std::collections::HashMap;
@@ -45,7 +43,6 @@ pub struct RedisStore {
     scripts: Scripts,
     parking: ParkingScripts,
     rehoming: RehomingScripts,
-    rollup: RollUpScripts,
     statistics: StatisticsScripts,
     timing: Timing,
     /// From the call to the answer, connecting and first contact included.
@@ -99,7 +96,6 @@ impl RedisStore {
             scripts: Scripts::new(config.testing.timing, config.new_pages_a_day),
             parking: ParkingScripts::new(),
             rehoming: RehomingScripts::new(),
-            rollup: RollUpScripts::new(),
             statistics: StatisticsScripts::new(),
             timing: config.testing.timing,
             answer_timeout: config.redis_timeout,

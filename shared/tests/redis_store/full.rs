@@ -12,7 +12,7 @@ use visits_core::page::PageId;
 use visits_core::ring::Fingerprint;
 use visits_core::store::redis::RedisStore;
 use visits_core::store::redis::statistics::Deleted;
-use visits_core::store::statistics::{Set, SetCount, Statistics};
+use visits_core::store::statistics::{Set, SetCount};
 use visits_core::store::{Apply, Standing, StoreError};
 use visits_core::visit::{Fingerprint as Agent, Secret};
 

@@ -30,5 +30,4 @@ mod rollup;
 mod silence;
 mod tidying;
 mod tls;
-mod visitors;
 mod warnings;

@@ -1,4 +1,4 @@
-//! Promises of every store, held against the store in memory, real Redis servers of several versions and a real cluster.
+//! Promises of the store, held against real Redis servers of several versions and a real cluster.
 
 mod claims;
 mod subject;
@@ -6,18 +6,10 @@ mod subject;
 use std::sync::Arc;
 use test_support::{RedisCluster, RedisServer, redis_program_of_version};
 
-/// Runs each claim against all stores. A `Redis` has a server of its own; a cluster, which takes seconds to form, and a server
+/// Runs each claim against all of them. A `Redis` has a server of its own; a cluster, which takes seconds to form, and a server
 /// of another version serve the claims one after the other.
 macro_rules! hold {
     ($($topic:ident: $($claim:ident)*;)*) => {
-        mod memory {
-            $($(
-                #[tokio::test]
-                async fn $claim() {
-                    crate::claims::$topic::$claim(&crate::subject::Memory::new()).await;
-                }
-            )*)*
-        }
         mod redis {
             $($(
                 #[tokio::test]
@@ -95,15 +87,7 @@ hold! {
         a_settled_ring_is_told_with_every_read
         a_scan_finds_every_page_of_its_shard;
     rollup:
-        a_shard_knows_of_no_roll_up_at_first
-        a_roll_up_moves_on_only_from_where_it_is
-        a_sketch_is_counted_once_and_goes
-        merging_a_sketch_again_changes_nothing
-        a_copied_sketch_bears_its_mark_until_it_changes
-        a_sketch_that_has_changed_is_not_removed
-        what_cannot_be_found_is_no_sketch
-        a_scan_finds_every_sketch_of_its_shard
-        a_destroyed_secret_is_gone;
+        a_finished_day_becomes_numbers_and_a_month_a_list;
     statistics:
         days_bots_and_visitors_are_counted_once_however_often_a_batch_is_sent
         the_site_is_the_sum_of_its_pages_and_has_visitors_of_its_own

@@ -7,17 +7,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use test_support::{RedisCluster, RedisServer};
 use visits_core::batch::{Batch, Sequence, WriterId};
-use visits_core::clock::{Clock, ManualClock};
+use visits_core::clock::Clock;
 use visits_core::config::Config;
 use visits_core::page::PageId;
 use visits_core::shard::ShardName;
-use visits_core::store::imports::Imports;
-use visits_core::store::memory::MemoryStore;
 use visits_core::store::redis::RedisStore;
-use visits_core::store::rehoming::Rehoming;
-use visits_core::store::rollup::RollUp;
-use visits_core::store::statistics::Statistics;
-use visits_core::store::{Applied, Apply, Ledger, ShardIndex, Standing, Store};
+use visits_core::store::{Applied, Apply, Ledger, ShardIndex, Standing};
 
 /// The writer of most claims.
 pub(crate) const WRITER: WriterId = WriterId::from_u128(1);
@@ -35,7 +30,10 @@ pub(crate) fn owner() -> ShardName {
 /// A store of two shards under test.
 pub(crate) trait Subject: Sync {
     /// The store.
-    fn store(&self) -> &(impl Rehoming + RollUp + Imports + Statistics);
+    fn store(&self) -> &RedisStore;
+
+    /// A key of a shard, and a connection to where it is.
+    fn key(&self, shard: &str, key: &str) -> (String, Connection);
 
     /// Lets time run on for all shards.
     fn pass(&self, time: Duration);
@@ -45,36 +43,6 @@ pub(crate) trait Subject: Sync {
 
     /// Makes the page's key on [`SHARD`] one that cannot be counted up.
     fn spoil(&self, page: &PageId);
-}
-
-pub(crate) struct Memory {
-    store: MemoryStore,
-    clock: ManualClock,
-}
-
-impl Memory {
-    pub(crate) fn new() -> Self {
-        let clock = ManualClock::new();
-        Self { store: MemoryStore::new(2, clock.clock()), clock }
-    }
-}
-
-impl Subject for Memory {
-    fn store(&self) -> &(impl Rehoming + RollUp + Imports + Statistics) {
-        &self.store
-    }
-
-    fn pass(&self, time: Duration) {
-        self.clock.advance(time);
-    }
-
-    fn take_parking_room(&self, bytes: u64) {
-        self.store.take_parking_room(SHARD, bytes);
-    }
-
-    fn spoil(&self, page: &PageId) {
-        self.store.break_page(SHARD, page.clone());
-    }
 }
 
 /// Two shards with a namespace of their own, on a server or a cluster.
@@ -110,8 +78,9 @@ impl Redis {
         let value = |name: &str| settings.iter().find(|(set, _)| *set == name).map(|(_, value)| value.into());
         Self { store: RedisStore::new(&Config::from_vars(value).unwrap()).unwrap(), servers, namespace }
     }
+}
 
-    /// A key of a shard, and a connection to where it is.
+impl Subject for Redis {
     fn key(&self, shard: &str, key: &str) -> (String, Connection) {
         let key = format!("{}:{{{shard}}}:{key}", self.namespace);
         let connection = match &self.servers {
@@ -120,10 +89,8 @@ impl Redis {
         };
         (key, connection)
     }
-}
 
-impl Subject for Redis {
-    fn store(&self) -> &(impl Rehoming + RollUp + Imports + Statistics) {
+    fn store(&self) -> &RedisStore {
         &self.store
     }
 

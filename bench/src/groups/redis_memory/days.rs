@@ -8,7 +8,7 @@ use visits_core::batch::{Batch, Increment, Sequence, SiteIncrement, WriterId};
 use visits_core::clock::Clock;
 use visits_core::day::Day;
 use visits_core::store::redis::RedisStore;
-use visits_core::store::statistics::TOP_TODAY;
+use visits_core::store::statistics::TOP_KEPT;
 use visits_core::visit::{Fingerprint, Secret, Visitor};
 
 /// Pages, for the mean.
@@ -35,8 +35,8 @@ fn days(runtime: &Runtime) -> Row {
 /// A full list of the present day.
 fn list(runtime: &Runtime) -> Row {
     let mut world = World::new(runtime);
-    world.flush(0, (0..TOP_TODAY).map(|number| (number, Vec::new())));
-    Row::alone(format!("A day's top list, {TOP_TODAY} pages"), "bytes", world.usage("*:top:*"), None)
+    world.flush(0, (0..TOP_KEPT).map(|number| (number, Vec::new())));
+    Row::alone(format!("A day's top list, {TOP_KEPT} pages"), "bytes", world.usage("*:top:*"), None)
 }
 
 /// A page's visitors of one day.

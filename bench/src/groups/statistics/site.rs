@@ -15,8 +15,6 @@ use visits_core::rollup::{Settings, roll_up};
 use visits_core::statistics::{Figures, TopQuery};
 use visits_core::store::Ledger;
 use visits_core::store::redis::RedisStore;
-use visits_core::store::statistics::Statistics as _;
-use visits_core::timing::Timing;
 use visits_core::visit::{Fingerprint, Refused, Secret, Visitor};
 
 /// Pages that have visitors: enough for a roll-up to have work, few enough for the servers' memory.
@@ -29,7 +27,7 @@ pub(super) struct Site {
     runtime: Runtime,
     store: Arc<RedisStore>,
     ring: Ring,
-    figures: Figures<RedisStore>,
+    figures: Figures,
     today: Day,
     _servers: Vec<RedisServer>,
 }
@@ -45,8 +43,8 @@ impl Site {
         let today = Day::of(clock.now());
         let site = Self { runtime, store, ring, figures, today, _servers: servers };
         site.fill(pages, days);
-        let settings = Settings { history_days: config.history_days, timing: Timing::REAL, budget: ROLL_UP.into() };
-        let rolled_up = site.runtime.block_on(roll_up(&*site.store, &site.ring, &clock, settings));
+        let settings = Settings { history_days: config.history_days, budget: ROLL_UP.into() };
+        let rolled_up = site.runtime.block_on(roll_up(&site.store, &site.ring, &clock, settings));
         assert!(rolled_up.days_rolled_up, "{rolled_up:?}");
         site
     }

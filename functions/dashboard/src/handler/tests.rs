@@ -2,14 +2,14 @@ mod fuzz;
 mod openapi;
 
 use super::*;
+use redis::Commands;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
 use tempfile::NamedTempFile;
 use visits_core::clock::ManualClock;
-use visits_core::config::Config;
 use visits_core::statistics::ChangeError;
-use visits_core::store::memory::{Fault, MemoryStore};
+use visits_core::tests::{Fault, Shards};
 
 const HTTP_API: &str =
     include_str!("../../../../shared/tests/fixtures/aws/example-apigw-v2-request-no-authorizer.json");
@@ -17,8 +17,8 @@ const REST_API: &str = include_str!("../../../../shared/tests/fixtures/aws/examp
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 
 struct World {
-    handler: Handler<MemoryStore>,
-    store: MemoryStore,
+    handler: Handler,
+    shards: Shards,
     time: ManualClock,
     token: NamedTempFile,
 }
@@ -31,14 +31,15 @@ fn with_settings(settings: &[(&str, &str)]) -> World {
     let token = NamedTempFile::new().unwrap();
     std::fs::write(&token, TOKEN).unwrap();
     let place = format!("file:{}", token.path().display());
-    let find = |name: &str| settings.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).into());
-    let owner = |name: &str| (name == "VISITS_OWNER_TOKEN").then(|| place.clone().into());
-    let config = Config::from_vars(|name| find(name).or_else(|| owner(name))).unwrap();
-    let time = ManualClock::new();
-    let store = MemoryStore::new(2, time.clock());
-    store.settle_all(&config.ring());
-    let figures = Figures::new(Arc::new(store.clone()), config.ring(), time.clock(), &config);
-    World { handler: Handler::new(figures, Owner::new(&config).unwrap()), store, time, token }
+    let settings = [settings, &[("VISITS_OWNER_TOKEN", place.as_str())]].concat();
+    let (shards, time) = (Shards::with(2, &settings), ManualClock::new());
+    // No page moves.
+    for shard in 0..2 {
+        let _: u64 =
+            shards.connect().hset(shards.key(shard, "shard"), "ring", shards.ring().fingerprint().to_string()).unwrap();
+    }
+    let figures = Figures::new(Arc::clone(shards.store()), shards.ring(), time.clock(), shards.config());
+    World { handler: Handler::new(figures, Owner::new(shards.config()).unwrap()), shards, time, token }
 }
 
 /// A request as an HTTP API hands it over.
@@ -246,7 +247,7 @@ async fn nobody_but_the_owner_is_told_anything_or_changes_anything() {
         let nobody = with_settings(&[("VISITS_OWNER_TOKEN", "off")]);
         nobody.check(call().owner(), 403, "owner-token-missing").await;
     }
-    assert_eq!((world.store.calls(0), world.store.calls(1)), (0, 0));
+    assert_eq!((world.shards.calls(0), world.shards.calls(1)), (0, 0));
 }
 
 #[tokio::test]
@@ -348,7 +349,7 @@ async fn a_count_that_is_set_is_there_once_for_each_key() {
 async fn a_shard_that_is_down_is_told_of() {
     let world = world();
     for shard in [0, 1] {
-        world.store.set_down(shard, Some(Fault::Unreachable));
+        world.shards.set_down(shard, Some(Fault::Unreachable));
     }
     world.check(Call::new("GET", "/history/home").owner(), 503, "statistics-unavailable").await;
     world.check(Call::new("GET", "/top").owner(), 503, "statistics-unavailable").await;
@@ -382,7 +383,7 @@ async fn events_of_other_shapes_get_a_clear_error_and_cost_nothing() {
     }
     let answer = world.handler.handle(serde_json::from_str(REST_API).unwrap()).await.unwrap();
     assert!(matches!(answer, Reply::Direct(answer) if answer["statusCode"] == 501));
-    assert_eq!(world.store.calls(0) + world.store.calls(1), 0);
+    assert_eq!(world.shards.calls(0) + world.shards.calls(1), 0);
 }
 
 #[tokio::test]
@@ -391,10 +392,10 @@ async fn refreshing_dashboards_cost_one_question_a_shard() {
     let mut calls = Vec::new();
     for _ in 0..3 {
         world.check(Call::new("GET", "/summary").owner(), 200, "").await;
-        calls.push(world.store.calls(0));
+        calls.push(world.shards.calls(0));
     }
     assert!(calls[0] > 0 && calls[2] == calls[0], "{calls:?}");
     world.time.advance(Duration::from_secs(5));
     world.check(Call::new("GET", "/summary").owner(), 200, "").await;
-    assert_eq!(world.store.calls(0), 2 * calls[0]);
+    assert_eq!(world.shards.calls(0), 2 * calls[0]);
 }

@@ -1,7 +1,7 @@
 //! Days, visitors and refusals on their way to the shards.
 
 use super::*;
-use crate::store::statistics::{DayCount, Statistics};
+use crate::store::statistics::DayCount;
 use crate::visit::{self, Fingerprint, Refusal, Refused, Visit};
 
 const HOUR: Duration = Duration::from_hours(1);

@@ -4,7 +4,7 @@ use crate::batch::{Batch, Increment};
 use crate::day::{Day, Month};
 use crate::page::PageId;
 use crate::record::RecordName;
-use crate::store::statistics::{DayCount, SiteDays};
+use crate::store::statistics::{DayCount, SiteDays, Sketch};
 use crate::visit::{Refused, Visitor};
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem::take;
@@ -90,20 +90,12 @@ impl DayRecords {
         (self.total, self.bots)
     }
 
-    /// Each page's visits by people over some days.
-    pub(super) fn people(&self, first: Day, last: Day) -> Vec<(PageId, u64)> {
-        let mut sums: BTreeMap<&PageId, u64> = BTreeMap::new();
-        for ((page, day), one) in &self.pages {
-            if (first..=last).contains(day) {
-                *sums.entry(page).or_default() += one.people;
-            }
-        }
-        sums.into_iter().map(|(page, people)| (page.clone(), people)).collect()
-    }
-
-    /// Forgets a page's days.
-    pub(super) fn forget(&mut self, page: &PageId, first: Day, last: Day) {
-        self.pages.retain(|(known, day), _| known != page || !(first..=last).contains(day));
+    /// Sketches, with who is in them.
+    pub(super) fn sketches(&self) -> impl Iterator<Item = (Sketch, &BTreeSet<Visitor>)> {
+        let of_page = |((page, day), one): (&(_, Day), _)| (Sketch { day: *day, page: Some(Clone::clone(page)) }, one);
+        let of_site = |(day, one): (&Day, _)| (Sketch { day: *day, page: None }, one);
+        let all = self.pages.iter().map(of_page).chain(self.site.iter().map(of_site));
+        all.map(|(sketch, one): (_, &OneDay)| (sketch, &one.visitors)).filter(|(_, visitors)| !visitors.is_empty())
     }
 
     /// The records that hold something.

@@ -55,15 +55,6 @@ impl RingData {
         *self = Self { ring: Some(ring), members: members.to_vec(), pass, ..Self::default() };
     }
 
-    /// The ring under which no page is on its way.
-    pub(super) fn settled_ring(&self) -> Option<Fingerprint> {
-        self.ring.filter(|_| !self.moving)
-    }
-
-    pub(super) fn in_force(&self) -> Option<Fingerprint> {
-        self.ring
-    }
-
     pub(super) fn moves(&self) -> usize {
         self.moves.len()
     }

@@ -4,8 +4,6 @@ use super::Fault;
 use super::days::DayRecords;
 use super::parked::ParkedCopies;
 use super::rehoming::RingData;
-use super::rollup::RollupData;
-use super::statistics::Calls;
 use crate::applied::AppliedSet;
 use crate::batch::WriterId;
 use crate::clock::Moment;
@@ -30,9 +28,7 @@ pub(super) struct Data {
     pub(super) ring: RingData,
     pub(super) imports: HashMap<ImportId, ImportRecord>,
     pub(super) days: DayRecords,
-    pub(super) set_calls: Calls,
     pub(super) secrets: HashMap<Day, Secret>,
-    pub(super) rollup: RollupData,
 }
 
 /// Longest way of a call that is late. A connection that gets no acknowledgement is given up after some 15

@@ -5,7 +5,6 @@ use super::{InvalidEndpoint, RedisStore, Shard};
 use crate::config::Config;
 use crate::store::Ledger as _;
 use crate::store::health::{CONFIG_PATTERN, Health, field};
-use crate::store::statistics::Statistics as _;
 use crate::store::watch::Watch;
 use crate::store::{ShardIndex, StoreError};
 use redis::{AsyncCommands, Cmd, FromRedisValue};

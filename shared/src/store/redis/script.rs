@@ -6,7 +6,7 @@ use super::keys::Keys;
 use crate::applied::AppliedSet;
 use crate::batch::{Batch, Increment, Sequence};
 use crate::day::Day;
-use crate::store::statistics::TOP_TODAY;
+use crate::store::statistics::TOP_KEPT;
 use crate::store::{Applied, Apply, Incarnation, Rejected, Standing};
 use crate::timing::Timing;
 use crate::visit::Visitor;
@@ -71,7 +71,7 @@ impl Scripts {
         command.arg(call.ring.map(|ring| ring.to_string()).unwrap_or_default());
         // The bound is for strangers; an import is the owner's.
         let new_pages = if call.standing == Standing::Import { 0 } else { self.new_pages_a_day };
-        command.arg(new_pages).arg(TOP_TODAY).arg(keys.page_prefix().len());
+        command.arg(new_pages).arg(TOP_KEPT).arg(keys.page_prefix().len());
         for (batch, age) in &call.batches {
             command.arg(batch.sequence().get()).arg(millis(*age));
             describe(&mut command, batch);

@@ -1,17 +1,31 @@
-//! What a shard knows besides totals, in Redis.
-
-mod days;
+//! What a shard knows besides totals, in Redis: the days of pages and of the site, visitors, top lists, and how days end.
+//!
+//! `fold` adds to all of it, in steps of its own. Here it is read and changed for the owner (`crate::statistics`) and finished
+//! (`crate::rollup`). All calls are safe to repeat, and to be made by two callers at once.
 
 use super::cluster::Connection;
+use super::keys::Keys;
 use super::script::{LazyScript, millis, with_checks};
 use super::{RedisStore, Shard};
 use crate::day::{Day, Month};
 use crate::page::PageId;
 use crate::ring::Fingerprint;
-use crate::store::statistics::{PageDays, SET_ID_KEPT, Set, SetCount, SiteDays, Statistics};
-use crate::store::{ShardIndex, StoreError};
-use redis::{AsyncCommands, Script};
+use crate::store::statistics::{DatedKey, DayCount, PageDays, SET_ID_KEPT, Set, SetCount, SiteDays, Sketch, TOP_KEPT};
+use crate::store::{Incarnation, ShardIndex, StoreError};
+use crate::visit::Refused;
+use futures_util::future::{try_join_all, try_join3};
+use redis::{AsyncCommands, RedisResult, Script, ScriptInvocation};
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
+
+/// Sketches that one call counts: each takes a shard some 5 µs, 25 where it is a full one.
+pub(crate) const COUNTED_AT_ONCE: usize = 16;
+
+/// Sketches that one call merges, of 12 KB each at most. Reading or merging a full one takes a shard some 70 µs.
+pub(crate) const MERGED_AT_ONCE: usize = 8;
+
+/// Keys that one call drops. Their memory is freed in the background.
+pub(crate) const DROPPED_AT_ONCE: usize = 100;
 
 /// Version of the layout of the arguments of `set.lua`.
 const FORMAT: &str = "1";
@@ -20,11 +34,33 @@ const FORMAT: &str = "1";
 /// lists fewer for each.
 const BY_DAY: u32 = 35;
 
+/// Days before the last one asked for that may not be rolled up: a copy of a batch is delivered for up to seven days, and
+/// its visitors are in a sketch until the next roll-up.
+const IN_SKETCHES: u32 = 9;
+
+/// Most keys of one script: what `ElastiCache` Serverless takes, with some room.
+const MAX_KEYS: usize = 3_900;
+
+/// Most pages that are deleted in one step, which takes a server a few milliseconds.
+const DELETED_AT_ONCE: usize = 100;
+
+/// Keys that Redis looks at for one slice of a scan. A thousand take it about a third of a millisecond.
+const SCANNED: usize = 1_000;
+
+/// Writes a shard's record of its roll-up. The roll-up frees memory: the first write needs none, and a full server refuses
+/// nothing after it.
+const NOTE: &str = "redis.call('HDEL', KEYS[1], '') return redis.call('HSET', KEYS[1], unpack(ARGV))";
+
 #[derive(Debug)]
 pub(super) struct StatisticsScripts {
     top: LazyScript,
     set: LazyScript,
     delete: LazyScript,
+    merge: LazyScript,
+    remove: LazyScript,
+    count: LazyScript,
+    list_month: LazyScript,
+    note: LazyScript,
 }
 
 impl StatisticsScripts {
@@ -33,49 +69,129 @@ impl StatisticsScripts {
             top: LazyScript::new(|| Script::new(include_str!("top.lua"))),
             set: LazyScript::new(|| Script::new(with_checks!("set.lua"))),
             delete: LazyScript::new(|| Script::new(include_str!("delete_pages.lua"))),
+            merge: LazyScript::new(|| Script::new(include_str!("merge.lua"))),
+            remove: LazyScript::new(|| Script::new(include_str!("remove_unchanged.lua"))),
+            count: LazyScript::new(|| Script::new(include_str!("count_visitors.lua"))),
+            list_month: LazyScript::new(|| Script::new(include_str!("list_month.lua"))),
+            note: LazyScript::new(|| Script::new(NOTE)),
         }
     }
 }
 
-/// A part of a window: one day, or a whole month.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Part {
-    Day(Day),
-    Month(Month),
+/// Pages that were deleted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Deleted {
+    /// Pages that had a count.
+    pub pages: u64,
+    /// Their visits.
+    pub visits: u64,
 }
 
-/// The parts of a window, the first one first.
-fn parts(first: Day, last: Day) -> Vec<Part> {
-    let by_day = last.number().saturating_sub(first.number()) < BY_DAY;
-    let mut parts = Vec::new();
-    let mut next = first;
-    while next <= last {
-        let month = next.month();
-        let (part, end) = if by_day || next.of_month() > 1 || month.last() > last {
-            (Part::Day(next), next)
-        } else {
-            (Part::Month(month), month.last())
-        };
-        parts.push(part);
-        if end == last {
-            break;
-        }
-        next = end.plus(1);
+/// The fields of a month.
+type Fields = HashMap<String, u64>;
+
+/// The names of a page's or the site's record, months and sketches on a shard.
+struct Names<'a> {
+    keys: &'a Keys,
+    page: Option<&'a PageId>,
+}
+
+impl Names<'_> {
+    fn record(&self) -> String {
+        self.page.map_or_else(|| self.keys.site(), |page| self.keys.page(page))
     }
-    parts
+
+    fn month(&self, month: Month) -> String {
+        self.page.map_or_else(|| self.keys.site_month(month), |page| self.keys.page_month(month, page))
+    }
+
+    fn visitors(&self, day: Day) -> String {
+        self.page.map_or_else(|| self.keys.site_visitors(day), |page| self.keys.page_visitors(day, page))
+    }
 }
 
+/// Reading and changing, for the owner.
 impl RedisStore {
-    async fn top(
+    /// Returns the days of a page from `first` to `last`, at most [`MAX_HISTORY_DAYS`](crate::config::MAX_HISTORY_DAYS).
+    pub async fn page_days(
         &self,
-        shard: &Shard,
-        (first, last): (Day, Day),
+        shard: ShardIndex,
+        page: &PageId,
+        first: Day,
+        last: Day,
+    ) -> Result<PageDays, StoreError> {
+        let SiteDays { total, bots, days, .. } = self.read_days(shard, Some(page), first, last).await?;
+        Ok(PageDays { total, bots, days })
+    }
+
+    /// Returns the days of the site from `first` to `last`, at most
+    /// [`MAX_HISTORY_DAYS`](crate::config::MAX_HISTORY_DAYS).
+    pub async fn site_days(&self, shard: ShardIndex, first: Day, last: Day) -> Result<SiteDays, StoreError> {
+        self.read_days(shard, None, first, last).await
+    }
+
+    /// Reads everything in one round trip: records of a month each, and sketches of days that are not rolled up yet.
+    async fn read_days(
+        &self,
+        shard: ShardIndex,
+        page: Option<&PageId>,
+        first: Day,
+        last: Day,
+    ) -> Result<SiteDays, StoreError> {
+        let shard = &self.shards[shard];
+        let names = Names { keys: &shard.keys, page };
+        let months: Vec<Month> = months(first, last);
+        let recent: Vec<Day> = first.max(last.minus(IN_SKETCHES)).to(last).collect();
+        let call = |redis: Connection| {
+            let records = months.iter().map(|month| fields(redis.clone(), names.month(*month)));
+            let sketches = recent.iter().map(|day| visitors(redis.clone(), names.visitors(*day)));
+            let (records, sketches) = (try_join_all(records), try_join_all(sketches));
+            let (mut redis, key) = (redis.clone(), names.record());
+            async move {
+                let totals = async move { redis.hmget(key, &["total", "bots"]).await };
+                try_join3(totals, records, sketches).await
+            }
+        };
+        let (totals, records, sketches): ([Option<u64>; 2], Vec<Fields>, Vec<u64>) =
+            self.with_shard(shard, call).await?;
+        let records: HashMap<Month, Fields> = months.iter().copied().zip(records).collect();
+        let sketches: HashMap<Day, u64> = recent.iter().copied().zip(sketches).collect();
+        let [total, bots] = totals.map(Option::unwrap_or_default);
+        let mut found = SiteDays { total, bots, ..SiteDays::default() };
+        for day in first.to(last) {
+            let field = |kind: &str| {
+                let fields = records.get(&day.month());
+                fields.and_then(|fields| fields.get(&format!("{}{kind}", day.of_month())).copied()).unwrap_or(0)
+            };
+            let in_sketch = sketches.get(&day).copied().unwrap_or(0);
+            // What came after the roll-up is in a sketch of its own: the larger one is nearer.
+            found.days.push(DayCount { people: field(""), bots: field("b"), visitors: field("u").max(in_sketch) });
+            found.refused.add_all(Refused {
+                origin: field("o"),
+                page: field("p"),
+                repeat: field("r"),
+                new_page: field("n"),
+            });
+        }
+        Ok(found)
+    }
+
+    /// Returns the pages with the most visits by people from `first` to `last`, the first of them first. Exact for one day;
+    /// for several as far as a page was among the [`TOP_KEPT`] first of the shard on each of them. A page that has moved
+    /// to another shard is listed on both: the sum is right.
+    /// `search`: only pages with this text in their id; of ASCII letters, case does not count.
+    pub async fn top_pages(
+        &self,
+        shard: ShardIndex,
+        first: Day,
+        last: Day,
         limit: usize,
-        search: &str,
+        search: Option<&str>,
     ) -> Result<Vec<(PageId, u64)>, StoreError> {
+        let shard = &self.shards[shard];
         let call = |mut redis: Connection| {
             let mut script = self.statistics.top.prepare_invoke();
-            script.arg(limit).arg(search);
+            script.arg(limit).arg(search.unwrap_or_default());
             for part in parts(first, last) {
                 match part {
                     Part::Day(day) => {
@@ -92,11 +208,13 @@ impl RedisStore {
             async move { script.invoke_async::<Vec<(String, u64)>>(&mut redis).await }
         };
         let found = self.with_shard(shard, call).await?;
-        // A name that is no page id is somebody else's.
+        // A name that is no page id was not written by this program.
         Ok(found.into_iter().filter_map(|(id, people)| Some((PageId::from_decoded(&id).ok()?, people))).collect())
     }
 
-    async fn set(&self, shard: &Shard, set: SetCount<'_>) -> Result<Set, StoreError> {
+    /// Sets a page's count, exactly once.
+    pub async fn set_count(&self, shard: ShardIndex, set: SetCount<'_>) -> Result<Set, StoreError> {
+        let shard = &self.shards[shard];
         let what = set.forget.map_or_else(|| set.count.to_string(), |_| format!("{} and forget", set.count));
         let call = |mut redis: Connection| {
             let mut script = self.statistics.set.prepare_invoke();
@@ -115,24 +233,35 @@ impl RedisStore {
             (done, previous, previous_bots) => Set::Done { previous, previous_bots, repeated: done == 2 },
         })
     }
-}
 
-/// Most keys of one script: what `ElastiCache` Serverless takes, with some room.
-const MAX_KEYS: usize = 3_900;
+    /// Returns how long the shard takes to answer.
+    pub async fn ping(&self, shard: ShardIndex) -> Result<Duration, StoreError> {
+        let shard = &self.shards[shard];
+        let call = |mut redis: Connection| async move {
+            // A command that names a key of the shard: in a cluster, its node answers.
+            let asked = Instant::now();
+            let _: bool = redis.exists(shard.keys.shard()).await?;
+            Ok(asked.elapsed())
+        };
+        self.with_shard(shard, call).await
+    }
 
-/// Most pages that are deleted in one step, which takes a server a few milliseconds.
-const DELETED_AT_ONCE: usize = 100;
+    /// Returns when the oldest entry of the shard's journal came, in milliseconds by its server's clock: the days hold all
+    /// that came before. None if the journal is empty.
+    pub async fn oldest_entry(&self, shard: ShardIndex) -> Result<Option<u64>, StoreError> {
+        let shard = &self.shards[shard];
+        let call = |mut redis: Connection| async move {
+            let mut first = redis::cmd("XRANGE");
+            first.arg(shard.keys.journal()).arg("-").arg("+").arg("COUNT").arg(1);
+            match first.query_async::<Vec<(String, redis::Value)>>(&mut redis).await {
+                Err(error) if error.code() == Some("WRONGTYPE") => Ok(None),
+                entries => Ok(entries?.into_iter().next()),
+            }
+        };
+        let oldest = self.with_shard(shard, call).await?;
+        Ok(oldest.and_then(|(id, _)| id.split('-').next()?.parse().ok()))
+    }
 
-/// Pages that were deleted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Deleted {
-    /// Pages that had a count.
-    pub pages: u64,
-    /// Their visits.
-    pub visits: u64,
-}
-
-impl RedisStore {
     /// Deletes pages that the shard owns by `ring`, with their days, visitors and places in the top lists from `first` to
     /// `last`, in steps that each leave room for visits. The site's sums stay as they are. `None`: pages are moving, and the
     /// rest is not deleted. Safe to repeat, and works on a server whose memory is full.
@@ -144,12 +273,10 @@ impl RedisStore {
         (first, last): (Day, Day),
     ) -> Result<Option<Deleted>, StoreError> {
         let shard = &self.shards[shard];
-        let days = || first.to(last);
-        let months: Vec<Month> = days().filter(|day| *day == first || day.of_month() == 1).map(Day::month).collect();
-        let lists =
-            days().map(|day| shard.keys.top(day)).chain(months.iter().map(|month| shard.keys.top_month(*month)));
-        let lists: Vec<String> = lists.collect();
-        let sketches: Vec<Day> = days().filter(|day| *day >= last.minus(days::IN_SKETCHES)).collect();
+        let months = months(first, last);
+        let days = first.to(last).map(|day| shard.keys.top(day));
+        let lists: Vec<String> = days.chain(months.iter().map(|month| shard.keys.top_month(*month))).collect();
+        let sketches: Vec<Day> = first.max(last.minus(IN_SKETCHES)).to(last).collect();
         let at_once = MAX_KEYS.saturating_sub(lists.len()) / (1 + months.len() + sketches.len());
         let mut deleted = Deleted::default();
         for pages in pages.chunks(at_once.clamp(1, DELETED_AT_ONCE)) {
@@ -180,58 +307,252 @@ impl RedisStore {
     }
 }
 
-/// The keys of what is forgotten with a page: below 4,000 also for the most days that are kept, which is what `ElastiCache`
-/// Serverless takes.
-fn name_forgotten(script: &mut redis::ScriptInvocation<'_>, shard: &Shard, page: &PageId, first: Day, last: Day) {
-    for day in first.to(last) {
-        script.key(shard.keys.top(day));
-        if day >= last.minus(days::IN_SKETCHES) {
-            script.key(shard.keys.page_visitors(day, page));
-        }
-        if day == first || day.of_month() == 1 {
-            script.key(shard.keys.page_month(day.month(), page)).key(shard.keys.top_month(day.month()));
-        }
-    }
+/// A shard's part in the roll-up, as a run finds it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RollupState {
+    /// The ring in force; none where no ring was announced yet.
+    pub(crate) ring: Option<Fingerprint>,
+    /// The last day rolled up, and the ring by which it was.
+    pub(crate) finished: Option<(Day, Fingerprint)>,
+    /// Secrets that were there, and are no more.
+    pub(crate) secrets_destroyed: usize,
 }
 
-impl Statistics for RedisStore {
-    async fn page_days(&self, shard: ShardIndex, page: &PageId, first: Day, last: Day) -> Result<PageDays, StoreError> {
+/// The keys that a scan looks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scan {
+    /// Sketches: few once their days are rolled up.
+    Sketches,
+    /// All that is kept of days and months, and secrets; not sketches.
+    Kept,
+}
+
+/// Some of the keys that a scan looks for.
+#[derive(Clone, Debug)]
+pub(crate) struct KeySlice {
+    /// The keys. One may come twice, in this slice or a later one.
+    pub(crate) keys: Vec<DatedKey>,
+    /// Keys among them that are none, as they are.
+    pub(crate) unreadable: Vec<Vec<u8>>,
+    /// The cursor of the next slice; 0: this was the last one.
+    pub(crate) next: u64,
+    /// The run of the server that answered. Another one knows nothing of this scan's cursors.
+    pub(crate) run: Incarnation,
+}
+
+/// The outcome of counting some sketches.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counted {
+    /// Sketches that have become numbers.
+    pub(crate) counted: usize,
+    /// Sketches that cannot be: their place in the call, and why. They stay as they are.
+    pub(crate) rejected: Vec<(usize, String)>,
+}
+
+/// Ending days, for the roll-up.
+impl RedisStore {
+    /// Deletes the secrets of these days, and returns how far the shard has got. One round trip.
+    pub(crate) async fn begin_rollup(&self, shard: ShardIndex, destroy: &[Day]) -> Result<RollupState, StoreError> {
         let shard = &self.shards[shard];
-        let found = self.read_days(shard, &days::Of::Page(page), first, last).await?;
-        Ok(PageDays { total: found.total, bots: found.bots, days: found.days })
+        let secrets: Vec<String> = destroy.iter().map(|day| shard.keys.secret(*day)).collect();
+        let call = |redis: Connection| {
+            let [mut one, mut two, mut three] = [redis.clone(), redis.clone(), redis];
+            let secrets = &secrets;
+            try_join3(
+                async move { one.unlink(secrets).await },
+                async move { two.hget(shard.keys.shard(), "ring").await },
+                async move { three.hmget(shard.keys.rollup(), &["through", "ring"]).await },
+            )
+        };
+        let (secrets_destroyed, ring, finished): (usize, Option<String>, [Option<String>; 2]) =
+            self.with_shard(shard, call).await?;
+        let [through, by] = finished;
+        let finished = through.zip(by).and_then(|(day, ring)| Some((day.parse().ok()?, ring.parse().ok()?)));
+        Ok(RollupState { ring: ring.and_then(|ring| ring.parse().ok()), finished, secrets_destroyed })
     }
 
-    async fn site_days(&self, shard: ShardIndex, first: Day, last: Day) -> Result<SiteDays, StoreError> {
-        let shard = &self.shards[shard];
-        let found = self.read_days(shard, &days::Of::Site, first, last).await?;
-        Ok(SiteDays { total: found.total, bots: found.bots, days: found.days, refused: found.refused })
-    }
-
-    async fn top_pages(
+    /// Notes that days are rolled up through `day`, by this ring.
+    pub(crate) async fn note_rolled_up(
         &self,
         shard: ShardIndex,
-        first: Day,
-        last: Day,
-        limit: usize,
-        search: Option<&str>,
-    ) -> Result<Vec<(PageId, u64)>, StoreError> {
-        self.top(&self.shards[shard], (first, last), limit, search.unwrap_or_default()).await
-    }
-
-    async fn set_count(&self, shard: ShardIndex, call: SetCount<'_>) -> Result<Set, StoreError> {
-        self.set(&self.shards[shard], call).await
-    }
-
-    async fn ping(&self, shard: ShardIndex) -> Result<Duration, StoreError> {
+        through: Day,
+        ring: Fingerprint,
+    ) -> Result<(), StoreError> {
         let shard = &self.shards[shard];
-        let call = |mut redis: Connection| async move {
-            // A command that names a key of the shard: in a cluster, its node answers.
-            let asked = Instant::now();
-            let _: bool = redis.exists(shard.keys.shard()).await?;
-            Ok(asked.elapsed())
+        let call = |mut redis: Connection| {
+            let mut script = self.statistics.note.key(shard.keys.rollup());
+            script.arg("through").arg(through.to_string()).arg("ring").arg(ring.to_string());
+            async move { script.invoke_async::<()>(&mut redis).await }
         };
         self.with_shard(shard, call).await
     }
+
+    /// Returns a slice of the shard's keys, from `cursor` on (0: the beginning).
+    pub(crate) async fn scan_days(&self, shard: ShardIndex, scan: Scan, cursor: u64) -> Result<KeySlice, StoreError> {
+        let shard = &self.shards[shard];
+        let prefix = shard.keys.record_prefix();
+        let wanted = match scan {
+            Scan::Sketches => "visitors:*",
+            // Days, site, top and secret; and some others, which are passed over.
+            Scan::Kept => "[dst][aieo]*",
+        };
+        let ((next, found), run) = self.scan_keys(shard, (&format!("{prefix}{wanted}"), SCANNED), cursor).await?;
+        let (mut keys, mut unreadable) = (Vec::new(), Vec::new());
+        for key in found {
+            let name = key.get(prefix.len()..).and_then(|name| std::str::from_utf8(name).ok());
+            match name.and_then(|name| name.parse().ok()) {
+                Some(name) => keys.push(name),
+                None if scan == Scan::Sketches => unreadable.push(key),
+                None => {}
+            }
+        }
+        Ok(KeySlice { keys, unreadable, next, run })
+    }
+
+    /// Returns the contents of these sketches; none where the shard has none, or something else in its place. At most
+    /// [`MERGED_AT_ONCE`].
+    pub(crate) async fn sketches(
+        &self,
+        shard: ShardIndex,
+        sketches: &[Sketch],
+    ) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        let shard = &self.shards[shard];
+        let keys: Vec<String> = sketches.iter().map(|sketch| shard.keys.sketch(sketch)).collect();
+        let call = |mut redis: Connection| {
+            let keys = &keys;
+            async move { redis.mget::<_, Vec<Option<Vec<u8>>>>(keys).await }
+        };
+        self.with_shard(shard, call).await
+    }
+
+    /// Merges these contents into the shard's sketches, and returns which of them it could. At most [`MERGED_AT_ONCE`].
+    pub(crate) async fn merge(
+        &self,
+        shard: ShardIndex,
+        sketches: &[(&Sketch, Vec<u8>)],
+    ) -> Result<Vec<bool>, StoreError> {
+        let shard = &self.shards[shard];
+        let call = |mut redis: Connection| {
+            let mut script = self.statistics.merge.key(shard.keys.merging());
+            for (sketch, content) in sketches {
+                script.key(shard.keys.sketch(sketch)).arg(content.as_slice());
+            }
+            async move { script.invoke_async::<Vec<bool>>(&mut redis).await }
+        };
+        self.with_shard(shard, call).await
+    }
+
+    /// Deletes these sketches where their content is still this one, and returns how many. At most [`MERGED_AT_ONCE`].
+    pub(crate) async fn remove_unchanged(
+        &self,
+        shard: ShardIndex,
+        sketches: &[(&Sketch, Vec<u8>)],
+    ) -> Result<usize, StoreError> {
+        let shard = &self.shards[shard];
+        let call = |mut redis: Connection| {
+            let mut script = self.statistics.remove.prepare_invoke();
+            for (sketch, content) in sketches {
+                script.key(shard.keys.sketch(sketch)).arg(content.as_slice());
+            }
+            async move { script.invoke_async::<usize>(&mut redis).await }
+        };
+        self.with_shard(shard, call).await
+    }
+
+    /// Turns sketches into the visitors of their day, each in one step with its deletion. A number that is there already
+    /// stays if it is more. At most [`COUNTED_AT_ONCE`].
+    pub(crate) async fn count_visitors(&self, shard: ShardIndex, sketches: &[Sketch]) -> Result<Counted, StoreError> {
+        let shard = &self.shards[shard];
+        let call = |mut redis: Connection| {
+            let mut script = self.statistics.count.prepare_invoke();
+            for sketch in sketches {
+                let month = Names { keys: &shard.keys, page: sketch.page.as_ref() }.month(sketch.day.month());
+                script.key(shard.keys.sketch(sketch)).key(month).arg(format!("{}u", sketch.day.of_month()));
+            }
+            async move { script.invoke_async::<(usize, Vec<(usize, String)>)>(&mut redis).await }
+        };
+        let (counted, rejected) = self.with_shard(shard, call).await?;
+        Ok(Counted { counted, rejected })
+    }
+
+    /// Makes the top list of a month that is over from those of its days: some milliseconds, once a month.
+    pub(crate) async fn list_month(&self, shard: ShardIndex, month: Month) -> Result<(), StoreError> {
+        let shard = &self.shards[shard];
+        let call = |mut redis: Connection| {
+            let mut script = self.statistics.list_month.key(shard.keys.top_month(month));
+            for day in month.first().to(month.last()) {
+                script.key(shard.keys.top(day));
+            }
+            script.arg(TOP_KEPT);
+            async move { script.invoke_async::<()>(&mut redis).await }
+        };
+        self.with_shard(shard, call).await
+    }
+
+    /// Deletes these keys, of any type, and returns how many there were. At most [`DROPPED_AT_ONCE`].
+    pub(crate) async fn drop_keys(&self, shard: ShardIndex, keys: &[DatedKey]) -> Result<usize, StoreError> {
+        let shard = &self.shards[shard];
+        let keys: Vec<String> = keys.iter().map(|key| shard.keys.dated(key)).collect();
+        let call = |mut redis: Connection| {
+            let keys = &keys;
+            async move { redis.unlink::<_, usize>(keys).await }
+        };
+        self.with_shard(shard, call).await
+    }
+}
+
+/// Returns the fields of a month. A key of another type is told when it is written to; here it has no days.
+async fn fields(mut redis: Connection, key: String) -> RedisResult<Fields> {
+    let read: RedisResult<HashMap<String, String>> = redis.hgetall(key).await;
+    match read {
+        Err(error) if error.code() == Some("WRONGTYPE") => Ok(Fields::new()),
+        read => Ok(read?.into_iter().filter_map(|(field, value)| Some((field, value.parse().ok()?))).collect()),
+    }
+}
+
+/// Returns how many are in a sketch. One that is none, or damaged, is reported by the roll-up; here it counts nobody.
+async fn visitors(mut redis: Connection, key: String) -> RedisResult<u64> {
+    match redis.pfcount(key).await {
+        Err(error) if matches!(error.code(), Some("WRONGTYPE" | "INVALIDOBJ")) => Ok(0),
+        count => count,
+    }
+}
+
+/// Names what is forgotten with a page: below 4,000 keys also for the most days that are kept, which is what `ElastiCache`
+/// Serverless takes.
+fn name_forgotten(script: &mut ScriptInvocation<'_>, shard: &Shard, page: &PageId, first: Day, last: Day) {
+    for day in first.to(last) {
+        script.key(shard.keys.top(day));
+    }
+    for month in months(first, last) {
+        script.key(shard.keys.page_month(month, page)).key(shard.keys.top_month(month));
+    }
+    for day in first.max(last.minus(IN_SKETCHES)).to(last) {
+        script.key(shard.keys.page_visitors(day, page));
+    }
+}
+
+/// The months of these days.
+fn months(first: Day, last: Day) -> Vec<Month> {
+    first.to(last).filter(|day| *day == first || day.of_month() == 1).map(Day::month).collect()
+}
+
+/// A part of a window: one day, or a whole month.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    Day(Day),
+    Month(Month),
+}
+
+/// The parts of a window, the first one first.
+fn parts(first: Day, last: Day) -> Vec<Part> {
+    let by_day = last.number().saturating_sub(first.number()) < BY_DAY;
+    let whole = |month: Month| !by_day && month.first() >= first && month.last() <= last;
+    let days = first.to(last).filter_map(|day| match day.month() {
+        month if !whole(month) => Some(Part::Day(day)),
+        month => (day == month.first()).then_some(Part::Month(month)),
+    });
+    days.collect()
 }
 
 #[cfg(test)]

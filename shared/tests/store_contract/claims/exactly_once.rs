@@ -7,7 +7,7 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use visits_core::applied::AppliedSet;
 use visits_core::batch::{MAX_BATCH_PAGES, WriterId};
-use visits_core::store::{Applied, Apply, Ledger, Store};
+use visits_core::store::{Applied, Apply, Ledger};
 
 pub(crate) async fn a_batch_is_applied_once_however_often_it_is_sent(subject: &impl Subject) {
     let call = call(&[batch(1, &[("a", 2), ("b", 3)])]);

@@ -4,7 +4,7 @@ use crate::subject::{SHARD, Subject, WRITER, apply, batch, call, total};
 use std::time::Duration;
 use visits_core::shard::Weight;
 use visits_core::store::imports::{ImportId, ImportRecord, Imports};
-use visits_core::store::{Apply, Standing, Store};
+use visits_core::store::{Apply, Standing};
 
 fn id() -> ImportId {
     "march".parse().unwrap()

@@ -4,7 +4,7 @@ use crate::subject::{OWNER, SHARD, Subject, WRITER, batch, call, owner, sequence
 use std::time::Duration;
 use visits_core::batch::{BatchId, WriterId};
 use visits_core::store::parking::{Mark, PARKED_BYTES, Park, Parked, ParkedCopy, Unreadable};
-use visits_core::store::{Apply, Incarnation, Ledger, Standing, Store};
+use visits_core::store::{Apply, Incarnation, Ledger, Standing};
 use visits_core::timing::{SET_KEPT, SETTLED_SET_KEPT};
 
 /// By how much a real clock may run on during a test.

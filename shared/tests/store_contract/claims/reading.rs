@@ -6,7 +6,7 @@ use std::time::Duration;
 use visits_core::applied::AppliedSet;
 use visits_core::batch::{Batch, Increment, Sequence, WriterId};
 use visits_core::clock::Clock;
-use visits_core::store::{Apply, Reading, Store as _};
+use visits_core::store::{Apply, Reading};
 
 pub(crate) async fn an_unknown_page_has_count_0(subject: &impl Subject) {
     assert_eq!(total(subject, "nobody was here").await, 0);

@@ -13,7 +13,7 @@ use visits_core::shard::ShardName;
 use visits_core::store::moving::{Found, Landing, Move, MoveMarks, Moving as _, Take, Taken};
 use visits_core::store::pages::Pages;
 use visits_core::store::rehoming::{Cleaned, Cleaning, Pass, Rehoming, RingState, Stage};
-use visits_core::store::{Apply, Incarnation, Ledger, Store};
+use visits_core::store::{Apply, Incarnation, Ledger};
 use visits_core::visit::{Refused, Visitor};
 
 const MOVER: WriterId = WriterId::from_u128(0xabc);

@@ -7,9 +7,9 @@ use visits_core::batch::{Batch, Increment, SiteIncrement, WriterId};
 use visits_core::clock::Clock;
 use visits_core::day::Day;
 use visits_core::ring::Fingerprint;
+use visits_core::store::Ledger;
 use visits_core::store::rehoming::{Pass, Rehoming, Stage};
-use visits_core::store::statistics::{DayCount, Set, SetCount, Statistics};
-use visits_core::store::{Ledger, Store};
+use visits_core::store::statistics::{DayCount, Set, SetCount};
 use visits_core::visit::{Refused, Secret, Visitor};
 
 fn day(text: &str) -> Day {

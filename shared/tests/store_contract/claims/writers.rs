@@ -4,7 +4,7 @@ use crate::subject::{SHARD, Subject, WRITER, apply, batch, call, total};
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 use visits_core::batch::WriterId;
-use visits_core::store::{Apply, Standing, Store, TIDY_AT_ONCE};
+use visits_core::store::{Apply, Standing, TIDY_AT_ONCE};
 use visits_core::timing::{SET_KEPT, SETTLED_SET_KEPT, WRITER_LISTED};
 
 /// By how much a real clock may run on during a test.

@@ -2,7 +2,7 @@
 
 use super::*;
 use visits_core::day::Day;
-use visits_core::store::statistics::{SiteDays, Statistics as _};
+use visits_core::store::statistics::SiteDays;
 
 const BROWSER: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0";
 const GOOGLEBOT: &str = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)";

@@ -4,7 +4,7 @@ use super::Keys;
 use crate::day::{Day, Month};
 use crate::page::PageId;
 use crate::record::RecordName;
-use crate::store::rollup::{DatedKey, Sketch};
+use crate::store::statistics::{DatedKey, Sketch};
 
 impl Keys {
     /// Hash: a record of any kind.
@@ -87,9 +87,9 @@ impl Keys {
         format!("{}:merging", self.prefix)
     }
 
-    /// Hash: sketches whose owner has had their content for a while, by name.
-    pub(in super::super) fn copied(&self) -> String {
-        format!("{}:copied", self.prefix)
+    /// Stream: batches that are not folded into days yet.
+    pub(in super::super) fn journal(&self) -> String {
+        format!("{}:journal", self.prefix)
     }
 
     /// What is kept of a day or a month.
