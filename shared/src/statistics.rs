@@ -4,8 +4,8 @@
 //! a top list and a summary incomplete, which they say. It makes a page's history unavailable only if it owns the page, or while
 //! pages move between shards: then all of them are asked.
 //!
-//! Totals are exact at once. Days, top lists and visitors are folded out of the shards' journals within a minute or two: each
-//! answer says up to when (`as_of`).
+//! A page's count is exact at once. Everything else is folded out of the shards' journals within a minute or two: each answer
+//! says up to when (`as_of`).
 
 mod answers;
 #[cfg(test)]

@@ -7,7 +7,7 @@ const tenth = new Intl.NumberFormat(locale, { maximumFractionDigits: 1 });
 const compact = new Intl.NumberFormat(locale, { notation: "compact", maximumFractionDigits: 1 });
 const dayForm = new Intl.DateTimeFormat(locale, { day: "numeric", month: "short", year: "numeric", timeZone: "UTC" });
 const shortDayForm = new Intl.DateTimeFormat(locale, { day: "numeric", month: "short", timeZone: "UTC" });
-const clockForm = new Intl.DateTimeFormat(locale, { timeStyle: "medium", timeZone: "UTC" });
+const clockForm = new Intl.DateTimeFormat(locale, { timeStyle: "short", timeZone: "UTC" });
 
 /** What each series is called. `people` and `bots` are visits, not persons. */
 export const LABELS = { people: "Visits by people", visitors: "Unique visitors", bots: "Visits by bots" };
@@ -29,7 +29,7 @@ export const date = (day) => dayForm.format(Date.parse(day));
 /** `24 Nov`. */
 export const shortDate = (day) => shortDayForm.format(Date.parse(day));
 
-/** `12:00:03 UTC`, of an RFC 3339 instant: days are of UTC, and a clock of another zone beside them would mislead. */
+/** `12:00 UTC`, of an RFC 3339 instant: days are of UTC, and a clock of another zone beside them would mislead. */
 export const clock = (instant) => `${clockForm.format(new Date(instant))} UTC`;
 
 /** `0.4 ms`. */
@@ -41,10 +41,10 @@ export function sum(days, name) {
   return values.length ? values.reduce((total, value) => total + value, 0) : null;
 }
 
-/** How old the figures are, in a sentence or two. */
+/** The moment that the figures are of, in a sentence or two. */
 export function freshness({ as_of: asOf, flush_interval_s: interval }) {
-  const gathered = known(interval) ? ` Visits of the last ${counted(interval, "second")} may not be in them yet.` : "";
-  return asOf ? `Figures of ${clock(asOf)}.${gathered}` : "";
+  const gathered = known(interval) ? ` Visits of the ${counted(interval, "second")} before may be missing yet.` : "";
+  return asOf ? `As of ${clock(asOf)}.${gathered}` : "";
 }
 
 /** What a reader cannot see in a page id: pages that look alike may differ in it. Empty when all is plain. */

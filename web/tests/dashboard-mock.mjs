@@ -81,7 +81,7 @@ function top(mock, query) {
     .filter(({ people }) => people > 0)
     .sort((one, other) => other.people - one.people)
     .slice(0, limit);
-  return fine({ from: all[0].day, to: all.at(-1).day, pages, complete: down.length === 0 });
+  return fine({ from: all[0].day, to: all.at(-1).day, pages, complete: down.length === 0, as_of: NOW });
 }
 
 function history(mock, page, days) {
@@ -94,6 +94,7 @@ function history(mock, page, days) {
     visits: known.people + known.bots,
     bots: known.bots,
     days: all,
+    as_of: NOW,
   });
 }
 

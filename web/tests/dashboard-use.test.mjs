@@ -149,7 +149,7 @@ test("the list grows to 100, and follows the chosen days", MOCK_ONLY, async () =
 test("freshness and what was refused are shown in words", MOCK_ONLY, async () => {
   const page = await open({ timezoneId: "Asia/Tokyo" });
   // As the days: in UTC, wherever the owner is.
-  await page.getByText("Figures of 12:00:03 UTC. Visits of the last 30 seconds may not be in them yet.").waitFor();
+  await page.getByText("As of 12:00 UTC. Visits of the 30 seconds before may be missing yet.").waitFor();
   assert.equal(await page.locator("#today-day").textContent(), "24 Nov 2026 in UTC, so far");
   const refused = await page.locator("#refused div").allTextContents();
   assert.deepEqual(refused, [
@@ -272,6 +272,7 @@ test("the line to the present day has gaps, and that day is said to be unfinishe
   });
   assert.deepEqual(gaps, [false, false, false, false, false, true]);
   await page.getByText("The same days as a table").click();
+  await page.locator("#site-days tbody th").first().waitFor();
   const rows = await page.locator("#site-days tbody th").allTextContents();
   assert.deepEqual(rows.slice(0, 2), ["24 Nov 2026, so far", "23 Nov 2026"]);
 });
