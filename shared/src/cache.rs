@@ -5,20 +5,18 @@
 //!
 //! While pages move between shards a count is read from all of them (see [`crate::record`]).
 
-mod counters;
-mod many;
-
 use crate::clock::{Clock, Moment};
 use crate::config::{Config, Counted};
 use crate::page::PageId;
 use crate::record;
 use crate::ring::{Fingerprint, Ring};
 use crate::shard::ShardName;
-use crate::store::{Reading, ShardIndex, Store, StoreError};
-use crate::telemetry::metrics::Figures;
-use counters::Counters;
+use crate::store::redis::RedisStore;
+use crate::store::{Reading, ShardIndex, StoreError};
+use crate::telemetry::metrics::{self, Figures, Samples};
 use futures_util::future::join_all;
 use quick_cache::sync::{Cache, EntryAction, EntryResult};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -62,10 +60,45 @@ struct Entry {
     fetched: Moment,
 }
 
+/// What the cache has done since the last line of metrics. Relaxed: each figure stands for itself.
+#[derive(Debug, Default)]
+struct Counters {
+    hits: AtomicU64,
+    misses: AtomicU64,
+    latencies: Mutex<Samples>,
+}
+
+impl Counters {
+    /// Takes note of a count that was answered from memory, stale ones included.
+    fn hit(&self) {
+        self.hits.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Takes note of counts that a shard is asked for.
+    fn missed(&self, counts: usize) {
+        self.misses.fetch_add(counts as u64, Ordering::Relaxed);
+    }
+
+    /// Takes note of an answer that came `latency` after its call.
+    fn answered(&self, latency: Duration) {
+        self.latencies.lock().unwrap_or_else(PoisonError::into_inner).add(latency);
+    }
+
+    /// The figures of a line. From here on everything is counted anew.
+    fn take(&self) -> Figures {
+        let mut figures = Figures::default();
+        figures.count(metrics::CACHE_HITS, self.hits.swap(0, Ordering::Relaxed));
+        figures.count(metrics::CACHE_MISSES, self.misses.swap(0, Ordering::Relaxed));
+        let latencies = std::mem::take(&mut *self.latencies.lock().unwrap_or_else(PoisonError::into_inner));
+        figures.durations(metrics::REDIS_LATENCY, &latencies);
+        figures
+    }
+}
+
 /// A bounded cache in front of the shards.
 #[derive(Debug)]
-pub struct CountCache<S> {
-    store: Arc<S>,
+pub struct CountCache {
+    store: Arc<RedisStore>,
     ring: Ring,
     fingerprint: Fingerprint,
     clock: Clock,
@@ -77,9 +110,9 @@ pub struct CountCache<S> {
     counters: Counters,
 }
 
-impl<S: Store> CountCache<S> {
+impl CountCache {
     /// An empty cache of `config.cache_pages` pages. The ring's shards are the store's, in the same order.
-    pub fn new(store: Arc<S>, ring: Ring, clock: Clock, config: &Config) -> Self {
+    pub fn new(store: Arc<RedisStore>, ring: Ring, clock: Clock, config: &Config) -> Self {
         let failed = (0..ring.len()).map(|_| Mutex::default()).collect();
         let (fingerprint, entries) = (ring.fingerprint(), Cache::new(config.cache_pages));
         let (ttl, counted) = (config.cache_ttl, config.count);
@@ -121,6 +154,63 @@ impl<S: Store> CountCache<S> {
             }
             EntryResult::Removed(..) | EntryResult::Timeout => Err(Unavailable { retry_after: PAUSE_AFTER_FAILURE }),
         }
+    }
+
+    /// The counts of some pages, in their order: from memory while they are fresh, the others from their shards, else
+    /// expired ones. Unlike [`Self::get`] this waits for nobody else's fetch of the same page.
+    pub async fn get_all(&self, pages: &[PageId]) -> Vec<Result<Count, Unavailable>> {
+        let now = self.clock.now();
+        let mut missing = vec![Vec::new(); self.ring.len()];
+        let mut counts = Vec::with_capacity(pages.len());
+        for (index, page) in pages.iter().enumerate() {
+            let known = self.entries.get(page).map(|entry| self.cached(entry, now));
+            if known.as_ref().is_none_or(|count| count.stale) {
+                missing[self.ring.owner(page.as_str())].push(index);
+            } else {
+                self.counters.hit();
+            }
+            counts.push(known.ok_or(Unavailable { retry_after: PAUSE_AFTER_FAILURE }));
+        }
+        let wanted = missing.into_iter().enumerate().filter(|(_, indices)| !indices.is_empty());
+        let calls = wanted.map(|(shard, indices)| self.fetch_some(shard, pages, indices));
+        for (index, fetched) in join_all(calls).await.into_iter().flatten() {
+            match (fetched, &mut counts[index]) {
+                // An expired count is better than none.
+                (Err(_), Ok(_)) => {}
+                (fetched, count) => *count = fetched,
+            }
+        }
+        counts
+    }
+
+    /// The counts of those `pages` that `indices` names, all of them this shard's.
+    async fn fetch_some(
+        &self,
+        shard: ShardIndex,
+        pages: &[PageId],
+        indices: Vec<usize>,
+    ) -> Vec<(usize, Result<Count, Unavailable>)> {
+        let asked: Vec<PageId> = indices.iter().map(|index| pages[*index].clone()).collect();
+        let fetched = self.clock.now();
+        self.counters.missed(asked.len());
+        let readings = match self.pause(shard, fetched) {
+            Some(retry_after) => Err(Unavailable { retry_after }),
+            None => self.store.read_all(shard, &asked).await.map_err(|error| self.note_failure(shard, &error)),
+        };
+        let readings = match readings {
+            Ok(readings) => {
+                self.counters.answered(self.clock.now().since(fetched));
+                readings
+            }
+            Err(down) => return indices.into_iter().map(|index| (index, Err(down))).collect(),
+        };
+        let counts = asked.iter().zip(readings).map(|(page, reading)| async move {
+            let reading = reading.map_err(|error| self.note_failure(shard, &error))?;
+            let entry = self.entry(page, reading, fetched).await?;
+            self.entries.insert(page.clone(), entry);
+            Ok(self.fetched_from(shard, entry))
+        });
+        indices.into_iter().zip(join_all(counts).await).collect()
     }
 
     /// The figures for a line of metrics: of what was asked since the last time.

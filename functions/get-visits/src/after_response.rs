@@ -6,22 +6,22 @@ use visits_core::cache::CountCache;
 use visits_core::clock::{Clock, Moment};
 use visits_core::config::Config;
 use visits_core::lambda::AfterResponse;
-use visits_core::store::Store;
 use visits_core::telemetry::metrics::Metrics;
 
 /// Writes the lines.
-pub(crate) struct Lines<S>(Arc<State<S>>);
+#[derive(Clone)]
+pub(crate) struct Lines(Arc<State>);
 
-struct State<S> {
-    cache: Arc<CountCache<S>>,
+struct State {
+    cache: Arc<CountCache>,
     metrics: Metrics,
     interval: Duration,
     clock: Clock,
     last: Mutex<Option<Moment>>,
 }
 
-impl<S: Store> Lines<S> {
-    pub(crate) fn new(cache: Arc<CountCache<S>>, metrics: Metrics, config: &Config, clock: Clock) -> Self {
+impl Lines {
+    pub(crate) fn new(cache: Arc<CountCache>, metrics: Metrics, config: &Config, clock: Clock) -> Self {
         Self(Arc::new(State { cache, metrics, interval: config.flush_interval, clock, last: Mutex::default() }))
     }
 
@@ -37,13 +37,7 @@ impl<S: Store> Lines<S> {
     }
 }
 
-impl<S> Clone for Lines<S> {
-    fn clone(&self) -> Self {
-        Self(Arc::clone(&self.0))
-    }
-}
-
-impl<S: Store + 'static> AfterResponse for Lines<S> {
+impl AfterResponse for Lines {
     async fn run(self, _: u64) {
         if self.0.metrics.are_on() && self.is_due() {
             self.0.metrics.write(|| self.0.cache.take_figures());

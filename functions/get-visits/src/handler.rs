@@ -12,7 +12,6 @@ use visits_core::http::{
     Cors, Event, Found, Owner, Problem, Query, Reply, Request, Response, Route, Routes, Target, UnreadableToken,
 };
 use visits_core::page::PageId;
-use visits_core::store::Store;
 
 /// How long a badge may be shown without asking again: it is in pages that nobody watches.
 const BADGE_KEPT: Duration = Duration::from_mins(1);
@@ -37,8 +36,8 @@ const ROUTES: Routes<Action> = Routes {
     cors: true,
 };
 
-pub(crate) struct Handler<S> {
-    cache: Arc<CountCache<S>>,
+pub(crate) struct Handler {
+    cache: Arc<CountCache>,
     cors: Cors,
     /// Who alone may read counts. None: anybody may.
     only: Option<Owner>,
@@ -70,8 +69,8 @@ struct PageVisits<'a> {
     stale: bool,
 }
 
-impl<S: Store> Handler<S> {
-    pub(crate) fn new(cache: Arc<CountCache<S>>, config: &Config) -> Result<Self, UnreadableToken> {
+impl Handler {
+    pub(crate) fn new(cache: Arc<CountCache>, config: &Config) -> Result<Self, UnreadableToken> {
         let only = if config.public { None } else { Some(Owner::new(config)?) };
         Ok(Self { cache, cors: Cors::new(config.origins.clone(), only.is_some()), only })
     }

@@ -1,8 +1,6 @@
 use super::*;
 use crate::batch::{Batch, Sequence, WriterId};
-use crate::cache::CountCache;
 use crate::clock::ManualClock;
-use crate::config::Config;
 use crate::page::PageId;
 use crate::shard::Weight;
 use crate::store::memory::{Fault, MemoryStore};
@@ -268,24 +266,4 @@ async fn while_a_shard_is_away_nothing_is_taken() {
     assert!(run.pages_taken == 0 && run.rehoming_calls_failed > 0, "{run:?}");
     world.store.set_down(1, None);
     world.settle(&three()).await;
-}
-
-#[tokio::test]
-async fn a_read_is_right_at_every_step_for_readers_of_either_ring() {
-    let mut world = World::new();
-    world.visit_all(&two()).await;
-    world.settle(&two()).await;
-    let config = Config::from_vars(|name| (name == "VISITS_CACHE_TTL").then(|| "0s".into())).unwrap();
-    let store = Arc::new(world.store.clone());
-    let readers = [two(), three()].map(|ring| CountCache::new(Arc::clone(&store), ring, world.time.clock(), &config));
-    for _ in 0..8 {
-        world.run(&three()).await;
-        for number in 0..PAGES {
-            for reader in &readers {
-                assert_eq!(reader.get(&page(number)).await.unwrap().count, number + 1);
-            }
-        }
-        world.time.advance(MINUTE);
-    }
-    assert!(world.run(&three()).await.ring_settled);
 }

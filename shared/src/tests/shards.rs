@@ -1,17 +1,21 @@
 //! Shards of one case.
 
 use super::Faults;
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::page::PageId;
 use crate::record::{self, PageRecord};
+use crate::rehome::rehome;
 use crate::ring::Ring;
 use crate::shard::{ShardName, Weight};
 use crate::store::ShardIndex;
 use crate::store::redis::RedisStore;
+use crate::timing::Timing;
 use redis::{Commands, Connection};
 use std::collections::HashMap;
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use test_support::Database;
 
 /// What a shard held at some moment: its keys as `DUMP` tells them.
@@ -94,6 +98,22 @@ impl Shards {
         let weight = |weight: &u8| Weight::new(*weight).unwrap_or_else(|_| panic!("{weight} is no weight"));
         let shards = self.names.iter().cloned().zip(weights.iter().map(weight));
         Ring::new(shards).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// Brings all pages to where `ring` places them, and has every shard know it.
+    ///
+    /// # Panics
+    /// If they are not there soon.
+    pub async fn settle(&self, ring: &Ring) {
+        let timing = Timing::REAL.faster(10_000);
+        for _ in 0..100 {
+            let moved = rehome(&*self.store, ring, &Clock::system(), timing, Duration::from_secs(5)).await;
+            if moved.ring_settled {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        panic!("the pages do not settle");
     }
 
     /// A connection of the test's own to all that the shards hold.

@@ -45,7 +45,7 @@ impl World {
     }
 
     /// Reads over new connections, as a new environment of `get-visits` does.
-    fn cache(&self) -> CountCache<RedisStore> {
+    fn cache(&self) -> CountCache {
         let config = self.config();
         let store = Arc::new(RedisStore::looking(&config).unwrap());
         CountCache::new(store, config.ring(), Clock::system(), &config)
@@ -56,7 +56,7 @@ impl World {
     }
 }
 
-async fn counts(cache: &CountCache<RedisStore>) -> (u64, Vec<u64>) {
+async fn counts(cache: &CountCache) -> (u64, Vec<u64>) {
     let one = cache.get(&page("home")).await.unwrap().count;
     let all = cache.get_all(&["home", "none", "blog/é"].map(page)).await;
     (one, all.into_iter().map(|count| count.map(|Count { count, .. }| count).unwrap()).collect())

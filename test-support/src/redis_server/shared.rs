@@ -2,12 +2,16 @@
 
 use super::RedisServer;
 use redis::{Client, Connection, RedisResult};
+use std::collections::VecDeque;
 use std::process::{Child, Command, Stdio};
-use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
-/// Databases of the shared server: more than any test program has cases.
+/// Databases of the shared server: far more than a test program uses at once.
 const DATABASES: u32 = 20_000;
+
+/// Databases that were given back, the first one first.
+static FREE: Mutex<VecDeque<u32>> = Mutex::new(VecDeque::new());
 
 /// A database of its own on the server that all tests of this process share. Emptied when dropped.
 ///
@@ -32,13 +36,16 @@ impl Database {
     /// Takes a database that no other test has.
     ///
     /// # Panics
-    /// If the server does not start, or all of its databases are taken.
+    /// If the server does not start, or all of its databases are in use.
     #[expect(clippy::new_without_default, reason = "no two are equal")]
     pub fn new() -> Self {
-        /// The one that is taken next.
+        /// The first one that was never taken.
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        assert!(number < DATABASES, "all {DATABASES} databases are taken");
+        if number < DATABASES {
+            return Self { number };
+        }
+        let number = lock().pop_front().expect("a database is free");
         Self { number }
     }
 
@@ -64,7 +71,12 @@ impl Drop for Database {
     fn drop(&mut self) {
         // It fails only for a server that is gone with all its data.
         let _ = self.try_connect().and_then(|mut redis| redis::cmd("FLUSHDB").query::<()>(&mut redis));
+        lock().push_back(self.number);
     }
+}
+
+fn lock() -> MutexGuard<'static, VecDeque<u32>> {
+    FREE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The server, and the process that ends it: what a static holds is never dropped.

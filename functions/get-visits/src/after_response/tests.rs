@@ -1,33 +1,33 @@
 use super::*;
 use visits_core::clock::ManualClock;
-use visits_core::page::PageId;
-use visits_core::store::memory::MemoryStore;
+use visits_core::tests::{Shards, page};
 
 struct World {
-    lines: Lines<MemoryStore>,
-    cache: Arc<CountCache<MemoryStore>>,
+    lines: Lines,
+    cache: Arc<CountCache>,
     written: Arc<Mutex<Vec<String>>>,
     time: ManualClock,
+    _store: Shards,
 }
 
 fn world() -> World {
-    let config = Config::from_vars(|name| (name == "VISITS_METRICS").then(|| "VisitCounter".into())).unwrap();
+    let store = Shards::with(2, &[("VISITS_METRICS", "VisitCounter")]);
+    let config = store.config();
     let (time, written) = (ManualClock::new(), Arc::new(Mutex::new(Vec::new())));
-    let store = Arc::new(MemoryStore::new(2, time.clock()));
-    let cache = Arc::new(CountCache::new(store, config.ring(), time.clock(), &config));
+    let cache = Arc::new(CountCache::new(Arc::clone(store.store()), config.ring(), time.clock(), config));
     let write = {
         let written = Arc::clone(&written);
         move |line: &str| written.lock().unwrap().push(line.to_owned())
     };
     let metrics = Metrics::to(config.metrics.clone().unwrap(), time.clock(), write);
-    let lines = Lines::new(Arc::clone(&cache), metrics, &config, time.clock());
-    World { lines, cache, written, time }
+    let lines = Lines::new(Arc::clone(&cache), metrics, config, time.clock());
+    World { lines, cache, written, time, _store: store }
 }
 
 impl World {
     /// A request for a count, to its end.
-    async fn request(&self, page: &str) {
-        self.cache.get(&PageId::from_decoded(page).unwrap()).await.unwrap();
+    async fn request(&self, id: &str) {
+        self.cache.get(&page(id)).await.unwrap();
         self.lines.clone().run(0).await;
     }
 
