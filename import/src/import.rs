@@ -23,8 +23,9 @@ use visits_core::clock::Moment;
 use visits_core::config::Config;
 use visits_core::ring::{Fingerprint, Ring};
 use visits_core::shard::ShardName;
-use visits_core::store::imports::{ImportId, ImportRecord, Imports};
-use visits_core::store::{Apply, Rejected, ShardIndex, Standing, StoreError};
+use visits_core::store::imports::{ImportId, ImportRecord};
+use visits_core::store::redis::RedisStore;
+use visits_core::store::{Apply, Ledger, Rejected, ShardIndex, Standing, StoreError};
 
 /// Most passes over an input. A second one is needed only if a shard has lost data meanwhile.
 const MAX_PASSES: u32 = 3;
@@ -57,8 +58,8 @@ impl Import {
 ///
 /// # Errors
 /// Whatever it is, the same call may be made again, and goes on where this one stopped: see [`ImportError`].
-pub async fn import<S: Imports>(
-    store: &S,
+pub async fn import(
+    store: &RedisStore,
     config: &Config,
     import: &Import,
     input: &mut (impl Read + Seek),
@@ -125,8 +126,8 @@ async fn pass(
 }
 
 /// Notes in every shard that all shards have everything.
-async fn finish<S: Imports>(
-    store: &S,
+async fn finish(
+    store: &RedisStore,
     config: &Config,
     import: &Import,
     record: &ImportRecord,
@@ -147,8 +148,8 @@ enum Begun {
 }
 
 /// Looks for the import in all shards and notes it in those it concerns, before its first batch.
-async fn begin<S: Imports>(
-    store: &S,
+async fn begin(
+    store: &RedisStore,
     config: &Config,
     import: &Import,
     digest: u128,
@@ -177,7 +178,7 @@ async fn begin<S: Imports>(
 }
 
 /// The records that the configured shards have.
-async fn known<S: Imports>(store: &S, config: &Config, import: &Import) -> Result<Vec<ImportRecord>, ImportError> {
+async fn known(store: &RedisStore, config: &Config, import: &Import) -> Result<Vec<ImportRecord>, ImportError> {
     let mut known = Vec::new();
     for shard in 0..config.shards.len() {
         known.extend(import.patience.answer(async || store.import(shard, &import.id).await).await?);
@@ -208,15 +209,15 @@ fn places(config: &Config, record: &ImportRecord) -> Result<Vec<ShardIndex>, Imp
 }
 
 /// All ways of one pass over an input.
-struct Lanes<'a, S> {
-    caller: Caller<'a, S>,
+struct Lanes<'a> {
+    caller: Caller<'a>,
     ring: Ring,
     all: Vec<Lane>,
 }
 
 /// A writer and its way to call shards.
-struct Caller<'a, S> {
-    store: &'a S,
+struct Caller<'a> {
+    store: &'a RedisStore,
     writer: WriterId,
     /// The ring of the first attempt, which places all batches. Pages that it misplaces by now are brought home later.
     ring: Fingerprint,
@@ -237,9 +238,14 @@ struct Lane {
     visits_rejected: u64,
 }
 
-impl<'a, S: Imports> Lanes<'a, S> {
+impl<'a> Lanes<'a> {
     /// Asks each shard what it has.
-    async fn open(store: &'a S, config: &Config, import: &Import, record: &ImportRecord) -> Result<Self, ImportError> {
+    async fn open(
+        store: &'a RedisStore,
+        config: &Config,
+        import: &Import,
+        record: &ImportRecord,
+    ) -> Result<Self, ImportError> {
         let places = places(config, record)?;
         // A record's ring was checked when it was read; the configured one when the settings were.
         let ring = record.placing().map_err(|_| ImportError::Conflict)?;
@@ -282,7 +288,7 @@ impl<'a, S: Imports> Lanes<'a, S> {
     }
 }
 
-impl<S: Imports> Caller<'_, S> {
+impl Caller<'_> {
     async fn apply(&self, shard: ShardIndex, batch: Option<Batch>) -> Result<(AppliedSet, Vec<Rejected>), StoreError> {
         // No age: an import may be repeated after any time, and its applied set is kept as long.
         let batches = batch.map(|batch| (Arc::new(batch), Duration::ZERO)).into_iter().collect();
@@ -294,13 +300,13 @@ impl<S: Imports> Caller<'_, S> {
 }
 
 impl Lane {
-    async fn open<S: Imports>(caller: &Caller<'_, S>, shard: ShardIndex, name: String) -> Result<Self, StoreError> {
+    async fn open(caller: &Caller<'_>, shard: ShardIndex, name: String) -> Result<Self, StoreError> {
         let (applied, _) = caller.apply(shard, None).await?;
         let rejected = Vec::new();
         Ok(Self { shard, name, applied, batches: 0, visits: 0, sent: 0, rejected, visits_rejected: 0 })
     }
 
-    async fn send<S: Imports>(&mut self, caller: &Caller<'_, S>, share: Block) -> Result<(), StoreError> {
+    async fn send(&mut self, caller: &Caller<'_>, share: Block) -> Result<(), StoreError> {
         for pages in share.chunks(MAX_BATCH_PAGES) {
             let sequence = Sequence::FIRST.plus(self.batches);
             self.batches += 1;
@@ -315,7 +321,7 @@ impl Lane {
         Ok(())
     }
 
-    async fn has_all<S: Imports>(&mut self, caller: &Caller<'_, S>) -> Result<bool, ImportError> {
+    async fn has_all(&mut self, caller: &Caller<'_>) -> Result<bool, ImportError> {
         let (set, _) = caller.apply(self.shard, None).await?;
         self.visits_rejected = set.rejected;
         // They are sent in order, so none of ours lies above the floor for long.

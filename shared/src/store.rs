@@ -9,7 +9,6 @@ pub mod parking;
 pub mod redis;
 pub mod rehoming;
 pub mod statistics;
-pub mod watch;
 
 use crate::applied::AppliedSet;
 use crate::batch::{Batch, BatchId, MAX_BATCH_PAGES, Sequence, WriterId};

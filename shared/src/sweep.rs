@@ -10,7 +10,8 @@ use crate::budget::Budget;
 use crate::clock::{Clock, Moment};
 use crate::flusher::FlushReport;
 use crate::ring::Ring;
-use crate::store::{Store, StoreError, TIDY_AT_ONCE};
+use crate::store::redis::RedisStore;
+use crate::store::{StoreError, TIDY_AT_ONCE};
 use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
 use std::collections::{HashMap, HashSet};
@@ -122,8 +123,8 @@ pub struct Settings {
 }
 
 /// Sweeps once: lists the idle writers, has them flush, tidies the shards.
-pub async fn sweep<S: Store, E: Environments>(
-    store: &S,
+pub async fn sweep<E: Environments>(
+    store: &RedisStore,
     ring: &Ring,
     environments: &E,
     clock: &Clock,
@@ -141,12 +142,7 @@ pub async fn sweep<S: Store, E: Environments>(
 }
 
 /// The listed writers whose last flush, on whichever shard it was, is older than the interval.
-async fn idle_writers<S: Store>(
-    store: &S,
-    ring: &Ring,
-    settings: Settings,
-    summary: &mut Summary,
-) -> HashSet<WriterId> {
+async fn idle_writers(store: &RedisStore, ring: &Ring, settings: Settings, summary: &mut Summary) -> HashSet<WriterId> {
     // A silent shard leaves most of the time to the writers that the others list.
     let limit = settings.budget.whole() / 3;
     let list = async |shard| {
@@ -223,7 +219,7 @@ async fn round<E: Environments>(
 }
 
 /// Tidies the shards side by side, so that a silent one holds up no other.
-async fn tidy<S: Store>(store: &S, ring: &Ring, is_over: impl Fn() -> bool, summary: &mut Summary) {
+async fn tidy(store: &RedisStore, ring: &Ring, is_over: impl Fn() -> bool, summary: &mut Summary) {
     let shards = (0..ring.len()).map(async |shard| {
         let mut done = Summary::default();
         while !is_over() {

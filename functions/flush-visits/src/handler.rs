@@ -15,7 +15,6 @@ use visits_core::rehome;
 use visits_core::ring::Ring;
 use visits_core::rollup;
 use visits_core::store::redis::RedisStore;
-use visits_core::store::watch::fullest;
 use visits_core::sweep::{self, Environments, Settings};
 use visits_core::telemetry::metrics::Metrics;
 use visits_core::timing::Timing;
@@ -82,7 +81,7 @@ impl<E: Environments> Handler<E> {
         let report = Report { sweep, delivery, rehome, rollup };
         report.log(clock.now().since(time.started));
         if self.metrics.are_on() {
-            let memory = tokio::time::timeout(time.reserve / 2, fullest(store, ring.len())).await.ok().flatten();
+            let memory = tokio::time::timeout(time.reserve / 2, store.fullest_memory()).await.ok().flatten();
             self.metrics.write(|| figures(&report, memory));
         }
         // Last, so that what can be done is done: whoever runs it must hear of it.

@@ -1,9 +1,8 @@
-//! Random interruptions, crashes and changes of the ring between attempts, against shards in memory.
+//! Random interruptions, crashes and changes of the ring between attempts, against real shards.
 
 use crate::world::{config_of, log, march, run, truth};
 use proptest::prelude::*;
-use visits_core::clock::ManualClock;
-use visits_core::store::memory::{Fault, MemoryStore};
+use visits_core::tests::{Fault, Shards};
 use visits_import::{Bounds, Import, ImportError, Outcome};
 
 const SHARDS: usize = 4;
@@ -43,7 +42,7 @@ prop_compose! {
 
 /// Runs an attempt. `None`: it was killed.
 async fn attempt_once(
-    store: &MemoryStore,
+    store: &Shards,
     attempt: &Attempt,
     what: &Import,
     input: &[u8],
@@ -65,7 +64,7 @@ async fn attempt_once(
     let ended = tokio::select! {
         biased;
         _ = gone => None,
-        outcome = visits_import::import(store, &config, what, &mut input, &mut progress) => Some(outcome),
+        outcome = visits_import::import(store.store(), &config, what, &mut input, &mut progress) => Some(outcome),
     };
     // Faults that were not met are not for the next attempt.
     for shard in 0..SHARDS {
@@ -75,8 +74,7 @@ async fn attempt_once(
 }
 
 async fn check(attempts: Vec<Attempt>, what: Import, input: Vec<u8>) -> Result<(), TestCaseError> {
-    let clock = ManualClock::new();
-    let store = MemoryStore::new(SHARDS, clock.clock());
+    let store = Shards::new(SHARDS);
     let last = Attempt {
         weights: vec![0, 1, 0, 2],
         faults: vec![Vec::new(); SHARDS],
@@ -101,18 +99,18 @@ async fn check(attempts: Vec<Attempt>, what: Import, input: Vec<u8>) -> Result<(
     for (page, visits) in &truth(&what, &input) {
         prop_assert_eq!(store.sum(page), *visits, "{}", page);
     }
-    let again = run(&store, &config_of(&last.weights), &what, &input).await;
+    let again = run(store.store(), &config_of(&last.weights), &what, &input).await;
     prop_assert!(matches!(again, Ok(Outcome::AlreadyImported)), "{:?}", again);
     Ok(())
 }
 
 fn run_all(attempts: Vec<Attempt>, what: Import, input: Vec<u8>) -> Result<(), TestCaseError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(check(attempts, what, input))
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig::with_cases(60))]
 
     #[test]
     fn whatever_interrupts_an_import_its_repetition_completes_it_exactly(

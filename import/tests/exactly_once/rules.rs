@@ -2,91 +2,89 @@
 
 use crate::world::{config_of, log, march, run, truth};
 use std::io::{Cursor, Read, Seek, SeekFrom};
-use visits_core::clock::ManualClock;
-use visits_core::store::memory::{Fault, MemoryStore};
-use visits_core::store::{Store, StoreError};
+use visits_core::store::StoreError;
+use visits_core::tests::{Fault, Shards};
 use visits_import::{Blocks, Import, ImportError, LogOptions, Outcome, PageRule, Source, import};
 
-fn store(shards: usize) -> MemoryStore {
-    MemoryStore::new(shards, ManualClock::new().clock())
-}
-
-fn is_exact(store: &MemoryStore, input: &[u8]) -> bool {
+fn is_exact(store: &Shards, input: &[u8]) -> bool {
     truth(&march(), input).iter().all(|(page, visits)| store.sum(page) == *visits)
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn an_import_that_is_done_changes_nothing_when_repeated() {
-    let (store, input) = (store(3), log(500, 100, 1));
-    let first = run(&store, &config_of(&[1, 1, 0]), &march(), &input).await.unwrap();
+    let (store, input) = (Shards::new(3), log(500, 100, 1));
+    let first = run(store.store(), &config_of(&[1, 1, 0]), &march(), &input).await.unwrap();
     let Outcome::Imported(imported) = first else { panic!("{first:?}") };
     assert_eq!((imported.summary.visits, imported.batches_found, imported.visits_rejected), (500, 0, 0));
     assert!(is_exact(&store, &input));
     // Also with another ring, and without one of the shards.
     for weights in [&[1, 1, 0][..], &[1, 0, 5], &[0, 1]] {
-        let again = run(&store, &config_of(weights), &march(), &input).await.unwrap();
+        let again = run(store.store(), &config_of(weights), &march(), &input).await.unwrap();
         assert_eq!(again, Outcome::AlreadyImported, "{weights:?}");
     }
     assert!(is_exact(&store, &input));
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_repetition_goes_on_where_it_stopped_with_the_first_ring() {
-    let (store, input) = (store(3), log(500, 100, 1));
+    let (store, input) = (Shards::new(3), log(500, 100, 1));
     // The record, the first question, three batches; then nothing is reached.
     store.fail_next(1, [None, None, None, None, None, None]);
     store.set_down(1, Some(Fault::Unreachable));
-    let failed = run(&store, &config_of(&[1, 1, 0]), &march(), &input).await.unwrap_err();
+    let failed = run(store.store(), &config_of(&[1, 1, 0]), &march(), &input).await.unwrap_err();
     assert!(matches!(failed, ImportError::Store(StoreError::Unreachable { .. })), "{failed}");
     assert!(failed.to_string().contains("repeat the same command"), "{failed}");
     store.set_down(1, None);
-    let outcome = run(&store, &config_of(&[1, 0, 3]), &march(), &input).await.unwrap();
+    let outcome = run(store.store(), &config_of(&[1, 0, 3]), &march(), &input).await.unwrap();
     let Outcome::Imported(imported) = outcome else { panic!("{outcome:?}") };
     assert!(imported.batches_found > 0 && imported.batches_sent > 0, "{imported:?}");
     assert!(is_exact(&store, &input));
     for page in truth(&march(), &input).keys() {
-        assert_eq!(store.total(2, page).await, Ok(0), "the new shard was not in the first ring");
+        assert_eq!(store.store().total(2, page).await, Ok(0), "the new shard was not in the first ring");
     }
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_shard_of_the_first_ring_that_is_gone_is_told() {
-    let (store, input) = (store(2), log(500, 100, 1));
+    let (store, input) = (Shards::new(2), log(500, 100, 1));
     store.fail_next(0, [None, None, None, None, Some(Fault::Unreachable), Some(Fault::Unreachable)]);
-    run(&store, &config_of(&[1, 1]), &march(), &input).await.unwrap_err();
-    let error = run(&store, &config_of(&[1]), &march(), &input).await.unwrap_err();
+    run(store.store(), &config_of(&[1, 1]), &march(), &input).await.unwrap_err();
+    let error = run(store.store(), &config_of(&[1]), &march(), &input).await.unwrap_err();
     assert!(matches!(&error, ImportError::ShardMissing(name) if name.as_str() == "b"), "{error}");
-    run(&store, &config_of(&[1, 0]), &march(), &input).await.unwrap();
+    run(store.store(), &config_of(&[1, 0]), &march(), &input).await.unwrap();
     assert!(is_exact(&store, &input));
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn another_input_or_other_options_under_the_same_id_are_refused() {
-    let (store, input) = (store(1), log(500, 100, 1));
+    let (store, input) = (Shards::new(1), log(500, 100, 1));
     let config = config_of(&[1]);
-    run(&store, &config, &march(), &input).await.unwrap();
+    run(store.store(), &config, &march(), &input).await.unwrap();
     let grown = [&input[..], &log(1, 1, 1)].concat();
     let pages = PageRule { keep_slash: true, ..PageRule::default() };
     let source = Source::AccessLog(LogOptions { pages, ..LogOptions::default() });
     let other_options = Import { source, ..march() };
     for (what, input) in [(march(), &grown), (other_options, &input)] {
-        let error = run(&store, &config, &what, input).await.unwrap_err();
+        let error = run(store.store(), &config, &what, input).await.unwrap_err();
         assert!(matches!(error, ImportError::OtherInput { .. }), "{error}");
     }
     assert!(is_exact(&store, &input));
     let april = Import { id: "april".parse().unwrap(), ..march() };
-    assert!(matches!(run(&store, &config, &april, &input).await, Ok(Outcome::Imported(_))), "another id counts again");
+    assert!(
+        matches!(run(store.store(), &config, &april, &input).await, Ok(Outcome::Imported(_))),
+        "another id counts again"
+    );
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn an_input_in_which_nothing_counts_takes_no_id() {
-    let (store, input) = (store(1), log(50, 10, 1));
+    let (store, input) = (Shards::new(1), log(50, 10, 1));
     let what = Import { source: Source::Export, ..march() };
-    assert!(matches!(run(&store, &config_of(&[1]), &what, &input).await, Err(ImportError::Read(_))));
-    let error = run(&store, &config_of(&[1]), &march(), b"nothing\n").await.unwrap_err();
+    assert!(matches!(run(store.store(), &config_of(&[1]), &what, &input).await, Err(ImportError::Read(_))));
+    let error = run(store.store(), &config_of(&[1]), &march(), b"nothing\n").await.unwrap_err();
     assert!(error.to_string().contains("1 records, 1 of them bad"), "{error}");
     assert_eq!(store.calls(0), 0);
-    run(&store, &config_of(&[1]), &march(), &input).await.unwrap();
+    run(store.store(), &config_of(&[1]), &march(), &input).await.unwrap();
 }
 
 /// An input that is another one from its second reading on.
@@ -110,20 +108,20 @@ impl Seek for Changing {
     }
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn an_input_that_changes_while_it_is_imported_is_told_and_never_done() {
-    let (store, config) = (store(1), config_of(&[1]));
+    let (store, config) = (Shards::new(1), config_of(&[1]));
     let mut input = Changing(Cursor::new(log(50, 10, 1)), 0);
-    let error = import(&store, &config, &march(), &mut input, &mut |_| {}).await.unwrap_err();
+    let error = import(store.store(), &config, &march(), &mut input, &mut |_| {}).await.unwrap_err();
     assert!(matches!(error, ImportError::Changed), "{error}");
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn pages_that_cannot_be_counted_are_reported_and_the_rest_counts() {
-    let (store, input) = (store(1), log(500, 10, 1));
+    let (store, input) = (Shards::new(1), log(500, 10, 1));
     let (page, visits) = truth(&march(), &input).into_iter().next().unwrap();
-    store.break_page(0, page.clone());
-    let outcome = run(&store, &config_of(&[1]), &march(), &input).await.unwrap();
+    store.break_page(0, &page);
+    let outcome = run(store.store(), &config_of(&[1]), &march(), &input).await.unwrap();
     let Outcome::Imported(imported) = outcome else { panic!("{outcome:?}") };
     assert_eq!((imported.visits_rejected, &imported.rejected[0].page), (visits, &page));
 }

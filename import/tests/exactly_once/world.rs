@@ -5,7 +5,7 @@ use std::io::Cursor;
 use std::time::Duration;
 use visits_core::config::Config;
 use visits_core::page::PageId;
-use visits_core::store::imports::Imports;
+use visits_core::store::redis::RedisStore;
 use visits_import::{Blocks, Bounds, Import, ImportError, LogOptions, Outcome, Patience, Source, import};
 
 /// Settings with these shards.
@@ -41,8 +41,8 @@ pub(crate) fn march() -> Import {
     Import { bounds, patience, ..Import::new("march".parse().unwrap(), Source::AccessLog(LogOptions::default())) }
 }
 
-pub(crate) async fn run<S: Imports>(
-    store: &S,
+pub(crate) async fn run(
+    store: &RedisStore,
     config: &Config,
     what: &Import,
     input: &[u8],

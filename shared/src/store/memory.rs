@@ -3,7 +3,6 @@
 //! It keeps the same promises as the Redis store; `tests/store_contract.rs` holds both to them.
 
 mod days;
-mod imports;
 mod parked;
 mod rehoming;
 mod shard;
@@ -11,7 +10,6 @@ mod statistics;
 
 use super::parking::{Mark, Park, Parked, ParkedPage, Unreadable};
 use super::statistics::{DayCount, SiteDays, Sketch};
-use super::watch::Watch;
 use super::{Applied, Apply, Incarnation, Ledger, Reading, ShardIndex, Store, StoreError, Traces};
 use crate::batch::{BatchId, WriterId};
 use crate::clock::Clock;
@@ -120,11 +118,6 @@ impl MemoryStore {
         self.shard(shard).data.parked.claimed = bytes;
     }
 
-    /// Has `shard` say how full it is.
-    pub fn set_memory_percent(&self, shard: ShardIndex, percent: u64) {
-        self.shard(shard).memory_percent = Some(percent);
-    }
-
     /// Copies parked on all shards.
     pub fn copies(&self) -> usize {
         (0..self.shards.len()).map(|shard| self.copies_on(shard)).sum()
@@ -230,12 +223,6 @@ impl MemoryStore {
             (Some(Fault::Mute | Fault::Late), _) => std::future::pending().await,
             _ => Err(StoreError::Unknown { shard, reason }),
         }
-    }
-}
-
-impl Watch for MemoryStore {
-    async fn memory_percent(&self, shard: ShardIndex) -> Result<Option<u64>, StoreError> {
-        Ok(self.shard(shard).memory_percent)
     }
 }
 

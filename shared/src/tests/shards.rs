@@ -11,7 +11,7 @@ use crate::shard::{ShardName, Weight};
 use crate::store::ShardIndex;
 use crate::store::redis::RedisStore;
 use crate::timing::Timing;
-use redis::{Commands, Connection};
+use redis::{Client, Commands, Connection};
 use std::collections::HashMap;
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -29,7 +29,9 @@ pub struct Shards {
     store: Arc<RedisStore>,
     config: Config,
     names: Vec<ShardName>,
-    database: Database,
+    url: String,
+    /// What is emptied in the end; none on a server of the test's own.
+    _database: Option<Database>,
     saved: Mutex<HashMap<ShardIndex, Saved>>,
 }
 
@@ -45,8 +47,16 @@ impl Shards {
     /// If these are no settings.
     pub fn with(shards: usize, settings: &[(&str, &str)]) -> Self {
         let database = Database::new();
-        let names: Vec<String> = (b'a'..=b'z').take(shards).map(|letter| char::from(letter).to_string()).collect();
-        let endpoints: Vec<String> = names.iter().map(|name| format!("{name}={}", database.url())).collect();
+        let url = database.url();
+        Self { _database: Some(database), ..Self::on(&url, shards, settings) }
+    }
+
+    /// The same on a server of the test's own.
+    ///
+    /// # Panics
+    /// If these are no settings.
+    pub fn on(url: &str, shards: usize, settings: &[(&str, &str)]) -> Self {
+        let endpoints: Vec<_> = ('a'..='z').take(shards).map(|name| format!("{name}={url}")).collect();
         let endpoints = endpoints.join(",");
         let value = |name: &str| {
             let set = settings.iter().find(|(set, _)| *set == name).map(|(_, value)| *value);
@@ -55,7 +65,12 @@ impl Shards {
         let config = Config::from_vars(value).unwrap_or_else(|error| panic!("{error}"));
         let store = Arc::new(RedisStore::new(&config).unwrap_or_else(|error| panic!("{error}")));
         let names = config.shards.iter().map(|shard| shard.name.clone()).collect();
-        Self { store, config, names, database, saved: Mutex::default() }
+        Self { store, config, names, url: url.to_owned(), _database: None, saved: Mutex::default() }
+    }
+
+    /// The address of the server with the shards' database.
+    pub fn url(&self) -> &str {
+        &self.url
     }
 
     /// The store.
@@ -118,7 +133,8 @@ impl Shards {
 
     /// A connection of the test's own to all that the shards hold.
     pub fn connect(&self) -> Connection {
-        self.database.connect()
+        let open = || Client::open(self.url.as_str())?.get_connection();
+        open().unwrap_or_else(|error| panic!("{}: {error}", self.url))
     }
 
     /// The name of a shard's key: `key(0, "writers")`.
@@ -171,6 +187,28 @@ impl Shards {
         let _: () = self.connect().set(key, "not a hash").unwrap_or_else(|error| panic!("{error}"));
     }
 
+    /// Lets time pass for the shards. Their clock is the machine's: what they noted of writers, sets and waiting batches is
+    /// moved back instead.
+    pub fn pass(&self, time: Duration) {
+        let (mut redis, mut moved) = (self.connect(), redis::pipe());
+        for shard in 0..self.names.len() {
+            for key in ["writers", "sets"].map(|key| self.key(shard, key)) {
+                let noted: Vec<String> = redis.zrange(&key, 0, -1).unwrap_or_else(|error| panic!("{key}: {error}"));
+                for writer in noted {
+                    moved.cmd("ZINCRBY").arg(&key).arg(-(time.as_secs_f64() * 1e3)).arg(writer).ignore();
+                }
+            }
+            for key in ["parked:*", "delivered:*"].iter().flat_map(|pattern| self.keys(shard, pattern)) {
+                let notes: Vec<(Vec<u8>, Vec<u8>)> =
+                    redis.hgetall(&key).unwrap_or_else(|error| panic!("{key}: {error}"));
+                for (field, note) in notes {
+                    moved.hset(&key, field, earlier(&note, time)).ignore();
+                }
+            }
+        }
+        let () = moved.query(&mut redis).unwrap_or_else(|error| panic!("{error}"));
+    }
+
     /// Applies the commands that were late, the newest first.
     pub fn deliver_late(&self, shard: ShardIndex) {
         let mut redis = self.connect();
@@ -206,6 +244,16 @@ impl Shards {
         let () = restore.query(&mut self.connect()).unwrap_or_else(|error| panic!("{error}"));
         self.begin_run(shard);
     }
+}
+
+/// A note whose time, the first of its words that is one in milliseconds, lies further back.
+fn earlier(note: &[u8], by: Duration) -> Vec<u8> {
+    let millis = |word: &[u8]| std::str::from_utf8(word).ok()?.parse().ok().filter(|at: &u128| *at > 1_000_000_000_000);
+    let mut words: Vec<Vec<u8>> = note.splitn(4, |byte| *byte == b' ').map(<[u8]>::to_vec).collect();
+    if let Some((at, word)) = words.iter_mut().find_map(|word| Some((millis(word)?, word))) {
+        *word = (at - by.as_millis()).to_string().into_bytes();
+    }
+    words.join(&b' ')
 }
 
 impl Deref for Shards {

@@ -3,7 +3,6 @@
 use crate::helpers::{SHARDS, Writer, call, key, page, store};
 use futures_util::future::join_all;
 use test_support::RedisCluster;
-use visits_core::store::watch::Watch;
 use visits_core::store::{Incarnation, Ledger, StoreError};
 
 #[tokio::test]
@@ -78,12 +77,12 @@ async fn a_server_is_asked_about_itself_where_the_shard_s_slot_is_now() {
     let port = async || store.facts(0).await.unwrap().info("tcp_port").unwrap().parse::<u16>().unwrap();
     let from = cluster.primary(&key(0, "shard"));
     assert_eq!(port().await, cluster.node(from).port());
-    assert_eq!(store.memory_percent(0).await, Ok(None), "no node has a bound");
+    assert_eq!(store.fullest_memory().await, None, "no node has a bound");
     let to = (from + 1) % RedisCluster::PRIMARIES;
     let mut redis = cluster.node(to).connect();
     let _: () = redis::cmd("CONFIG").arg(&["SET", "maxmemory", "1gb"]).query(&mut redis).unwrap();
     cluster.migrate(&key(0, "shard"), to).finish();
     // The first question after the move names no key.
-    assert!(matches!(store.memory_percent(0).await, Ok(Some(_))));
+    assert!(store.fullest_memory().await.is_some());
     assert_eq!(port().await, cluster.node(to).port());
 }

@@ -6,20 +6,20 @@ mod subject;
 use std::sync::Arc;
 use test_support::{RedisCluster, RedisServer, redis_program_of_version};
 
-/// Runs each claim against all of them. A `Redis` has a server of its own; a cluster, which takes seconds to form, and a server
-/// of another version serve the claims one after the other.
+/// Runs each claim on the shared server; a cluster, which takes seconds to form, and a server of another version serve them one
+/// after the other.
 macro_rules! hold {
     ($($topic:ident: $($claim:ident)*;)*) => {
         mod redis {
             $($(
                 #[tokio::test]
                 async fn $claim() {
-                    crate::claims::$topic::$claim(&crate::subject::Redis::new()).await;
+                    crate::claims::$topic::$claim(&crate::subject::Subject::new()).await;
                 }
             )*)*
         }
         /// Each claim has a subject of its own.
-        async fn keeps_every_promise(subject: impl Fn() -> crate::subject::Redis) {
+        async fn keeps_every_promise(subject: impl Fn() -> crate::subject::Subject) {
             $($(
                 println!("{}", stringify!($claim));
                 Box::pin(crate::claims::$topic::$claim(&subject())).await;
@@ -119,7 +119,7 @@ hold! {
 #[tokio::test]
 async fn a_cluster_keeps_every_promise() {
     let cluster = Arc::new(RedisCluster::start());
-    keeps_every_promise(|| subject::Redis::on_cluster(&cluster)).await;
+    keeps_every_promise(|| subject::Subject::on_cluster(&cluster)).await;
 }
 
 /// Debian's 7.0, or the one that is installed, is held to them above.
@@ -128,7 +128,7 @@ async fn a_server_keeps_every_promise(version: &str) {
         return println!("there is no Redis {version} for this machine");
     };
     let server = Arc::new(RedisServer::builder().program(program).start());
-    keeps_every_promise(|| subject::Redis::on_server(&server)).await;
+    keeps_every_promise(|| subject::Subject::on_server(&server)).await;
 }
 
 #[tokio::test]

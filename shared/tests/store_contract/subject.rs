@@ -1,11 +1,11 @@
-//! The stores under test, and how a test makes time pass and spoils a key.
+//! The store under test, and how a test makes time pass and spoils a key.
 
 use redis::{Commands, Connection};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
-use test_support::{RedisCluster, RedisServer};
+use test_support::{Database, RedisCluster, RedisServer};
 use visits_core::batch::{Batch, Sequence, WriterId};
 use visits_core::clock::Clock;
 use visits_core::config::Config;
@@ -27,39 +27,23 @@ pub(crate) fn owner() -> ShardName {
     OWNER.parse().unwrap()
 }
 
-/// A store of two shards under test.
-pub(crate) trait Subject: Sync {
-    /// The store.
-    fn store(&self) -> &RedisStore;
-
-    /// A key of a shard, and a connection to where it is.
-    fn key(&self, shard: &str, key: &str) -> (String, Connection);
-
-    /// Lets time run on for all shards.
-    fn pass(&self, time: Duration);
-
-    /// Takes `bytes` of the room that [`SHARD`] has for copies for [`OWNER`].
-    fn take_parking_room(&self, bytes: u64);
-
-    /// Makes the page's key on [`SHARD`] one that cannot be counted up.
-    fn spoil(&self, page: &PageId);
-}
-
 /// Two shards with a namespace of their own, on a server or a cluster.
-pub(crate) struct Redis {
+pub(crate) struct Subject {
     store: RedisStore,
     servers: Servers,
     namespace: String,
 }
 
 enum Servers {
+    Shared(Database),
     One(Arc<RedisServer>),
     Cluster(Arc<RedisCluster>),
 }
 
-impl Redis {
+impl Subject {
     pub(crate) fn new() -> Self {
-        Self::on_server(&Arc::new(RedisServer::start()))
+        let database = Database::new();
+        Self::on(&database.url(), Servers::Shared(database))
     }
 
     pub(crate) fn on_server(server: &Arc<RedisServer>) -> Self {
@@ -81,21 +65,23 @@ impl Redis {
 }
 
 impl Subject for Redis {
-    fn key(&self, shard: &str, key: &str) -> (String, Connection) {
+    pub(crate) fn key(&self, shard: &str, key: &str) -> (String, Connection) {
         let key = format!("{}:{{{shard}}}:{key}", self.namespace);
         let connection = match &self.servers {
+            Servers::Shared(database) => database.connect(),
             Servers::One(server) => server.connect(),
             Servers::Cluster(cluster) => cluster.node(cluster.primary(&key)).connect(),
         };
         (key, connection)
     }
 
-    fn store(&self) -> &RedisStore {
+    /// The store.
+    pub(crate) fn store(&self) -> &RedisStore {
         &self.store
     }
 
-    /// Redis' clock is the machine's: all that it noted is moved back instead.
-    fn pass(&self, time: Duration) {
+    /// Lets time run on for all shards. Redis' clock is the machine's: all that it noted is moved back instead.
+    pub(crate) fn pass(&self, time: Duration) {
         for (shard, key) in [("one", "writers"), ("one", "sets"), ("two", "writers"), ("two", "sets")] {
             let (key, mut redis) = self.key(shard, key);
             let noted: HashMap<String, f64> = redis.zrange_withscores(&key, 0, -1).unwrap();
@@ -119,12 +105,14 @@ impl Subject for Redis {
         }
     }
 
-    fn take_parking_room(&self, bytes: u64) {
+    /// Takes `bytes` of the room that [`SHARD`] has for copies for [`OWNER`].
+    pub(crate) fn take_parking_room(&self, bytes: u64) {
         let (key, mut redis) = self.key("one", "parking");
         let _: i64 = redis.hset(key, OWNER, bytes).unwrap();
     }
 
-    fn spoil(&self, page: &PageId) {
+    /// Makes the page's key on [`SHARD`] one that cannot be counted up.
+    pub(crate) fn spoil(&self, page: &PageId) {
         let (key, mut redis) = self.key("one", &format!("page:{page}"));
         let _: () = redis.set(key, "not a hash").unwrap();
     }
@@ -150,7 +138,7 @@ pub(crate) fn call(batches: &[(Arc<Batch>, Duration)]) -> Apply {
 }
 
 /// Applies on [`SHARD`].
-pub(crate) async fn apply(subject: &impl Subject, call: &Apply) -> Applied {
+pub(crate) async fn apply(subject: &Subject, call: &Apply) -> Applied {
     subject.store().apply(SHARD, call).await.unwrap()
 }
 
@@ -160,6 +148,6 @@ pub(crate) fn timeless(answer: Applied) -> Applied {
 }
 
 /// The count on [`SHARD`].
-pub(crate) async fn total(subject: &impl Subject, id: &str) -> u64 {
+pub(crate) async fn total(subject: &Subject, id: &str) -> u64 {
     subject.store().total(SHARD, &page(id)).await.unwrap()
 }

@@ -10,7 +10,6 @@ use crate::clock::Moment;
 use crate::day::Day;
 use crate::page::PageId;
 use crate::record::PageRecord;
-use crate::store::imports::{ImportId, ImportRecord};
 use crate::store::parking::{Park, Parked};
 use crate::store::{Applied, Apply, Incarnation, Rejected, Standing, TIDY_AT_ONCE};
 use crate::timing::Timing;
@@ -26,7 +25,6 @@ pub(super) struct Data {
     pub(super) sets: HashMap<WriterId, (Moment, Duration)>,
     pub(super) parked: ParkedCopies,
     pub(super) ring: RingData,
-    pub(super) imports: HashMap<ImportId, ImportRecord>,
     pub(super) days: DayRecords,
     pub(super) secrets: HashMap<Day, Secret>,
 }
@@ -55,7 +53,6 @@ pub(super) struct Shard {
     /// New pages that are still taken; `None`: any number.
     pub(super) new_pages_left: Option<u64>,
     pub(super) calls: u64,
-    pub(super) memory_percent: Option<u64>,
 }
 
 impl Shard {

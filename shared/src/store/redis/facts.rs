@@ -5,8 +5,8 @@ use super::{InvalidEndpoint, RedisStore, Shard};
 use crate::config::Config;
 use crate::store::Ledger as _;
 use crate::store::health::{CONFIG_PATTERN, Health, field};
-use crate::store::watch::Watch;
 use crate::store::{ShardIndex, StoreError};
+use futures_util::future::join_all;
 use redis::{AsyncCommands, Cmd, FromRedisValue};
 use std::time::Duration;
 
@@ -109,7 +109,14 @@ impl RedisStore {
     }
 }
 
-impl Watch for RedisStore {
+impl RedisStore {
+    /// Tells how full the fullest server is, in percent of the memory that it may use, rounded down. None where no server
+    /// tells, or none has a bound.
+    pub async fn fullest_memory(&self) -> Option<u64> {
+        let answers = join_all((0..self.shards.len()).map(|shard| self.memory_percent(shard))).await;
+        answers.into_iter().filter_map(|answer| answer.ok().flatten()).max()
+    }
+
     async fn memory_percent(&self, shard: ShardIndex) -> Result<Option<u64>, StoreError> {
         let mut question = redis::cmd("INFO");
         question.arg("memory");

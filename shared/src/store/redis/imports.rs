@@ -2,7 +2,7 @@
 
 use super::cluster::Connection;
 use super::{RedisStore, Shard};
-use crate::store::imports::{ImportId, ImportRecord, Imports};
+use crate::store::imports::{ImportId, ImportRecord};
 use crate::store::{ShardIndex, StoreError};
 use redis::AsyncCommands;
 
@@ -12,10 +12,12 @@ impl RedisStore {
         let key = shard.keys.imports();
         ImportRecord::decode(record).map_err(|error| shard.refused(&format!("{key} has a bad record of {id}: {error}")))
     }
-}
 
-impl Imports for RedisStore {
-    async fn import(&self, shard: ShardIndex, id: &ImportId) -> Result<Option<ImportRecord>, StoreError> {
+    /// Reads what this shard knows of an import; `None` if it was never begun here.
+    ///
+    /// # Errors
+    /// As for every call, and [`StoreError::Refused`] for a record that this program cannot read.
+    pub async fn import(&self, shard: ShardIndex, id: &ImportId) -> Result<Option<ImportRecord>, StoreError> {
         let shard = &self.shards[shard];
         let key = shard.keys.imports();
         let read = |mut redis: Connection| {
@@ -26,7 +28,11 @@ impl Imports for RedisStore {
         record.map(|record| Self::readable(shard, id, &record)).transpose()
     }
 
-    async fn begin_import(
+    /// Notes that an import begins, unless it is noted already. Returns what is noted now: the first one stays.
+    ///
+    /// # Errors
+    /// As for [`RedisStore::import`].
+    pub async fn begin_import(
         &self,
         shard: ShardIndex,
         id: &ImportId,
@@ -46,7 +52,16 @@ impl Imports for RedisStore {
         Self::readable(shard, id, &noted)
     }
 
-    async fn finish_import(&self, shard: ShardIndex, id: &ImportId, record: &ImportRecord) -> Result<(), StoreError> {
+    /// Notes that an import is done. To be called once all shards have all of its batches.
+    ///
+    /// # Errors
+    /// As for every call.
+    pub async fn finish_import(
+        &self,
+        shard: ShardIndex,
+        id: &ImportId,
+        record: &ImportRecord,
+    ) -> Result<(), StoreError> {
         let shard = &self.shards[shard];
         let (key, record) = (shard.keys.imports(), ImportRecord { done: true, ..record.clone() }.encode());
         let finish = |mut redis: Connection| {

@@ -4,7 +4,7 @@ use crate::subject::{Subject, apply, batch, call, page, sequence, total};
 use std::time::Duration;
 use visits_core::timing::MAX_BATCH_AGE;
 
-pub(crate) async fn a_batch_too_old_is_refused_and_the_others_apply(subject: &impl Subject) {
+pub(crate) async fn a_batch_too_old_is_refused_and_the_others_apply(subject: &Subject) {
     let (old, _) = batch(2, &[("a", 10)]);
     let old = (old, MAX_BATCH_AGE + Duration::from_millis(1));
     let mixed = call(&[batch(1, &[("a", 1)]), old, batch(3, &[("a", 100)])]);
@@ -15,20 +15,20 @@ pub(crate) async fn a_batch_too_old_is_refused_and_the_others_apply(subject: &im
     assert_eq!(total(subject, "a").await, 101);
 }
 
-pub(crate) async fn a_batch_of_the_greatest_age_is_applied(subject: &impl Subject) {
+pub(crate) async fn a_batch_of_the_greatest_age_is_applied(subject: &Subject) {
     let (batch, _) = batch(1, &[("a", 1)]);
     let applied = apply(subject, &call(&[(batch, MAX_BATCH_AGE)])).await;
     assert_eq!((applied.expired.len(), total(subject, "a").await), (0, 1));
 }
 
-pub(crate) async fn a_duplicate_is_never_too_old(subject: &impl Subject) {
+pub(crate) async fn a_duplicate_is_never_too_old(subject: &Subject) {
     let (batch, age) = batch(1, &[("a", 1)]);
     apply(subject, &call(&[(batch.clone(), age)])).await;
     let again = apply(subject, &call(&[(batch, Duration::MAX)])).await;
     assert_eq!((again.expired.len(), again.set.floor, total(subject, "a").await), (0, 1, 1));
 }
 
-pub(crate) async fn a_page_that_cannot_be_counted_is_reported_and_the_rest_applies(subject: &impl Subject) {
+pub(crate) async fn a_page_that_cannot_be_counted_is_reported_and_the_rest_applies(subject: &Subject) {
     subject.spoil(&page("bad"));
     let batches = [batch(1, &[("a", 1), ("bad", 20), ("b", 300)]), batch(2, &[("bad", 4_000), ("c", 50_000)])];
     let applied = apply(subject, &call(&batches)).await;
@@ -39,7 +39,7 @@ pub(crate) async fn a_page_that_cannot_be_counted_is_reported_and_the_rest_appli
     assert_eq!((total(subject, "a").await, total(subject, "b").await, total(subject, "c").await), (1, 300, 50_000));
 }
 
-pub(crate) async fn a_resend_does_not_report_a_rejected_page_again(subject: &impl Subject) {
+pub(crate) async fn a_resend_does_not_report_a_rejected_page_again(subject: &Subject) {
     subject.spoil(&page("bad"));
     let call = call(&[batch(1, &[("a", 1), ("bad", 2)])]);
     let first = apply(subject, &call).await;

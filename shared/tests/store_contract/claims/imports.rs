@@ -3,7 +3,7 @@
 use crate::subject::{SHARD, Subject, WRITER, apply, batch, call, total};
 use std::time::Duration;
 use visits_core::shard::Weight;
-use visits_core::store::imports::{ImportId, ImportRecord, Imports};
+use visits_core::store::imports::{ImportId, ImportRecord};
 use visits_core::store::{Apply, Standing};
 
 fn id() -> ImportId {
@@ -15,7 +15,7 @@ fn record(digest: u128) -> ImportRecord {
     ImportRecord { digest, bytes: 10, ring: ring.to_vec(), done: false }
 }
 
-pub(crate) async fn what_was_never_begun_is_unknown(subject: &impl Subject) {
+pub(crate) async fn what_was_never_begun_is_unknown(subject: &Subject) {
     assert_eq!(subject.store().import(SHARD, &id()).await, Ok(None));
     subject.store().begin_import(SHARD, &id(), &record(1)).await.unwrap();
     let other = "april".parse().unwrap();
@@ -23,13 +23,13 @@ pub(crate) async fn what_was_never_begun_is_unknown(subject: &impl Subject) {
     assert_eq!(subject.store().import(1, &id()).await, Ok(None), "shards know only what they were told");
 }
 
-pub(crate) async fn the_first_record_of_an_import_stays(subject: &impl Subject) {
+pub(crate) async fn the_first_record_of_an_import_stays(subject: &Subject) {
     assert_eq!(subject.store().begin_import(SHARD, &id(), &record(1)).await, Ok(record(1)));
     assert_eq!(subject.store().begin_import(SHARD, &id(), &record(2)).await, Ok(record(1)));
     assert_eq!(subject.store().import(SHARD, &id()).await, Ok(Some(record(1))));
 }
 
-pub(crate) async fn a_finished_import_is_known_as_done(subject: &impl Subject) {
+pub(crate) async fn a_finished_import_is_known_as_done(subject: &Subject) {
     let done = ImportRecord { done: true, ..record(1) };
     subject.store().begin_import(SHARD, &id(), &record(1)).await.unwrap();
     for _ in 0..2 {
@@ -39,7 +39,7 @@ pub(crate) async fn a_finished_import_is_known_as_done(subject: &impl Subject) {
     assert_eq!(subject.store().begin_import(SHARD, &id(), &record(1)).await, Ok(done), "it does not begin again");
 }
 
-pub(crate) async fn the_set_of_an_import_is_kept_for_ever_and_never_swept(subject: &impl Subject) {
+pub(crate) async fn the_set_of_an_import_is_kept_for_ever_and_never_swept(subject: &Subject) {
     let import = Apply { standing: Standing::Import, ..call(&[batch(1, &[("home", 2)])]) };
     apply(subject, &import).await;
     subject.pass(Duration::from_hours(24 * 365 * 100));

@@ -22,16 +22,16 @@ fn park(numbers: impl IntoIterator<Item = u64>) -> Park {
     Park { owner: owner(), writer: WRITER, batches }
 }
 
-async fn parked(subject: &impl Subject, park: &Park) -> Parked {
+async fn parked(subject: &Subject, park: &Park) -> Parked {
     subject.store().park(SHARD, park).await.unwrap()
 }
 
-async fn is_taken(subject: &impl Subject, park: &Park) -> bool {
+async fn is_taken(subject: &Subject, park: &Park) -> bool {
     matches!(parked(subject, park).await, Parked::Taken { .. })
 }
 
 /// All copies for the owner, by number.
-async fn copies(subject: &impl Subject) -> Vec<ParkedCopy> {
+async fn copies(subject: &Subject) -> Vec<ParkedCopy> {
     let (mut copies, mut cursor) = (Vec::new(), 0);
     loop {
         let page = subject.store().parked(SHARD, &owner(), cursor).await.unwrap();
@@ -46,11 +46,11 @@ async fn copies(subject: &impl Subject) -> Vec<ParkedCopy> {
     }
 }
 
-async fn numbers(subject: &impl Subject) -> Vec<u64> {
+async fn numbers(subject: &Subject) -> Vec<u64> {
     copies(subject).await.iter().map(|copy| copy.id.sequence.get()).collect()
 }
 
-async fn mark(subject: &impl Subject, number: u64) -> Mark {
+async fn mark(subject: &Subject, number: u64) -> Mark {
     subject.store().mark_delivered(SHARD, &owner(), &[(id(number), Incarnation(7))]).await.unwrap();
     let copies = copies(subject).await;
     let mark = copies.iter().find(|copy| copy.id == id(number)).unwrap().delivered.unwrap();
@@ -58,11 +58,11 @@ async fn mark(subject: &impl Subject, number: u64) -> Mark {
     mark
 }
 
-async fn remove(subject: &impl Subject, number: u64, mark: Mark) -> usize {
+async fn remove(subject: &Subject, number: u64, mark: Mark) -> usize {
     subject.store().remove_delivered(SHARD, &owner(), &[(id(number), mark)]).await.unwrap()
 }
 
-pub(crate) async fn a_parked_copy_reads_back(subject: &impl Subject) {
+pub(crate) async fn a_parked_copy_reads_back(subject: &Subject) {
     let batches = [batch(3, &[("café \"a\"", 2), ("b", 1)]), batch(7, &[("{two}", 999_999_999)])];
     let park = Park { batches: batches.to_vec(), ..park([]) };
     assert!(is_taken(subject, &park).await);
@@ -79,7 +79,7 @@ pub(crate) async fn a_parked_copy_reads_back(subject: &impl Subject) {
     }
 }
 
-pub(crate) async fn parking_again_changes_nothing(subject: &impl Subject) {
+pub(crate) async fn parking_again_changes_nothing(subject: &Subject) {
     parked(subject, &park([1, 2])).await;
     mark(subject, 1).await;
     subject.pass(Duration::from_mins(5));
@@ -90,7 +90,7 @@ pub(crate) async fn parking_again_changes_nothing(subject: &impl Subject) {
     assert!(copies[2].age < TOLERANCE);
 }
 
-pub(crate) async fn a_copy_ages_from_its_sealing_by_the_shards_clock(subject: &impl Subject) {
+pub(crate) async fn a_copy_ages_from_its_sealing_by_the_shards_clock(subject: &Subject) {
     let (sealed, _) = batch(1, &[("a", 1)]);
     parked(subject, &Park { batches: vec![(sealed, Duration::from_hours(2))], ..park([]) }).await;
     subject.pass(Duration::from_hours(1));
@@ -98,7 +98,7 @@ pub(crate) async fn a_copy_ages_from_its_sealing_by_the_shards_clock(subject: &i
     assert!((Duration::from_hours(3)..Duration::from_hours(3) + TOLERANCE).contains(&age), "{age:?}");
 }
 
-pub(crate) async fn a_shard_takes_all_copies_of_a_call_or_none(subject: &impl Subject) {
+pub(crate) async fn a_shard_takes_all_copies_of_a_call_or_none(subject: &Subject) {
     parked(subject, &park([1])).await;
     subject.take_parking_room(PARKED_BYTES - 200);
     assert_eq!(parked(subject, &park([2, 3])).await, Parked::Full);
@@ -106,7 +106,7 @@ pub(crate) async fn a_shard_takes_all_copies_of_a_call_or_none(subject: &impl Su
     assert!(is_taken(subject, &park([1])).await, "what is there needs no room");
 }
 
-pub(crate) async fn owners_and_writers_are_kept_apart(subject: &impl Subject) {
+pub(crate) async fn owners_and_writers_are_kept_apart(subject: &Subject) {
     parked(subject, &park([1])).await;
     let other = Park { owner: "third".parse().unwrap(), ..park([1, 2]) };
     subject.store().park(SHARD, &other).await.unwrap();
@@ -119,7 +119,7 @@ pub(crate) async fn owners_and_writers_are_kept_apart(subject: &impl Subject) {
     assert!(subject.store().parked_owners(1).await.unwrap().is_empty(), "the other shard holds none");
 }
 
-pub(crate) async fn an_owner_is_listed_while_it_has_copies(subject: &impl Subject) {
+pub(crate) async fn an_owner_is_listed_while_it_has_copies(subject: &Subject) {
     assert!(subject.store().parked_owners(SHARD).await.unwrap().is_empty());
     parked(subject, &park([1])).await;
     assert_eq!(subject.store().parked_owners(SHARD).await.unwrap().len(), 1);
@@ -128,7 +128,7 @@ pub(crate) async fn an_owner_is_listed_while_it_has_copies(subject: &impl Subjec
     assert!(subject.store().parked_owners(SHARD).await.unwrap().is_empty());
 }
 
-pub(crate) async fn many_copies_come_in_pages(subject: &impl Subject) {
+pub(crate) async fn many_copies_come_in_pages(subject: &Subject) {
     for first in [1, 101, 201] {
         parked(subject, &park(first..first + 100)).await;
     }
@@ -137,7 +137,7 @@ pub(crate) async fn many_copies_come_in_pages(subject: &impl Subject) {
     assert!(first.copies.len() < 300 && first.next != 0);
 }
 
-pub(crate) async fn a_copy_is_removed_only_with_the_mark_that_it_bears(subject: &impl Subject) {
+pub(crate) async fn a_copy_is_removed_only_with_the_mark_that_it_bears(subject: &Subject) {
     parked(subject, &park([1, 2])).await;
     let old = mark(subject, 1).await;
     subject.pass(Duration::from_mins(2));
@@ -153,13 +153,13 @@ pub(crate) async fn a_copy_is_removed_only_with_the_mark_that_it_bears(subject: 
     assert_eq!(numbers(subject).await, [2]);
 }
 
-pub(crate) async fn a_mark_for_a_copy_that_is_gone_leaves_nothing(subject: &impl Subject) {
+pub(crate) async fn a_mark_for_a_copy_that_is_gone_leaves_nothing(subject: &Subject) {
     subject.store().mark_delivered(SHARD, &owner(), &[(id(1), Incarnation(7))]).await.unwrap();
     parked(subject, &park([1])).await;
     assert_eq!(copies(subject).await[0].delivered, None);
 }
 
-pub(crate) async fn what_is_set_aside_is_read_no_more(subject: &impl Subject) {
+pub(crate) async fn what_is_set_aside_is_read_no_more(subject: &Subject) {
     parked(subject, &park([1, 2])).await;
     let aside = Unreadable { field: id(1).to_string().into_bytes(), reason: "too old".to_owned() };
     for removed in [1, 0] {
@@ -169,7 +169,7 @@ pub(crate) async fn what_is_set_aside_is_read_no_more(subject: &impl Subject) {
     assert_eq!(numbers(subject).await, [2]);
 }
 
-pub(crate) async fn a_delivery_leaves_the_sweeps_list_as_it_is(subject: &impl Subject) {
+pub(crate) async fn a_delivery_leaves_the_sweeps_list_as_it_is(subject: &Subject) {
     let store = subject.store();
     let visit = |number, standing| Apply { standing, ..call(&[batch(number, &[("a", 1)])]) };
     store.apply(SHARD, &visit(1, Standing::Delivered)).await.unwrap();
@@ -180,7 +180,7 @@ pub(crate) async fn a_delivery_leaves_the_sweeps_list_as_it_is(subject: &impl Su
     assert_eq!(total(subject, "a").await, 2);
 }
 
-pub(crate) async fn a_delivery_never_shortens_the_time_a_set_is_kept(subject: &impl Subject) {
+pub(crate) async fn a_delivery_never_shortens_the_time_a_set_is_kept(subject: &Subject) {
     let visit = |standing| Apply { standing, ..call(&[batch(1, &[("a", 1)])]) };
     subject.store().apply(SHARD, &visit(Standing::Settled)).await.unwrap();
     subject.store().apply(SHARD, &visit(Standing::Delivered)).await.unwrap();
@@ -190,7 +190,7 @@ pub(crate) async fn a_delivery_never_shortens_the_time_a_set_is_kept(subject: &i
     assert_eq!(subject.store().tidy(SHARD).await, Ok(1));
 }
 
-pub(crate) async fn an_answer_tells_what_this_call_applied(subject: &impl Subject) {
+pub(crate) async fn an_answer_tells_what_this_call_applied(subject: &Subject) {
     let apply = |numbers: &[u64]| {
         let batches: Vec<_> = numbers.iter().map(|&number| batch(number, &[("a", 1)])).collect();
         call(&batches)

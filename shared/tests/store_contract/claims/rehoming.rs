@@ -32,23 +32,23 @@ fn source() -> ShardName {
     "one".parse().unwrap()
 }
 
-async fn state(subject: &impl Subject) -> RingState {
+async fn state(subject: &Subject) -> RingState {
     subject.store().ring_state(SHARD).await.unwrap()
 }
 
-async fn announce(subject: &impl Subject) {
+async fn announce(subject: &Subject) {
     subject.store().announce(SHARD, ring(), &[source(), owner()]).await.unwrap();
 }
 
-async fn advance(subject: &impl Subject, from: Pass, to: Pass) -> bool {
+async fn advance(subject: &Subject, from: Pass, to: Pass) -> bool {
     subject.store().advance(SHARD, ring(), from, to).await.unwrap()
 }
 
-async fn take(subject: &impl Subject, pages: &[&str]) -> Taken {
+async fn take(subject: &Subject, pages: &[&str]) -> Taken {
     take_records(subject, pages.iter().map(|id| RecordName::Page(page(id))).collect()).await
 }
 
-async fn take_records(subject: &impl Subject, records: Vec<RecordName>) -> Taken {
+async fn take_records(subject: &Subject, records: Vec<RecordName>) -> Taken {
     let take = Take { ring: ring(), owner: owner(), records, writer: MOVER };
     subject.store().take(SHARD, &take).await.unwrap()
 }
@@ -61,36 +61,36 @@ fn fields(fields: &[(&str, u64)]) -> Vec<(String, u64)> {
     fields.iter().map(|(field, amount)| ((*field).to_owned(), *amount)).collect()
 }
 
-async fn marks(subject: &impl Subject) -> Vec<MoveMarks> {
+async fn marks(subject: &Subject) -> Vec<MoveMarks> {
     subject.store().move_marks(SHARD, &owner()).await.unwrap().0
 }
 
-async fn record(subject: &impl Subject, id: &str) -> PageRecord {
+async fn record(subject: &Subject, id: &str) -> PageRecord {
     subject.store().traces(SHARD, &page(id)).await.unwrap().record
 }
 
 /// Two pages with 5 and 7 visits, the ring announced.
-async fn begin(subject: &impl Subject) {
+async fn begin(subject: &Subject) {
     apply(subject, &call(&[batch(1, &[("café \"a\"", 5), ("b", 7)])])).await;
     announce(subject).await;
 }
 
 /// Both taken; the move that they make.
-async fn taken(subject: &impl Subject) -> Move {
+async fn taken(subject: &Subject) -> Move {
     begin(subject).await;
     let taken = take(subject, &["café \"a\"", "b", "unknown"]).await;
     assert_eq!(taken, Taken::Moved { looked_at: 3, pages: 2, visits: 12, rejected: Vec::new() });
     subject.store().moves(SHARD, &owner(), &[ID]).await.unwrap().moves.remove(0)
 }
 
-pub(crate) async fn a_shard_knows_of_no_ring_at_first(subject: &impl Subject) {
+pub(crate) async fn a_shard_knows_of_no_ring_at_first(subject: &Subject) {
     let RingState { ring, moving, members, late, pass, tag, .. } = state(subject).await;
     assert_eq!((ring, moving, members, late, pass, tag), (None, false, vec![], 0, None, None));
     assert_eq!(subject.store().read(SHARD, &page("a")).await.unwrap().settled, None);
 }
 
 pub(crate) async fn an_announced_ring_is_in_force_and_its_pass_goes_on_when_it_is_announced_again(
-    subject: &impl Subject,
+    subject: &Subject,
 ) {
     announce(subject).await;
     let RingState { ring: in_force, moving, members, pass, .. } = state(subject).await;
@@ -103,7 +103,7 @@ pub(crate) async fn an_announced_ring_is_in_force_and_its_pass_goes_on_when_it_i
     assert_eq!(state(subject).await.pass, Some(Pass::begin(0)));
 }
 
-pub(crate) async fn a_pass_moves_on_only_from_where_it_is(subject: &impl Subject) {
+pub(crate) async fn a_pass_moves_on_only_from_where_it_is(subject: &Subject) {
     announce(subject).await;
     let further = Pass::begin(0).at(Stage::Take { cursor: 7, run: Incarnation(3) });
     assert!(advance(subject, Pass::begin(0), further).await);
@@ -112,7 +112,7 @@ pub(crate) async fn a_pass_moves_on_only_from_where_it_is(subject: &impl Subject
     assert_eq!(state(subject).await.pass, Some(further));
 }
 
-pub(crate) async fn what_comes_by_another_ring_keeps_a_pass_from_ending(subject: &impl Subject) {
+pub(crate) async fn what_comes_by_another_ring_keeps_a_pass_from_ending(subject: &Subject) {
     announce(subject).await;
     let by = |number, ring| Apply { ring, ..call(&[batch(number, &[("a", 1)])]) };
     apply(subject, &by(1, Some(ring()))).await;
@@ -130,7 +130,7 @@ pub(crate) async fn what_comes_by_another_ring_keeps_a_pass_from_ending(subject:
     assert!(advance(subject, Pass::begin(2), Pass::begin(2).at(Stage::Taken)).await);
 }
 
-pub(crate) async fn what_is_taken_waits_as_a_move_and_leaves_a_trace(subject: &impl Subject) {
+pub(crate) async fn what_is_taken_waits_as_a_move_and_leaves_a_trace(subject: &Subject) {
     let content = taken(subject).await;
     assert_eq!((total(subject, "b").await, total(subject, "café \"a\"").await), (0, 0));
     assert_eq!(record(subject, "b").await.moved_out.into_values().collect::<Vec<_>>(), [7]);
@@ -159,7 +159,7 @@ fn on_a_day(number: u64) -> Apply {
 const OF_A_DAY: [&str; 4] = ["page:b", "days:2026-11:b", "site", "site:2026-11"];
 
 /// Takes the four records of that day; what they had.
-async fn take_the_day(subject: &impl Subject) -> BTreeMap<RecordName, Vec<(String, u64)>> {
+async fn take_the_day(subject: &Subject) -> BTreeMap<RecordName, Vec<(String, u64)>> {
     let mut left: Vec<RecordName> = OF_A_DAY.iter().map(|name| record_name(name)).collect();
     let (mut found, mut writer) = (BTreeMap::new(), 100);
     while !left.is_empty() {
@@ -175,7 +175,7 @@ async fn take_the_day(subject: &impl Subject) -> BTreeMap<RecordName, Vec<(Strin
     found
 }
 
-pub(crate) async fn months_and_the_sites_records_are_taken_with_all_their_fields(subject: &impl Subject) {
+pub(crate) async fn months_and_the_sites_records_are_taken_with_all_their_fields(subject: &Subject) {
     apply(subject, &on_a_day(1)).await;
     announce(subject).await;
     assert_eq!(records_on(subject, SHARD).await, OF_A_DAY.map(record_name).into());
@@ -195,7 +195,7 @@ pub(crate) async fn months_and_the_sites_records_are_taken_with_all_their_fields
     assert_eq!(records_on(subject, SHARD + 1).await, OF_A_DAY.map(record_name).into());
 }
 
-pub(crate) async fn bots_visits_on_their_way_leave_and_bring_a_note_too(subject: &impl Subject) {
+pub(crate) async fn bots_visits_on_their_way_leave_and_bring_a_note_too(subject: &Subject) {
     apply(subject, &on_a_day(1)).await;
     announce(subject).await;
     take_the_day(subject).await;
@@ -213,7 +213,7 @@ pub(crate) async fn bots_visits_on_their_way_leave_and_bring_a_note_too(subject:
 }
 
 /// The names that a scan finds, each once.
-async fn records_on(subject: &impl Subject, shard: usize) -> BTreeSet<RecordName> {
+async fn records_on(subject: &Subject, shard: usize) -> BTreeSet<RecordName> {
     let (mut found, mut cursor) = (BTreeSet::new(), 0);
     loop {
         let slice = subject.store().scan_records(shard, cursor).await.unwrap();
@@ -226,7 +226,7 @@ async fn records_on(subject: &impl Subject, shard: usize) -> BTreeSet<RecordName
     }
 }
 
-pub(crate) async fn only_the_ring_in_force_takes_and_only_during_its_take_pass(subject: &impl Subject) {
+pub(crate) async fn only_the_ring_in_force_takes_and_only_during_its_take_pass(subject: &Subject) {
     apply(subject, &call(&[batch(1, &[("a", 1)])])).await;
     assert_eq!(take(subject, &["a"]).await, Taken::Superseded);
     subject.store().announce(SHARD, other_ring(), &[]).await.unwrap();
@@ -237,7 +237,7 @@ pub(crate) async fn only_the_ring_in_force_takes_and_only_during_its_take_pass(s
     assert_eq!(total(subject, "a").await, 1);
 }
 
-pub(crate) async fn a_move_lands_once_however_often_it_is_delivered(subject: &impl Subject) {
+pub(crate) async fn a_move_lands_once_however_often_it_is_delivered(subject: &Subject) {
     let content = taken(subject).await;
     let landing = Landing { source: &source(), content: &content, ring: None };
     let home = SHARD + 1;
@@ -251,7 +251,7 @@ pub(crate) async fn a_move_lands_once_however_often_it_is_delivered(subject: &im
     assert_eq!(subject.store().arrived(home, &[ID, unknown]).await.unwrap().0, [true, false]);
 }
 
-pub(crate) async fn a_move_that_the_ring_places_elsewhere_is_noted_as_late(subject: &impl Subject) {
+pub(crate) async fn a_move_that_the_ring_places_elsewhere_is_noted_as_late(subject: &Subject) {
     let content = taken(subject).await;
     let late_after = async |ring: Option<Fingerprint>, mover: u128| {
         let id = BatchId { writer: WriterId::from_u128(mover), sequence: Sequence::FIRST };
@@ -264,7 +264,7 @@ pub(crate) async fn a_move_that_the_ring_places_elsewhere_is_noted_as_late(subje
     assert_eq!(late_after(Some(other_ring()), 3).await, 2);
 }
 
-pub(crate) async fn a_move_is_removed_only_with_the_mark_that_it_bears(subject: &impl Subject) {
+pub(crate) async fn a_move_is_removed_only_with_the_mark_that_it_bears(subject: &Subject) {
     taken(subject).await;
     let arrived = [(ID, Incarnation(7))];
     subject.store().mark_moves(SHARD, &owner(), Found::AtOwner, &arrived).await.unwrap();
@@ -279,7 +279,7 @@ pub(crate) async fn a_move_is_removed_only_with_the_mark_that_it_bears(subject: 
     assert_eq!(marks(subject).await, [], "a mark for a move that is gone leaves nothing");
 }
 
-pub(crate) async fn the_tag_is_renewed_once_no_move_is_left(subject: &impl Subject) {
+pub(crate) async fn the_tag_is_renewed_once_no_move_is_left(subject: &Subject) {
     let tag = taken(subject).await.tag;
     let out = TAKEN.at(Stage::OUT);
     assert!(advance(subject, Pass::begin(0), TAKEN).await);
@@ -291,7 +291,7 @@ pub(crate) async fn the_tag_is_renewed_once_no_move_is_left(subject: &impl Subje
     assert!(state(subject).await.tag.unwrap() > tag);
 }
 
-pub(crate) async fn cleaning_deletes_the_notes_under_earlier_tags(subject: &impl Subject) {
+pub(crate) async fn cleaning_deletes_the_notes_under_earlier_tags(subject: &Subject) {
     let content = taken(subject).await;
     let home = SHARD + 1;
     subject.store().land(home, &Landing { source: &source(), content: &content, ring: None }).await.unwrap();
@@ -309,7 +309,7 @@ pub(crate) async fn cleaning_deletes_the_notes_under_earlier_tags(subject: &impl
 }
 
 /// Cleans all of a shard; the records that are still there.
-async fn clean(subject: &impl Subject, shard: usize, cleaning: &Cleaning) -> u64 {
+async fn clean(subject: &Subject, shard: usize, cleaning: &Cleaning) -> u64 {
     let (mut cursor, mut pages) = (0, 0);
     loop {
         let Cleaned { next, kept, .. } = subject.store().clean(shard, cursor, cleaning).await.unwrap();
@@ -321,7 +321,7 @@ async fn clean(subject: &impl Subject, shard: usize, cleaning: &Cleaning) -> u64
     }
 }
 
-pub(crate) async fn a_settled_ring_is_told_with_every_read(subject: &impl Subject) {
+pub(crate) async fn a_settled_ring_is_told_with_every_read(subject: &Subject) {
     begin(subject).await;
     let done = Pass::begin(0).at(Stage::Done { kept: 2 });
     assert_eq!(subject.store().read(SHARD, &page("b")).await.unwrap().settled, None);
@@ -335,7 +335,7 @@ pub(crate) async fn a_settled_ring_is_told_with_every_read(subject: &impl Subjec
     assert!(!advance(subject, done, TAKEN).await, "there is nothing to move on");
 }
 
-pub(crate) async fn a_scan_finds_every_page_of_its_shard(subject: &impl Subject) {
+pub(crate) async fn a_scan_finds_every_page_of_its_shard(subject: &Subject) {
     let ids: Vec<String> = (0..300).map(|number| format!("page {number}")).collect();
     let increments: Vec<(&str, u64)> = ids.iter().map(|id| (id.as_str(), 1)).collect();
     apply(subject, &call(&[batch(1, &increments)])).await;

@@ -8,7 +8,7 @@ use visits_core::ring::Ring;
 use visits_core::rollup::{Rollup, Settings, roll_up};
 use visits_core::shard::Weight;
 
-pub(crate) async fn a_finished_day_becomes_numbers_and_a_month_a_list(subject: &impl Subject) {
+pub(crate) async fn a_finished_day_becomes_numbers_and_a_month_a_list(subject: &Subject) {
     let add = |shard: &str, key: &str, visitors: &[u64]| {
         let (key, mut redis) = subject.key(shard, key);
         let _: bool = redis.pfadd(key, visitors).unwrap();

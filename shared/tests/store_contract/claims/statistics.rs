@@ -34,7 +34,7 @@ fn counted(people: u64, bots: u64, visitors: u64) -> DayCount {
 }
 
 /// Two days of two pages, each batch sent twice.
-async fn two_days(subject: &impl Subject) {
+async fn two_days(subject: &Subject) {
     let first = vec![increment("home", 3, 1, &[7, 8]), increment("a/b", 1, 0, &[7])];
     let second = vec![increment("home", 2, 0, &[8, 9]), increment("robots", 5, 5, &[])];
     let batches =
@@ -44,7 +44,7 @@ async fn two_days(subject: &impl Subject) {
     }
 }
 
-pub(crate) async fn days_bots_and_visitors_are_counted_once_however_often_a_batch_is_sent(subject: &impl Subject) {
+pub(crate) async fn days_bots_and_visitors_are_counted_once_however_often_a_batch_is_sent(subject: &Subject) {
     two_days(subject).await;
     let store = subject.store();
     let home = store.page_days(SHARD, &page("home"), day("2026-10-30"), day("2026-11-01")).await.unwrap();
@@ -56,7 +56,7 @@ pub(crate) async fn days_bots_and_visitors_are_counted_once_however_often_a_batc
     assert_eq!((nobody.total, nobody.days.len()), (0, 397));
 }
 
-pub(crate) async fn the_site_is_the_sum_of_its_pages_and_has_visitors_of_its_own(subject: &impl Subject) {
+pub(crate) async fn the_site_is_the_sum_of_its_pages_and_has_visitors_of_its_own(subject: &Subject) {
     two_days(subject).await;
     let refused = Refused { origin: 2, page: 3, repeat: 4, new_page: 0 };
     let nothing_else = SiteIncrement { refused, ..SiteIncrement::default() };
@@ -70,7 +70,7 @@ pub(crate) async fn the_site_is_the_sum_of_its_pages_and_has_visitors_of_its_own
     assert_eq!((elsewhere.total, elsewhere.days), (0, vec![counted(0, 0, 0); 2]));
 }
 
-pub(crate) async fn top_pages_come_by_their_visits_by_people(subject: &impl Subject) {
+pub(crate) async fn top_pages_come_by_their_visits_by_people(subject: &Subject) {
     two_days(subject).await;
     let (first, last) = (day("2026-10-31"), day("2026-11-01"));
     let top = async |first, last, limit, search| {
@@ -92,14 +92,14 @@ pub(crate) async fn top_pages_come_by_their_visits_by_people(subject: &impl Subj
     assert_eq!(top(first, next, 4, None).await, is(&[("home", 4), ("d", 2), ("a", 1), ("a/b", 1)]));
 }
 
-pub(crate) async fn a_batch_of_no_day_counts_for_totals_only(subject: &impl Subject) {
+pub(crate) async fn a_batch_of_no_day_counts_for_totals_only(subject: &Subject) {
     apply(subject, &call(&[crate::subject::batch(1, &[("home", 4)])])).await;
     let home = subject.store().page_days(SHARD, &page("home"), day("2026-11-01"), day("2026-11-01")).await.unwrap();
     assert_eq!((home.total, home.days), (4, vec![counted(0, 0, 0)]));
     assert_eq!(subject.store().site_days(SHARD, day("2026-11-01"), day("2026-11-01")).await.unwrap().total, 4);
 }
 
-pub(crate) async fn a_days_secret_is_the_first_that_was_offered(subject: &impl Subject) {
+pub(crate) async fn a_days_secret_is_the_first_that_was_offered(subject: &Subject) {
     let [first, second] = [Secret::random().unwrap(), Secret::random().unwrap()];
     let store = subject.store();
     for offer in [first, second] {
@@ -113,14 +113,14 @@ fn ring() -> Fingerprint {
     "00000000000000aa".parse().unwrap()
 }
 
-async fn settle(subject: &impl Subject) {
+async fn settle(subject: &Subject) {
     let done = Pass::begin(0).at(Stage::Done { kept: 0 });
     subject.store().announce(SHARD, ring(), &[owner()]).await.unwrap();
     assert_eq!(subject.store().advance(SHARD, ring(), Pass::begin(0), done).await, Ok(true));
     assert_eq!(subject.store().settle(SHARD, ring(), done, &[]).await, Ok(true));
 }
 
-async fn set(subject: &impl Subject, id: u128, count: u64, forget: bool) -> Set {
+async fn set(subject: &Subject, id: u128, count: u64, forget: bool) -> Set {
     let home = page("home");
     let forget = forget.then(|| (day("2026-10-01"), day("2026-11-01")));
     let call = SetCount { page: &home, count, forget, ring: ring(), id: WriterId::from_u128(id) };
@@ -131,7 +131,7 @@ fn done(previous: u64, previous_bots: u64, repeated: bool) -> Set {
     Set::Done { previous, previous_bots, repeated }
 }
 
-pub(crate) async fn a_count_is_set_once_however_often_the_call_is_made(subject: &impl Subject) {
+pub(crate) async fn a_count_is_set_once_however_often_the_call_is_made(subject: &Subject) {
     two_days(subject).await;
     settle(subject).await;
     assert_eq!(set(subject, 1, 100, false).await, done(5, 1, false));
@@ -147,7 +147,7 @@ pub(crate) async fn a_count_is_set_once_however_often_the_call_is_made(subject: 
     assert_eq!(home().await.unwrap().total, 7);
 }
 
-pub(crate) async fn a_page_that_is_forgotten_leaves_neither_days_nor_a_place_in_a_list(subject: &impl Subject) {
+pub(crate) async fn a_page_that_is_forgotten_leaves_neither_days_nor_a_place_in_a_list(subject: &Subject) {
     two_days(subject).await;
     settle(subject).await;
     assert_eq!(set(subject, 1, 0, true).await, done(5, 1, false));
@@ -157,7 +157,7 @@ pub(crate) async fn a_page_that_is_forgotten_leaves_neither_days_nor_a_place_in_
     assert_eq!(top, [(page("a/b"), 1)]);
 }
 
-pub(crate) async fn no_count_is_set_while_pages_move(subject: &impl Subject) {
+pub(crate) async fn no_count_is_set_while_pages_move(subject: &Subject) {
     two_days(subject).await;
     assert_eq!(set(subject, 1, 100, false).await, Set::Moving, "nobody has looked yet");
     subject.store().announce(SHARD, ring(), &[owner()]).await.unwrap();

@@ -10,11 +10,11 @@ use visits_core::timing::{SET_KEPT, SETTLED_SET_KEPT, WRITER_LISTED};
 /// By how much a real clock may run on during a test.
 const TOLERANCE: Duration = Duration::from_mins(1);
 
-async fn listed(subject: &impl Subject) -> HashMap<WriterId, Duration> {
+async fn listed(subject: &Subject) -> HashMap<WriterId, Duration> {
     subject.store().writers(SHARD).await.unwrap()
 }
 
-async fn tidy(subject: &impl Subject) -> usize {
+async fn tidy(subject: &Subject) -> usize {
     subject.store().tidy(SHARD).await.unwrap()
 }
 
@@ -25,13 +25,13 @@ fn visit(writer: WriterId, standing: Standing) -> Apply {
 
 /// Whether the shard still knows that batch 1 of [`WRITER`] is applied. It is asked with the same batch,
 /// so the count tells.
-async fn remembers(subject: &impl Subject) -> bool {
+async fn remembers(subject: &Subject) -> bool {
     let before = total(subject, "a").await;
     apply(subject, &visit(WRITER, Standing::Settled)).await;
     total(subject, "a").await == before
 }
 
-pub(crate) async fn an_active_writer_is_listed_with_the_time_since_its_last_flush(subject: &impl Subject) {
+pub(crate) async fn an_active_writer_is_listed_with_the_time_since_its_last_flush(subject: &Subject) {
     let (silent, busy) = (WriterId::from_u128(2), WriterId::from_u128(3));
     apply(subject, &visit(silent, Standing::Active)).await;
     apply(subject, &visit(busy, Standing::Active)).await;
@@ -45,7 +45,7 @@ pub(crate) async fn an_active_writer_is_listed_with_the_time_since_its_last_flus
     assert!(age(busy).contains(&Duration::from_mins(5)), "{listed:?}");
 }
 
-pub(crate) async fn a_writer_that_is_gone_or_settled_is_not_listed(subject: &impl Subject) {
+pub(crate) async fn a_writer_that_is_gone_or_settled_is_not_listed(subject: &Subject) {
     for standing in [Standing::Gone, Standing::Settled] {
         apply(subject, &visit(WRITER, Standing::Active)).await;
         assert_eq!(listed(subject).await.len(), 1);
@@ -54,7 +54,7 @@ pub(crate) async fn a_writer_that_is_gone_or_settled_is_not_listed(subject: &imp
     }
 }
 
-pub(crate) async fn a_writer_is_listed_again_with_its_next_visit(subject: &impl Subject) {
+pub(crate) async fn a_writer_is_listed_again_with_its_next_visit(subject: &Subject) {
     apply(subject, &visit(WRITER, Standing::Settled)).await;
     apply(subject, &Apply { standing: Standing::Active, ..call(&[batch(2, &[("a", 1)])]) }).await;
     assert_eq!(listed(subject).await.into_keys().collect::<HashSet<_>>(), [WRITER].into());
@@ -62,7 +62,7 @@ pub(crate) async fn a_writer_is_listed_again_with_its_next_visit(subject: &impl 
     assert_eq!(tidy(subject).await, 0, "its set is kept as long as any again");
 }
 
-pub(crate) async fn a_silent_writer_is_taken_off_the_list_and_keeps_its_set(subject: &impl Subject) {
+pub(crate) async fn a_silent_writer_is_taken_off_the_list_and_keeps_its_set(subject: &Subject) {
     apply(subject, &visit(WRITER, Standing::Active)).await;
     subject.pass(WRITER_LISTED.saturating_sub(TOLERANCE));
     assert_eq!((tidy(subject).await, listed(subject).await.len()), (0, 1));
@@ -71,7 +71,7 @@ pub(crate) async fn a_silent_writer_is_taken_off_the_list_and_keeps_its_set(subj
     assert!(remembers(subject).await);
 }
 
-async fn is_kept(subject: &impl Subject, standing: Standing, kept: Duration) {
+async fn is_kept(subject: &Subject, standing: Standing, kept: Duration) {
     apply(subject, &visit(WRITER, standing)).await;
     subject.pass(kept.saturating_sub(TOLERANCE));
     assert_eq!(tidy(subject).await, 0);
@@ -81,19 +81,19 @@ async fn is_kept(subject: &impl Subject, standing: Standing, kept: Duration) {
     assert!(!remembers(subject).await);
 }
 
-pub(crate) async fn a_set_lives_14_days_after_the_last_flush(subject: &impl Subject) {
+pub(crate) async fn a_set_lives_14_days_after_the_last_flush(subject: &Subject) {
     is_kept(subject, Standing::Active, SET_KEPT).await;
 }
 
-pub(crate) async fn the_set_of_a_writer_that_is_gone_lives_as_long(subject: &impl Subject) {
+pub(crate) async fn the_set_of_a_writer_that_is_gone_lives_as_long(subject: &Subject) {
     is_kept(subject, Standing::Gone, SET_KEPT).await;
 }
 
-pub(crate) async fn the_set_of_a_settled_writer_lives_an_hour(subject: &impl Subject) {
+pub(crate) async fn the_set_of_a_settled_writer_lives_an_hour(subject: &Subject) {
     is_kept(subject, Standing::Settled, SETTLED_SET_KEPT).await;
 }
 
-pub(crate) async fn tidying_takes_many_sets_in_several_calls(subject: &impl Subject) {
+pub(crate) async fn tidying_takes_many_sets_in_several_calls(subject: &Subject) {
     let writers = u128::try_from(TIDY_AT_ONCE).unwrap() + 3;
     for writer in 0..writers {
         apply(subject, &visit(WriterId::from_u128(writer), Standing::Settled)).await;
