@@ -1,7 +1,8 @@
 //! Shards on a real Redis server for tests, with faults on request.
 //!
 //! All cases of a test program share one server, each with a database of its own. No test waits for a fault: the store
-//! itself consults [`Faults`] at every call to a shard.
+//! itself consults [`Faults`] at every call to a shard. [`Fake`] is a ledger in memory, for random schedules of writers and
+//! deliverers whose hours and crashes real servers would take too long for.
 //!
 //! ```
 //! use visits_core::store::Store;
@@ -17,9 +18,11 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 
+mod fake;
 mod faults;
 mod shards;
 
+pub use fake::Fake;
 pub(crate) use faults::HeldBack;
 pub use faults::{Fault, Faults};
 pub use shards::Shards;

@@ -6,27 +6,22 @@ use std::sync::Arc;
 use visits_core::clock::Clock;
 use visits_core::flusher::Flusher;
 use visits_core::lambda::AfterResponse;
-use visits_core::store::Ledger;
+use visits_core::store::redis::RedisStore;
 
 /// A flush, if it is time to.
-pub(crate) struct Flush<S> {
-    flusher: Arc<Flusher<S>>,
+#[derive(Clone)]
+pub(crate) struct Flush {
+    flusher: Arc<Flusher<RedisStore>>,
     clock: Clock,
 }
 
-impl<S> Flush<S> {
-    pub(crate) fn new(flusher: Arc<Flusher<S>>, clock: Clock) -> Self {
+impl Flush {
+    pub(crate) fn new(flusher: Arc<Flusher<RedisStore>>, clock: Clock) -> Self {
         Self { flusher, clock }
     }
 }
 
-impl<S> Clone for Flush<S> {
-    fn clone(&self) -> Self {
-        Self::new(Arc::clone(&self.flusher), self.clock.clone())
-    }
-}
-
-impl<S: Ledger + 'static> AfterResponse for Flush<S> {
+impl AfterResponse for Flush {
     async fn run(self, deadline: u64) {
         self.flusher.flush_if_due(budget::until(deadline, self.clock.now())).await;
     }

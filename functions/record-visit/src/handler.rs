@@ -12,7 +12,7 @@ use visits_core::config::{Config, Durability};
 use visits_core::flusher::{Flusher, RecordError};
 use visits_core::http::{Cors, DirectEvent, Event, Found, Problem, Reply, Request, Response, Route, Routes};
 use visits_core::page::PageId;
-use visits_core::store::Ledger;
+use visits_core::store::redis::RedisStore;
 use visits_core::sweep::FlushEvent;
 use visits_core::visit::{Refusal, Visit};
 
@@ -36,8 +36,8 @@ const ROUTES: Routes<Action> = Routes {
     cors: true,
 };
 
-pub(crate) struct Handler<S> {
-    flusher: Arc<Flusher<S>>,
+pub(crate) struct Handler {
+    flusher: Arc<Flusher<RedisStore>>,
     durability: Durability,
     rules: Rules,
     cors: Cors,
@@ -59,8 +59,8 @@ struct RecordedAll {
     repeated: usize,
 }
 
-impl<S: Ledger> Handler<S> {
-    pub(crate) fn new(flusher: Arc<Flusher<S>>, config: &Config, clock: Clock) -> Self {
+impl Handler {
+    pub(crate) fn new(flusher: Arc<Flusher<RedisStore>>, config: &Config, clock: Clock) -> Self {
         let (rules, cors) = (Rules::new(config), Cors::new(config.origins.clone(), false));
         Self { flusher, durability: config.durability, rules, cors, clock }
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use visits_core::flusher::Flusher;
-use visits_core::store::Ledger;
+use visits_core::store::redis::RedisStore;
 
 /// Name of the extension, unique within the function.
 const EXTENSION: &str = "visits-shutdown";
@@ -20,7 +20,7 @@ const REGISTRATION: Duration = Duration::from_secs(2);
 ///
 /// Without an extension the function works all the same: then nothing announces the end, and visits are flushed at
 /// intervals of at most `unregistered`.
-pub(crate) async fn prepare<S: Ledger + 'static>(flusher: &Arc<Flusher<S>>, unregistered: Duration) {
+pub(crate) async fn prepare(flusher: &Arc<Flusher<RedisStore>>, unregistered: Duration) {
     let unannounced = |error: &dyn Display| {
         tracing::warn!(
             %error,

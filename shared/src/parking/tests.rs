@@ -3,9 +3,9 @@ use crate::batch::{Batch, BatchId, Sequence, WriterId};
 use crate::clock::ManualClock;
 use crate::page::PageId;
 use crate::shard::{ShardName, Weight};
-use crate::store::memory::{Fault, MemoryStore};
 use crate::store::parking::{Park, Parked};
 use crate::store::{Apply, Ledger, Standing};
+use crate::tests::{Fake, Fault};
 use futures_util::future::join_all;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,14 +16,14 @@ const REFUGE: ShardIndex = 1;
 const MINUTE: Duration = Duration::from_mins(1);
 
 struct World {
-    store: MemoryStore,
+    store: Fake,
     ring: Ring,
     time: ManualClock,
 }
 
 fn world() -> World {
     let time = ManualClock::new();
-    let store = MemoryStore::new(3, time.clock());
+    let store = Fake::new(3, time.clock());
     let name = |name: &str| (name.parse::<ShardName>().unwrap(), Weight::default());
     let ring = Ring::new(["a", "b", "c"].map(name)).unwrap();
     World { store, ring, time }

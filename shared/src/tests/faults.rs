@@ -84,6 +84,13 @@ impl Faults {
         self.of(shard).crashes += 1;
     }
 
+    /// Counts a call, and takes what happens to it.
+    pub(crate) fn next(&self, shard: ShardIndex) -> Option<Fault> {
+        let mut planned = self.of(shard);
+        planned.calls += 1;
+        planned.next.pop_front().unwrap_or(planned.standing)
+    }
+
     /// Takes the commands that are late, the newest first: the order in which a network delivers is any.
     pub(crate) fn take_late(&self, shard: ShardIndex) -> Vec<Cmd> {
         let late = Arc::clone(&self.of(shard).late);
@@ -107,11 +114,7 @@ impl Faults {
     where
         F: Future<Output = Result<T, StoreError>>,
     {
-        let (fault, late) = {
-            let mut planned = self.of(shard);
-            planned.calls += 1;
-            (planned.next.pop_front().unwrap_or(planned.standing), Arc::clone(&planned.late))
-        };
+        let (fault, late) = (self.next(shard), Arc::clone(&self.of(shard).late));
         let (shard, reason) = (name.to_owned(), "a planned fault".to_owned());
         match fault {
             None => send(None).await,

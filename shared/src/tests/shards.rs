@@ -11,8 +11,8 @@ use crate::shard::{ShardName, Weight};
 use crate::store::ShardIndex;
 use crate::store::redis::RedisStore;
 use crate::timing::Timing;
-use redis::{Client, Commands, Connection};
-use std::collections::HashMap;
+use redis::{Client, Commands, Connection, RedisResult};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -24,7 +24,6 @@ type Saved = Vec<(String, Vec<u8>)>;
 /// Shards on a real server, named `a`, `b`, `c`, …, empty at first. Faults are planned as with [`Faults`].
 ///
 /// Its looks inside panic where the server does not answer.
-#[derive(Debug)]
 pub struct Shards {
     store: Arc<RedisStore>,
     config: Config,
@@ -33,6 +32,7 @@ pub struct Shards {
     /// What is emptied in the end; none on a server of the test's own.
     _database: Option<Database>,
     saved: Mutex<HashMap<ShardIndex, Saved>>,
+    looking: Mutex<Option<Connection>>,
 }
 
 impl Shards {
@@ -65,7 +65,15 @@ impl Shards {
         let config = Config::from_vars(value).unwrap_or_else(|error| panic!("{error}"));
         let store = Arc::new(RedisStore::new(&config).unwrap_or_else(|error| panic!("{error}")));
         let names = config.shards.iter().map(|shard| shard.name.clone()).collect();
-        Self { store, config, names, url: url.to_owned(), _database: None, saved: Mutex::default() }
+        Self {
+            store,
+            config,
+            names,
+            url: url.to_owned(),
+            _database: None,
+            saved: Mutex::default(),
+            looking: Mutex::default(),
+        }
     }
 
     /// The address of the server with the shards' database.
@@ -144,15 +152,12 @@ impl Shards {
 
     /// The names of a shard's keys that match a pattern of Redis: `keys(0, "days:*")`.
     pub fn keys(&self, shard: ShardIndex, pattern: &str) -> Vec<String> {
-        self.connect().keys(self.key(shard, pattern)).unwrap_or_else(|error| panic!("{error}"))
+        self.look(|redis| redis.keys(self.key(shard, pattern)))
     }
 
     /// What `shard` holds of a page.
     pub fn record(&self, shard: ShardIndex, page: &PageId) -> PageRecord {
-        let key = self.key(shard, &format!("page:{page}"));
-        let fields: HashMap<String, String> = self.connect().hgetall(key).unwrap_or_else(|error| panic!("{error}"));
-        let fields = fields.iter().map(|(field, value)| (field.as_str(), value.as_str()));
-        PageRecord::from_fields(fields).unwrap_or_else(|error| panic!("{page}: {error}"))
+        record_of(page, &self.look(|redis| redis.hgetall(self.key(shard, &format!("page:{page}")))))
     }
 
     /// A page's count, from its records on all shards.
@@ -165,15 +170,33 @@ impl Shards {
         record::count_bots(self.names.iter().zip(&self.records(page)))
     }
 
+    /// The counts of all pages.
+    pub fn counts(&self) -> BTreeMap<PageId, u64> {
+        let keys = (0..self.names.len()).flat_map(|shard| self.keys(shard, "page:*"));
+        let pages =
+            keys.filter_map(|key| PageId::from_decoded(key.split_once(":page:")?.1).ok()).collect::<BTreeSet<_>>();
+        pages.into_iter().map(|page| (page.clone(), self.sum(&page))).collect()
+    }
+
     fn records(&self, page: &PageId) -> Vec<PageRecord> {
-        (0..self.names.len()).map(|shard| self.record(shard, page)).collect()
+        let mut all = redis::pipe();
+        for shard in 0..self.names.len() {
+            all.hgetall(self.key(shard, &format!("page:{page}")));
+        }
+        let all: Vec<HashMap<String, String>> = self.look(|redis| all.query(redis));
+        all.iter().map(|fields| record_of(page, fields)).collect()
+    }
+
+    /// Asks over a connection that is kept.
+    fn look<T>(&self, question: impl FnOnce(&mut Connection) -> RedisResult<T>) -> T {
+        let mut looking = self.looking.lock().unwrap_or_else(PoisonError::into_inner);
+        question(looking.get_or_insert_with(|| self.connect())).unwrap_or_else(|error| panic!("{error}"))
     }
 
     /// Batches that are parked on `shard`.
     pub fn copies_on(&self, shard: ShardIndex) -> usize {
-        let mut redis = self.connect();
         let parked = self.keys(shard, "parked:*");
-        parked.iter().map(|key| redis.hlen::<_, usize>(key).unwrap_or_else(|error| panic!("{key}: {error}"))).sum()
+        parked.iter().map(|key| self.look(|redis| redis.hlen::<_, usize>(key))).sum()
     }
 
     /// Batches that are parked on all shards.
@@ -244,6 +267,11 @@ impl Shards {
         let () = restore.query(&mut self.connect()).unwrap_or_else(|error| panic!("{error}"));
         self.begin_run(shard);
     }
+}
+
+fn record_of(page: &PageId, fields: &HashMap<String, String>) -> PageRecord {
+    let fields = fields.iter().map(|(field, value)| (field.as_str(), value.as_str()));
+    PageRecord::from_fields(fields).unwrap_or_else(|error| panic!("{page}: {error}"))
 }
 
 /// A note whose time, the first of its words that is one in milliseconds, lies further back.

@@ -1,7 +1,7 @@
 //! What may happen in a schedule, and how often.
 
 use proptest::prelude::*;
-use visits_core::store::memory::Fault;
+use visits_core::tests::Fault;
 
 pub(crate) const WRITERS: usize = 3;
 pub(crate) const SHARDS: usize = 3;
@@ -45,11 +45,6 @@ pub(crate) enum Step {
     ChangeRing {
         ring: usize,
     },
-    /// So many runs of flush-visits' re-homing at the same time, all by this ring or by the present one.
-    Rehome {
-        runs: usize,
-        ring: Option<usize>,
-    },
     Tidy {
         shard: usize,
     },
@@ -76,7 +71,7 @@ pub(crate) enum Step {
     Pass {
         seconds: u64,
     },
-    /// So that visits are of several days, and of two months: the schedules begin on 2023-11-14.
+    /// So that visits are of several days.
     PassHours {
         hours: u64,
     },
@@ -106,6 +101,7 @@ pub(crate) fn peaceful() -> impl Strategy<Value = Step> {
         2 => writer.prop_map(|writer| Step::Sweep { writer }),
         3 => (1..3_usize).prop_map(|deliverers| Step::Deliver { deliverers }),
         1 => shard.clone().prop_map(|shard| Step::Tidy { shard }),
+        1 => (0..RINGS).prop_map(|ring| Step::ChangeRing { ring }),
         3 => (shard.clone(), fault()).prop_map(|(shard, fault)| Step::Fail { shard, fault }),
         2 => (shard.clone(), fault()).prop_map(|(shard, fault)| Step::Down { shard, fault }),
         2 => shard.clone().prop_map(|shard| Step::Up { shard }),
@@ -116,28 +112,6 @@ pub(crate) fn peaceful() -> impl Strategy<Value = Step> {
         1 => (0..10_000_u64).prop_map(|seconds| Step::Freeze { seconds }),
         2 => (-120..=120_i64).prop_map(|seconds| Step::SetClock { seconds }),
     ]
-}
-
-/// Changes of the ring, its pages on their way, and time for them to get on.
-fn ring_changes() -> impl Strategy<Value = Step> {
-    let late = prop_oneof![5 => Just(None), 1 => (0..RINGS).prop_map(Some)];
-    prop_oneof![
-        1 => (0..RINGS).prop_map(|ring| Step::ChangeRing { ring }),
-        6 => (1..3_usize, late).prop_map(|(runs, ring)| Step::Rehome { runs, ring }),
-        2 => (40..70_u64).prop_map(|seconds| Step::Pass { seconds }),
-    ]
-}
-
-pub(crate) fn with_ring_changes() -> impl Strategy<Value = Step> {
-    prop_oneof![3 => peaceful(), 2 => ring_changes()]
-}
-
-pub(crate) fn with_ring_changes_and_crashes() -> impl Strategy<Value = Step> {
-    prop_oneof![9 => with_ring_changes(), 1 => (0..SHARDS).prop_map(|shard| Step::Crash { shard })]
-}
-
-pub(crate) fn with_ring_changes_and_everything() -> impl Strategy<Value = Step> {
-    prop_oneof![3 => with_everything(), 2 => ring_changes()]
 }
 
 pub(crate) fn with_crashes() -> impl Strategy<Value = Step> {

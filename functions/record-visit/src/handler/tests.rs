@@ -5,10 +5,8 @@ mod several;
 use super::*;
 use serde_json::{Value, json};
 use visits_core::clock::ManualClock;
-use visits_core::config::Config;
 use visits_core::flusher::Limits;
-use visits_core::page::PageId;
-use visits_core::store::memory::{Fault, MemoryStore};
+use visits_core::tests::{Fault, Shards, page};
 
 const HTTP_API: &str =
     include_str!("../../../../shared/tests/fixtures/aws/example-apigw-v2-request-no-authorizer.json");
@@ -19,19 +17,17 @@ const LOAD_BALANCER: &str =
 const SCHEDULE: &str = include_str!("../../../../shared/tests/fixtures/aws/example-eventbridge-schedule.json");
 
 struct World {
-    handler: Handler<MemoryStore>,
-    store: MemoryStore,
+    handler: Handler,
+    store: Shards,
     time: ManualClock,
 }
 
 fn world_of(settings: &[(&str, &str)], pages: usize) -> World {
-    let setting = |name: &str| settings.iter().find(|(n, _)| *n == name).map(|(_, value)| value.into());
-    let config = Config::from_vars(setting).unwrap();
-    let time = ManualClock::new();
-    let store = MemoryStore::new(2, time.clock());
-    let limits = Limits { pages, ..Limits::from(&config) };
-    let flusher = Arc::new(Flusher::new(Arc::new(store.clone()), config.ring(), time.clock(), limits));
-    World { handler: Handler::new(flusher, &config, time.clock()), store, time }
+    let (store, time) = (Shards::with(2, settings), ManualClock::new());
+    let config = store.config();
+    let limits = Limits { pages, ..Limits::from(config) };
+    let flusher = Arc::new(Flusher::new(Arc::clone(store.store()), config.ring(), time.clock(), limits));
+    World { handler: Handler::new(flusher, config, time.clock()), store, time }
 }
 
 fn world_with(durability: Durability, pages: usize) -> World {
@@ -88,8 +84,8 @@ impl World {
         self.handler.handle(event, 0).await
     }
 
-    fn counted(&self, page: &str) -> u64 {
-        self.store.sum(&PageId::from_decoded(page).unwrap())
+    fn counted(&self, id: &str) -> u64 {
+        self.store.sum(&page(id))
     }
 }
 
@@ -181,8 +177,9 @@ async fn a_direct_visit_is_counted_when_it_is_acknowledged() {
 #[tokio::test]
 async fn a_direct_visit_without_an_answer_may_still_be_counted_and_says_so() {
     let world = world_with(Durability::Direct, 10_000);
-    world.store.set_down(0, Some(Fault::Unreachable));
-    world.store.fail_next(1, [Some(Fault::AnswerLost)]);
+    let owner = world.store.ring().owner("home");
+    world.store.set_down(1 - owner, Some(Fault::Unreachable));
+    world.store.fail_next(owner, [Some(Fault::AnswerLost)]);
     let answer = world.post("/visit/home").await;
     assert_eq!((answer.status().as_u16(), &body(&answer)["type"]), (503, &json!("urn:visits:problem:not-confirmed")));
     assert!(body(&answer)["detail"].as_str().unwrap().contains("may still be counted"));
@@ -193,19 +190,16 @@ async fn a_direct_visit_without_an_answer_may_still_be_counted_and_says_so() {
     assert_eq!(world.counted("home"), 1);
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_direct_visit_is_answered_in_time_also_when_no_shard_is() {
-    let world = world_with(Durability::Direct, 10_000);
+    let world = world_of(&[("VISITS_DURABILITY", "direct"), ("REDIS_TIMEOUT", "100ms")], 10_000);
     for shard in 0..2 {
         world.store.set_down(shard, Some(Fault::Mute));
     }
-    let started = tokio::time::Instant::now();
+    let started = std::time::Instant::now();
     let answer = world.post("/visit/home").await;
     assert_eq!(body(&answer)["type"], "urn:visits:problem:not-confirmed");
-    assert!(
-        started.elapsed() <= budget::LONGEST + Duration::from_millis(2),
-        "the function's timeout would take the buffer"
-    );
+    assert!(started.elapsed() <= budget::LONGEST, "the function's timeout would take the buffer");
     for shard in 0..2 {
         world.store.set_down(shard, None);
     }
@@ -222,7 +216,7 @@ async fn no_answer_shows_an_internal_error() {
     let answer = world.post("/visit/home").await;
     assert_eq!(answer.status(), 503);
     let text = answer.body();
-    assert!(!text.contains("memory_1") && !text.contains("planned"), "{text}");
+    assert!(!text.contains("cannot be reached") && !text.contains("planned"), "{text}");
 }
 
 #[tokio::test]

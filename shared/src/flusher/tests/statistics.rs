@@ -1,8 +1,10 @@
 //! Days, visitors and refusals on their way to the shards.
 
 use super::*;
+use crate::batch::Batch;
 use crate::store::statistics::DayCount;
-use crate::visit::{self, Fingerprint, Refusal, Refused, Visit};
+use crate::visit::{self, Fingerprint, Refusal, Refused, Visit, Visitor};
+use std::collections::BTreeSet;
 
 const HOUR: Duration = Duration::from_hours(1);
 
@@ -24,27 +26,49 @@ impl World {
     }
 
     /// Another environment of the same function.
-    fn another(&self) -> Flusher<MemoryStore> {
+    fn another(&self) -> Flusher<Fake> {
         let limits = Limits { interval: INTERVAL, pages: 10_000, timing: Timing::REAL, days: true };
         Flusher::new(Arc::new(self.store.clone()), self.ring.clone(), self.time.clock(), limits)
     }
 
-    async fn page_day(&self, page: &PageId, day: Day) -> DayCount {
-        let owner = self.ring.owner(page.as_str());
-        self.store.page_days(owner, page, day, day).await.unwrap().days[0]
+    /// The batches of a day, of all shards.
+    fn batches(&self, day: Day) -> Vec<Arc<Batch>> {
+        let batches = (0..self.ring.len()).flat_map(|shard| self.store.journal(shard));
+        batches.filter(|batch| batch.day() == Some(day)).collect()
     }
 
-    /// The site's day, and what was refused, over all shards.
-    async fn site_day(&self, day: Day) -> (DayCount, Refused) {
-        let mut sum = (DayCount::default(), Refused::default());
-        for shard in 0..self.ring.len() {
-            let site = self.store.site_days(shard, day, day).await.unwrap();
-            sum.0.people += site.days[0].people;
-            sum.0.bots += site.days[0].bots;
-            sum.0.visitors += site.days[0].visitors;
-            sum.1.add_all(site.refused);
+    /// The day of some pages together, as their batches say.
+    fn day_of(&self, day: Day, is_one: impl Fn(&PageId) -> bool) -> DayCount {
+        let (mut count, mut visitors) = (DayCount::default(), BTreeSet::new());
+        for batch in self.batches(day) {
+            for increment in batch.increments().iter().filter(|increment| is_one(&increment.page)) {
+                count.people += increment.people();
+                count.bots += increment.bots;
+                visitors.extend(increment.visitors.iter().copied());
+            }
         }
-        sum
+        DayCount { visitors: visitors.len() as u64, ..count }
+    }
+
+    fn page_day(&self, page: &PageId, day: Day) -> DayCount {
+        self.day_of(day, |one| one == page)
+    }
+
+    /// The site's day, and the visits that were refused.
+    fn site_day(&self, day: Day) -> (DayCount, Refused) {
+        let mut refused = Refused::default();
+        self.batches(day).iter().for_each(|batch| refused.add_all(batch.site().refused));
+        (self.day_of(day, |_| true), refused)
+    }
+
+    /// The pseudonyms of a page's visitors.
+    fn visitors(&self, page: &PageId, day: Day) -> BTreeSet<Visitor> {
+        let batches = self.batches(day);
+        let increments = batches.iter().flat_map(|batch| batch.increments());
+        increments
+            .filter(|increment| increment.page == *page)
+            .flat_map(|increment| increment.visitors.clone())
+            .collect()
     }
 
     fn secret_shard(&self) -> ShardIndex {
@@ -66,9 +90,9 @@ async fn a_visitor_of_two_environments_and_two_pages_is_one() {
         flusher.sweep(BUDGET).await;
     }
     let today = world.today();
-    assert_eq!(world.page_day(&pages[0], today).await, counted(6, 0, 2));
-    assert_eq!(world.page_day(&pages[1], today).await, counted(2, 2, 1));
-    assert_eq!(world.site_day(today).await.0, counted(8, 2, 2));
+    assert_eq!(world.page_day(&pages[0], today), counted(6, 0, 2));
+    assert_eq!(world.page_day(&pages[1], today), counted(2, 2, 1));
+    assert_eq!(world.site_day(today).0, counted(8, 2, 2));
 }
 
 #[tokio::test]
@@ -86,9 +110,8 @@ async fn a_ring_change_makes_no_second_secret() {
     let other = Flusher::new(Arc::new(world.store.clone()), ring.clone(), world.time.clock(), limits);
     other.record(by("192.0.2.1", &page)).unwrap();
     other.sweep(BUDGET).await;
-    let sealed: Vec<_> = (0..2).flat_map(|shard| world.store.visitors(shard, &page, world.today())).collect();
-    assert!(!sealed.is_empty() && sealed.iter().all(|visitor| *visitor == sealed[0]), "{sealed:?}");
-    assert!(!world.store.secrets_on(1 - secret).is_empty(), "the new owner keeps it, too");
+    assert_eq!(world.visitors(&page, world.today()).len(), 1);
+    assert_eq!(world.store.secrets_on(1 - secret), 1, "the new owner keeps it, too");
 }
 
 #[tokio::test]
@@ -101,7 +124,7 @@ async fn two_days_of_one_visitor_have_nothing_in_common() {
         world.time.advance(24 * HOUR);
     }
     let (second, first) = (world.today().minus(1), world.today().minus(2));
-    let sealed = [first, second].map(|day| world.store.visitors(0, &page, day));
+    let sealed = [first, second].map(|day| world.visitors(&page, day));
     assert!(sealed[0].len() == 1 && sealed[1].len() == 1 && sealed[0] != sealed[1], "{sealed:?}");
 }
 
@@ -115,7 +138,7 @@ async fn visits_on_both_sides_of_midnight_are_each_of_their_day() {
     world.flusher.record(bot(&page)).unwrap();
     assert_eq!(world.flusher.sweep(BUDGET).await.visits, 3);
     let today = world.today();
-    let days = [world.page_day(&page, today.minus(1)).await, world.page_day(&page, today).await];
+    let days = [world.page_day(&page, today.minus(1)), world.page_day(&page, today)];
     assert_eq!(days, [counted(1, 0, 1), counted(1, 1, 1)]);
     assert_eq!(world.store.sum(&page), 3);
 }
@@ -128,12 +151,12 @@ async fn without_the_days_secret_visits_are_sent_and_visitors_left_out() {
     world.store.set_down(secret, Some(Fault::Unreachable));
     world.flusher.record(by("192.0.2.1", &page)).unwrap();
     world.flusher.sweep(BUDGET).await;
-    assert_eq!(world.page_day(&page, world.today()).await, counted(1, 0, 0));
+    assert_eq!(world.page_day(&page, world.today()), counted(1, 0, 0));
     world.store.set_down(secret, None);
     world.time.advance(Duration::from_secs(6));
     world.flusher.record(by("192.0.2.1", &page)).unwrap();
     world.flusher.sweep(BUDGET).await;
-    assert_eq!(world.page_day(&page, world.today()).await, counted(2, 0, 1));
+    assert_eq!(world.page_day(&page, world.today()), counted(2, 0, 1));
 }
 
 #[tokio::test(start_paused = true)]
@@ -146,7 +169,7 @@ async fn a_mute_shard_with_the_secret_holds_a_flush_up_for_a_moment_only() {
     let started = tokio::time::Instant::now();
     world.flusher.record_direct(by("192.0.2.2", &page)).await.unwrap();
     assert!(started.elapsed() < secrets::PATIENCE, "it is not asked for again at once");
-    assert_eq!(world.page_day(&page, world.today()).await, counted(2, 0, 0));
+    assert_eq!(world.page_day(&page, world.today()), counted(2, 0, 0));
 }
 
 #[tokio::test(start_paused = true)]
@@ -156,7 +179,7 @@ async fn a_mute_shard_without_the_secret_keeps_no_visitor_from_being_counted() {
     let page = world.page_of(secret, 0);
     world.store.set_down(1 - secret, Some(Fault::Mute));
     world.flusher.record_direct(by("192.0.2.1", &page)).await.unwrap();
-    assert_eq!(world.page_day(&page, world.today()).await, counted(1, 0, 1));
+    assert_eq!(world.page_day(&page, world.today()), counted(1, 0, 1));
 }
 
 #[tokio::test]
@@ -165,8 +188,8 @@ async fn an_environment_that_ends_sends_its_visitors_too() {
     let page = world.page_of(0, 0);
     world.flusher.record(by("192.0.2.1", &page)).unwrap();
     world.flusher.shutdown().await;
-    assert_eq!(world.page_day(&page, world.today()).await, counted(1, 0, 1));
-    assert_eq!(world.site_day(world.today()).await.0, counted(1, 0, 1));
+    assert_eq!(world.page_day(&page, world.today()), counted(1, 0, 1));
+    assert_eq!(world.site_day(world.today()).0, counted(1, 0, 1));
 }
 
 #[tokio::test]
@@ -177,7 +200,7 @@ async fn what_is_refused_is_counted_and_costs_no_visit() {
     }
     let report = world.flusher.flush_if_due(BUDGET).await.unwrap();
     assert_eq!((report.visits, report.pages, report.batches), (0, 0, 1));
-    let (site, refused) = world.site_day(world.today()).await;
+    let (site, refused) = world.site_day(world.today());
     assert_eq!((site, refused), (counted(0, 0, 0), Refused { origin: 1, page: 2, repeat: 1, new_page: 0 }));
     world.flusher.shutdown().await;
     world.flusher.refuse(Refusal::Origin);
@@ -208,10 +231,9 @@ async fn without_days_nothing_but_totals_is_sent() {
     flusher.record(bot(&page)).unwrap();
     flusher.refuse(Refusal::Origin);
     flusher.sweep(BUDGET).await;
-    assert_eq!(world.page_day(&page, world.today()).await, counted(0, 0, 0));
-    let record = world.store.record(0, &page);
-    assert_eq!((record.total, record.bots), (2, 1));
-    assert_eq!(world.site_day(world.today()).await.1, Refused::default());
+    assert_eq!(world.page_day(&page, world.today()), counted(0, 0, 0));
+    assert_eq!(world.store.count(0, &page), (2, 1));
+    assert_eq!(world.site_day(world.today()).1, Refused::default());
 }
 
 #[tokio::test(start_paused = true)]

@@ -89,9 +89,7 @@ pub(crate) async fn a_shard_knows_of_no_ring_at_first(subject: &Subject) {
     assert_eq!(subject.store().read(SHARD, &page("a")).await.unwrap().settled, None);
 }
 
-pub(crate) async fn an_announced_ring_is_in_force_and_its_pass_goes_on_when_it_is_announced_again(
-    subject: &Subject,
-) {
+pub(crate) async fn an_announced_ring_is_in_force_and_its_pass_goes_on_when_it_is_announced_again(subject: &Subject) {
     announce(subject).await;
     let RingState { ring: in_force, moving, members, pass, .. } = state(subject).await;
     assert_eq!((in_force, moving, members), (Some(ring()), true, vec![source(), owner()]));

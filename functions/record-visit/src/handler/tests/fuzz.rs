@@ -86,7 +86,7 @@ async fn send(event: &str) {
 proptest! {
     #[test]
     fn any_event_gets_a_right_answer_and_a_visit_counts_exactly_when_it_says_so(event in hostile::events(SAMPLES)) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(send(&event));
     }
 }

@@ -35,7 +35,7 @@ impl World {
         let day = Day::of(self.time.clock().now());
         let mut sum = SiteDays::default();
         for shard in 0..2 {
-            let site = self.store.site_days(shard, day, day).await.unwrap();
+            let site = self.store.store().site_days(shard, day, day).await.unwrap();
             sum.total += site.total;
             sum.bots += site.bots;
             sum.refused.origin += site.refused.origin;
@@ -198,8 +198,9 @@ async fn who_was_not_counted_may_try_again_at_once() {
 #[tokio::test]
 async fn who_may_have_been_counted_is_not_counted_again() {
     let world = world_of(&[("VISITS_REPEAT_WINDOW", "30s"), ("VISITS_DURABILITY", "direct")], 10_000);
-    world.store.set_down(0, Some(Fault::Unreachable));
-    world.store.set_down(1, Some(Fault::AnswerLost));
+    let owner = world.store.ring().owner("home");
+    world.store.set_down(1 - owner, Some(Fault::Unreachable));
+    world.store.set_down(owner, Some(Fault::AnswerLost));
     assert_eq!(body(&world.visit("home", "192.0.2.1", &[]).await)["type"], "urn:visits:problem:not-confirmed");
     assert_eq!(body(&world.visit("home", "192.0.2.1", &[]).await)["status"], "repeated");
 }
