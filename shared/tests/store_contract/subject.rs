@@ -62,9 +62,7 @@ impl Subject {
         let value = |name: &str| settings.iter().find(|(set, _)| *set == name).map(|(_, value)| value.into());
         Self { store: RedisStore::new(&Config::from_vars(value).unwrap()).unwrap(), servers, namespace }
     }
-}
 
-impl Subject for Redis {
     pub(crate) fn key(&self, shard: &str, key: &str) -> (String, Connection) {
         let key = format!("{}:{{{shard}}}:{key}", self.namespace);
         let connection = match &self.servers {
