@@ -112,11 +112,13 @@ pub struct Verdict {
     pub lost: u64,
     /// Counted though nobody was told so, or twice.
     pub doubled: u64,
+    /// Visits that days or the site have too few or too many of, and those that a full journal left out.
+    pub undated: u64,
 }
 
 impl Verdict {
-    /// Nothing lost and nothing doubled.
+    /// Nothing lost, nothing doubled, and each visit on its day.
     pub fn is_exact(&self) -> bool {
-        self.lost == 0 && self.doubled == 0
+        self.lost + self.doubled + self.undated == 0
     }
 }

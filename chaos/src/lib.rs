@@ -6,6 +6,7 @@
 //! [`world::SCALE`] times as fast, and with them the flush interval and the schedule.
 
 pub mod client;
+pub mod counts;
 mod function;
 pub mod ledger;
 pub mod report;

@@ -1,8 +1,8 @@
 //! Two Redis servers with append-only files, each behind a proxy.
 
+use crate::counts::{Counts, unfolded};
 use fault_proxy::FaultProxy;
 use redis::Commands;
-use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use test_support::RedisServer;
@@ -69,18 +69,20 @@ impl Servers {
     ///
     /// # Panics
     /// If a server does not answer.
-    pub fn counted(&self) -> BTreeMap<String, u64> {
-        let mut counts = BTreeMap::new();
+    pub fn counts(&self) -> Counts {
+        let mut counts = Counts::default();
         for (shard, name) in SHARDS.into_iter().enumerate() {
-            let mut redis = self.server(shard).connect();
-            let prefix = format!("visits:{{{name}}}:page:");
-            let keys: Vec<String> = redis.keys(format!("{prefix}*")).expect("the server answers");
-            for key in keys {
-                let total: u64 = redis.hget(&key, "total").expect("a page has a total");
-                *counts.entry(key[prefix.len()..].to_owned()).or_default() += total;
-            }
+            counts.add(&mut self.server(shard).connect(), name);
         }
         counts
+    }
+
+    /// Entries of both journals that are not folded yet.
+    ///
+    /// # Panics
+    /// If a server does not answer.
+    pub fn unfolded(&self) -> u64 {
+        (0..2).map(|shard| unfolded(&mut self.server(shard).connect(), SHARDS[shard])).sum()
     }
 
     /// Copies that wait on either server.

@@ -1,7 +1,7 @@
 //! One deployment: three functions in a simulator, two servers behind proxies, and the ledger.
 
 use crate::function::function;
-use crate::ledger::{Ledger, Outcome};
+use crate::ledger::{Ledger, Outcome, Verdict};
 use crate::servers::Servers;
 use futures_util::future::join_all;
 use lambda_simulator::{
@@ -198,7 +198,14 @@ impl World {
         }
     }
 
-    /// The end of a run: no more faults, every environment is told to end, and what is parked is delivered.
+    /// Holds what the servers count, and its days, against what was acknowledged.
+    pub fn verdict(&self) -> Verdict {
+        let counts = self.servers.counts();
+        Verdict { undated: counts.undated(), ..self.ledger.compare(&counts.pages) }
+    }
+
+    /// The end of a run: no more faults, every environment is told to end, what is parked is delivered, and every journal
+    /// is folded.
     ///
     /// # Panics
     /// If that does not come to an end.
@@ -210,8 +217,8 @@ impl World {
             join_all(environments.iter().map(|one| self.lambda.reap(*one))).await;
         }
         let started = Instant::now();
-        while self.servers.copies() > 0 {
-            assert!(started.elapsed() < PATIENCE, "copies are left: {:?}", self.flush_all().await);
+        while self.servers.copies() + self.servers.unfolded() > 0 {
+            assert!(started.elapsed() < PATIENCE, "copies or entries are left: {:?}", self.flush_all().await);
             let _ = self.flush_all().await;
             tokio::time::sleep(SCHEDULE).await;
         }

@@ -78,7 +78,7 @@ async fn all_lines_of_record_visit_and_flush_visits_together_say_what_was_counte
     let acknowledged: u64 = world.ledger.acknowledged().values().sum();
     let record = metrics(&world, RECORD);
     assert_eq!((acknowledged, sum(&record, "Visits"), sum(&record, "VisitsFlushed")), (70, 70, 70));
-    assert_eq!(world.servers.counted().values().sum::<u64>(), 70);
+    assert_eq!(world.servers.counts().pages.values().sum::<u64>(), 70);
     assert_eq!((sum(&record, "VisitsLost"), sum(&record, "DuplicateBatches")), (0, 0));
     assert!(record.iter().any(|line| line["RedisLatency"].is_array() && line["BufferAge"].is_u64()));
     let flush = metrics(&world, "flush-visits");

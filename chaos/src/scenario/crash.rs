@@ -52,7 +52,7 @@ async fn run_once(size: Size, power_cut: bool, healing: bool) -> Vec<Row> {
     clients.stop().await;
     world.come_to_rest().await;
 
-    let verdict = world.ledger.compare(&world.servers.counted());
+    let verdict = world.verdict();
     let what = if power_cut { ", its last 25 s of writes gone" } else { "" };
     let how = if healing { "" } else { ", healing off" };
     let name = format!("kill -9 of Redis under load, {} times{what}{how}", size.crashes);
@@ -60,11 +60,12 @@ async fn run_once(size: Size, power_cut: bool, healing: bool) -> Vec<Row> {
 }
 
 fn rows(name: &str, world: &World, verdict: Verdict, cut: u64, healing: bool) -> Vec<Row> {
-    let Verdict { acknowledged, counted, lost, doubled } = verdict;
+    let Verdict { acknowledged, counted, lost, doubled, undated } = verdict;
     let reported = reported_lost(world);
     let mut rows = vec![
         Row::told(name, "acknowledged / counted", format!("{acknowledged} / {counted}")),
         Row::claimed(name, "counted twice", doubled, doubled == 0),
+        Row::claimed(name, "not on their day, or skipped", undated, undated == 0),
         Row::told(name, "bytes of the append-only files cut", cut),
     ];
     if healing {

@@ -61,6 +61,7 @@ pub async fn run(size: Size) -> Vec<Row> {
         ),
         Row::claimed(&name, "lost", verdict.lost, verdict.lost == 0),
         Row::claimed(&name, "counted twice", verdict.doubled, verdict.doubled == 0),
+        Row::claimed(&name, "not on their day, or skipped", verdict.undated, verdict.undated == 0),
         Row::told(&name, "seeds that were not exact", format!("{inexact:?}")),
         Row::told(&name, "refused (throttled by Lambda) / without an answer", format!("{refused} / {unknown}")),
         Row::told(&name, "environments reaped / killed after 500 ms", format!("{reaped} / {too_slow}")),
@@ -85,7 +86,7 @@ async fn run_once(size: Size, seed: u64) -> Run {
     schedule.abort();
     run.faults = (0..2).map(|shard| world.servers.proxy(shard).counters().faults()).sum();
     world.come_to_rest().await;
-    run.verdict = world.ledger.compare(&world.servers.counted());
+    run.verdict = world.verdict();
     if !run.verdict.is_exact() {
         world.keep_logs(&format!("faults-{seed}"));
     }
@@ -158,6 +159,7 @@ impl Run {
                 counted: a.counted + b.counted,
                 lost: a.lost + b.lost,
                 doubled: a.doubled + b.doubled,
+                undated: a.undated + b.undated,
             },
             refused: self.refused + other.refused,
             unknown: self.unknown + other.unknown,

@@ -79,10 +79,11 @@ pub async fn run(size: Size) -> Vec<Row> {
         ),
         Row::claimed(
             &name,
-            "the site's / of the site's days and of the pages' days",
-            format!("{} / {} and {}", verdict.of_site, verdict.of_days[1], verdict.of_days[0]),
+            "the site's / of the site's days / off the pages' days",
+            format!("{} / {} / {}", verdict.of_site, verdict.of_site_days, verdict.undated),
             verdict.of_site == verdict.counted
-                && verdict.of_days.iter().all(|visits| visits + verdict.preloaded == verdict.counted),
+                && verdict.of_site_days + verdict.preloaded == verdict.counted
+                && verdict.undated == 0,
         ),
         Row::claimed(
             &name,

@@ -80,9 +80,9 @@ async fn run_once(
         rows.push(idle_hour(name, size, &world).await);
     }
     world.come_to_rest().await;
-    let verdict = world.ledger.compare(&world.servers.counted());
-    let (lost, doubled) = (verdict.lost, verdict.doubled);
-    rows.push(Row::claimed(name, "lost / counted twice", format!("{lost} / {doubled}"), verdict.is_exact()));
+    let verdict = world.verdict();
+    let found = format!("{} / {} / {}", verdict.lost, verdict.doubled, verdict.undated);
+    rows.push(Row::claimed(name, "lost / counted twice / not on their day", found, verdict.is_exact()));
     rows
 }
 

@@ -71,7 +71,7 @@ impl Found {
 }
 
 fn rows(size: Size, world: &World, found: Found) -> Vec<Row> {
-    let verdict = world.ledger.compare(&world.servers.counted());
+    let verdict = world.verdict();
     let Found { killed, unflushed, most, longest } = found;
     let name = format!("{killed} environments killed (SIGKILL), {} at a time", size.environments);
     let (acknowledged, counted) = (verdict.acknowledged, verdict.counted);
@@ -84,6 +84,7 @@ fn rows(size: Size, world: &World, found: Found) -> Vec<Row> {
             verdict.lost == unflushed,
         ),
         Row::claimed(&name, "counted twice", verdict.doubled, verdict.doubled == 0),
+        Row::claimed(&name, "not on their day, or skipped", verdict.undated, verdict.undated == 0),
         Row::claimed(
             &name,
             "most that one took along / over what time",

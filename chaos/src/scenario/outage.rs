@@ -49,7 +49,7 @@ async fn run_once(size: Size, how: &str, fault: Fault) -> Vec<Row> {
     clients.stop().await;
     world.come_to_rest().await;
 
-    let verdict = world.ledger.compare(&world.servers.counted());
+    let verdict = world.verdict();
     let (refused, unknown) = (world.ledger.refused(), world.ledger.unknown());
     let name = format!("one of two shards {how} for {:?} under load", size.down);
     vec![
@@ -84,7 +84,7 @@ async fn runs_until_right(world: &World, told: &BTreeMap<String, u64>) -> Option
             eprintln!("a scheduled flush failed: {error}");
         }
         tokio::time::sleep_until(next.into()).await;
-        let counted = world.servers.counted();
+        let counted = world.servers.counts().pages;
         if told.iter().all(|(page, visits)| counted.get(page).is_some_and(|count| count >= visits)) {
             return Some(run);
         }

@@ -58,15 +58,15 @@ async fn run_once(size: Size, condition: &str, fault: Fault) -> Vec<Row> {
         world.servers.proxy(0).heal();
     }
     world.come_to_rest().await;
-    let verdict = world.ledger.compare(&world.servers.counted());
+    let verdict = world.verdict();
     let name = format!("SIGTERM, {condition}, {} environments with {VISITS} visits each", size.environments);
     vec![
         Row::claimed(&name, "time to exit: p50 / p99 / longest", percentiles(&mut times), too_slow == 0),
         Row::claimed(&name, "killed after 500 ms", too_slow, too_slow == 0),
         Row::claimed(
             &name,
-            "lost / counted twice",
-            format!("{} / {}", verdict.lost, verdict.doubled),
+            "lost / counted twice / not on their day",
+            format!("{} / {} / {}", verdict.lost, verdict.doubled, verdict.undated),
             verdict.is_exact(),
         ),
     ]

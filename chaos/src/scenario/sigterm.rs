@@ -36,7 +36,7 @@ pub async fn run(size: Size) -> Vec<Row> {
     }
     clients.stop().await;
     world.come_to_rest().await;
-    let verdict = world.ledger.compare(&world.servers.counted());
+    let verdict = world.verdict();
     let name = format!("visits during SIGTERM, {} environments with {CLIENTS} visits at once", size.environments);
     let (acknowledged, counted) = (verdict.acknowledged, verdict.counted);
     vec![
@@ -48,8 +48,8 @@ pub async fn run(size: Size) -> Vec<Row> {
         ),
         Row::claimed(
             &name,
-            "lost / counted twice",
-            format!("{} / {}", verdict.lost, verdict.doubled),
+            "lost / counted twice / not on their day",
+            format!("{} / {} / {}", verdict.lost, verdict.doubled, verdict.undated),
             verdict.is_exact(),
         ),
     ]

@@ -2,7 +2,7 @@
 
 use super::deployment::Deployment;
 use super::pages::{page, preloaded};
-use redis::{Commands, Connection};
+use crate::counts::{self, of_days, records};
 use std::collections::HashMap;
 use std::time::Duration;
 use visits_core::ring::Ring;
@@ -24,8 +24,10 @@ pub(super) struct Verdict {
     pub(super) misplaced: u64,
     /// Visits of the site, over all shards.
     pub(super) of_site: u64,
-    /// Visits of all days of all pages, and of the site.
-    pub(super) of_days: [u64; 2],
+    /// Visits of all days of the site.
+    pub(super) of_site_days: u64,
+    /// Visits that pages' days have too few or too many of.
+    pub(super) undated: u64,
     /// Those that have no day: the ones from the start.
     pub(super) preloaded: u64,
     /// Fields of records that tell of moves.
@@ -61,31 +63,33 @@ impl Moved {
 
 pub(super) fn compare(deployment: &Deployment) -> Verdict {
     let (ring, mut verdict) = (deployment.ring(), Verdict::default());
-    let mut counts: HashMap<String, u64> = HashMap::new();
+    let (mut counts, mut days): (HashMap<String, u64>, HashMap<String, u64>) = Default::default();
     for (shard, server) in deployment.servers.iter().enumerate() {
         let mut redis = server.connect();
         for (page, fields) in records(&mut redis, &format!("visits:{{shard_{shard}}}:page:")) {
             verdict.misplaced += u64::from(ring.owner(&page) != shard);
             let is_note = |field: &&String| field.starts_with("in:") || field.starts_with("out:");
             verdict.notes_left += fields.keys().filter(is_note).count() as u64;
-            *counts.entry(page).or_default() += fields.get("total").copied().unwrap_or(0);
+            *counts.entry(page).or_default() += counts::number(&fields, "total");
         }
         for (name, fields) in records(&mut redis, &format!("visits:{{shard_{shard}}}:days:")) {
             let (_, page) = name.split_once(':').expect("a month, and a page");
             verdict.misplaced += u64::from(ring.owner(page) != shard);
-            verdict.of_days[0] += of_days(&fields);
+            *days.entry(page.to_owned()).or_default() += of_days(&fields);
         }
         for (name, fields) in records(&mut redis, &format!("visits:{{shard_{shard}}}:site")) {
             verdict.misplaced += u64::from(ring.is_draining(shard));
             if name.is_empty() {
-                verdict.of_site += fields.get("total").copied().unwrap_or(0);
+                verdict.of_site += counts::number(&fields, "total");
             } else {
-                verdict.of_days[1] += of_days(&fields);
+                verdict.of_site_days += of_days(&fields);
             }
         }
     }
     for (number, told) in deployment.told.iter().enumerate() {
         let count = counts.get(&page(number)).copied().unwrap_or(0);
+        let dated = days.get(&page(number)).copied().unwrap_or(0) + preloaded(number);
+        verdict.undated += dated.abs_diff(count);
         let (least, most) = (preloaded(number) + told.acknowledged(), preloaded(number) + told.sent());
         verdict.acknowledged += least;
         verdict.preloaded += preloaded(number);
@@ -94,24 +98,4 @@ pub(super) fn compare(deployment: &Deployment) -> Verdict {
         verdict.doubled += count.saturating_sub(most);
     }
     verdict
-}
-
-/// Visits of all days of a month, by people and by bots.
-fn of_days(fields: &HashMap<String, u64>) -> u64 {
-    let counts = |field: &str| field.strip_suffix('b').unwrap_or(field).bytes().all(|byte| byte.is_ascii_digit());
-    fields.iter().filter(|(field, _)| counts(field)).map(|(_, visits)| visits).sum()
-}
-
-fn records(redis: &mut Connection, prefix: &str) -> Vec<(String, HashMap<String, u64>)> {
-    let keys: Vec<String> = redis.keys(format!("{prefix}*")).expect("the server answers");
-    let mut records = Vec::with_capacity(keys.len());
-    for keys in keys.chunks(1_000) {
-        let mut pipeline = redis::pipe();
-        for key in keys {
-            pipeline.hgetall(key);
-        }
-        let fields: Vec<HashMap<String, u64>> = pipeline.query(redis).expect("a record has numbers");
-        records.extend(keys.iter().map(|key| key[prefix.len()..].to_owned()).zip(fields));
-    }
-    records
 }

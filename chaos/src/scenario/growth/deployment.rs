@@ -3,6 +3,7 @@
 use super::audit::Moved;
 use super::pages::preload;
 use super::traffic::Told;
+use crate::counts::unfolded;
 use crate::function::function;
 use crate::world::{PATIENCE, SCHEDULE};
 use futures_util::future::join_all;
@@ -196,7 +197,10 @@ impl Deployment {
             moved.taken += taken;
             moved.busy += took;
         }
-        let settled = summary["ring_settled"].as_bool().unwrap_or(false);
+        let unfolded =
+            |(number, server): (usize, &RedisServer)| unfolded(&mut server.connect(), &format!("shard_{number}"));
+        let folded = self.servers.iter().enumerate().map(unfolded).sum::<u64>() == 0;
+        let settled = folded && summary["ring_settled"].as_bool().unwrap_or(false);
         if flush == numbered("flush-visits", self.flushing.load(Ordering::SeqCst)) {
             self.settled.store(if settled { self.settled.load(Ordering::SeqCst) + 1 } else { 0 }, Ordering::SeqCst);
             self.runs.fetch_add(1, Ordering::SeqCst);
