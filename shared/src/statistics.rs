@@ -21,7 +21,7 @@ use crate::page::PageId;
 use crate::record;
 use crate::ring::{Fingerprint, Ring};
 use crate::store::redis::RedisStore;
-use crate::store::statistics::{PageDays, Set, SetCount, SiteDays};
+use crate::store::statistics::{Days, Set, SetCount};
 use crate::store::{Reading, ShardIndex, StoreError};
 use futures_util::future::{join_all, try_join, try_join_all, try_join3};
 use quick_cache::sync::{Cache, EntryAction, EntryResult};
@@ -109,7 +109,7 @@ impl Figures {
             self.store.read(owner, page),
             self.store.page_days(owner, page, first, last),
         );
-        let (oldest, PageDays { total, bots, days }) = match parts.await.map_err(note)? {
+        let (oldest, Days { total, bots, days, .. }) = match parts.await.map_err(note)? {
             (oldest, Reading { settled: Some(ring), .. }, days) if ring == self.fingerprint => (oldest, days),
             _ => self.gather(page, first, last).await?,
         };
@@ -126,7 +126,7 @@ impl Figures {
 
     /// A page's days while pages move, or by another ring than ours: from all shards. A shard's days move with the page, in
     /// the same step as its total or later, so a day may be short of the visits on their way; `visits` never is.
-    async fn gather(&self, page: &PageId, first: Day, last: Day) -> Result<(Option<u64>, PageDays), Unavailable> {
+    async fn gather(&self, page: &PageId, first: Day, last: Day) -> Result<(Option<u64>, Days), Unavailable> {
         let asked = (0..self.ring.len()).map(|shard| {
             try_join3(
                 self.store.oldest_entry(shard),
@@ -136,7 +136,12 @@ impl Figures {
         });
         let answers = try_join_all(asked).await.map_err(note)?;
         let oldest = answers.iter().filter_map(|(oldest, ..)| *oldest).min();
-        let (days, traces): (Vec<_>, Vec<_>) = answers.into_iter().map(|(_, days, traces)| (days, traces)).unzip();
+        let (mut sum, mut traces) = (Days::default(), Vec::new());
+        for (_, days, trace) in answers {
+            // Its visitors of a day are in one sketch, which is on one shard at a time: the larger figure is the nearer one.
+            sum.add(&days, u64::max);
+            traces.push(trace);
+        }
         let members = traces.iter().flat_map(|traces| &traces.members);
         if let Some(missing) = members.into_iter().find(|name| self.ring.index(name.as_str()).is_none()) {
             let shard = missing.as_str();
@@ -144,7 +149,7 @@ impl Figures {
             return Err(Unavailable);
         }
         let total = record::count(self.ring.shards().iter().zip(traces.iter().map(|traces| &traces.record)));
-        Ok((oldest, PageDays { total, ..answers::page_days(&days) }))
+        Ok((oldest, Days { total, ..sum }))
     }
 
     /// Returns the pages with the most visits by people. Unavailable if no shard answers.
@@ -181,33 +186,29 @@ impl Figures {
         let answers = join_all((0..self.ring.len()).map(|shard| self.ask_shard(shard, first, last))).await;
         let (parts, shards): (Vec<_>, Vec<_>) = answers.into_iter().unzip();
         let complete = parts.iter().all(Option::is_some);
-        let (oldest, answered): (Vec<_>, Vec<SiteDays>) = parts.into_iter().flatten().unzip();
-        let site = answers::site_days(&answered, first, last);
-        let [today] = answers::rows(last, last, site.days.last().map_or(&[], std::slice::from_ref))[..] else {
-            unreachable!("one day has one row")
-        };
+        let (mut site, mut oldest) = (Days::default(), None);
+        for (entry, part) in parts.into_iter().flatten() {
+            site.add(&part, u64::saturating_add);
+            oldest = [oldest, entry].into_iter().flatten().min();
+        }
+        let days = answers::rows(first, last, &site.days);
         Summary {
             from: first,
             to: last,
-            today,
+            today: days[days.len() - 1],
             total: Totals::new(site.total, site.bots),
-            days: answers::rows(first, last, &site.days),
+            days,
             refused: site.refused,
             shards,
             complete,
-            as_of: as_of(asked, oldest.into_iter().flatten().min()),
+            as_of: as_of(asked, oldest),
             flush_interval: self.flush_interval,
             history_days: self.history_days,
         }
     }
 
     /// A shard's part of the summary, if it answers, and its health.
-    async fn ask_shard(
-        &self,
-        shard: ShardIndex,
-        first: Day,
-        last: Day,
-    ) -> (Option<(Option<u64>, SiteDays)>, ShardHealth) {
+    async fn ask_shard(&self, shard: ShardIndex, first: Day, last: Day) -> (Option<(Option<u64>, Days)>, ShardHealth) {
         let name = self.ring.name(shard);
         let asked = async {
             // First and alone: behind the other calls it would be their time that is told.

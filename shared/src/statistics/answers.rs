@@ -3,7 +3,7 @@
 use crate::day::Day;
 use crate::page::PageId;
 use crate::shard::ShardName;
-use crate::store::statistics::{DayCount, PageDays, Refused, SiteDays};
+use crate::store::statistics::{DayCount, Refused};
 use serde::{Serialize, Serializer};
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -171,43 +171,6 @@ fn as_seconds<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S:
         serializer.serialize_u64(time.as_secs())
     } else {
         serializer.serialize_f64(time.as_secs_f64())
-    }
-}
-
-/// The days of one page from several shards. Its visitors of a day are in one sketch, which is on one shard at a time; while
-/// it moves the larger figure is the nearer one.
-pub(crate) fn page_days(parts: &[PageDays]) -> PageDays {
-    let mut sum = PageDays::default();
-    for part in parts {
-        sum.total = sum.total.saturating_add(part.total);
-        sum.bots = sum.bots.saturating_add(part.bots);
-        add_days(&mut sum.days, &part.days, u64::max);
-    }
-    sum
-}
-
-/// The days of the site from all shards, one for each day from `first` to `last` even if no shard answers.
-pub(crate) fn site_days(parts: &[SiteDays], first: Day, last: Day) -> SiteDays {
-    let mut sum = SiteDays { days: vec![DayCount::default(); first.to(last).count()], ..SiteDays::default() };
-    for part in parts {
-        sum.total = sum.total.saturating_add(part.total);
-        sum.bots = sum.bots.saturating_add(part.bots);
-        add_days(&mut sum.days, &part.days, u64::saturating_add);
-        sum.refused.add_all(part.refused);
-    }
-    sum
-}
-
-fn add_days(sum: &mut Vec<DayCount>, days: &[DayCount], visitors: fn(u64, u64) -> u64) {
-    if sum.len() < days.len() {
-        sum.resize(days.len(), DayCount::default());
-    }
-    for (sum, day) in sum.iter_mut().zip(days) {
-        *sum = DayCount {
-            people: sum.people.saturating_add(day.people),
-            bots: sum.bots.saturating_add(day.bots),
-            visitors: visitors(sum.visitors, day.visitors),
-        };
     }
 }
 

@@ -6,10 +6,9 @@ mod days;
 mod parked;
 mod rehoming;
 mod shard;
-mod statistics;
 
 use super::parking::{Mark, Park, Parked, ParkedPage, Unreadable};
-use super::statistics::{DayCount, SiteDays, Sketch};
+use super::statistics::{DayCount, Days, Sketch};
 use super::{Applied, Apply, Incarnation, Ledger, Reading, ShardIndex, Store, StoreError, Traces};
 use crate::batch::{BatchId, WriterId};
 use crate::clock::Clock;
@@ -151,7 +150,7 @@ impl MemoryStore {
     }
 
     /// What `shard` counts of the site, with all its days.
-    pub fn site(&self, shard: ShardIndex) -> SiteDays {
+    pub fn site(&self, shard: ShardIndex) -> Days {
         self.shard(shard).data.days.all_of_the_site()
     }
 

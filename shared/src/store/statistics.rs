@@ -28,28 +28,32 @@ pub struct DayCount {
     pub visitors: u64,
 }
 
-/// Days of a page on one shard.
+/// Days of a page or of the whole site, as far as one shard counts them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct PageDays {
-    /// All visits that the shard counts of the page.
-    pub total: u64,
-    /// Those of them by bots.
-    pub bots: u64,
-    /// One for each day asked for, the oldest first.
-    pub days: Vec<DayCount>,
-}
-
-/// Days of the whole site, as far as one shard counts it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SiteDays {
+pub struct Days {
     /// All visits that the shard has counted.
     pub total: u64,
     /// Those of them by bots.
     pub bots: u64,
-    /// One for each day asked for, the oldest first. Visitors only on the shard that owns the day's sketch.
+    /// One for each day asked for, the oldest first. The visitors of a day are on one shard only, the owner of its sketch.
     pub days: Vec<DayCount>,
-    /// Visits that were refused on these days.
+    /// Visits of the site that were refused on these days.
     pub refused: Refused,
+}
+
+impl Days {
+    /// Adds another shard's part; `visitors` makes one figure of the two for a day.
+    pub(crate) fn add(&mut self, part: &Self, visitors: fn(u64, u64) -> u64) {
+        self.total = self.total.saturating_add(part.total);
+        self.bots = self.bots.saturating_add(part.bots);
+        self.refused.add_all(part.refused);
+        self.days.resize(self.days.len().max(part.days.len()), DayCount::default());
+        for (sum, day) in self.days.iter_mut().zip(&part.days) {
+            sum.people = sum.people.saturating_add(day.people);
+            sum.bots = sum.bots.saturating_add(day.bots);
+            sum.visitors = visitors(sum.visitors, day.visitors);
+        }
+    }
 }
 
 /// How long a shard knows a call to set a count again.

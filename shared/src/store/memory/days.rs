@@ -4,7 +4,7 @@ use crate::batch::{Batch, Increment};
 use crate::day::{Day, Month};
 use crate::page::PageId;
 use crate::record::RecordName;
-use crate::store::statistics::{DayCount, SiteDays, Sketch};
+use crate::store::statistics::{DayCount, Days, Sketch};
 use crate::visit::{Refused, Visitor};
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem::take;
@@ -57,12 +57,12 @@ impl DayRecords {
     }
 
     /// The site, with all its days.
-    pub(super) fn all_of_the_site(&self) -> SiteDays {
+    pub(super) fn all_of_the_site(&self) -> Days {
         let mut refused = Refused::default();
         self.refused.keys().for_each(|day| refused.add_all(self.refused(*day)));
         let days = self.site.keys().map(|day| self.site_day(*day)).collect();
         let (total, bots) = self.site_totals();
-        SiteDays { total, bots, days, refused }
+        Days { total, bots, days, refused }
     }
 
     /// A day of a page.

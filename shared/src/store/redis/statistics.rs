@@ -10,7 +10,7 @@ use super::{RedisStore, Shard};
 use crate::day::{Day, Month};
 use crate::page::PageId;
 use crate::ring::Fingerprint;
-use crate::store::statistics::{DatedKey, DayCount, PageDays, SET_ID_KEPT, Set, SetCount, SiteDays, Sketch, TOP_KEPT};
+use crate::store::statistics::{DatedKey, DayCount, Days, SET_ID_KEPT, Set, SetCount, Sketch, TOP_KEPT};
 use crate::store::{Incarnation, ShardIndex, StoreError};
 use crate::visit::Refused;
 use futures_util::future::{try_join_all, try_join3};
@@ -26,9 +26,6 @@ pub(crate) const MERGED_AT_ONCE: usize = 8;
 
 /// Keys that one call drops. Their memory is freed in the background.
 pub(crate) const DROPPED_AT_ONCE: usize = 100;
-
-/// Version of the layout of the arguments of `set.lua`.
-const FORMAT: &str = "1";
 
 /// Windows up to this long are added up from the lists of their days; of longer ones, those of whole months are taken: thirty
 /// lists fewer for each.
@@ -113,20 +110,13 @@ impl Names<'_> {
 /// Reading and changing, for the owner.
 impl RedisStore {
     /// Returns the days of a page from `first` to `last`, at most [`MAX_HISTORY_DAYS`](crate::config::MAX_HISTORY_DAYS).
-    pub async fn page_days(
-        &self,
-        shard: ShardIndex,
-        page: &PageId,
-        first: Day,
-        last: Day,
-    ) -> Result<PageDays, StoreError> {
-        let SiteDays { total, bots, days, .. } = self.read_days(shard, Some(page), first, last).await?;
-        Ok(PageDays { total, bots, days })
+    pub async fn page_days(&self, shard: ShardIndex, page: &PageId, first: Day, last: Day) -> Result<Days, StoreError> {
+        self.read_days(shard, Some(page), first, last).await
     }
 
     /// Returns the days of the site from `first` to `last`, at most
     /// [`MAX_HISTORY_DAYS`](crate::config::MAX_HISTORY_DAYS).
-    pub async fn site_days(&self, shard: ShardIndex, first: Day, last: Day) -> Result<SiteDays, StoreError> {
+    pub async fn site_days(&self, shard: ShardIndex, first: Day, last: Day) -> Result<Days, StoreError> {
         self.read_days(shard, None, first, last).await
     }
 
@@ -137,7 +127,7 @@ impl RedisStore {
         page: Option<&PageId>,
         first: Day,
         last: Day,
-    ) -> Result<SiteDays, StoreError> {
+    ) -> Result<Days, StoreError> {
         let shard = &self.shards[shard];
         let names = Names { keys: &shard.keys, page };
         let months: Vec<Month> = months(first, last);
@@ -157,7 +147,7 @@ impl RedisStore {
         let records: HashMap<Month, Fields> = months.iter().copied().zip(records).collect();
         let sketches: HashMap<Day, u64> = recent.iter().copied().zip(sketches).collect();
         let [total, bots] = totals.map(Option::unwrap_or_default);
-        let mut found = SiteDays { total, bots, ..SiteDays::default() };
+        let mut found = Days { total, bots, ..Days::default() };
         for day in first.to(last) {
             let field = |kind: &str| {
                 let fields = records.get(&day.month());
@@ -223,7 +213,7 @@ impl RedisStore {
             if let Some((first, last)) = set.forget {
                 name_forgotten(&mut script, shard, set.page, first, last);
             }
-            script.arg(FORMAT).arg(set.id.to_string()).arg(millis(SET_ID_KEPT)).arg(set.ring.to_string());
+            script.arg(set.id.to_string()).arg(millis(SET_ID_KEPT)).arg(set.ring.to_string());
             script.arg(set.count).arg(set.page.as_str()).arg(&what);
             async move { script.invoke_async::<(i64, u64, u64)>(&mut redis).await }
         };

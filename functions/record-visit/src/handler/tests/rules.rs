@@ -2,7 +2,7 @@
 
 use super::*;
 use visits_core::day::Day;
-use visits_core::store::statistics::SiteDays;
+use visits_core::store::statistics::Days;
 
 const BROWSER: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0";
 const GOOGLEBOT: &str = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)";
@@ -30,10 +30,10 @@ impl World {
     }
 
     /// What the site has counted today, by all shards.
-    pub(super) async fn today(&self) -> SiteDays {
+    pub(super) async fn today(&self) -> Days {
         self.handler.flusher.shutdown().await;
         let day = Day::of(self.time.clock().now());
-        let mut sum = SiteDays::default();
+        let mut sum = Days::default();
         for shard in 0..2 {
             let site = self.store.store().site_days(shard, day, day).await.unwrap();
             sum.total += site.total;
@@ -47,7 +47,7 @@ impl World {
     }
 }
 
-fn visitors(site: &SiteDays) -> u64 {
+fn visitors(site: &Days) -> u64 {
     site.days.iter().map(|day| day.visitors).sum()
 }
 
