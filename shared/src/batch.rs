@@ -189,15 +189,6 @@ impl From<(PageId, u64)> for Increment {
     }
 }
 
-/// What a batch adds to the site, besides what its pages add up to.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SiteIncrement {
-    /// Who visited the site, distinct and in order.
-    pub visitors: Vec<Visitor>,
-    /// Visits that were refused.
-    pub refused: Refused,
-}
-
 /// Content of a batch: all of it but its number and its age.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Content {
@@ -205,8 +196,8 @@ pub struct Content {
     pub day: Option<Day>,
     /// Additions to pages.
     pub increments: Vec<Increment>,
-    /// Additions to the site, besides.
-    pub site: SiteIncrement,
+    /// Visits that were refused, by reason. A batch may have nothing else.
+    pub refused: Refused,
 }
 
 /// Reason why bytes are no batch.
@@ -241,7 +232,6 @@ struct Layout<'a, V> {
     day: Option<u32>,
     #[serde(borrow)]
     pages: Vec<(&'a str, u64, u64, V)>,
-    visitors: V,
     /// For their origin, their page, and as a repeat.
     refused: (u64, u64, u64),
 }
@@ -259,8 +249,7 @@ impl Content {
         }
         let (origin, page, repeat) = layout.refused;
         let refused = Refused { origin, page, repeat, new_page: 0 };
-        let site = SiteIncrement { visitors: layout.visitors, refused };
-        let least = usize::from(site == SiteIncrement::default());
+        let least = usize::from(refused.is_empty());
         if !(least..=MAX_BATCH_PAGES).contains(&layout.pages.len()) {
             return Err(InvalidBatch::Pages(layout.pages.len()));
         }
@@ -279,7 +268,7 @@ impl Content {
         Ok(Self {
             day: layout.day.map(|day| Day::from_number(day).ok_or(InvalidBatch::Day)).transpose()?,
             increments: layout.pages.into_iter().map(increment).collect::<Result<_, PageIdError>>()?,
-            site,
+            refused,
         })
     }
 }
@@ -291,7 +280,7 @@ pub struct Batch {
     sequence: Sequence,
     day: Option<Day>,
     increments: Vec<Increment>,
-    site: SiteIncrement,
+    refused: Refused,
     visits: u64,
     bytes: usize,
     sealed_at: Moment,
@@ -302,32 +291,32 @@ impl Batch {
     /// particular day: they add to totals only.
     pub fn seal<I: Into<Increment>>(sequence: Sequence, increments: Vec<I>, sealed_at: Moment) -> Self {
         let increments = increments.into_iter().map(Into::into).collect();
-        Self::of_day(sequence, None, increments, SiteIncrement::default(), sealed_at)
+        Self::of_day(sequence, None, increments, Refused::default(), sealed_at)
     }
 
-    /// The same for the visits of one day, with what else they add to the site.
+    /// Seals the visits of one day, and those that were refused on it.
     pub fn of_day(
         sequence: Sequence,
         day: Option<Day>,
         mut increments: Vec<Increment>,
-        site: SiteIncrement,
+        refused: Refused,
         sealed_at: Moment,
     ) -> Self {
         increments.sort_unstable_by_key(Increment::run);
         let visits = increments.iter().map(|increment| increment.visits).sum();
         let content: usize = increments.iter().map(Increment::bytes).sum();
-        let bytes = size_of::<Self>() + content + size_of_val(site.visitors.as_slice());
-        Self { sequence, day, increments, site, visits, bytes, sealed_at }
+        let bytes = size_of::<Self>() + content;
+        Self { sequence, day, increments, refused, visits, bytes, sealed_at }
     }
 
     /// Seals a content as batch number `sequence`.
     pub fn of(sequence: Sequence, content: Content, sealed_at: Moment) -> Self {
-        Self::of_day(sequence, content.day, content.increments, content.site, sealed_at)
+        Self::of_day(sequence, content.day, content.increments, content.refused, sealed_at)
     }
 
     /// Returns the bytes that stand for its content in a journal and in a parked copy; [`Content::decode`] reads them.
     pub fn encode(&self) -> Vec<u8> {
-        let refused = &self.site.refused;
+        let refused = &self.refused;
         let layout = Layout {
             day: self.day.map(Day::number),
             pages: self
@@ -335,7 +324,6 @@ impl Batch {
                 .iter()
                 .map(|one| (one.page.as_str(), one.visits, one.bots, one.visitors.as_slice()))
                 .collect(),
-            visitors: self.site.visitors.as_slice(),
             refused: (refused.origin, refused.page, refused.repeat),
         };
         let mut bytes = Vec::with_capacity(64 + self.increments.iter().map(Increment::bytes).sum::<usize>() / 2);
@@ -359,9 +347,9 @@ impl Batch {
         &self.increments
     }
 
-    /// What it adds to the site, besides.
-    pub fn site(&self) -> &SiteIncrement {
-        &self.site
+    /// Visits that were refused.
+    pub fn refused(&self) -> &Refused {
+        &self.refused
     }
 
     /// How many pages it has.

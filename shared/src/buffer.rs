@@ -6,12 +6,12 @@
 
 mod tally;
 
-use crate::batch::{Increment, MAX_BATCH_PAGES, SiteIncrement};
+use crate::batch::{Content, Increment, MAX_BATCH_PAGES};
 use crate::day::Day;
 use crate::page::PageId;
-use crate::visit::{Fingerprint, Refusal, Refused, Secret, Visit};
+use crate::visit::{Refusal, Refused, Secret, Visit};
 use std::collections::{HashMap, VecDeque};
-use tally::{Fingerprints, Tally};
+use tally::Tally;
 
 /// Most visitors that an open batch remembers, all its pages taken together. Further ones are counted as visits only. Some
 /// hours of a busy environment whose shard is down.
@@ -22,22 +22,9 @@ struct Open {
     day: Option<Day>,
     pages: HashMap<PageId, Tally>,
     visits: u64,
-    /// What it will add to the site, besides.
-    site: Fingerprints,
     refused: Refused,
-    /// Fingerprints added to pages and site, the same one again included.
+    /// Fingerprints added to pages, the same one again included.
     visitors: usize,
-}
-
-/// An open batch's content, to be sealed.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Content {
-    /// The day of its visits.
-    pub day: Option<Day>,
-    /// What it adds to pages.
-    pub increments: Vec<Increment>,
-    /// What it adds to the site, besides.
-    pub site: SiteIncrement,
 }
 
 /// The open batches of one shard. Invariants: no open batch is empty; of a day all but the last are full; no page
@@ -75,15 +62,6 @@ impl Buffer {
     /// Whether a visit of this page needs no more room.
     pub fn knows(&self, page: &PageId, day: Option<Day>) -> bool {
         self.place(page, day).is_some()
-    }
-
-    /// Adds who visited the site.
-    pub fn add_visitor(&mut self, visitor: Fingerprint, day: Day) {
-        let open = self.open_of(Some(day));
-        if open.visitors < MOST_VISITORS {
-            open.site.add(visitor);
-            open.visitors += 1;
-        }
     }
 
     /// Adds a visit that was refused.
@@ -132,8 +110,7 @@ impl Buffer {
             bots: tally.bots,
             visitors: tally.visitors.pseudonyms(secret),
         });
-        let site = SiteIncrement { visitors: open.site.pseudonyms(secret), refused: open.refused };
-        Some(Content { day: open.day, increments: increments.collect(), site })
+        Some(Content { day: open.day, increments: increments.collect(), refused: open.refused })
     }
 
     /// Distinct pages of each day pending.
@@ -155,6 +132,7 @@ impl Buffer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::visit::Fingerprint;
 
     const TODAY: Option<Day> = None;
 
@@ -227,13 +205,12 @@ mod tests {
             for bot in [false, true, false] {
                 let visit = Visit { page: page("home"), bot, visitor: Some(visitor) };
                 buffer.add(visit, Some(day(1)), true);
-                buffer.add_visitor(visitor, day(1));
             }
             assert_eq!(buffer.days().collect::<Vec<_>>(), [day(1)]);
             let content = buffer.take_next(|_| known).unwrap();
             let visitors: Vec<_> = known.map(|secret| secret.pseudonym(visitor)).into_iter().collect();
-            let increment = Increment { page: page("home"), visits: 3, bots: 1, visitors: visitors.clone() };
-            assert_eq!((content.increments, content.site.visitors), (vec![increment], visitors));
+            let increment = Increment { page: page("home"), visits: 3, bots: 1, visitors };
+            assert_eq!(content.increments, [increment]);
         }
     }
 
@@ -244,16 +221,18 @@ mod tests {
         buffer.add_refusal(Refusal::Repeat, day(1));
         assert_eq!((buffer.pages(), buffer.batches(), buffer.days().count()), (0, 1, 0));
         let content = take(&mut buffer).unwrap();
-        assert_eq!((content.site.refused.origin, content.site.refused.repeat, content.increments.len()), (1, 1, 0));
+        assert_eq!((content.refused.origin, content.refused.repeat, content.increments.len()), (1, 1, 0));
     }
 
     #[test]
     fn visitors_beyond_the_bound_are_counted_as_visits_only() {
         let mut buffer = Buffer::default();
         for number in 0..=MOST_VISITORS {
-            buffer.add_visitor(Fingerprint::of(&number.to_string(), ""), day(1));
+            let visitor = Some(Fingerprint::of(&number.to_string(), ""));
+            buffer.add(Visit { page: page("home"), bot: false, visitor }, Some(day(1)), true);
         }
         let secret = Secret::random().unwrap();
-        assert_eq!(buffer.take_next(|_| Some(&secret)).unwrap().site.visitors.len(), MOST_VISITORS);
+        let increments = buffer.take_next(|_| Some(&secret)).unwrap().increments;
+        assert_eq!((increments[0].visits, increments[0].visitors.len()), (MOST_VISITORS as u64 + 1, MOST_VISITORS));
     }
 }

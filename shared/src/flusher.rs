@@ -16,7 +16,6 @@ mod secrets;
 use crate::batch::WriterId;
 use crate::clock::{Clock, Moment};
 use crate::config::Config;
-use crate::day::Day;
 use crate::policy::{self, Reason};
 use crate::ring::Ring;
 use crate::store::Ledger;
@@ -69,6 +68,8 @@ pub struct Flusher<S> {
     limits: Limits,
     metrics: Metrics,
     state: Mutex<State>,
+    /// Shard whose batches carry the visits that were refused.
+    refusals: ShardIndex,
     /// For each shard: a call of it has ended.
     landed: Vec<Notify>,
 }
@@ -82,8 +83,6 @@ struct State {
     /// Time between two flushes of a busy environment.
     interval: Duration,
     stopping: bool,
-    /// The shard that the present day's visitors of the site go to.
-    site: Option<(Day, ShardIndex)>,
     /// When a day's secret could not be read.
     no_secret: Option<Moment>,
 }
@@ -102,12 +101,12 @@ impl<S: Ledger> Flusher<S> {
             last_flush: None,
             interval: limits.interval,
             stopping: false,
-            site: None,
             no_secret: None,
         };
         let state = Mutex::new(state);
         let landed = (0..shards).map(|_| Notify::new()).collect();
-        Self { store, ring, clock, limits, metrics: Metrics::default(), state, landed }
+        let refusals = ring.owner("refusals");
+        Self { store, ring, clock, limits, metrics: Metrics::default(), state, refusals, landed }
     }
 
     /// The same, which writes a line of metrics with each flush.

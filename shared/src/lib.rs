@@ -5,6 +5,7 @@
 
 pub mod cache;
 pub mod flusher;
+pub mod fold;
 pub mod parking;
 pub mod rehome;
 pub mod rollup;

@@ -104,8 +104,6 @@ pub struct Applied {
     pub rejected: Vec<Rejected>,
     /// Batches refused because of their age.
     pub expired: Vec<Sequence>,
-    /// Visits that were counted, though not in their day: its key holds something else.
-    pub without_day: Vec<Rejected>,
     /// Visits of pages that were refused as one new page too many: not counted, as `VISITS_NEW_PAGES_A_DAY` asks.
     pub refused: u64,
 }

@@ -27,7 +27,14 @@ pub(crate) use faults::HeldBack;
 pub use faults::{Fault, Faults};
 pub use shards::Shards;
 
+use crate::clock::Clock;
+use crate::fold::{self, Folded};
 use crate::page::PageId;
+use crate::ring::Ring;
+use crate::shard::Weight;
+use crate::store::ShardIndex;
+use crate::store::redis::RedisStore;
+use std::time::Duration;
 
 /// The page with this decoded id.
 ///
@@ -35,4 +42,22 @@ use crate::page::PageId;
 /// If it is none.
 pub fn page(id: &str) -> PageId {
     PageId::from_decoded(id).unwrap_or_else(|error| panic!("{id}: {error}"))
+}
+
+/// Folds the journal of a shard to its end, by a ring that places all pages and visitors there.
+///
+/// # Panics
+/// Never: the ring has a shard with weight.
+pub async fn fold_here(store: &RedisStore, shard: ShardIndex, clock: &Clock) -> Folded {
+    let weight = |of: ShardIndex| if of == shard { 1 } else { 0 };
+    let shards = (0..=shard).filter_map(|of| Some((format!("s{of}").parse().ok()?, Weight::new(weight(of)).ok()?)));
+    let ring = Ring::new(shards).unwrap_or_else(|error| panic!("{error}"));
+    let settings = fold::Settings { history_days: u32::MAX, budget: Duration::from_mins(1).into() };
+    fold::fold_one(store, &ring, clock, settings, shard).await
+}
+
+/// Folds the journals of all shards to their ends; no day is too old.
+pub async fn fold(store: &RedisStore, ring: &Ring, clock: &Clock) -> Folded {
+    let settings = fold::Settings { history_days: u32::MAX, budget: Duration::from_mins(1).into() };
+    fold::fold(store, ring, clock, settings).await
 }

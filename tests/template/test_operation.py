@@ -7,7 +7,7 @@ import unittest
 from resolve import ROOT
 from stack import FUNCTIONS, Stack
 
-OWN_METRICS = {"VisitsLost", "ParkedAge", "FlushFailures", "RedisMemory"}
+OWN_METRICS = {"VisitsLost", "StatisticsSkipped", "ParkedAge", "FlushFailures", "RedisMemory"}
 
 
 def written() -> set[str]:

@@ -1,5 +1,5 @@
-//! Maps a schedule's event to a delivery, a sweep, a roll-up of finished days and some steps of re-homing, and what they
-//! did to the answer. The order is that of what waiting costs; each step has its share of the invocation's time.
+//! Maps a schedule's event to a delivery, a sweep, a fold of journals, a roll-up of finished days and some steps of
+//! re-homing, and what they did to the answer. The order is that of what waiting costs; each step has its share of the invocation's time.
 
 use crate::metrics::figures;
 use crate::report::Report;
@@ -10,6 +10,7 @@ use std::time::Duration;
 use visits_core::budget::Budget;
 use visits_core::clock::{Clock, Moment};
 use visits_core::config::Config;
+use visits_core::fold;
 use visits_core::parking;
 use visits_core::rehome;
 use visits_core::ring::Ring;
@@ -64,7 +65,7 @@ impl<E: Environments> Handler<E> {
         Self { metrics, ..self }
     }
 
-    /// Delivers parked batches, sweeps, rolls finished days up, and brings pages to their owners. A schedule's event sweeps
+    /// Delivers parked batches, sweeps, folds journals into days, rolls finished days up, and brings pages to their owners. A schedule's event sweeps
     /// the writers that have been idle for an interval, an empty one, which is sent by hand, all. `deadline`:
     /// milliseconds since the Unix epoch; one that is long past is the local emulator's, and means none.
     pub(crate) async fn handle(&self, event: &Value, deadline: u64) -> Result<Report, Error> {
@@ -72,13 +73,15 @@ impl<E: Environments> Handler<E> {
         let (store, ring, clock, timing) = (&*self.store, &self.ring, &self.clock, self.timing);
         let time = RunTime::new(clock.now(), deadline)?;
         let delivery = parking::deliver(store, ring, clock, timing, time.until(2, clock.now())).await;
-        let settings = Settings { interval, concurrency: self.concurrency, budget: time.until(4, clock.now()) };
+        let settings = Settings { interval, concurrency: self.concurrency, budget: time.until(3, clock.now()) };
         let sweep = sweep::sweep(store, ring, &self.environments, clock, settings).await;
-        let budget = time.until(5, clock.now());
-        let settings = rollup::Settings { history_days: self.history_days, budget };
+        let history_days = self.history_days;
+        let settings = fold::Settings { history_days, budget: time.until(4, clock.now()) };
+        let folded = fold::fold(store, ring, clock, settings).await;
+        let settings = rollup::Settings { history_days, budget: time.until(5, clock.now()) };
         let rollup = rollup::roll_up(store, ring, clock, settings).await;
         let rehome = rehome::rehome(store, ring, clock, timing, time.until(6, clock.now())).await;
-        let report = Report { sweep, delivery, rehome, rollup };
+        let report = Report { sweep, delivery, folded, rehome, rollup };
         report.log(clock.now().since(time.started));
         if self.metrics.are_on() {
             let memory = tokio::time::timeout(time.reserve / 2, store.fullest_memory()).await.ok().flatten();

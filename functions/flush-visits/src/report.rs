@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use std::time::Duration;
+use visits_core::fold::Folded;
 use visits_core::parking::Delivery;
 use visits_core::rehome::Rehome;
 use visits_core::rollup::Rollup;
@@ -15,6 +16,8 @@ pub(crate) struct Report {
     #[serde(flatten)]
     pub(crate) delivery: Delivery,
     #[serde(flatten)]
+    pub(crate) folded: Folded,
+    #[serde(flatten)]
     pub(crate) rehome: Rehome,
     #[serde(flatten)]
     pub(crate) rollup: Rollup,
@@ -23,7 +26,7 @@ pub(crate) struct Report {
 impl Report {
     /// Logs what it did, without figures of 0, and how long it took: nothing where it did nothing. At debug level all of it.
     pub(crate) fn log(&self, took: Duration) {
-        let Self { sweep, delivery, rehome, rollup } = self;
+        let Self { sweep, delivery, folded, rehome, rollup } = self;
         let micros = took.as_micros();
         if (sweep, delivery) != (&Summary::default(), &Delivery::default()) {
             tracing::info!(
@@ -44,6 +47,20 @@ impl Report {
                 calls_failed = some(delivery.calls_failed),
                 micros,
                 "delivered and swept"
+            );
+        }
+        if *folded != Folded::default() {
+            tracing::info!(
+                entries_folded = some(folded.entries_folded),
+                visits_folded = some(folded.visits_folded),
+                pieces = some(folded.pieces),
+                visits_too_old = some(folded.visits_too_old),
+                entries_set_aside = some(folded.entries_set_aside),
+                statistics_skipped = some(folded.statistics_skipped),
+                days_rejected = some(folded.days_rejected),
+                fold_calls_failed = some(folded.fold_calls_failed),
+                oldest_entry_seconds = some(folded.oldest_entry_seconds),
+                "folded"
             );
         }
         if *rehome != (Rehome { ring_settled: true, ..Rehome::default() }) {
@@ -90,6 +107,7 @@ mod tests {
         Report {
             sweep: Summary::default(),
             delivery: Delivery::default(),
+            folded: Folded::default(),
             rehome: Rehome { ring_settled: true, ..Rehome::default() },
             rollup: Rollup { days_rolled_up: true, ..Rollup::default() },
         }

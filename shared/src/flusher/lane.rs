@@ -16,7 +16,7 @@ use crate::policy::Pending;
 use crate::ring::Fingerprint;
 use crate::store::{Applied, Apply, Standing};
 use crate::timing::Timing;
-use crate::visit::{self, Refusal, Secret, Secrets, Visit};
+use crate::visit::{Refusal, Secret, Secrets, Visit};
 pub(super) use call::{Call, Place, Want};
 use parking::Parking;
 use std::sync::Arc;
@@ -84,11 +84,6 @@ impl Lane {
     /// Whether a visit of this page needs no more room.
     pub(super) fn knows(&self, page: &PageId, day: Option<Day>) -> bool {
         self.buffer.knows(page, day)
-    }
-
-    /// Takes who visited the site.
-    pub(super) fn add_visitor(&mut self, visitor: visit::Fingerprint, day: Day) {
-        self.buffer.add_visitor(visitor, day);
     }
 
     /// Takes note of a visit that was refused.

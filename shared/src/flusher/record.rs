@@ -7,10 +7,9 @@ use crate::batch::{NoRandomness, Sequence, WriterId};
 use crate::clock::Moment;
 use crate::day::Day;
 use crate::policy::Reason;
-use crate::ring::Ring;
 use crate::store::Ledger;
 use crate::store::ShardIndex;
-use crate::visit::{self, Refusal, Visit};
+use crate::visit::{Refusal, Visit};
 use futures_util::future::join_all;
 use std::collections::HashSet;
 use std::time::Duration;
@@ -81,8 +80,7 @@ impl<S: Ledger> Flusher<S> {
         let mut state = self.lock();
         // Whoever cannot be counted is no reason to fail: the refusal itself is the answer.
         if let (Some(day), Ok(())) = (self.day(now), state.ready()) {
-            let shard = state.site_shard(&self.ring, day);
-            state.lanes[shard].add_refusal(refusal, day);
+            state.lanes[self.refusals].add_refusal(refusal, day);
         }
     }
 
@@ -148,17 +146,12 @@ impl<S: Ledger> Flusher<S> {
         room: bool,
         now: Moment,
     ) -> Result<Ticket, RecordError> {
-        let (day, visitor) = (self.day(now), visit.visitor);
         let lane = &mut state.lanes[shard];
         let since = lane.calls_begun();
-        let Some(sequence) = lane.add(visit, day, room, now) else {
+        let Some(sequence) = lane.add(visit, self.day(now), room, now) else {
             return Err(RecordError::Full { retry_after: lane.pause(now).unwrap_or_default() });
         };
         state.counters.visits += 1;
-        if let (Some(day), Some(visitor)) = (day, visitor) {
-            let site = state.site_shard(&self.ring, day);
-            state.lanes[site].add_visitor(visitor, day);
-        }
         Ok(Ticket { shard, sequence, since })
     }
 
@@ -202,17 +195,5 @@ impl State {
         }
         while over(self) > 0 && self.lanes.iter_mut().any(Lane::shed) {}
         over(self) == 0
-    }
-
-    /// The shard that a day's visitors of the site go to: one sketch for all, whatever pages they visit.
-    fn site_shard(&mut self, ring: &Ring, day: Day) -> ShardIndex {
-        match self.site {
-            Some((known, shard)) if known == day => shard,
-            _ => {
-                let shard = ring.owner(&visit::site_key(day));
-                self.site = Some((day, shard));
-                shard
-            }
-        }
     }
 }

@@ -6,6 +6,7 @@ mod contact;
 mod digest;
 pub mod facts;
 mod imports;
+pub mod journal;
 mod keys;
 mod move_script;
 mod moving;
@@ -29,7 +30,7 @@ use keys::Keys;
 use parking::ParkingScripts;
 use redis::{AsyncCommands, RedisResult};
 use rehoming::RehomingScripts;
-use script::Scripts;
+use script::{LazyScript, Scripts};
 use statistics::StatisticsScripts;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -41,6 +42,7 @@ pub struct RedisStore {
     shards: Vec<Shard>,
     contact: Contact,
     scripts: Scripts,
+    commit: LazyScript,
     parking: ParkingScripts,
     rehoming: RehomingScripts,
     statistics: StatisticsScripts,
@@ -93,7 +95,8 @@ impl RedisStore {
             faults: crate::tests::Faults::new(shards.len()),
             shards,
             contact: Contact::new(config),
-            scripts: Scripts::new(config.testing.timing, config.new_pages_a_day),
+            scripts: Scripts::new(config),
+            commit: journal::commit_script(),
             parking: ParkingScripts::new(),
             rehoming: RehomingScripts::new(),
             statistics: StatisticsScripts::new(),

@@ -196,8 +196,11 @@ pub const FLUSH_FAILURES: Metric = count("FlushFailures");
 /// Memory used of the most that a server may use, of the fullest one.
 pub const REDIS_MEMORY: Metric = Metric { name: "RedisMemory", unit: Unit::Percent };
 
+/// Visits that are counted and in no statistics, since a journal was full.
+pub const STATISTICS_SKIPPED: Metric = count("StatisticsSkipped");
+
 /// All of them.
-pub const ALL: [Metric; 16] = [
+pub const ALL: [Metric; 17] = [
     VISITS,
     VISITS_FLUSHED,
     BATCHES,
@@ -213,6 +216,7 @@ pub const ALL: [Metric; 16] = [
     BUFFER_AGE,
     PARKED_AGE,
     FLUSH_FAILURES,
+    STATISTICS_SKIPPED,
     REDIS_MEMORY,
 ];
 

@@ -30,7 +30,7 @@ async fn while_a_slot_moves_each_key_is_read_and_written_where_it_is() {
 
     // All that the call names is there.
     migration.move_these(&[&key(0, "page:b"), &key(0, &format!("applied:{}", next.writer)), &key(0, "writers")]);
-    migration.move_these(&[&key(0, "sets"), &key(0, "shard"), &key(0, "site")]);
+    migration.move_these(&[&key(0, "sets"), &key(0, "shard"), &key(0, "journal")]);
     let applied = store.apply(0, &next).await.unwrap();
     assert_eq!((applied.set.visits, applied.fresh.len()), (4_321, 1));
     assert!(![before, Incarnation(0)].contains(&applied.incarnation), "another node has answered");

@@ -1,11 +1,11 @@
 //! A server whose memory is full can be emptied.
 
-use crate::helpers::{apply, batch, call, configure, page, store_on, visit};
+use crate::helpers::{apply, batch, call, configure, fold, page, store_on, visit};
 use redis::{Commands, Connection};
 use std::sync::Arc;
 use std::time::Duration;
 use test_support::RedisServer;
-use visits_core::batch::{Batch, Increment, Sequence, SiteIncrement, WriterId};
+use visits_core::batch::{Batch, Increment, Sequence, WriterId};
 use visits_core::clock::Clock;
 use visits_core::day::Day;
 use visits_core::page::PageId;
@@ -14,7 +14,7 @@ use visits_core::store::redis::RedisStore;
 use visits_core::store::redis::statistics::Deleted;
 use visits_core::store::statistics::{Set, SetCount};
 use visits_core::store::{Apply, Standing, StoreError};
-use visits_core::visit::{Fingerprint as Agent, Secret};
+use visits_core::visit::{Fingerprint as Agent, Refused, Secret};
 
 const SHARD: &str = "visits:{redis_7070}:shard";
 
@@ -41,10 +41,11 @@ async fn visited(server: &RedisServer, pages: &[PageId]) -> RedisStore {
         let one =
             |(n, page): (usize, &PageId)| Increment { page: page.clone(), visits: 1, bots: 0, visitors: visitor(n) };
         let increments = chunk.iter().enumerate().map(one).collect();
-        let (sequence, site) = (Sequence::new(number).unwrap(), SiteIncrement::default());
-        let batch = Batch::of_day(sequence, Some(today()), increments, site, Clock::system().now());
+        let sequence = Sequence::new(number).unwrap();
+        let batch = Batch::of_day(sequence, Some(today()), increments, Refused::default(), Clock::system().now());
         apply(&store, &call(&[(Arc::new(batch), Duration::ZERO)])).await.unwrap();
     }
+    fold(&store).await;
     let _: i64 = server.connect().hset(SHARD, "ring", ring().to_string()).unwrap();
     store
 }

@@ -11,6 +11,7 @@ use visits_core::config::Config;
 use visits_core::page::PageId;
 use visits_core::store::redis::RedisStore;
 use visits_core::store::{Applied, Apply, Ledger, Standing, StoreError};
+use visits_core::tests::fold_here;
 
 /// The writer of most tests.
 pub(crate) const WRITER: WriterId = WriterId::from_u128(1);
@@ -64,6 +65,11 @@ pub(crate) fn visit() -> Apply {
 /// Applies on the first shard.
 pub(crate) async fn apply(store: &RedisStore, call: &Apply) -> Result<Applied, StoreError> {
     store.apply(0, call).await
+}
+
+/// Folds the journal of the only shard, `redis_7070`.
+pub(crate) async fn fold(store: &RedisStore) {
+    assert_eq!(fold_here(store, 0, &Clock::system()).await.fold_calls_failed, 0);
 }
 
 /// The count on the first shard.

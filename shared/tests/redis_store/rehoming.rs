@@ -7,7 +7,7 @@ use std::fs::{self, OpenOptions};
 use std::sync::Arc;
 use std::time::Duration;
 use test_support::RedisServer;
-use visits_core::batch::{Batch, Increment, Sequence, SiteIncrement};
+use visits_core::batch::{Batch, Increment, Sequence};
 use visits_core::clock::Clock;
 use visits_core::day::Month;
 use visits_core::record;
@@ -17,7 +17,9 @@ use visits_core::shard::{ShardName, Weight};
 use visits_core::store::redis::RedisStore;
 use visits_core::store::rehoming::{Rehoming as _, Stage};
 use visits_core::store::{Apply, Ledger};
+use visits_core::tests::fold_here;
 use visits_core::timing::Timing;
+use visits_core::visit::Refused;
 
 /// A minute of the protocol.
 const MINUTE: Duration = Duration::from_millis(60);
@@ -136,14 +138,15 @@ async fn a_page_with_many_days(world: &World) {
     let days = months().into_iter().flat_map(|month| month.first().to(month.last()));
     let batches = (2..).zip(days).map(|(number, day)| {
         let increment = Increment { page: page("home"), visits: 3, bots: 1, visitors: Vec::new() };
-        let (sequence, site) = (Sequence::new(number).unwrap(), SiteIncrement::default());
-        let batch = Batch::of_day(sequence, Some(day), vec![increment], site, Clock::system().now());
+        let sequence = Sequence::new(number).unwrap();
+        let batch = Batch::of_day(sequence, Some(day), vec![increment], Refused::default(), Clock::system().now());
         (Arc::new(batch), Duration::ZERO)
     });
     let batches: Vec<_> = batches.collect();
     for batches in batches.chunks(100) {
         world.store.apply(OLD, &call(batches)).await.unwrap();
     }
+    fold_here(&world.store, OLD, &Clock::system()).await;
 }
 
 /// Whether a key of the old shard is one of those that move.
@@ -208,6 +211,7 @@ async fn after_a_restart_between_two_slices_a_pass_begins_anew() {
         let pages: Vec<(&str, u64)> = pages.iter().map(|id| (id.as_str(), 1)).collect();
         world.store.apply(OLD, &call(&[batch(number, &pages)])).await.unwrap();
     }
+    fold_here(&world.store, OLD, &Clock::system()).await;
     rehome(&world.store, &world.ring, &Clock::system(), Timing::REAL, Duration::ZERO).await;
     let slice = world.store.scan_records(OLD, 0).await.unwrap();
     assert!(slice.next != 0 && !slice.records.is_empty());
@@ -306,7 +310,7 @@ async fn a_page_on_its_way_is_not_taken_for_a_new_one() {
         let increments = pages.iter().map(|id| (page(id), 1).into()).collect();
         let (sequence, day, now) =
             (Sequence::new(number).unwrap(), "2026-11-24".parse().unwrap(), Clock::system().now());
-        let batch = Batch::of_day(sequence, Some(day), increments, SiteIncrement::default(), now);
+        let batch = Batch::of_day(sequence, Some(day), increments, Refused::default(), now);
         Apply { ring: Some(world.ring.fingerprint()), ..call(&[(Arc::new(batch), Duration::ZERO)]) }
     };
     world.run_until(|run| run.pages_taken == 3).await;

@@ -13,6 +13,7 @@ use visits_core::page::PageId;
 use visits_core::shard::ShardName;
 use visits_core::store::redis::RedisStore;
 use visits_core::store::{Applied, Apply, Ledger, ShardIndex, Standing};
+use visits_core::tests::fold_here;
 
 /// The writer of most claims.
 pub(crate) const WRITER: WriterId = WriterId::from_u128(1);
@@ -78,6 +79,13 @@ impl Subject {
         &self.store
     }
 
+    /// Folds what was applied into days.
+    pub(crate) async fn fold(&self) {
+        for shard in 0..2 {
+            fold_here(&self.store, shard, &Clock::system()).await;
+        }
+    }
+
     /// Lets time run on for all shards. Redis' clock is the machine's: all that it noted is moved back instead.
     pub(crate) fn pass(&self, time: Duration) {
         for (shard, key) in [("one", "writers"), ("one", "sets"), ("two", "writers"), ("two", "sets")] {
@@ -137,7 +145,9 @@ pub(crate) fn call(batches: &[(Arc<Batch>, Duration)]) -> Apply {
 
 /// Applies on [`SHARD`].
 pub(crate) async fn apply(subject: &Subject, call: &Apply) -> Applied {
-    subject.store().apply(SHARD, call).await.unwrap()
+    let applied = subject.store().apply(SHARD, call).await.unwrap();
+    subject.fold().await;
+    applied
 }
 
 /// The answer without its time, which each has for itself.

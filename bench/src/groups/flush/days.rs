@@ -1,16 +1,13 @@
 //! The same flush with what the owner's statistics add: days, visitors and bots.
 
 use crate::server::page;
-use visits_core::batch::{Batch, Increment, Sequence, SiteIncrement};
+use visits_core::batch::{Batch, Increment, Sequence};
 use visits_core::clock::Clock;
 use visits_core::day::Day;
 use visits_core::visit::{Refused, Visitor};
 
 /// Visitors whom the most visited page has in a day; the n-th has an n-th of them.
 const MOST_VISITORS: u64 = 10_000;
-
-/// Visitors of the site in a day, of whom a third come in each flush as on pages.
-const SITE_VISITORS: u64 = 50_000;
 
 /// One page in so many has a visit by a bot among its own.
 const BOT_ON: usize = 10;
@@ -34,8 +31,7 @@ impl Traffic {
     /// A flush of `pages` pages, with one or two visitors each.
     pub(super) fn flush(&mut self, sequence: u64, pages: usize) -> Batch {
         let increments = (1..=pages).map(|rank| self.increment(rank, 1 + rank % 2)).collect();
-        let visitors = self.visitors(0, SITE_VISITORS, pages / 3);
-        self.seal(sequence, increments, visitors)
+        self.seal(sequence, increments)
     }
 
     /// One of `parts` flushes after which half of a day's visitors have come.
@@ -45,14 +41,12 @@ impl Traffic {
             (half * (part + 1) / parts - half * part / parts).max(1)
         };
         let increments = (1..=pages).map(|rank| self.increment(rank, share(visitors_of(rank)))).collect();
-        let visitors = self.visitors(0, SITE_VISITORS, share(SITE_VISITORS));
-        self.seal(sequence, increments, visitors)
+        self.seal(sequence, increments)
     }
 
-    fn seal(&self, sequence: u64, increments: Vec<Increment>, visitors: Vec<Visitor>) -> Batch {
+    fn seal(&self, sequence: u64, increments: Vec<Increment>) -> Batch {
         let sequence = Sequence::new(sequence).expect("they count from 1");
-        let site = SiteIncrement { visitors, refused: Refused::default() };
-        Batch::of_day(sequence, Some(self.day), increments, site, Clock::system().now())
+        Batch::of_day(sequence, Some(self.day), increments, Refused::default(), Clock::system().now())
     }
 
     fn increment(&mut self, rank: usize, visitors: usize) -> Increment {

@@ -4,12 +4,12 @@ use crate::figures::Row;
 use crate::server::{Server, apply, call_with, page};
 use test_support::RedisServer;
 use tokio::runtime::Runtime;
-use visits_core::batch::{Batch, Increment, Sequence, SiteIncrement, WriterId};
+use visits_core::batch::{Batch, Increment, Sequence, WriterId};
 use visits_core::clock::Clock;
 use visits_core::day::Day;
 use visits_core::store::redis::RedisStore;
 use visits_core::store::statistics::TOP_KEPT;
-use visits_core::visit::{Fingerprint, Secret, Visitor};
+use visits_core::visit::{Fingerprint, Refused, Secret, Visitor};
 
 /// Pages, for the mean.
 const PAGES: usize = 100;
@@ -80,7 +80,7 @@ impl<'a> World<'a> {
         let increment = |(number, visitors)| Increment { page: page(number), visits: 30, bots: 5, visitors };
         let sequence = Sequence::new(self.sequence).expect("they count from 1");
         let increments = pages.map(increment).collect();
-        let batch = Batch::of_day(sequence, Some(day), increments, SiteIncrement::default(), Clock::system().now());
+        let batch = Batch::of_day(sequence, Some(day), increments, Refused::default(), Clock::system().now());
         self.runtime.block_on(apply(&self.store, &call_with(WriterId::from_u128(1), batch)));
     }
 

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 use test_support::RedisServer;
 use tokio::runtime::Runtime;
-use visits_core::batch::{Batch, Increment, MAX_BATCH_PAGES, Sequence, SiteIncrement, WriterId};
+use visits_core::batch::{Batch, Increment, MAX_BATCH_PAGES, Sequence, WriterId};
 use visits_core::clock::Clock;
 use visits_core::day::Day;
+use visits_core::fold;
 use visits_core::page::PageId;
 use visits_core::ring::Ring;
 use visits_core::rollup::{Settings, roll_up};
@@ -60,16 +61,16 @@ impl Site {
                 for pages in pages.chunks(MAX_BATCH_PAGES) {
                     sequence += 1;
                     let increments = pages.iter().map(|(number, page)| increment(*number, page, day)).collect();
-                    self.apply(shard, sequence, day, increments, Vec::new());
+                    self.apply(shard, sequence, day, increments);
                 }
+                self.fold();
             }
         }
     }
 
-    fn apply(&self, shard: usize, sequence: u64, day: Day, increments: Vec<Increment>, visitors: Vec<Visitor>) {
+    fn apply(&self, shard: usize, sequence: u64, day: Day, increments: Vec<Increment>) {
         let sequence = Sequence::new(sequence).expect("they count from 1");
-        let site = SiteIncrement { visitors, refused: Refused::default() };
-        let batch = Batch::of_day(sequence, Some(day), increments, site, Clock::system().now());
+        let batch = Batch::of_day(sequence, Some(day), increments, Refused::default(), Clock::system().now());
         let applied = self.runtime.block_on(self.store.apply(shard, &call_with(WriterId::from_u128(2), batch)));
         assert!(applied.is_ok_and(|applied| applied.rejected.is_empty() && applied.fresh.len() == 1), "it is applied");
     }
@@ -88,6 +89,13 @@ impl Site {
         assert!(self.runtime.block_on(self.figures.summary(days)).complete, "all shards answer");
     }
 
+    /// Folds what was applied into days.
+    fn fold(&self) {
+        let settings = fold::Settings { history_days: u32::MAX, budget: Duration::from_mins(10).into() };
+        let folded = self.runtime.block_on(fold::fold(&self.store, &self.ring, &Clock::system(), settings));
+        assert_eq!((folded.fold_calls_failed, folded.days_rejected), (0, 0), "{folded:?}");
+    }
+
     /// How far off the visitors of a day are, in percent, on each of so many days.
     pub(super) fn errors(&self, visitors: u64, days: u32) -> Vec<f64> {
         let mut sequence = 1_000_000;
@@ -100,8 +108,10 @@ impl Site {
                 .collect();
             for visitors in known.chunks(10_000) {
                 sequence += 1;
-                self.apply(0, sequence, day, Vec::new(), visitors.to_vec());
+                let increment = Increment { visitors: visitors.to_vec(), ..(page(0), visitors.len() as u64).into() };
+                self.apply(0, sequence, day, vec![increment]);
             }
+            self.fold();
             let found = self.runtime.block_on(self.store.site_days(0, day, day)).expect("the shard answers");
             (found.days[0].visitors as f64 / visitors as f64 - 1.0) * 100.0
         };

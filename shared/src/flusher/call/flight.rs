@@ -37,13 +37,6 @@ impl<'a, S: Ledger> Flight<'a, S> {
                 tracing::error!(shard, page, visits_rejected, reason, "a page's key cannot be counted up");
             });
         }
-        for counted in &applied.without_day {
-            let (shard, page) = (self.flusher.ring.name(self.shard).as_str(), counted.page.as_str());
-            let reason = counted.reason.as_str();
-            tally.lines.write(|| {
-                tracing::error!(shard, page, reason, "a page's visits are counted, but not in their day");
-            });
-        }
         self.land();
     }
 

@@ -14,7 +14,7 @@ impl Lane {
     pub(super) fn seal_next(&mut self, now: Moment) -> bool {
         let secrets = &self.secrets;
         let Some(content) = self.buffer.take_next(|day| secrets.of(day)) else { return false };
-        let batch = Batch::of_day(self.next, content.day, content.increments, content.site, now);
+        let batch = Batch::of(self.next, content, now);
         self.outbox.push(batch, self.since.unwrap_or(now));
         if self.buffer.visits() == 0 {
             self.since = None;

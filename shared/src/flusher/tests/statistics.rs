@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::batch::Batch;
+use crate::day::Day;
 use crate::store::statistics::DayCount;
 use crate::visit::{self, Fingerprint, Refusal, Refused, Visit, Visitor};
 use std::collections::BTreeSet;
@@ -57,7 +58,7 @@ impl World {
     /// The site's day, and the visits that were refused.
     fn site_day(&self, day: Day) -> (DayCount, Refused) {
         let mut refused = Refused::default();
-        self.batches(day).iter().for_each(|batch| refused.add_all(batch.site().refused));
+        self.batches(day).iter().for_each(|batch| refused.add_all(*batch.refused()));
         (self.day_of(day, |_| true), refused)
     }
 

@@ -33,8 +33,8 @@ impl DayRecords {
     /// Adds what a batch adds to the site, besides its visits.
     pub(super) fn add_site(&mut self, batch: &Batch) {
         let Some(day) = batch.day() else { return };
-        self.site.entry(day).or_default().visitors.extend(&batch.site().visitors);
-        self.refused.entry(day).or_default().add_all(batch.site().refused);
+        self.site.entry(day).or_default().visitors.extend(batch.increments().iter().flat_map(|one| &one.visitors));
+        self.refused.entry(day).or_default().add_all(*batch.refused());
     }
 
     /// Adds visits of a page to its day, and to the site.

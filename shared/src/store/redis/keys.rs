@@ -87,6 +87,11 @@ impl Keys {
         format!("{}:moving", self.prefix)
     }
 
+    /// Length of what the key of a page's month begins with: the name of any month is as long.
+    pub(super) fn month_prefix_len(&self) -> usize {
+        self.prefix.len() + ":days:2026-11:".len()
+    }
+
     /// Hash: copies that can never be delivered, for the operator.
     pub(super) fn aside(&self) -> String {
         format!("{}:aside", self.prefix)

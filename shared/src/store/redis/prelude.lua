@@ -1,5 +1,8 @@
 -- Stands before each script: Redis has no include.
 
+-- Loops run once for a page: a local is found faster than a global.
+local KEYS, ARGV, call = KEYS, ARGV, redis.call
+
 -- The number that a text is, or nothing. 15 digits: exact in Lua's doubles. No leading zero: HINCRBY does not take one.
 -- Most arguments are a few small numbers again and again: those that are known are not looked at twice.
 local numbers = { ['0'] = 0 }
@@ -22,3 +25,8 @@ local function now()
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
+-- Runs a command whose key may be of another type: that costs what belongs there, and nothing else.
+local function try(...)
+  local done, answer = pcall(call, ...)
+  return done and answer or nil
+end

@@ -4,18 +4,19 @@ use super::cluster::Connection;
 use super::digest::sha1_hex;
 use super::keys::Keys;
 use crate::applied::AppliedSet;
-use crate::batch::{Batch, Increment, Sequence};
-use crate::day::Day;
-use crate::store::statistics::TOP_KEPT;
+use crate::batch::Sequence;
+use crate::config::Config;
 use crate::store::{Applied, Apply, Incarnation, Rejected, Standing};
 use crate::timing::Timing;
-use crate::visit::Visitor;
 use redis::{Cmd, ErrorKind, FromRedisValue, ParsingError, RedisResult, Script, ServerErrorKind, Value};
 use std::sync::LazyLock;
 use std::time::Duration;
 
 /// Version of the layout of the `apply` script's arguments.
-const FORMAT: &str = "2";
+const FORMAT: &str = "3";
+
+/// Most bytes of a shard's journal: some hours of a busy site whose `flush-visits` does not run.
+const JOURNAL_BYTES: u64 = 64 << 20;
 
 /// The text of a script that checks its arguments, with what it checks them with before it.
 macro_rules! with_checks {
@@ -37,11 +38,18 @@ pub(super) struct Scripts {
     tidy: LazyScript,
     timing: Timing,
     new_pages_a_day: u64,
+    /// Most bytes of the journal; 0 where no days are kept.
+    journal_bytes: u64,
 }
 
 impl Scripts {
-    pub(super) fn new(timing: Timing, new_pages_a_day: u64) -> Self {
-        Self { tidy: LazyScript::new(|| Script::new(include_str!("tidy.lua"))), timing, new_pages_a_day }
+    pub(super) fn new(config: &Config) -> Self {
+        Self {
+            tidy: LazyScript::new(|| Script::new(include_str!("tidy.lua"))),
+            timing: config.testing.timing,
+            new_pages_a_day: config.new_pages_a_day,
+            journal_bytes: if config.history_days > 0 { JOURNAL_BYTES } else { 0 },
+        }
     }
 
     pub(super) async fn apply(&self, mut redis: Connection, keys: &Keys, call: &Apply) -> RedisResult<ApplyReply> {
@@ -57,24 +65,34 @@ impl Scripts {
 
     /// Built here and not by `Script`, which copies every key three times.
     fn apply_command(&self, keys: &Keys, call: &Apply) -> Cmd {
-        let pages = call.batches.iter().map(|(batch, _)| batch.pages()).sum::<usize>();
-        let mut command = Cmd::with_capacity(32 + 4 * pages, 256 + 160 * pages);
-        let keys_of = |batch: &Batch| batch.increments().iter().map(|one| keys_for(one, batch.day())).sum::<usize>();
-        let of_site = |batch: &Batch| if batch.day().is_some() { 3 } else { 0 };
-        let more: usize = call.batches.iter().map(|(batch, _)| keys_of(batch) + of_site(batch)).sum();
-        command.arg("EVALSHA").arg(&APPLY_DIGEST).arg(5 + more);
-        command.arg(keys.applied(&call.writer)).arg(keys.writers()).arg(keys.sets()).arg(keys.shard()).arg(keys.site());
-        call.batches.iter().for_each(|(batch, _)| name_keys(&mut command, keys, batch));
+        let batches = || call.batches.iter().map(|(batch, _)| batch);
+        let pages = batches().map(|batch| batch.pages()).sum::<usize>();
+        let mut command = Cmd::with_capacity(32 + 3 * pages, 256 + 128 * pages);
+        command.arg("EVALSHA").arg(&APPLY_DIGEST).arg(5 + pages);
+        command
+            .arg(keys.applied(&call.writer))
+            .arg(keys.writers())
+            .arg(keys.sets())
+            .arg(keys.shard())
+            .arg(keys.journal());
+        let mut key = String::new();
+        for increment in batches().flat_map(|batch| batch.increments()) {
+            keys.page_into(&mut key, &increment.page);
+            command.arg(&key);
+        }
         command.arg(FORMAT).arg(call.writer.to_string()).arg(call.base.get());
         command.arg(millis(self.timing.max_batch_age)).arg(millis(call.standing.set_kept(&self.timing)));
-        command.arg(listing(call.standing)).arg(call.batches.len());
-        command.arg(call.ring.map(|ring| ring.to_string()).unwrap_or_default());
+        command.arg(listing(call.standing)).arg(call.ring.map(|ring| ring.to_string()).unwrap_or_default());
         // The bound is for strangers; an import is the owner's.
         let new_pages = if call.standing == Standing::Import { 0 } else { self.new_pages_a_day };
-        command.arg(new_pages).arg(TOP_KEPT).arg(keys.page_prefix().len());
+        command.arg(new_pages).arg(self.journal_bytes);
         for (batch, age) in &call.batches {
-            command.arg(batch.sequence().get()).arg(millis(*age));
-            describe(&mut command, batch);
+            let bytes = if self.journal_bytes > 0 { batch.encode() } else { Vec::new() };
+            let runs = || batch.increments().chunk_by(|left, right| left.run() == right.run());
+            command.arg(batch.sequence().get()).arg(millis(*age)).arg(bytes).arg(runs().count());
+            for run in runs() {
+                command.arg(run[0].visits).arg(run[0].bots).arg(run.len());
+            }
         }
         command
     }
@@ -87,65 +105,6 @@ impl Scripts {
         }
         script.invoke_async(&mut redis).await
     }
-}
-
-/// How many keys belong to an increment.
-fn keys_for(increment: &Increment, day: Option<Day>) -> usize {
-    match day {
-        None => 1,
-        Some(_) if increment.visitors.is_empty() => 2,
-        Some(_) => 3,
-    }
-}
-
-/// The keys of a batch: the site's, then each page's.
-fn name_keys(command: &mut Cmd, keys: &Keys, batch: &Batch) {
-    let day = batch.day().map(|day| (day, day.month(), day.to_string()));
-    if let Some((day, month, _)) = &day {
-        command.arg(keys.site_month(*month)).arg(keys.top(*day)).arg(keys.site_visitors(*day));
-    }
-    let mut key = String::new();
-    let month = day.as_ref().map(|(_, month, _)| month.to_string());
-    for increment in batch.increments() {
-        keys.page_into(&mut key, &increment.page);
-        command.arg(&key);
-        let (Some(month), Some((_, _, day))) = (&month, &day) else { continue };
-        keys.days_into(&mut key, month, &increment.page);
-        command.arg(&key);
-        if !increment.visitors.is_empty() {
-            keys.visitors_into(&mut key, day, &increment.page);
-            command.arg(&key);
-        }
-    }
-}
-
-/// What a batch adds.
-fn describe(command: &mut Cmd, batch: &Batch) {
-    match batch.day() {
-        None => {
-            command.arg("");
-        }
-        Some(day) => {
-            let site = batch.site();
-            command.arg(day.of_month()).arg(packed(&site.visitors));
-            command.arg(site.refused.origin).arg(site.refused.page).arg(site.refused.repeat);
-        }
-    }
-    let runs = || batch.increments().chunk_by(|left, right| left.run() == right.run());
-    command.arg(runs().count());
-    for run in runs() {
-        // Without a day there is no sketch that visitors could be in.
-        let each = if batch.day().is_some() { run[0].visitors.len() } else { 0 };
-        command.arg(run[0].visits).arg(run[0].bots).arg(run.len()).arg(each);
-        if each > 0 {
-            command.arg(packed(run.iter().flat_map(|increment| &increment.visitors)));
-        }
-    }
-}
-
-/// Visitors as the script takes them: 8 bytes each.
-fn packed<'a>(visitors: impl IntoIterator<Item = &'a Visitor>) -> Vec<u8> {
-    visitors.into_iter().flat_map(|visitor| visitor.0.to_be_bytes()).collect()
 }
 
 /// What becomes of the writer on the sweep's list.
@@ -163,9 +122,9 @@ pub(super) fn millis(time: Duration) -> u64 {
 }
 
 /// The answer of `apply.lua`: floor, sequences above it, visits, rejected visits, rejected increments
-/// (number in the call, reason), sequences too old, sequences applied by this call, increments that were counted without
-/// their day, visits of new pages that were too many, and the server's time in milliseconds.
-type Layout = (u64, Vec<u64>, u64, u64, Vec<(usize, String)>, Vec<u64>, Vec<u64>, Vec<(usize, String)>, u64, u64);
+/// (number in the call, reason), sequences too old, sequences applied by this call, visits of new pages that were too many,
+/// and the server's time in milliseconds.
+type Layout = (u64, Vec<u64>, u64, u64, Vec<(usize, String)>, Vec<u64>, Vec<u64>, u64, u64);
 
 pub(super) struct ApplyReply(Layout);
 
@@ -177,7 +136,7 @@ impl FromRedisValue for ApplyReply {
 
 impl ApplyReply {
     pub(super) fn into_applied(self, call: &Apply, incarnation: Incarnation) -> Applied {
-        let (floor, above, visits, rejected_visits, rejected, expired, fresh, without_day, refused, now) = self.0;
+        let (floor, above, visits, rejected_visits, rejected, expired, fresh, refused, now) = self.0;
         let set = AppliedSet { floor, above: above.into_iter().collect(), visits, rejected: rejected_visits };
         let increments: Vec<_> = call.batches.iter().flat_map(|(batch, _)| batch.increments()).collect();
         let find = |found: Vec<(usize, String)>| {
@@ -195,7 +154,6 @@ impl ApplyReply {
             fresh: sequences(fresh),
             rejected: find(rejected),
             expired: sequences(expired),
-            without_day: find(without_day),
             refused,
         }
     }

@@ -4,7 +4,7 @@ use crate::subject::{SHARD, Subject, WRITER, apply, batch, call, owner, page, to
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
-use visits_core::batch::{Batch, BatchId, Increment, Sequence, SiteIncrement, WriterId};
+use visits_core::batch::{Batch, BatchId, Increment, Sequence, WriterId};
 use visits_core::clock::Clock;
 use visits_core::page::PageId;
 use visits_core::record::{PageRecord, RecordName};
@@ -113,12 +113,12 @@ pub(crate) async fn a_pass_moves_on_only_from_where_it_is(subject: &Subject) {
 pub(crate) async fn what_comes_by_another_ring_keeps_a_pass_from_ending(subject: &Subject) {
     announce(subject).await;
     let by = |number, ring| Apply { ring, ..call(&[batch(number, &[("a", 1)])]) };
-    apply(subject, &by(1, Some(ring()))).await;
+    subject.store().apply(SHARD, &by(1, Some(ring()))).await.unwrap();
     assert_eq!(state(subject).await.late, 0);
-    apply(subject, &by(2, Some(other_ring()))).await;
-    apply(subject, &by(2, Some(other_ring()))).await;
+    subject.store().apply(SHARD, &by(2, Some(other_ring()))).await.unwrap();
+    subject.store().apply(SHARD, &by(2, Some(other_ring()))).await.unwrap();
     assert_eq!(state(subject).await.late, 1, "a duplicate brings nothing");
-    apply(subject, &by(3, None)).await;
+    subject.store().apply(SHARD, &by(3, None)).await.unwrap();
     assert_eq!(state(subject).await.late, 2);
     assert!(!advance(subject, Pass::begin(0), TAKEN).await);
     let further = Pass::begin(0).at(Stage::Take { cursor: 7, run: Incarnation(3) });
@@ -148,9 +148,9 @@ pub(crate) async fn what_is_taken_waits_as_a_move_and_leaves_a_trace(subject: &S
 /// A batch of a day: page `b` has 5 visits, 2 of them by bots.
 fn on_a_day(number: u64) -> Apply {
     let increment = Increment { page: page("b"), visits: 5, bots: 2, visitors: vec![Visitor(7)] };
-    let site = SiteIncrement { visitors: Vec::new(), refused: Refused { origin: 4, ..Refused::default() } };
+    let refused = Refused { origin: 4, ..Refused::default() };
     let day = Some("2026-11-24".parse().unwrap());
-    let batch = Batch::of_day(Sequence::new(number).unwrap(), day, vec![increment], site, Clock::system().now());
+    let batch = Batch::of_day(Sequence::new(number).unwrap(), day, vec![increment], refused, Clock::system().now());
     call(&[(Arc::new(batch), Duration::ZERO)])
 }
 

@@ -3,7 +3,7 @@
 use crate::subject::{SHARD, Subject, apply, call, owner, page, sequence};
 use std::sync::Arc;
 use std::time::Duration;
-use visits_core::batch::{Batch, Increment, SiteIncrement, WriterId};
+use visits_core::batch::{Batch, Increment, WriterId};
 use visits_core::clock::Clock;
 use visits_core::day::Day;
 use visits_core::ring::Fingerprint;
@@ -20,13 +20,9 @@ fn increment(id: &str, visits: u64, bots: u64, visitors: &[u64]) -> Increment {
     Increment { page: page(id), visits, bots, visitors: visitors.iter().copied().map(Visitor).collect() }
 }
 
-fn of_day(number: u64, text: &str, increments: Vec<Increment>, site: SiteIncrement) -> (Arc<Batch>, Duration) {
-    let batch = Batch::of_day(sequence(number), Some(day(text)), increments, site, Clock::system().now());
+fn of_day(number: u64, text: &str, increments: Vec<Increment>, refused: Refused) -> (Arc<Batch>, Duration) {
+    let batch = Batch::of_day(sequence(number), Some(day(text)), increments, refused, Clock::system().now());
     (Arc::new(batch), Duration::ZERO)
-}
-
-fn visitors(visitors: &[u64]) -> SiteIncrement {
-    SiteIncrement { visitors: visitors.iter().copied().map(Visitor).collect(), ..SiteIncrement::default() }
 }
 
 fn counted(people: u64, bots: u64, visitors: u64) -> DayCount {
@@ -38,7 +34,7 @@ async fn two_days(subject: &Subject) {
     let first = vec![increment("home", 3, 1, &[7, 8]), increment("a/b", 1, 0, &[7])];
     let second = vec![increment("home", 2, 0, &[8, 9]), increment("robots", 5, 5, &[])];
     let batches =
-        [of_day(1, "2026-10-31", first, visitors(&[7, 8])), of_day(2, "2026-11-01", second, visitors(&[8, 9, 10]))];
+        [of_day(1, "2026-10-31", first, Refused::default()), of_day(2, "2026-11-01", second, Refused::default())];
     for _ in 0..2 {
         apply(subject, &call(&batches)).await;
     }
@@ -59,13 +55,12 @@ pub(crate) async fn days_bots_and_visitors_are_counted_once_however_often_a_batc
 pub(crate) async fn the_site_is_the_sum_of_its_pages_and_has_visitors_of_its_own(subject: &Subject) {
     two_days(subject).await;
     let refused = Refused { origin: 2, page: 3, repeat: 4, new_page: 0 };
-    let nothing_else = SiteIncrement { refused, ..SiteIncrement::default() };
     for _ in 0..2 {
-        apply(subject, &call(&[of_day(3, "2026-11-01", Vec::new(), nothing_else.clone())])).await;
+        apply(subject, &call(&[of_day(3, "2026-11-01", Vec::new(), refused)])).await;
     }
     let site = subject.store().site_days(SHARD, day("2026-10-31"), day("2026-11-01")).await.unwrap();
     assert_eq!((site.total, site.bots, site.refused), (11, 6, refused));
-    assert_eq!(site.days, [counted(3, 1, 2), counted(2, 5, 3)]);
+    assert_eq!(site.days, [counted(3, 1, 2), counted(2, 5, 2)]);
     let elsewhere = subject.store().site_days(SHARD + 1, day("2026-10-31"), day("2026-11-01")).await.unwrap();
     assert_eq!((elsewhere.total, elsewhere.days), (0, vec![counted(0, 0, 0); 2]));
 }
@@ -86,7 +81,7 @@ pub(crate) async fn top_pages_come_by_their_visits_by_people(subject: &Subject) 
     assert_eq!(top(first, last, 10, Some("%")).await, is(&[]));
     assert_eq!(top(day("2025-01-01"), last, 10, None).await, is(&[("home", 4), ("a/b", 1)]));
     let even = ["b", "d", "a", "c"].map(|id| increment(id, if id == "d" { 2 } else { 1 }, 0, &[])).to_vec();
-    apply(subject, &call(&[of_day(3, "2026-11-02", even, visitors(&[]))])).await;
+    apply(subject, &call(&[of_day(3, "2026-11-02", even, Refused::default())])).await;
     let next = day("2026-11-02");
     assert_eq!(top(next, next, 3, None).await, is(&[("d", 2), ("a", 1), ("b", 1)]));
     assert_eq!(top(first, next, 4, None).await, is(&[("home", 4), ("d", 2), ("a", 1), ("a/b", 1)]));

@@ -1,0 +1,377 @@
+//! Folds journals: adds up what shards have counted since the last fold, and puts the sums into days, top lists, visitors and
+//! the figures of the site.
+//!
+//! A shard's journal is a stream of batches, each of which `apply.lua` has counted into totals exactly once. A fold reads a
+//! piece of it from the beginning and adds it up in memory ([`Sums`], pure). Then it writes in two steps:
+//!
+//! 1. Visitors go into their sketches: a page's on the shard that owns the page, the site's on the one that owns the day's. Where
+//!    that shard does not answer they go into a sketch here, which the roll-up brings there later. Adding a visitor again
+//!    changes nothing, so this step may happen any number of times.
+//! 2. `commit.lua` adds all sums and deletes exactly the entries that were read, in one step. If the journal begins with others
+//!    by then, since another fold was faster or a crash took entries back, it changes nothing.
+//!
+//! So each entry is added once, whatever is cut off in between, and a server that falls back to an earlier state falls back with
+//! journal and sums together. An entry that is no batch is set aside with the reason and stops nothing. Days that are no
+//! longer kept are left out.
+
+use crate::batch::{Content, Increment};
+use crate::budget::Budget;
+use crate::clock::{Clock, Moment};
+use crate::day::Day;
+use crate::page::PageId;
+use crate::ring::Ring;
+use crate::store::redis::RedisStore;
+use crate::store::redis::journal::Committed;
+use crate::store::{ShardIndex, StoreError};
+use crate::telemetry::Lines;
+use crate::visit::{Refused, Visitor, site_key};
+use futures_util::future::join_all;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// Bytes that are read at once, about.
+const PIECE_BYTES: usize = 256 << 10;
+
+/// Entries that are read at once at most, and at first.
+const MAX_ENTRIES: usize = 1_000;
+const FIRST_ENTRIES: usize = 16;
+
+/// Pages of days that one commit adds to at most, so that it holds a server for about as long as a flush does.
+const MAX_PAGES: usize = 1_000;
+
+/// Commits in a row that find another fold at work before this one leaves the shard to it.
+const MAX_STALE: usize = 3;
+
+/// Entry of a journal.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Entry {
+    /// Its id: the time in milliseconds by the server's clock, a hyphen and a number.
+    pub id: String,
+    /// Encoding of the batch.
+    pub bytes: Vec<u8>,
+    /// Places in the batch of pages that were not counted, since their key is of another type.
+    pub rejected: Vec<usize>,
+    /// Places of those that were refused as one new page too many.
+    pub refused: Vec<usize>,
+}
+
+/// Sums of some entries. Sums of any pieces of a journal, added up, are the sums of the whole.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sums {
+    /// Visits that were counted, of all days and of none.
+    pub visits: u64,
+    /// Those of them by bots.
+    pub bots: u64,
+    /// Visits of days that are no longer kept.
+    pub too_old: u64,
+    /// Days that are kept.
+    pub days: BTreeMap<Day, DaySums>,
+    /// Ids of entries that are no batches, with the reason.
+    pub aside: Vec<(String, String)>,
+}
+
+/// Sums of one day.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DaySums {
+    /// Visits by people.
+    pub people: u64,
+    /// Visits by bots.
+    pub bots: u64,
+    /// Visits that were refused.
+    pub refused: Refused,
+    /// Pages that were visited.
+    pub pages: BTreeMap<PageId, PageSums>,
+}
+
+/// Sums of one page on one day.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PageSums {
+    /// Visits by people.
+    pub people: u64,
+    /// Visits by bots.
+    pub bots: u64,
+    /// Visitors, as far as they may be told apart.
+    pub visitors: BTreeSet<Visitor>,
+}
+
+impl Sums {
+    /// Adds up some entries, with the days from `first_day` on.
+    pub fn of(entries: &[Entry], first_day: Day) -> Self {
+        let mut sums = Self::default();
+        entries.iter().for_each(|entry| sums.add(entry, first_day));
+        sums
+    }
+
+    /// Adds an entry, with its day if that is `first_day` or later.
+    pub fn add(&mut self, entry: &Entry, first_day: Day) {
+        let content = match Content::decode(&entry.bytes) {
+            Ok(content) => content,
+            Err(reason) => return self.aside.push((entry.id.clone(), reason.to_string())),
+        };
+        let (mut counted, mut too_many) = (Vec::with_capacity(content.increments.len()), 0);
+        for (place, increment) in content.increments.into_iter().enumerate() {
+            if entry.refused.contains(&place) {
+                too_many += increment.visits;
+            } else if !entry.rejected.contains(&place) {
+                self.visits += increment.visits;
+                self.bots += increment.bots;
+                counted.push(increment);
+            }
+        }
+        match content.day {
+            None => {}
+            Some(day) if day < first_day => self.too_old += counted.iter().map(|one| one.visits).sum::<u64>(),
+            Some(day) => {
+                let of_day = self.days.entry(day).or_default();
+                of_day.refused.add_all(content.refused);
+                of_day.refused.new_page += too_many;
+                counted.into_iter().for_each(|increment| of_day.add(increment));
+            }
+        }
+    }
+
+    /// Adds the sums of other entries.
+    pub fn add_all(&mut self, more: Self) {
+        self.visits += more.visits;
+        self.bots += more.bots;
+        self.too_old += more.too_old;
+        self.aside.extend(more.aside);
+        for (day, of_day) in more.days {
+            let sums = self.days.entry(day).or_default();
+            sums.refused.add_all(of_day.refused);
+            (sums.people, sums.bots) = (sums.people + of_day.people, sums.bots + of_day.bots);
+            for (page, of_page) in of_day.pages {
+                let sums = sums.pages.entry(page).or_default();
+                (sums.people, sums.bots) = (sums.people + of_page.people, sums.bots + of_page.bots);
+                sums.visitors.extend(of_page.visitors);
+            }
+        }
+    }
+
+    /// Returns the pages with their days, in the order in which a commit names them.
+    pub fn pages(&self) -> impl Iterator<Item = (Day, &PageId, &PageSums)> {
+        self.days.iter().flat_map(|(day, of_day)| of_day.pages.iter().map(|(page, of_page)| (*day, page, of_page)))
+    }
+}
+
+impl DaySums {
+    fn add(&mut self, increment: Increment) {
+        let people = increment.people();
+        self.people += people;
+        self.bots += increment.bots;
+        let of_page = self.pages.entry(increment.page).or_default();
+        of_page.people += people;
+        of_page.bots += increment.bots;
+        of_page.visitors.extend(increment.visitors);
+    }
+}
+
+/// Settings of a fold.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// Days that are kept, the present one included.
+    pub history_days: u32,
+    /// Time of the run.
+    pub budget: Budget,
+}
+
+/// Outcome of a fold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Folded {
+    /// Entries that are folded.
+    pub entries_folded: u64,
+    /// Visits in them.
+    pub visits_folded: u64,
+    /// Commits.
+    pub pieces: u64,
+    /// Visits in them of days that are no longer kept.
+    pub visits_too_old: u64,
+    /// Entries that are no batches and were set aside.
+    pub entries_set_aside: u64,
+    /// Visits that are counted and in no statistics, since the journal was full.
+    pub statistics_skipped: u64,
+    /// Days of pages that were left out, since the page's month is of another type.
+    pub days_rejected: u64,
+    /// Calls that brought no answer, or an error.
+    pub fold_calls_failed: usize,
+    /// Age of the oldest entry that was there, by this function's clock.
+    pub oldest_entry_seconds: u64,
+}
+
+impl Folded {
+    fn add(&mut self, more: &Self) {
+        self.entries_folded += more.entries_folded;
+        self.visits_folded += more.visits_folded;
+        self.pieces += more.pieces;
+        self.visits_too_old += more.visits_too_old;
+        self.entries_set_aside += more.entries_set_aside;
+        self.statistics_skipped += more.statistics_skipped;
+        self.days_rejected += more.days_rejected;
+        self.fold_calls_failed += more.fold_calls_failed;
+        self.oldest_entry_seconds = self.oldest_entry_seconds.max(more.oldest_entry_seconds);
+    }
+}
+
+/// Folds the journals of all shards, each until it is empty or the time is over.
+pub async fn fold(store: &RedisStore, ring: &Ring, clock: &Clock, settings: Settings) -> Folded {
+    let lines = Lines::default();
+    let shards = (0..ring.len()).map(|shard| fold_shard(store, ring, clock, settings, shard, &lines));
+    let mut folded = Folded::default();
+    join_all(shards).await.iter().for_each(|shard| folded.add(shard));
+    folded
+}
+
+/// Folds the journal of one shard, until it is empty or the time is over.
+pub async fn fold_one(store: &RedisStore, ring: &Ring, clock: &Clock, settings: Settings, shard: ShardIndex) -> Folded {
+    fold_shard(store, ring, clock, settings, shard, &Lines::default()).await
+}
+
+async fn fold_shard(
+    store: &RedisStore,
+    ring: &Ring,
+    clock: &Clock,
+    settings: Settings,
+    shard: ShardIndex,
+    lines: &Lines,
+) -> Folded {
+    let mut run = Run { store, ring, clock, settings, shard, lines, started: clock.now(), done: Folded::default() };
+    let whole = settings.budget.whole();
+    match tokio::time::timeout(whole, run.run()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => {
+            run.done.fold_calls_failed += 1;
+            tracing::warn!(%error, "a journal could not be folded; the next run goes on");
+        }
+        Err(_) => {
+            tracing::warn!(shard = ring.name(shard).as_str(), after = ?whole, "a fold was cut off; the next run goes on")
+        }
+    }
+    run.done
+}
+
+/// Fold of one shard.
+struct Run<'a> {
+    store: &'a RedisStore,
+    ring: &'a Ring,
+    clock: &'a Clock,
+    settings: Settings,
+    shard: ShardIndex,
+    lines: &'a Lines,
+    started: Moment,
+    done: Folded,
+}
+
+impl Run<'_> {
+    async fn run(&mut self) -> Result<(), StoreError> {
+        let (mut count, mut stale) = (FIRST_ENTRIES, 0);
+        while stale < MAX_STALE && !self.settings.budget.is_over(self.started, self.clock.now()) {
+            let entries = self.store.journal(self.shard, count).await?;
+            let Some(first) = entries.first() else { return Ok(()) };
+            self.note_age(first);
+            let (taken, sums) = piece(&entries, self.first_day());
+            let last = &entries[taken - 1];
+            self.add_visitors(&sums).await;
+            match self.store.commit(self.shard, self.ring, (&first.id, &last.id, taken), &sums).await? {
+                Committed::Stale => stale += 1,
+                Committed::Done { skipped, rejected } => {
+                    stale = 0;
+                    self.note(taken, &sums, skipped, &rejected);
+                }
+            }
+            if taken == entries.len() && entries.len() < count {
+                return Ok(());
+            }
+            let bytes: usize = entries.iter().map(|entry| entry.bytes.len()).sum();
+            count = (PIECE_BYTES * entries.len() / bytes.max(1)).clamp(1, MAX_ENTRIES);
+        }
+        Ok(())
+    }
+
+    /// The first day that is kept; with no history, one that never comes.
+    fn first_day(&self) -> Day {
+        let today = Day::of(self.clock.now());
+        match self.settings.history_days {
+            0 => today.plus(u32::MAX),
+            days => today.minus(days - 1),
+        }
+    }
+
+    /// Adds visitors to the sketches of those shards that own them, or else to sketches here. They are an estimate: where both
+    /// fail, that is logged, and the visits are counted all the same.
+    async fn add_visitors(&mut self, sums: &Sums) {
+        let mut shards: Vec<Vec<(Day, Option<&PageId>, Vec<Visitor>)>> = vec![Vec::new(); self.ring.len()];
+        for (day, of_day) in &sums.days {
+            let pages = || of_day.pages.iter().filter(|(_, of_page)| !of_page.visitors.is_empty());
+            for (page, of_page) in pages() {
+                let visitors = of_page.visitors.iter().copied().collect();
+                shards[self.ring.owner(page.as_str())].push((*day, Some(page), visitors));
+            }
+            let site: BTreeSet<Visitor> = pages().flat_map(|(_, of_page)| of_page.visitors.iter().copied()).collect();
+            if !site.is_empty() {
+                shards[self.ring.owner(&site_key(*day))].push((*day, None, site.into_iter().collect()));
+            }
+        }
+        for (owner, sketches) in shards.iter().enumerate().filter(|(_, sketches)| !sketches.is_empty()) {
+            let mut added = self.store.add_visitors(owner, sketches).await;
+            if added.is_err() && owner != self.shard {
+                added = self.store.add_visitors(self.shard, sketches).await;
+            }
+            if let Err(error) = added {
+                self.done.fold_calls_failed += 1;
+                tracing::warn!(%error, "visitors could not be added to their sketches");
+            }
+        }
+    }
+
+    fn note_age(&mut self, first: &Entry) {
+        let written = first.id.split('-').next().and_then(|millis| millis.parse::<u64>().ok()).unwrap_or_default();
+        let age = Duration::from_millis(self.clock.now().epoch_millis().saturating_sub(written));
+        self.done.oldest_entry_seconds = self.done.oldest_entry_seconds.max(age.as_secs());
+    }
+
+    fn note(&mut self, entries: usize, sums: &Sums, skipped: u64, rejected: &[(Day, PageId, String)]) {
+        let shard = self.ring.name(self.shard).as_str();
+        self.done.add(&Folded {
+            entries_folded: entries as u64,
+            visits_folded: sums.visits,
+            pieces: 1,
+            visits_too_old: sums.too_old,
+            entries_set_aside: sums.aside.len() as u64,
+            statistics_skipped: skipped,
+            days_rejected: rejected.len() as u64,
+            ..Folded::default()
+        });
+        if skipped > 0 {
+            tracing::error!(
+                shard,
+                statistics_skipped = skipped,
+                "the journal was full: these visits are in no statistics"
+            );
+        }
+        for (entry, reason) in &sums.aside {
+            self.lines.write(|| tracing::error!(shard, entry, reason, "an entry of the journal was set aside"));
+        }
+        for (day, page, reason) in rejected {
+            let page = page.as_str();
+            self.lines.write(
+                || tracing::error!(shard, page, %day, reason, "a page's visits are counted, but not in their day"),
+            );
+        }
+    }
+}
+
+/// Returns how many of these entries make a piece, one at least, and their sums.
+fn piece(entries: &[Entry], first_day: Day) -> (usize, Sums) {
+    let (mut sums, mut taken, mut pages) = (Sums::default(), 0, 0);
+    for entry in entries {
+        let more = Sums::of(std::slice::from_ref(entry), first_day);
+        let known = |day, page: &PageId| sums.days.get(&day).is_some_and(|of_day| of_day.pages.contains_key(page));
+        pages += more.pages().filter(|(day, page, _)| !known(*day, page)).count();
+        if taken > 0 && pages > MAX_PAGES {
+            break;
+        }
+        sums.add_all(more);
+        taken += 1;
+    }
+    (taken, sums)
+}

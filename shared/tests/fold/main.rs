@@ -1,0 +1,6 @@
+//! The fold on real Redis: random schedules against a plain count, and the hot script's cost.
+
+mod cost;
+mod schedules;
+mod single;
+mod world;

@@ -1,0 +1,1 @@
+//! One fold, step by step.
