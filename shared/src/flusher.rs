@@ -1,32 +1,29 @@
 //! The writing side: takes visits into memory and pushes them to their shards, each exactly once.
 //!
-//! [`Flusher`] is the handle that the function and its layers share. Its state lies behind one plain
-//! mutex that is never held across an await; calls to shards run outside of it (`call`). Everything that
-//! decides is pure and elsewhere: [`crate::policy`] when, `lane` what, [`crate::outbox`] what is known.
+//! [`Flusher`] is the handle that the function and its layers share. Its state lies behind one plain mutex that is never held
+//! across an await. Whatever decides is pure and elsewhere: [`crate::policy`] when, [`crate::lane`] what, [`crate::outbox`]
+//! what is known. Here are the calls that follow from it: batches to their shard, one call at a time; copies of what it does
+//! not take to another one, as an insurance only, since the writer goes on trying; and the day's secret, under which visitors
+//! are sealed, from the shard that owns it.
 
-mod backoff;
-mod call;
-mod counters;
-mod lane;
-mod park;
-mod record;
-mod report;
-mod secrets;
-
-use crate::batch::WriterId;
+use crate::batch::{Batch, NoRandomness, Sequence, WriterId};
 use crate::clock::{Clock, Moment};
 use crate::config::Config;
+use crate::day::Day;
+use crate::lane::{Call, Lane, Place, Want};
+use crate::outbox::Refuge;
 use crate::policy::{self, Reason};
+use crate::report::FlushReport;
 use crate::ring::Ring;
-use crate::store::Ledger;
-use crate::store::ShardIndex;
-use crate::telemetry::metrics::Metrics;
+use crate::store::parking::{Park, Parked};
+use crate::store::{Applied, Ledger, ShardIndex, Standing, StoreError};
+use crate::telemetry::metrics::{self, Figures, Metrics, Samples};
+use crate::telemetry::{Lines, traces};
 use crate::timing::Timing;
-use call::Patience;
-use counters::Counters;
-use lane::Lane;
-pub use record::RecordError;
-pub use report::FlushReport;
+use crate::visit::{Refusal, Secret, Visit, secret_key};
+use futures_util::future::{Either, join_all, select};
+use std::collections::{BTreeSet, HashSet};
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -34,6 +31,22 @@ use tokio::time::Instant;
 
 /// Time for everything that is done at SIGTERM, the day's secret included. Lambda sends SIGKILL after 500 ms.
 pub const SHUTDOWN_BUDGET: Duration = Duration::from_millis(450);
+
+/// At SIGTERM: a shard that is silent for this long has its batches parked, and one that is to take copies is
+/// given no longer. So an owner and two further shards may be mute within [`SHUTDOWN_BUDGET`].
+const SILENCE: Duration = Duration::from_millis(120);
+
+/// At SIGTERM: time between two attempts to bring the same batches to safety.
+const BREATH: Duration = Duration::from_millis(20);
+
+/// Longest wait for a secret. Without it, visits are sent all the same, and their visitors are not counted.
+const SECRET_WAIT: Duration = Duration::from_millis(250);
+
+/// Longest wait for a secret at SIGTERM, out of the half second that is left in all.
+const SECRET_WAIT_AT_SIGTERM: Duration = Duration::from_millis(50);
+
+/// How long a shard that did not tell a secret is left alone: else each flush of a busy environment would wait for it.
+const SECRET_PAUSE: Duration = Duration::from_secs(5);
 
 /// The settings that a flusher needs.
 #[derive(Clone, Copy, Debug)]
@@ -78,13 +91,94 @@ pub struct Flusher<S> {
 struct State {
     writer: Option<WriterId>,
     lanes: Vec<Lane>,
-    counters: Counters,
+    line: Line,
     last_flush: Option<Moment>,
     /// Time between two flushes of a busy environment.
     interval: Duration,
     stopping: bool,
     /// When a day's secret could not be read.
     no_secret: Option<Moment>,
+}
+
+/// The next line of metrics. It is counted where it is learned, under the flusher's lock: what a flush that is cut off has
+/// learned goes with the next line.
+#[derive(Debug, Default)]
+struct Line {
+    /// Visits taken into memory.
+    taken: u64,
+    done: FlushReport,
+    latencies: Samples,
+    /// Age of the oldest visit in memory as a flush began.
+    oldest: Option<Duration>,
+}
+
+impl Line {
+    fn figures(&self) -> Figures {
+        let mut figures = self.done.figures();
+        figures.count(metrics::VISITS, self.taken);
+        figures.durations(metrics::REDIS_LATENCY, &self.latencies);
+        if let Some(oldest) = self.oldest {
+            figures.level(metrics::BUFFER_AGE, u64::try_from(oldest.as_millis()).unwrap_or(u64::MAX));
+        }
+        figures
+    }
+}
+
+/// Conditions that keep a flush from calling a shard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Patience {
+    /// A call on its way, or the pause after a failed one.
+    OneAtATime,
+    /// A call on its way.
+    NoPause,
+    /// None.
+    None,
+}
+
+/// How copies are to be stored.
+#[derive(Clone, Copy, Debug)]
+struct Urgency {
+    /// Seal open batches up to this one, to be stored too.
+    seal_up_to: Option<Sequence>,
+    /// Also while the shard is not known to fail: it is merely silent, and time is short.
+    impatient: bool,
+    /// Give a shard that is to take copies no longer than this.
+    patience: Duration,
+}
+
+/// Why a visit was not taken, or not confirmed.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordError {
+    /// The buffer holds as many pages as it may, and their shards do not take them. Not counted.
+    #[error("the buffer is full")]
+    Full {
+        /// When to try again.
+        retry_after: Duration,
+    },
+    /// The environment ends. Not counted.
+    #[error("the environment is shutting down")]
+    Stopping,
+    /// `direct`: the page's shard failed a moment ago, and so did parking. Not counted.
+    #[error("the shard is not available")]
+    Unavailable {
+        /// When to try again.
+        retry_after: Duration,
+    },
+    /// `direct`: the shard's answer is missing. The visit is kept and may still be counted.
+    #[error("the visit is not confirmed")]
+    NotConfirmed,
+    /// No writer can be made. Not counted.
+    #[error(transparent)]
+    NoWriter(#[from] NoRandomness),
+}
+
+/// A visit that was taken.
+#[derive(Clone, Copy, Debug)]
+struct Ticket {
+    shard: ShardIndex,
+    sequence: Sequence,
+    /// Calls to the shard begun before it.
+    since: u64,
 }
 
 impl<S: Ledger> Flusher<S> {
@@ -97,7 +191,7 @@ impl<S: Ledger> Flusher<S> {
         let state = State {
             writer: None,
             lanes,
-            counters: Counters::default(),
+            line: Line::default(),
             last_flush: None,
             interval: limits.interval,
             stopping: false,
@@ -148,7 +242,7 @@ impl<S: Ledger> Flusher<S> {
     /// sent nor parked within [`SHUTDOWN_BUDGET`] is lost with the environment, and logged as such.
     pub async fn shutdown(&self) -> FlushReport {
         let end = Instant::now() + SHUTDOWN_BUDGET;
-        self.learn_secrets(secrets::AT_SIGTERM).await;
+        self.learn_secrets(SECRET_WAIT_AT_SIGTERM).await;
         let now = self.clock.now();
         {
             let mut state = self.lock();
@@ -164,7 +258,7 @@ impl<S: Ledger> Flusher<S> {
             tracing::error!(visits_lost, "the environment ends with visits that it could neither send nor park");
         }
         report.visits_lost += visits_lost;
-        self.lock().counters.lost += visits_lost;
+        self.lock().line.done.visits_lost += visits_lost;
         self.write_metrics();
         report
     }
@@ -180,7 +274,7 @@ impl<S: Ledger> Flusher<S> {
 
     /// Writes what was counted since the last line.
     fn write_metrics(&self) {
-        self.metrics.write(|| self.lock().counters.take());
+        self.metrics.write(|| std::mem::take(&mut self.lock().line).figures());
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -190,13 +284,526 @@ impl<S: Ledger> Flusher<S> {
     }
 }
 
+/// Taking visits: one or several, into memory or until they are safe.
+impl<S: Ledger> Flusher<S> {
+    /// Takes one visit into memory (`buffered`): it goes out with the next flush of its shard.
+    pub fn record(&self, visit: impl Into<Visit>) -> Result<(), RecordError> {
+        self.take(visit.into(), false).map(|_| ())
+    }
+
+    /// The same for several visits, of which all are taken or none.
+    pub fn record_all(&self, visits: Vec<Visit>) -> Result<(), RecordError> {
+        self.take_all(visits, false).map(|_| ())
+    }
+
+    /// Takes one visit and returns when its shard has it, or a copy is parked (`direct`). Visits that come while
+    /// a call is on its way share the next one.
+    pub async fn record_direct(&self, visit: impl Into<Visit>) -> Result<(), RecordError> {
+        let ticket = self.take(visit.into(), true)?;
+        self.wait(ticket).await
+    }
+
+    /// The same for several visits, of which all are taken or none.
+    pub async fn record_all_direct(&self, visits: Vec<Visit>) -> Result<(), RecordError> {
+        let tickets = self.take_all(visits, true)?;
+        let waits = tickets.into_iter().map(|ticket| self.wait(ticket));
+        join_all(waits).await.into_iter().collect()
+    }
+
+    /// Counts a visit that was refused, for the owner to see.
+    pub fn refuse(&self, refusal: Refusal) {
+        let now = self.clock.now();
+        let mut state = self.lock();
+        // Whoever cannot be counted is no reason to fail: the refusal itself is the answer.
+        if let (Some(day), Ok(())) = (self.day(now), state.ready()) {
+            state.lanes[self.refusals].add_refusal(refusal, day);
+        }
+    }
+
+    async fn wait(&self, ticket: Ticket) -> Result<(), RecordError> {
+        loop {
+            let landed = self.landed[ticket.shard].notified();
+            tokio::pin!(landed);
+            landed.as_mut().enable();
+            let now = self.clock.now();
+            let place = self.lock().lanes[ticket.shard].place(ticket.sequence, ticket.since, now);
+            match place {
+                Place::Safe => return Ok(()),
+                Place::Failed => return Err(RecordError::NotConfirmed),
+                Place::Wait => landed.await,
+                Place::Begin => {
+                    self.flush_shard(ticket.shard, Reason::Direct, Patience::OneAtATime).await;
+                }
+            }
+        }
+    }
+
+    fn take(&self, visit: Visit, direct: bool) -> Result<Ticket, RecordError> {
+        let shard = self.ring.owner(visit.page.as_str());
+        let now = self.clock.now();
+        let mut state = self.lock();
+        state.ready()?;
+        state.check(shard, direct, now)?;
+        let room = state.lanes[shard].knows(&visit.page, self.day(now)) || state.has_room(1, self.limits.pages);
+        self.add(&mut state, shard, visit, room, now)
+    }
+
+    /// One ticket for each shard that takes part.
+    fn take_all(&self, visits: Vec<Visit>, direct: bool) -> Result<Vec<Ticket>, RecordError> {
+        let visits: Vec<_> = visits.into_iter().map(|visit| (self.ring.owner(visit.page.as_str()), visit)).collect();
+        let now = self.clock.now();
+        let mut state = self.lock();
+        state.ready()?;
+        for (shard, _) in &visits {
+            state.check(*shard, direct, now)?;
+        }
+        let day = self.day(now);
+        let new = visits.iter().filter(|(shard, visit)| !state.lanes[*shard].knows(&visit.page, day));
+        let new = new.map(|(_, visit)| visit.page.as_str()).collect::<HashSet<_>>().len();
+        if new > 0 && !state.has_room(new, self.limits.pages) {
+            let retry_after = visits.iter().filter_map(|(shard, _)| state.lanes[*shard].pause(now)).max();
+            return Err(RecordError::Full { retry_after: retry_after.unwrap_or_default() });
+        }
+        let mut tickets: Vec<Option<Ticket>> = vec![None; self.ring.len()];
+        for (shard, visit) in visits {
+            let ticket = self.add(&mut state, shard, visit, true, now)?;
+            // Whoever waits for a shard's last batch has waited for all.
+            let last = tickets[shard].filter(|last| last.sequence >= ticket.sequence).unwrap_or(ticket);
+            tickets[shard] = Some(last);
+        }
+        Ok(tickets.into_iter().flatten().collect())
+    }
+
+    fn add(
+        &self,
+        state: &mut State,
+        shard: ShardIndex,
+        visit: Visit,
+        room: bool,
+        now: Moment,
+    ) -> Result<Ticket, RecordError> {
+        let lane = &mut state.lanes[shard];
+        let since = lane.calls_begun();
+        let Some(sequence) = lane.add(visit, self.day(now), room, now) else {
+            return Err(RecordError::Full { retry_after: lane.pause(now).unwrap_or_default() });
+        };
+        state.line.taken += 1;
+        Ok(Ticket { shard, sequence, since })
+    }
+
+    /// The day that a visit of now belongs to.
+    fn day(&self, now: Moment) -> Option<Day> {
+        self.limits.days.then(|| Day::of(now))
+    }
+}
+
+/// The calls of a flush.
+impl<S: Ledger> Flusher<S> {
+    /// Sends what the shards have pending, all that take part at once, within `budget`.
+    fn flush(&self, reason: Reason, budget: Duration, patience: Patience) -> impl Future<Output = FlushReport> {
+        traces::flush(reason.as_str(), self.flush_all(reason, budget, patience))
+    }
+
+    async fn flush_all(&self, reason: Reason, budget: Duration, patience: Patience) -> FlushReport {
+        let (started, end) = (self.clock.now(), Instant::now() + budget);
+        if reason != Reason::Shutdown {
+            self.learn_secrets(SECRET_WAIT.min(budget / 4)).await;
+        }
+        let shards: Vec<ShardIndex> = {
+            let mut state = self.lock();
+            let oldest = state.lanes.iter().filter_map(|lane| lane.oldest(started)).max();
+            state.line.oldest = state.line.oldest.max(oldest);
+            let takes_part = |shard: &usize| policy::takes_part(state.lanes[*shard].pending(started), reason);
+            let shards: Vec<ShardIndex> = (0..state.lanes.len()).filter(takes_part).collect();
+            if shards.len() == state.lanes.len() {
+                state.last_flush = Some(started);
+            }
+            shards
+        };
+        let lines = Lines::default();
+        let shards = shards.into_iter().map(async |shard| {
+            let mut report = FlushReport::default();
+            let sent = self.send_or_park(shard, reason, patience, &lines, &mut report);
+            if tokio::time::timeout_at(end, sent).await.is_err() {
+                report.failed += 1;
+                tracing::warn!(shard = self.ring.name(shard).as_str(), ?budget, "the flush ran out of time");
+            }
+            report
+        });
+        let mut report = FlushReport::default();
+        join_all(shards).await.iter().for_each(|shard| report.add(shard));
+        self.complete(&mut report);
+        report.log(reason, self.clock.now().since(started));
+        self.write_metrics();
+        report
+    }
+
+    /// Sends what one shard has pending: the leader of a group of waiting visits does this.
+    async fn flush_shard(&self, shard: ShardIndex, reason: Reason, patience: Patience) {
+        let started = self.clock.now();
+        self.learn_secrets(SECRET_WAIT).await;
+        let mut report = FlushReport::default();
+        self.send_or_park(shard, reason, patience, &Lines::default(), &mut report).await;
+        report.log(reason, self.clock.now().since(started));
+    }
+
+    /// Says in a report of sums how things stand after the flush.
+    fn complete(&self, report: &mut FlushReport) {
+        let state = self.lock();
+        report.writer = state.writer;
+        report.visits_held = state.lanes.iter().map(Lane::held_visits).sum();
+        report.visits_parked = state.lanes.iter().map(Lane::parked_visits).sum();
+        report.unconfirmed = state.lanes.iter().map(Lane::unconfirmed).sum();
+    }
+
+    /// Sends what one shard has pending, and parks copies of what it does not take.
+    async fn send_or_park(
+        &self,
+        shard: ShardIndex,
+        reason: Reason,
+        patience: Patience,
+        lines: &Lines,
+        report: &mut FlushReport,
+    ) {
+        if reason == Reason::Shutdown {
+            while !self.send_or_park_at_once(shard, lines, report).await {
+                tokio::time::sleep(BREATH).await;
+            }
+            return;
+        }
+        let last = self.lock().lanes[shard].last_open();
+        let seal_up_to = (reason != Reason::Retry).then_some(last);
+        self.send(shard, reason, patience, lines, report).await;
+        self.park(shard, Urgency { seal_up_to, impatient: false, patience: Duration::MAX }, report).await;
+    }
+
+    /// At SIGTERM: sends, and parks as soon as the shard has been silent for [`SILENCE`]. Whether all is safe.
+    async fn send_or_park_at_once(&self, shard: ShardIndex, lines: &Lines, report: &mut FlushReport) -> bool {
+        let urgency = Urgency { seal_up_to: None, impatient: true, patience: SILENCE };
+        let mut parking = FlushReport::default();
+        {
+            let mut sending = pin!(self.send(shard, Reason::Shutdown, Patience::None, lines, report));
+            if tokio::time::timeout(SILENCE, &mut sending).await.is_err() {
+                // What is parked is safe: then the shard's answer need not be waited for.
+                let parked = pin!(self.park(shard, urgency, &mut parking));
+                let first = select(&mut sending, parked).await;
+                if matches!(first, Either::Right(_)) && !self.is_safe(shard) {
+                    sending.await;
+                }
+            }
+        }
+        self.park(shard, urgency, &mut parking).await;
+        report.add(&parking);
+        self.is_safe(shard)
+    }
+
+    /// Whether each visit of a shard is applied, or parked.
+    fn is_safe(&self, shard: ShardIndex) -> bool {
+        let lane = &self.lock().lanes[shard];
+        lane.held_visits() == lane.parked_visits()
+    }
+
+    /// Takes the writer off the sweep's list on every shard that has it there. Returns whether it is off
+    /// all of them.
+    async fn settle(&self, budget: Duration) -> bool {
+        let listed: Vec<ShardIndex> = {
+            let mut state = self.lock();
+            state.last_flush = None;
+            (0..state.lanes.len()).filter(|&shard| state.lanes[shard].is_listed()).collect()
+        };
+        let settled = listed.into_iter().map(|shard| async move {
+            let want = |state: &State| Want {
+                // Whatever came in since is not sealed by this call; if something did, do not settle.
+                seal_up_to: Sequence::FIRST,
+                confirm: true,
+                impatient: false,
+                standing: match &state.lanes[shard] {
+                    lane if lane.is_clean() => lane.farewell(),
+                    _ => Standing::Active,
+                },
+            };
+            let (lines, mut report) = (Lines::default(), FlushReport::default());
+            let settled = self.call(shard, want, &lines, &mut report);
+            let _ = tokio::time::timeout(budget, settled).await;
+        });
+        join_all(settled).await;
+        self.lock().lanes.iter().all(|lane| !lane.is_listed())
+    }
+
+    /// Calls one shard until what was pending at the start is sent, or a call fails.
+    async fn send(
+        &self,
+        shard: ShardIndex,
+        reason: Reason,
+        patience: Patience,
+        lines: &Lines,
+        report: &mut FlushReport,
+    ) {
+        let seal_up_to = self.lock().lanes[shard].last_open();
+        let mut confirm = matches!(reason, Reason::Interval | Reason::Sweep | Reason::Shutdown);
+        let want = |state: &State, confirm: bool| {
+            let lane = &state.lanes[shard];
+            let ask = if reason == Reason::Shutdown { lane.is_listed() } else { lane.unconfirmed() > 0 };
+            let skip_pause = patience == Patience::NoPause && !lane.pending(self.clock.now()).in_flight;
+            Want {
+                seal_up_to,
+                confirm: confirm && ask,
+                impatient: patience == Patience::None || skip_pause,
+                standing: match reason {
+                    Reason::Shutdown if lane.is_clean() => lane.farewell(),
+                    Reason::Shutdown => Standing::Gone,
+                    _ => Standing::Active,
+                },
+            }
+        };
+        while self.call(shard, |state| want(state, confirm), lines, report).await {
+            confirm = false;
+        }
+    }
+
+    /// Makes one call to a shard, if there is one to make. Returns whether it was made and answered.
+    async fn call(
+        &self,
+        shard: ShardIndex,
+        want: impl FnOnce(&State) -> Want,
+        lines: &Lines,
+        report: &mut FlushReport,
+    ) -> bool {
+        let call = {
+            let mut state = self.lock();
+            let (Some(writer), want) = (state.writer, want(&state)) else { return false };
+            state.lanes[shard].begin(writer, want, self.clock.now())
+        };
+        let Some(call) = call else { return false };
+        let mut flight = Flight { flusher: self, shard, call: &call, landed: false };
+        match self.store.apply(shard, &call.apply).await {
+            Ok(applied) => {
+                report.add(&flight.answered(&applied));
+                for rejected in &applied.rejected {
+                    let (shard, visits_rejected) = (self.ring.name(shard).as_str(), rejected.visits);
+                    let (page, reason) = (rejected.page.as_str(), rejected.reason.as_str());
+                    lines.write(|| {
+                        tracing::error!(shard, page, visits_rejected, reason, "a page's key cannot be counted up");
+                    });
+                }
+                true
+            }
+            Err(error) => {
+                tracing::warn!(%error, batches = call.apply.batches.len(), "a flush failed; its batches are kept");
+                report.add(&flight.failed());
+                false
+            }
+        }
+    }
+}
+
+/// Copies of what a shard does not take.
+impl<S: Ledger> Flusher<S> {
+    /// Stores copies of all that `owner` has not taken, on the first other shard that takes them.
+    async fn park(&self, owner: ShardIndex, urgency: Urgency, report: &mut FlushReport) {
+        loop {
+            let (writer, batches) = {
+                let (now, mut state) = (self.clock.now(), self.lock());
+                let Some(writer) = state.writer else { return };
+                let lane = &mut state.lanes[owner];
+                let Some(batches) = lane.begin_parking(urgency.seal_up_to, urgency.impatient, now) else { return };
+                (writer, batches)
+            };
+            let mut turn = Turn { flusher: self, owner, taken: false };
+            let park = Park { owner: self.ring.name(owner).clone(), writer, batches };
+            let Some(refuge) = self.first_that_takes(owner, &park, urgency.patience).await else {
+                tracing::warn!(shard = park.owner.as_str(), "no other shard takes copies of its batches");
+                return;
+            };
+            turn.taken = true;
+            report.parked += park.batches.len() as u64;
+            self.lock().line.done.parked += park.batches.len() as u64;
+            let (shard, refuge, batches) = (park.owner.as_str(), self.ring.name(refuge).as_str(), park.batches.len());
+            tracing::info!(shard, refuge, batches, "parked copies of batches");
+        }
+    }
+
+    async fn first_that_takes(&self, owner: ShardIndex, park: &Park, patience: Duration) -> Option<ShardIndex> {
+        let batches: Vec<Arc<Batch>> = park.batches.iter().map(|(batch, _)| Arc::clone(batch)).collect();
+        for refuge in self.refuges(owner, park.writer) {
+            let answer = tokio::time::timeout(patience, self.store.park(refuge, park)).await;
+            match answer {
+                Ok(Ok(Parked::Taken { incarnation, server_time })) => {
+                    let taken = Some(Refuge { shard: refuge, incarnation, server_time });
+                    self.lock().lanes[owner].parked(&batches, taken, self.clock.now());
+                    return Some(refuge);
+                }
+                // It may have them all the same.
+                Err(_) | Ok(Err(StoreError::Unknown { .. })) => {
+                    self.lock().lanes[owner].parked(&batches, None, self.clock.now());
+                }
+                Ok(Ok(Parked::Full) | Err(_)) => {}
+            }
+            let refuge = self.ring.name(refuge).as_str();
+            tracing::warn!(shard = park.owner.as_str(), refuge, ?answer, "copies of batches could not be parked");
+        }
+        None
+    }
+
+    /// The shards to park on, best first: by rendezvous order of owner and writer, so that the writers of one
+    /// shard spread over the others; not those that are draining; those of the owner's own endpoint after them, since
+    /// that is likely what is down, and in a cluster those of its own node last.
+    fn refuges(&self, owner: ShardIndex, writer: WriterId) -> Vec<ShardIndex> {
+        let order = self.ring.preference(&format!("{} {writer}", self.ring.name(owner)));
+        let common = |shard| [self.store.share_endpoint(shard, owner), self.store.share_node(shard, owner)];
+        let shares = [[false, false], [true, false], [true, true]].into_iter();
+        let sharing = |share| order.iter().copied().filter(move |&shard| shard != owner && common(shard) == share);
+        shares.flat_map(sharing).collect()
+    }
+}
+
+/// The days' secrets: one a day, read by each environment before it seals the first visitors of that day.
+impl<S: Ledger> Flusher<S> {
+    /// Reads the secrets of the days that have visitors to be sealed, where they are not known yet, within `patience`.
+    async fn learn_secrets(&self, patience: Duration) {
+        let (now, end) = (self.clock.now(), Instant::now() + patience);
+        let wanted: BTreeSet<Day> = {
+            let state = self.lock();
+            if state.no_secret.is_some_and(|failed| now.since(failed) < SECRET_PAUSE) {
+                return;
+            }
+            state.lanes.iter().flat_map(Lane::secrets_wanted).collect()
+        };
+        for day in wanted {
+            // Boxed: once a day.
+            let secret = Box::pin(tokio::time::timeout_at(end, self.secret(day, patience / 2))).await;
+            let mut state = self.lock();
+            if let Ok(Some(secret)) = secret {
+                state.lanes.iter_mut().for_each(|lane| lane.learn_secret(day, secret));
+            } else {
+                state.no_secret = Some(now);
+                tracing::warn!(%day, "the day's secret cannot be read: visitors are not counted until it can");
+                return;
+            }
+        }
+    }
+
+    /// `patience`: longest wait for the shards that are only asked whether they know one.
+    async fn secret(&self, day: Day, patience: Duration) -> Option<Secret> {
+        let owner = self.ring.owner(&secret_key(day));
+        // After a ring change the day's secret is on the shard that owned it before: a second one would count everybody twice.
+        let others = (0..self.ring.len()).filter(|shard| *shard != owner);
+        let asked = others.map(|shard| tokio::time::timeout(patience, self.store.known_secret(shard, day)));
+        let known = join_all(asked).await.into_iter().find_map(|answer| answer.ok()?.ok().flatten());
+        let offer = known.map_or_else(Secret::random, Ok).ok()?;
+        let kept = self.store.secret(owner, day, offer).await;
+        kept.inspect_err(|error| tracing::warn!(%error, "a day's secret could not be read")).ok()
+    }
+}
+
 impl State {
+    /// Makes sure that visits can be taken.
+    fn ready(&mut self) -> Result<(), RecordError> {
+        if self.stopping {
+            return Err(RecordError::Stopping);
+        }
+        if self.writer.is_none() {
+            self.writer = Some(WriterId::random()?);
+        }
+        Ok(())
+    }
+
+    /// Whether a visit that is to be confirmed has a chance to be.
+    fn check(&self, shard: ShardIndex, direct: bool, now: Moment) -> Result<(), RecordError> {
+        let lane = &self.lanes[shard];
+        match lane.pause(now) {
+            Some(retry_after) if direct && !lane.can_park(now) => Err(RecordError::Unavailable { retry_after }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether there is room for so many more pages, if need be by letting go what is parked for good. Where that would not
+    /// be enough, nothing goes.
+    fn has_room(&mut self, pages: usize, most: usize) -> bool {
+        let over = |state: &Self| (state.held_pages() + pages).saturating_sub(most);
+        if over(self) == 0 {
+            return true;
+        }
+        let can_go: usize = self.lanes.iter().map(Lane::can_shed).sum();
+        if over(self) > can_go {
+            return false;
+        }
+        while over(self) > 0 && self.lanes.iter_mut().any(Lane::shed) {}
+        over(self) == 0
+    }
     fn held_pages(&self) -> usize {
         self.lanes.iter().map(Lane::held_pages).sum()
     }
 
     fn is_clean(&self) -> bool {
         self.lanes.iter().all(Lane::is_clean)
+    }
+}
+
+/// A call on its way. Dropped before it landed (the flush ran out of time, or panicked) it counts as
+/// failed, so that no visit waits for it for ever.
+struct Flight<'a, S: Ledger> {
+    flusher: &'a Flusher<S>,
+    shard: ShardIndex,
+    call: &'a Call,
+    landed: bool,
+}
+
+impl<S: Ledger> Flight<'_, S> {
+    fn answered(&mut self, applied: &Applied) -> FlushReport {
+        let (now, batches) = (self.flusher.clock.now(), &self.call.apply.batches);
+        let mut state = self.flusher.lock();
+        let mut done = state.lanes[self.shard].answered(self.call, applied, now);
+        done.calls = 1;
+        done.batches = batches.len() as u64;
+        done.pages = batches.iter().map(|(batch, _)| batch.pages() as u64).sum();
+        done.duplicates = done.batches.saturating_sub((applied.fresh.len() + applied.expired.len()) as u64);
+        done.visits_rejected = applied.visits_rejected();
+        done.visits_refused = applied.refused;
+        state.line.latencies.add(now.since(self.call.asked));
+        state.line.done.add(&done);
+        drop(state);
+        self.land();
+        done
+    }
+
+    fn failed(&mut self) -> FlushReport {
+        let done = FlushReport { calls: 1, failed: 1, ..FlushReport::default() };
+        let now = self.flusher.clock.now();
+        let mut state = self.flusher.lock();
+        state.lanes[self.shard].failed(self.call, now);
+        state.line.done.add(&done);
+        drop(state);
+        self.land();
+        done
+    }
+
+    fn land(&mut self) {
+        self.landed = true;
+        self.flusher.landed[self.shard].notify_waiters();
+    }
+}
+
+impl<S: Ledger> Drop for Flight<'_, S> {
+    fn drop(&mut self) {
+        if !self.landed {
+            self.failed();
+        }
+    }
+}
+
+/// Copies under way. However this ends, others may park again, and visits that wait look again.
+struct Turn<'a, S: Ledger> {
+    flusher: &'a Flusher<S>,
+    owner: ShardIndex,
+    taken: bool,
+}
+
+impl<S: Ledger> Drop for Turn<'_, S> {
+    fn drop(&mut self) {
+        let now = self.flusher.clock.now();
+        self.flusher.lock().lanes[self.owner].end_parking(self.taken, now);
+        self.flusher.landed[self.owner].notify_waiters();
     }
 }
 

@@ -16,8 +16,10 @@ pub mod store;
 
 pub mod budget;
 pub mod buffer;
+mod lane;
 pub mod outbox;
 pub mod policy;
+pub mod report;
 
 pub mod applied;
 pub mod batch;

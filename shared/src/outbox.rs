@@ -13,16 +13,14 @@
 //! 6. What the shard counted of this writer and what the writer knows to be applied are the same sum; less
 //!    there than here is lost data, reported once.
 
-mod entry;
-
 use crate::batch::{Batch, Sequence};
 use crate::clock::Moment;
-use crate::store::Applied;
+use crate::report::FlushReport;
+use crate::store::{Applied, Incarnation, ShardIndex};
 use crate::timing::Timing;
-use entry::{Copy, Entry, Fate};
-pub use entry::{Learned, Refuge};
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Memory for batches that are applied and only wait to be confirmed, in bytes for each shard.
 pub const UNCONFIRMED_BYTES: usize = 256 * 1024;
@@ -69,8 +67,8 @@ impl Outbox {
 
     /// Learns from an answer to a call that was begun at `asked` and answered at `now`. Answers must come
     /// in the order of their calls: one overtaken by a newer would look like lost data.
-    pub fn learn(&mut self, answer: &Applied, asked: Moment, now: Moment, timing: &Timing) -> Learned {
-        let (mut learned, mut forgotten) = (Learned::default(), 0);
+    pub fn learn(&mut self, answer: &Applied, asked: Moment, now: Moment, timing: &Timing) -> FlushReport {
+        let (mut learned, mut forgotten) = (FlushReport::default(), 0);
         self.entries.retain_mut(|entry| {
             let fate = entry.learn(answer, asked, now, timing, &mut learned);
             if fate == Fate::Confirmed {
@@ -79,8 +77,8 @@ impl Outbox {
             fate == Fate::Stays
         });
         self.forgotten += forgotten;
-        learned.lost = self.newly_lost(answer);
-        learned.unconfirmed = self.make_room();
+        learned.visits_lost = self.newly_lost(answer);
+        learned.visits_unconfirmed = self.make_room();
         learned
     }
 
@@ -194,6 +192,198 @@ impl Outbox {
     pub fn parked_visits(&self) -> u64 {
         let parked = self.entries.iter().filter(|entry| entry.seen.is_none() && entry.is_parked());
         parked.map(|entry| entry.visits).sum()
+    }
+}
+
+/// Whether a copy of a batch waits on another shard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Copy {
+    /// None was ever sent there.
+    No,
+    /// One was sent, and no answer came.
+    Maybe,
+    /// One is there since an answer of its shard.
+    Parked {
+        /// The shard, at that answer.
+        refuge: Refuge,
+        /// When that answer came.
+        since: Moment,
+        /// When the last one came from the same run of the shard.
+        asked: Moment,
+    },
+    /// One has been there for long enough to be on disk.
+    Old,
+}
+
+/// A shard that has taken a copy, in one run of its server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refuge {
+    /// The shard.
+    pub shard: ShardIndex,
+    /// The run of its server.
+    pub incarnation: Incarnation,
+    /// When it answered, by its server's clock.
+    pub server_time: Duration,
+}
+
+impl Refuge {
+    fn is_same_run(self, other: Self) -> bool {
+        (self.shard, self.incarnation) == (other.shard, other.incarnation)
+    }
+}
+
+/// A batch seen in the applied set.
+#[derive(Clone, Copy, Debug)]
+struct Sight {
+    at: Moment,
+    server_time: Duration,
+    incarnation: Incarnation,
+}
+
+/// Whether the time to confirm something has passed, by the clock here and by the server's. Either may have been set
+/// forward; too late is always safe.
+fn is_confirmed(here: Duration, server: (Duration, Duration), timing: &Timing) -> bool {
+    let (first, last) = server;
+    here >= timing.confirm_after && last.saturating_sub(first) >= timing.confirm_after
+}
+
+/// One batch, and what its writer knows of it.
+#[derive(Debug)]
+struct Entry {
+    sequence: Sequence,
+    visits: u64,
+    /// `None` once it left memory for room: then only its parked copy can bring it to its shard.
+    batch: Option<Arc<Batch>>,
+    /// The first sight of the batch in the applied set; `None` while its outcome is not known.
+    seen: Option<Sight>,
+    copy: Copy,
+    /// When its oldest visit came.
+    since: Moment,
+    /// It was applied, and the shard has lost it.
+    was_lost: bool,
+    /// The shard's time at its first answer without the batch, of which only a copy is left.
+    missing_since: Option<Duration>,
+}
+
+/// What becomes of an entry after an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    Stays,
+    /// It is applied for good.
+    Confirmed,
+    /// It is too old and never applied any more.
+    Expired,
+}
+
+impl Entry {
+    fn new(batch: Batch, since: Moment) -> Self {
+        Self {
+            sequence: batch.sequence(),
+            visits: batch.visits(),
+            batch: Some(Arc::new(batch)),
+            seen: None,
+            copy: Copy::No,
+            since,
+            was_lost: false,
+            missing_since: None,
+        }
+    }
+
+    /// The batch, if its outcome is not known and it is here to be sent.
+    fn sendable(&self) -> Option<&Arc<Batch>> {
+        if self.seen.is_none() { self.batch.as_ref() } else { None }
+    }
+
+    /// The batch, if it must be sent and a copy of it is to be stored elsewhere: none is known to be there, or
+    /// it has not been there for long enough to outlive a crash. Storing it once more tells.
+    fn unparked(&self, now: Moment, timing: &Timing) -> Option<&Arc<Batch>> {
+        match self.copy {
+            Copy::Old => None,
+            Copy::Parked { asked, .. } if now.since(asked) < timing.confirm_after => None,
+            _ => self.sendable(),
+        }
+    }
+
+    /// Takes note that a copy was sent elsewhere, and that a shard has it if `refuge` says so.
+    fn parked(&mut self, refuge: Option<Refuge>, now: Moment, timing: &Timing) {
+        self.copy = match (self.copy, refuge) {
+            (Copy::Old, _) => Copy::Old,
+            // One run of one server has had it since; if for long enough, it is there for good.
+            (Copy::Parked { refuge, since, .. }, Some(again)) if refuge.is_same_run(again) => {
+                let server = (refuge.server_time, again.server_time);
+                let confirmed = is_confirmed(now.since(since), server, timing);
+                if confirmed { Copy::Old } else { Copy::Parked { refuge, since, asked: now } }
+            }
+            (_, Some(refuge)) => Copy::Parked { refuge, since: now, asked: now },
+            (Copy::Parked { .. }, None) => self.copy,
+            (_, None) => Copy::Maybe,
+        };
+    }
+
+    /// A copy is known to wait elsewhere.
+    fn is_parked(&self) -> bool {
+        matches!(self.copy, Copy::Parked { .. } | Copy::Old)
+    }
+
+    /// Memory that the batch takes here, in bytes.
+    fn bytes(&self) -> usize {
+        self.batch.as_ref().map_or(0, |batch| batch.bytes())
+    }
+
+    /// Takes an answer to a call that was begun at `asked`.
+    fn learn(
+        &mut self,
+        answer: &Applied,
+        asked: Moment,
+        now: Moment,
+        timing: &Timing,
+        learned: &mut FlushReport,
+    ) -> Fate {
+        let (server_time, incarnation) = (answer.server_time, answer.incarnation);
+        let sight = Sight { at: now, server_time, incarnation };
+        match (self.seen, answer.set.contains(self.sequence)) {
+            (None, true) => {
+                learned.visits += self.visits;
+                if std::mem::take(&mut self.was_lost) {
+                    learned.visits_healed += self.visits;
+                }
+                self.seen = Some(sight);
+                self.missing_since = None;
+                // Switched off by a test: not even a first answer is waited out.
+                if timing.confirm_after.is_zero() { Fate::Confirmed } else { Fate::Stays }
+            }
+            // It may have been lost in between and applied again a moment ago, by a copy or a late call.
+            (Some(seen), true) if seen.incarnation != answer.incarnation => {
+                self.seen = Some(sight);
+                Fate::Stays
+            }
+            (Some(seen), true)
+                if is_confirmed(asked.since(seen.at), (seen.server_time, answer.server_time), timing) =>
+            {
+                Fate::Confirmed
+            }
+            (Some(_), false) => {
+                learned.visits_healing += self.visits;
+                learned.gaps += 1;
+                (self.seen, self.was_lost) = (None, true);
+                Fate::Stays
+            }
+            (None, false) if self.is_too_old(answer, timing) => {
+                learned.visits_expired += self.visits;
+                Fate::Expired
+            }
+            _ => Fate::Stays,
+        }
+    }
+
+    /// Whether the batch is never applied any more. Content that has left memory is not sent, so no shard says so: it is
+    /// given up after the longest time for which a copy is delivered.
+    fn is_too_old(&mut self, answer: &Applied, timing: &Timing) -> bool {
+        let missing_too_long = self.batch.is_none() && {
+            let first = *self.missing_since.get_or_insert(answer.server_time);
+            answer.server_time.saturating_sub(first) > timing.max_batch_age
+        };
+        missing_too_long || answer.expired.contains(&self.sequence)
     }
 }
 

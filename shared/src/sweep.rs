@@ -8,7 +8,7 @@
 use crate::batch::WriterId;
 use crate::budget::Budget;
 use crate::clock::{Clock, Moment};
-use crate::flusher::FlushReport;
+use crate::report::FlushReport;
 use crate::ring::Ring;
 use crate::store::redis::RedisStore;
 use crate::store::{StoreError, TIDY_AT_ONCE};

@@ -10,7 +10,7 @@ use aws_sdk_lambda::types::InvocationType;
 use futures_util::future::join_all;
 use std::time::Duration;
 use visits_core::aws_sdk;
-use visits_core::flusher::FlushReport;
+use visits_core::report::FlushReport;
 use visits_core::sweep::{Environments, FlushEvent, FlushOrder, InvokeError};
 
 /// Longest wait for one invocation: a flush of at most 5 s and a hold of at most 2 s, with a cold start.

@@ -428,7 +428,7 @@ async fn a_new_page_too_many_is_refused_with_a_sum_and_neither_lost_nor_named() 
     let logs = test_support::Logs::capture();
     let report = world.flusher.flush_if_due(BUDGET).await.unwrap();
     assert_eq!((report.visits_refused, report.visits_rejected, report.visits_lost), (49, 0, 0));
-    assert_eq!(world.flusher.lock().counters.lost, 0, "no alarm");
+    assert_eq!(world.flusher.lock().line.done.visits_lost, 0, "no alarm");
     let text = logs.text();
     assert_eq!((text.matches("visits_refused=49").count(), text.matches("ERROR").count()), (1, 0), "{text}");
     assert!(pages.iter().all(|page| !text.contains(page.as_str())), "{text}");

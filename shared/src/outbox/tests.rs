@@ -34,7 +34,7 @@ fn has_visits(floor: u64, visits: u64) -> Applied {
 }
 
 /// The shard's clock shows what ours does.
-fn learn(outbox: &mut Outbox, answer: &Applied, asked: u64, now: u64) -> Learned {
+fn learn(outbox: &mut Outbox, answer: &Applied, asked: u64, now: u64) -> FlushReport {
     let answer = Applied { server_time: Duration::from_secs(asked), ..answer.clone() };
     outbox.learn(&answer, at(asked), at(now), &Timing::REAL)
 }
@@ -69,7 +69,7 @@ fn what_the_set_holds_is_not_sent_again() {
     let mut outbox = outbox(1..=3);
     let set = AppliedSet { floor: 1, above: [3].into(), visits: 4, ..AppliedSet::default() };
     let learned = learn(&mut outbox, &Applied { set, ..Applied::default() }, 0, 1);
-    assert_eq!(learned, Learned { applied: 4, ..Learned::default() });
+    assert_eq!(learned, FlushReport { visits: 4, ..FlushReport::default() });
     assert_eq!(to_send(&outbox), [2]);
     assert_eq!((outbox.unresolved(), outbox.unconfirmed()), (1, 2));
 }
@@ -89,10 +89,10 @@ fn a_batch_that_redis_lost_is_sent_again() {
     let mut outbox = outbox([1, 2]);
     learn(&mut outbox, &has(2), 0, 1);
     let learned = learn(&mut outbox, &has(1), 5, 6);
-    assert_eq!(learned, Learned { healing: 2, gaps: 1, ..Learned::default() });
+    assert_eq!(learned, FlushReport { visits_healing: 2, gaps: 1, ..FlushReport::default() });
     assert_eq!(to_send(&outbox), [2]);
     let healed = learn(&mut outbox, &has(2), 7, 8);
-    assert_eq!(healed, Learned { applied: 2, healed: 2, ..Learned::default() });
+    assert_eq!(healed, FlushReport { visits: 2, visits_healed: 2, ..FlushReport::default() });
 }
 
 #[test]
@@ -122,7 +122,7 @@ fn for_room_the_oldest_applied_go_and_are_counted() {
     let count = (UNCONFIRMED_BYTES / one + 2) as u64;
     (1..=count).for_each(|number| outbox.push(batch(number, 500), at(0)));
     let learned = learn(&mut outbox, &has_visits(count, 500 * count), 0, 0);
-    assert_eq!(learned.unconfirmed, 1000, "two batches of 500 visits too many");
+    assert_eq!(learned.visits_unconfirmed, 1000, "two batches of 500 visits too many");
     assert_eq!(outbox.base(sequence(count + 1)), sequence(3));
 }
 
@@ -130,7 +130,7 @@ fn for_room_the_oldest_applied_go_and_are_counted() {
 fn room_is_never_made_from_what_is_unresolved() {
     let mut outbox = Outbox::default();
     (1..=40).for_each(|number| outbox.push(batch(number, 500), at(0)));
-    assert_eq!(learn(&mut outbox, &has(0), 0, 0), Learned::default());
+    assert_eq!(learn(&mut outbox, &has(0), 0, 0), FlushReport::default());
     assert_eq!(outbox.unresolved(), 40);
 }
 
@@ -139,7 +139,7 @@ fn a_batch_too_old_is_given_up_and_reported() {
     let mut outbox = outbox([1, 2]);
     let expired = Applied { expired: vec![sequence(1)], ..has(0) };
     let learned = learn(&mut outbox, &expired, 0, 0);
-    assert_eq!(learned, Learned { expired: 2, ..Learned::default() });
+    assert_eq!(learned, FlushReport { visits_expired: 2, ..FlushReport::default() });
     assert_eq!(to_send(&outbox), [2]);
 }
 
@@ -172,7 +172,7 @@ fn for_room_a_parked_batch_loses_its_content_and_keeps_its_place() {
     assert_eq!((outbox.base(sequence(4)), outbox.unconfirmed()), (sequence(1), 2), "the shard is asked for them");
     assert!(!outbox.shed(1), "what is not parked stays");
     // A deliverer has brought them.
-    assert_eq!(learn(&mut outbox, &has(3), 1, 1).applied, 6);
+    assert_eq!(learn(&mut outbox, &has(3), 1, 1).visits, 6);
     learn(&mut outbox, &has(3), 61, 61);
     assert!(outbox.is_empty());
 }
@@ -222,11 +222,11 @@ fn an_applied_batch_that_may_be_parked_is_never_forgotten_for_room() {
     park(&mut outbox, &[1], Some(REFUGE), 0);
     park(&mut outbox, &[2], None, 0);
     let learned = learn(&mut outbox, &has_visits(count, 500 * count), 0, 0);
-    assert_eq!(learned.unconfirmed, 500, "of the first three only the third is forgotten");
+    assert_eq!(learned.visits_unconfirmed, 500, "of the first three only the third is forgotten");
     assert_eq!(outbox.base(sequence(count + 1)), sequence(1));
     // Lost again and not here any more, they are left to the deliverer.
     let learned = learn(&mut outbox, &has_visits(0, 0), 1, 1);
-    assert_eq!(learned.healing, 500 * (count - 1));
+    assert_eq!(learned.visits_healing, 500 * (count - 1));
     assert_eq!(to_send(&outbox), [3 + 1]);
 }
 
@@ -236,12 +236,12 @@ fn what_a_shard_lost_and_nobody_remembers_is_counted_once() {
     learn(&mut outbox, &has(2), 0, 0);
     learn(&mut outbox, &has(2), 60, 60);
     assert!(outbox.is_empty());
-    let lost = |visits| Learned { lost: visits, ..Learned::default() };
+    let lost = |visits| FlushReport { visits_lost: visits, ..FlushReport::default() };
     assert_eq!(learn(&mut outbox, &has_visits(2, 1), 70, 70), lost(3));
     assert_eq!(learn(&mut outbox, &has_visits(2, 1), 80, 80), lost(0));
     outbox.push(batch(3, 2), at(0));
     let learned = learn(&mut outbox, &has_visits(3, 3), 90, 90);
-    assert_eq!((learned.applied, learned.lost), (2, 0));
+    assert_eq!((learned.visits, learned.visits_lost), (2, 0));
 }
 
 #[test]
@@ -251,17 +251,17 @@ fn a_set_that_was_deleted_with_consent_is_no_loss() {
     learn(&mut outbox, &has(1), 60, 60);
     outbox.settle();
     outbox.push(batch(2, 2), at(0));
-    assert_eq!(learn(&mut outbox, &has_visits(2, 2), 9_000, 9_000).lost, 0);
-    assert_eq!(learn(&mut outbox, &has_visits(2, 1), 9_001, 9_001).lost, 1, "from there on it is");
+    assert_eq!(learn(&mut outbox, &has_visits(2, 2), 9_000, 9_000).visits_lost, 0);
+    assert_eq!(learn(&mut outbox, &has_visits(2, 1), 9_001, 9_001).visits_lost, 1, "from there on it is");
 }
 
 #[test]
 fn with_healing_off_an_applied_batch_is_forgotten_at_its_first_sight() {
     let timing = Timing { confirm_after: Duration::ZERO, ..Timing::REAL };
     let mut outbox = outbox([1]);
-    assert_eq!(outbox.learn(&has(1), at(0), at(0), &timing).applied, 2);
+    assert_eq!(outbox.learn(&has(1), at(0), at(0), &timing).visits, 2);
     assert!(outbox.is_empty());
-    assert_eq!(outbox.learn(&has_visits(1, 0), at(1), at(1), &timing).lost, 2);
+    assert_eq!(outbox.learn(&has_visits(1, 0), at(1), at(1), &timing).visits_lost, 2);
 }
 
 #[test]
@@ -269,10 +269,13 @@ fn what_left_memory_is_given_up_when_no_deliverer_may_bring_it_any_more() {
     let mut outbox = outbox([1]);
     park_for_good(&mut outbox, &[1]);
     assert!(outbox.shed(1));
-    assert_eq!(learn(&mut outbox, &has(0), 60, 60), Learned::default());
+    assert_eq!(learn(&mut outbox, &has(0), 60, 60), FlushReport::default());
     let week_on = 60 + Timing::REAL.max_batch_age.as_secs();
-    assert_eq!(learn(&mut outbox, &has(0), week_on, week_on), Learned::default());
-    assert_eq!(learn(&mut outbox, &has(0), week_on + 1, week_on + 1), Learned { expired: 2, ..Learned::default() });
+    assert_eq!(learn(&mut outbox, &has(0), week_on, week_on), FlushReport::default());
+    assert_eq!(
+        learn(&mut outbox, &has(0), week_on + 1, week_on + 1),
+        FlushReport { visits_expired: 2, ..FlushReport::default() }
+    );
     assert!(outbox.is_empty());
 }
 
@@ -303,6 +306,6 @@ fn what_left_memory_is_not_given_up_when_the_clock_here_is_set_forward() {
     let month = Duration::from_hours(31 * 24).as_secs();
     for now in [61, 61 + month] {
         let answer = Applied { server_time: Duration::from_secs(61), ..has(0) };
-        assert_eq!(outbox.learn(&answer, at(now), at(now), &Timing::REAL), Learned::default());
+        assert_eq!(outbox.learn(&answer, at(now), at(now), &Timing::REAL), FlushReport::default());
     }
 }

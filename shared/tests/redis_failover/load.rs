@@ -7,9 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 use visits_core::clock::Clock;
-use visits_core::flusher::{FlushReport, Flusher};
+use visits_core::flusher::Flusher;
 use visits_core::page::PageId;
 use visits_core::parking::deliver;
+use visits_core::report::FlushReport;
 use visits_core::store::redis::RedisStore;
 use visits_core::timing::Timing;
 

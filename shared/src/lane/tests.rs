@@ -36,9 +36,9 @@ fn an_answer_overtaken_by_a_newer_one_teaches_nothing() {
     let mut lane = lane(1);
     let first = begin(&mut lane, at(0), false).unwrap();
     let second = begin(&mut lane, at(1), true).unwrap();
-    assert_eq!(lane.answered(&second, &applied(1), at(2)).applied, 1);
+    assert_eq!(lane.answered(&second, &applied(1), at(2)).visits, 1);
     // Read before the batch was applied: taken as news, it would be sent once more.
-    assert_eq!(lane.answered(&first, &applied(0), at(3)), Learned::default());
+    assert_eq!(lane.answered(&first, &applied(0), at(3)), FlushReport::default());
     assert_eq!(lane.pending(at(3)).unresolved, 0);
 }
 
@@ -120,4 +120,31 @@ fn a_writer_that_has_parked_leaves_its_applied_set_to_its_copies() {
     let copies = lane.begin_parking(None, false, at(0)).unwrap();
     lane.parked(&[Arc::clone(&copies[0].0)], None, at(0));
     assert_eq!(lane.farewell(), Standing::Gone);
+}
+
+fn at_millis(milliseconds: u64) -> Moment {
+    let time = Duration::from_millis(milliseconds);
+    Moment::new(time, time)
+}
+
+#[test]
+fn pauses_double_from_a_fifth_of_a_second_to_half_a_minute() {
+    let (mut backoff, timing) = (Backoff::default(), Timing::REAL);
+    let pauses = [(); 10].map(|()| {
+        backoff.failed(at_millis(0));
+        backoff.left(at_millis(0), &timing).unwrap().as_millis()
+    });
+    assert_eq!(pauses, [200, 400, 800, 1_600, 3_200, 6_400, 12_800, 25_600, 30_000, 30_000]);
+    assert_eq!(backoff.left(at_millis(29_999), &timing), Some(Duration::from_millis(1)));
+    assert_eq!((backoff.left(at_millis(30_000), &timing), backoff.is_failing()), (None, true));
+}
+
+#[test]
+fn after_an_answer_the_pauses_begin_anew() {
+    let mut backoff = Backoff::default();
+    (0..5).for_each(|_| backoff.failed(at_millis(0)));
+    backoff.succeeded();
+    assert_eq!((backoff.left(at_millis(0), &Timing::REAL), backoff.is_failing()), (None, false));
+    backoff.failed(at_millis(0));
+    assert_eq!(backoff.left(at_millis(0), &Timing::REAL), Some(Timing::REAL.first_pause));
 }

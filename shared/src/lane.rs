@@ -1,0 +1,415 @@
+//! One shard's way from the buffer to the shard and back: what is pending, what is on its way, and when
+//! to try again. Pure: no I/O, and time is an argument.
+
+use crate::batch::{Batch, MAX_BATCH_PAGES, Sequence, WriterId};
+use crate::buffer::Buffer;
+use crate::clock::Moment;
+use crate::day::Day;
+use crate::outbox::{Outbox, Refuge};
+use crate::page::PageId;
+use crate::policy::Pending;
+use crate::report::FlushReport;
+use crate::ring::Fingerprint;
+use crate::store::{Applied, Apply, Standing};
+use crate::timing::Timing;
+use crate::visit::{Refusal, Secret, Secrets, Visit};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The state of one shard. See the module's text.
+#[derive(Debug)]
+pub(crate) struct Lane {
+    buffer: Buffer,
+    /// When the oldest visit in the buffer came.
+    since: Option<Moment>,
+    /// Under which visitors are sealed.
+    secrets: Secrets,
+    outbox: Outbox,
+    timing: Timing,
+    /// The ring that places the pages in this lane.
+    ring: Fingerprint,
+    /// The sequence that the oldest open batch will get.
+    next: Sequence,
+    begun: u64,
+    answered: u64,
+    in_flight: Option<u64>,
+    failed: Option<Failure>,
+    backoff: Backoff,
+    parking: Parking,
+    /// The shard has the writer on the sweep's list.
+    listed: bool,
+}
+
+/// A call that brought no answer.
+#[derive(Clone, Copy, Debug)]
+struct Failure {
+    call: u64,
+    covered: Option<Sequence>,
+}
+
+impl Lane {
+    /// A shard with nothing pending, whose pages `ring` places there. `can_park`: there is another one for copies.
+    pub(crate) fn new(timing: Timing, ring: Fingerprint, can_park: bool) -> Self {
+        Self {
+            buffer: Buffer::default(),
+            since: None,
+            secrets: Secrets::default(),
+            outbox: Outbox::default(),
+            timing,
+            ring,
+            next: Sequence::FIRST,
+            begun: 0,
+            answered: 0,
+            in_flight: None,
+            failed: None,
+            backoff: Backoff::default(),
+            parking: Parking::new(can_park),
+            listed: false,
+        }
+    }
+
+    /// Takes one visit of `now` and returns the batch that it will be sealed in; `None` without room.
+    pub(crate) fn add(&mut self, visit: Visit, day: Option<Day>, room: bool, now: Moment) -> Option<Sequence> {
+        let batches = self.buffer.add(visit, day, room)?;
+        self.since.get_or_insert(now);
+        Some(self.next.plus(batches))
+    }
+
+    /// Whether a visit of this page needs no more room.
+    pub(crate) fn knows(&self, page: &PageId, day: Option<Day>) -> bool {
+        self.buffer.knows(page, day)
+    }
+
+    /// Takes note of a visit that was refused.
+    pub(crate) fn add_refusal(&mut self, refusal: Refusal, day: Day) {
+        self.buffer.add_refusal(refusal, day);
+    }
+
+    /// Days with visitors that cannot be sealed yet, since the day's secret is not known.
+    pub(crate) fn secrets_wanted(&self) -> impl Iterator<Item = Day> + '_ {
+        self.buffer.days().filter(|day| self.secrets.of(*day).is_none())
+    }
+
+    /// Takes the secret of a day.
+    pub(crate) fn learn_secret(&mut self, day: Day, secret: Secret) {
+        self.secrets.learn(day, secret);
+    }
+
+    /// Pages held in memory because they are not known to be applied.
+    pub(crate) fn held_pages(&self) -> usize {
+        self.buffer.pages() + self.outbox.unresolved_pages()
+    }
+
+    /// Visits not known to be applied.
+    pub(crate) fn held_visits(&self) -> u64 {
+        self.buffer.visits() + self.outbox.unresolved_visits()
+    }
+
+    /// Batches of which the shard must still be asked.
+    pub(crate) fn unconfirmed(&self) -> usize {
+        self.outbox.unconfirmed()
+    }
+
+    /// Nothing to send and nothing to confirm.
+    pub(crate) fn is_clean(&self) -> bool {
+        self.buffer.batches() == 0 && self.outbox.is_empty()
+    }
+
+    /// The shard has this writer on the sweep's list.
+    pub(crate) fn is_listed(&self) -> bool {
+        self.listed
+    }
+
+    pub(crate) fn pending(&self, now: Moment) -> Pending {
+        Pending {
+            // What is to be added to the site alone counts as a page: it must go out, too.
+            pages: self.buffer.pages().max(self.buffer.batches().min(1)),
+            unresolved: self.outbox.unresolved(),
+            unparked: self.outbox.unparked(now, &self.timing),
+            unconfirmed: self.outbox.unconfirmed(),
+            in_flight: self.in_flight.is_some(),
+            pausing: self.pause(now).is_some(),
+            can_park: self.can_park(now),
+        }
+    }
+
+    /// What is left of the pause after a failed call; `None` if calls may be made.
+    pub(crate) fn pause(&self, now: Moment) -> Option<Duration> {
+        self.backoff.left(now, &self.timing)
+    }
+
+    /// Number of the last call begun.
+    pub(crate) fn calls_begun(&self) -> u64 {
+        self.begun
+    }
+
+    /// The last open batch, as what is pending now will be sealed.
+    pub(crate) fn last_open(&self) -> Sequence {
+        self.next.plus((self.buffer.batches() as u64).saturating_sub(1))
+    }
+
+    /// Where the visit stands that will be or was sealed as `sequence`; of failed calls, only one begun
+    /// after call number `since` counts.
+    pub(crate) fn place(&self, sequence: Sequence, since: u64, now: Moment) -> Place {
+        if sequence < self.next && self.outbox.is_safe(sequence) {
+            return Place::Safe;
+        }
+        let failed = self.failed.is_some_and(|f| f.call > since && f.covered >= Some(sequence));
+        match self.in_flight {
+            _ if self.parking.under_way => Place::Wait,
+            _ if failed => Place::Failed,
+            Some(_) => Place::Wait,
+            None if self.pause(now).is_some() && !self.can_park(now) => Place::Failed,
+            None => Place::Begin,
+        }
+    }
+
+    /// Chooses the next call, seals what it needs, and counts it as on its way. What failed before goes
+    /// first, unchanged; new visits are sealed only when nothing older is to be sent.
+    pub(crate) fn begin(&mut self, writer: WriterId, want: Want, now: Moment) -> Option<Call> {
+        if !want.impatient && (self.in_flight.is_some() || self.pause(now).is_some()) {
+            return None;
+        }
+        if self.outbox.unresolved() == 0 && self.next <= want.seal_up_to {
+            self.seal_next(now);
+        }
+        let batches = self.outbox.next_to_send(MAX_BATCH_PAGES);
+        if batches.is_empty() && !want.confirm {
+            return None;
+        }
+        self.begun += 1;
+        self.in_flight = Some(self.begun);
+        let base = self.outbox.base(self.next);
+        let (batches, ring) = (aged(batches, now), Some(self.ring));
+        let apply = Apply { writer, base, batches, standing: want.standing, ring };
+        Some(Call { number: self.begun, asked: now, apply })
+    }
+
+    /// Takes an answer. One that a newer call's answer has overtaken teaches nothing: what it shows is
+    /// older than what is known, and would look like lost data.
+    pub(crate) fn answered(&mut self, call: &Call, applied: &Applied, now: Moment) -> FlushReport {
+        self.landed(call.number);
+        if call.number < self.answered {
+            return FlushReport::default();
+        }
+        self.answered = call.number;
+        self.failed = None;
+        self.backoff.succeeded();
+        self.listed = call.apply.standing == Standing::Active;
+        let learned = self.outbox.learn(applied, call.asked, now, &self.timing);
+        if call.apply.standing == Standing::Settled {
+            self.outbox.settle();
+        }
+        learned
+    }
+
+    /// Takes note that a call failed, or was given up: its batches stay unresolved.
+    pub(crate) fn failed(&mut self, call: &Call, now: Moment) {
+        self.landed(call.number);
+        self.failed = Some(Failure { call: call.number, covered: call.covers() });
+        self.backoff.failed(now);
+    }
+
+    /// Seals what is open up to batch `last`.
+    pub(crate) fn seal_up_to(&mut self, last: Sequence, now: Moment) {
+        while self.next <= last && self.seal_next(now) {}
+    }
+
+    pub(crate) fn seal_next(&mut self, now: Moment) -> bool {
+        let secrets = &self.secrets;
+        let Some(content) = self.buffer.take_next(|day| secrets.of(day)) else { return false };
+        let batch = Batch::of(self.next, content, now);
+        self.outbox.push(batch, self.since.unwrap_or(now));
+        if self.buffer.visits() == 0 {
+            self.since = None;
+        }
+        self.next = self.next.plus(1);
+        true
+    }
+
+    /// Age of the oldest visit here that is not known to be applied.
+    pub(crate) fn oldest(&self, now: Moment) -> Option<Duration> {
+        let since = self.outbox.unresolved_since().chain(self.since);
+        since.map(|since| now.since(since)).max()
+    }
+
+    /// Visits not known to be applied of which a copy is parked.
+    pub(crate) fn parked_visits(&self) -> u64 {
+        self.outbox.parked_visits()
+    }
+
+    /// Pages of parked content that could be let go.
+    pub(crate) fn can_shed(&self) -> usize {
+        self.outbox.can_shed()
+    }
+
+    /// Lets a page's worth of parked content go; whether there was one.
+    pub(crate) fn shed(&mut self) -> bool {
+        self.outbox.shed(1)
+    }
+
+    /// What the writer says to the shard when it leaves with nothing to send or to confirm. A copy that was
+    /// parked may still be found, on a shard that was out of reach, long after the batch was applied: then the
+    /// applied set must be there to tell, so it is to be kept for as long as any.
+    pub(crate) fn farewell(&self) -> Standing {
+        if self.parking.ever { Standing::Gone } else { Standing::Settled }
+    }
+
+    /// The shard does not answer, and a copy may be tried elsewhere.
+    pub(crate) fn can_park(&self, now: Moment) -> bool {
+        let Parking { possible, under_way, backoff, .. } = self.parking;
+        self.backoff.is_failing() && possible && !under_way && backoff.left(now, &self.timing).is_none()
+    }
+
+    /// Chooses the batches to park next, and counts this as under way until [`Lane::end_parking`]. What is
+    /// open up to `seal_up_to` is sealed for it. `impatient`: also before the shard is known to fail.
+    pub(crate) fn begin_parking(
+        &mut self,
+        seal_up_to: Option<Sequence>,
+        impatient: bool,
+        now: Moment,
+    ) -> Option<Vec<(Arc<Batch>, Duration)>> {
+        if !self.parking.possible || (!impatient && !self.can_park(now)) {
+            return None;
+        }
+        if let Some(last) = seal_up_to {
+            self.seal_up_to(last, now);
+        }
+        let batches = self.outbox.next_to_park(PARK_BYTES, now, &self.timing);
+        if batches.is_empty() {
+            return None;
+        }
+        self.parking.under_way = true;
+        Some(aged(batches, now))
+    }
+
+    /// Copies of these batches were sent to another shard: to `refuge`, if one has answered that it has them.
+    pub(crate) fn parked(&mut self, batches: &[Arc<Batch>], refuge: Option<Refuge>, now: Moment) {
+        self.parking.ever = true;
+        self.outbox.parked(batches, refuge, now, &self.timing);
+    }
+
+    /// Takes note whether any shard took the copies.
+    pub(crate) fn end_parking(&mut self, taken: bool, now: Moment) {
+        self.parking.under_way = false;
+        if taken {
+            self.parking.backoff.succeeded();
+        } else {
+            self.parking.backoff.failed(now);
+        }
+    }
+
+    fn landed(&mut self, call: u64) {
+        if self.in_flight == Some(call) {
+            self.in_flight = None;
+        }
+    }
+}
+
+fn aged(batches: Vec<Arc<Batch>>, now: Moment) -> Vec<(Arc<Batch>, Duration)> {
+    batches
+        .into_iter()
+        .map(|batch| {
+            let age = now.since(batch.sealed_at());
+            (batch, age)
+        })
+        .collect()
+}
+
+/// How a call is to be chosen.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Want {
+    /// Seal open batches up to this one; those sealed before are always sent.
+    pub(crate) seal_up_to: Sequence,
+    /// With nothing to send, ask whether applied batches are still there.
+    pub(crate) confirm: bool,
+    /// Do not wait for a call in flight or for the end of a pause.
+    pub(crate) impatient: bool,
+    /// What the writer tells the shard about itself.
+    pub(crate) standing: Standing,
+}
+
+/// A call to the shard, from begin to end.
+#[derive(Clone, Debug)]
+pub(crate) struct Call {
+    pub(crate) number: u64,
+    pub(crate) asked: Moment,
+    pub(crate) apply: Apply,
+}
+
+impl Call {
+    pub(crate) fn covers(&self) -> Option<Sequence> {
+        self.apply.batches.last().map(|(batch, _)| batch.sequence())
+    }
+}
+
+/// Where a visit that waits for its batch stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// Its batch is applied, or parked.
+    Safe,
+    /// A call that carried its batch failed, or the shard pauses after one that did not, and no copy could
+    /// be parked.
+    Failed,
+    /// A call is on its way; another one may be begun after it.
+    Wait,
+    /// Nothing is on its way: begin a call.
+    Begin,
+}
+
+/// Batches that are parked in one call, in bytes of memory: what a shard takes in a few milliseconds.
+const PARK_BYTES: usize = 1024 * 1024;
+
+/// How copies for this shard can be stored elsewhere.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Parking {
+    /// There is another shard.
+    possible: bool,
+    pub(crate) under_way: bool,
+    /// A copy may be, or have been, stored.
+    ever: bool,
+    backoff: Backoff,
+}
+
+impl Parking {
+    pub(crate) fn new(possible: bool) -> Self {
+        Self { possible, under_way: false, ever: false, backoff: Backoff::default() }
+    }
+}
+
+/// How a shard has answered lately.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Backoff(Option<Failures>);
+
+#[derive(Clone, Copy, Debug)]
+struct Failures {
+    last: Moment,
+    in_a_row: u32,
+}
+
+impl Backoff {
+    pub(crate) fn succeeded(&mut self) {
+        self.0 = None;
+    }
+
+    pub(crate) fn failed(&mut self, now: Moment) {
+        let before = self.0.map_or(0, |failures| failures.in_a_row);
+        self.0 = Some(Failures { last: now, in_a_row: before.saturating_add(1) });
+    }
+
+    /// The last call failed.
+    pub(crate) fn is_failing(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// What is left of the pause; `None` if calls may be made.
+    pub(crate) fn left(&self, now: Moment, timing: &Timing) -> Option<Duration> {
+        let Failures { last, in_a_row } = self.0?;
+        let pause = timing.first_pause.saturating_mul(1 << (in_a_row - 1).min(16)).min(timing.longest_pause);
+        let left = pause.saturating_sub(now.since(last));
+        (!left.is_zero()).then_some(left)
+    }
+}
+
+#[cfg(test)]
+mod tests;
