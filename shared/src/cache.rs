@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// How long a shard that failed is left alone: without it, every reader of a mute shard would wait for
+/// Time for which a shard that failed is left alone: without it, every reader of a mute shard would wait for
 /// its timeout, one after the other.
 pub const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
 
@@ -40,9 +40,9 @@ pub struct Count {
     pub count: u64,
     /// Where it came from.
     pub source: Source,
-    /// How long it may still be shown without asking again.
+    /// Time for which it may still be shown without asking again.
     pub fresh_for: Duration,
-    /// It is older than that, and its shard does not answer.
+    /// Whether it is older than that, and its shard does not answer.
     pub stale: bool,
 }
 
@@ -60,7 +60,7 @@ struct Entry {
     fetched: Moment,
 }
 
-/// What the cache has done since the last line of metrics. Relaxed: each figure stands for itself.
+/// Figures since the last line of metrics. Relaxed: each stands for itself.
 #[derive(Debug, Default)]
 struct Counters {
     hits: AtomicU64,
@@ -157,7 +157,7 @@ impl CountCache {
     }
 
     /// The counts of some pages, in their order: from memory while they are fresh, the others from their shards, else
-    /// expired ones. Unlike [`Self::get`] this waits for nobody else's fetch of the same page.
+    /// expired ones. Unlike [`Self::get`] this waits for no other fetch of the same page.
     pub async fn get_all(&self, pages: &[PageId]) -> Vec<Result<Count, Unavailable>> {
         let now = self.clock.now();
         let mut missing = vec![Vec::new(); self.ring.len()];
@@ -227,7 +227,7 @@ impl CountCache {
         self.entry(page, reading, fetched).await
     }
 
-    /// What a reading from `fetched` on says.
+    /// Makes an entry of a reading from `fetched` on.
     async fn entry(&self, page: &PageId, reading: Reading, fetched: Moment) -> Result<Entry, Unavailable> {
         let count = match reading.settled {
             Some(ring) if ring == self.fingerprint => self.shown(reading.total, reading.bots),
@@ -262,7 +262,7 @@ impl CountCache {
         Ok(self.shown(record::count(records.clone()), record::count_bots(records)))
     }
 
-    /// What a count says.
+    /// Returns the count that the settings ask to show.
     fn shown(&self, total: u64, bots: u64) -> u64 {
         match self.counted {
             Counted::All => total,
@@ -278,7 +278,7 @@ impl CountCache {
         Unavailable { retry_after: PAUSE_AFTER_FAILURE }
     }
 
-    /// What is left of a failed shard's pause.
+    /// Returns the rest of a failed shard's pause.
     fn pause(&self, shard: ShardIndex, now: Moment) -> Option<Duration> {
         let failed = (*self.failed[shard].lock().unwrap_or_else(PoisonError::into_inner))?;
         let left = PAUSE_AFTER_FAILURE.saturating_sub(now.since(failed));

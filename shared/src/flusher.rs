@@ -1,7 +1,7 @@
 //! The writing side: takes visits into memory and pushes them to their shards, each exactly once.
 //!
 //! [`Flusher`] is the handle that the function and its layers share. Its state lies behind one plain mutex that is never held
-//! across an await. Whatever decides is pure and elsewhere: [`crate::policy`] when, [`crate::lane`] what, [`crate::outbox`]
+//! across an await. The decisions are pure and elsewhere: [`crate::policy`] when, [`crate::lane`] what, [`crate::outbox`]
 //! what is known. Here are the calls that follow from it: batches to their shard, one call at a time; copies of what it does
 //! not take to another one, as an insurance only, since the writer goes on trying; and the day's secret, under which visitors
 //! are sealed, from the shard that owns it.
@@ -45,7 +45,7 @@ const SECRET_WAIT: Duration = Duration::from_millis(250);
 /// Longest wait for a secret at SIGTERM, out of the half second that is left in all.
 const SECRET_WAIT_AT_SIGTERM: Duration = Duration::from_millis(50);
 
-/// How long a shard that did not tell a secret is left alone: else each flush of a busy environment would wait for it.
+/// Time for which a shard that did not tell a secret is left alone: else each flush of a busy environment would wait for it.
 const SECRET_PAUSE: Duration = Duration::from_secs(5);
 
 /// The settings that a flusher needs.
@@ -135,7 +135,7 @@ enum Patience {
     None,
 }
 
-/// How copies are to be stored.
+/// Conditions for storing copies.
 #[derive(Clone, Copy, Debug)]
 struct Urgency {
     /// Seal open batches up to this one, to be stored too.
@@ -203,7 +203,7 @@ impl<S: Ledger> Flusher<S> {
         Self { store, ring, clock, limits, metrics: Metrics::default(), state, refusals, landed }
     }
 
-    /// The same, which writes a line of metrics with each flush.
+    /// Has the flusher write a line of metrics with each flush.
     #[must_use]
     pub fn with_metrics(self, metrics: Metrics) -> Self {
         Self { metrics, ..self }
@@ -291,7 +291,7 @@ impl<S: Ledger> Flusher<S> {
         self.take(visit.into(), false).map(|_| ())
     }
 
-    /// The same for several visits, of which all are taken or none.
+    /// Takes several visits into memory, all of them or none.
     pub fn record_all(&self, visits: Vec<Visit>) -> Result<(), RecordError> {
         self.take_all(visits, false).map(|_| ())
     }
@@ -303,7 +303,7 @@ impl<S: Ledger> Flusher<S> {
         self.wait(ticket).await
     }
 
-    /// The same for several visits, of which all are taken or none.
+    /// Takes several visits, all of them or none, and returns when all are safe as in [`Self::record_direct`].
     pub async fn record_all_direct(&self, visits: Vec<Visit>) -> Result<(), RecordError> {
         let tickets = self.take_all(visits, true)?;
         let waits = tickets.into_iter().map(|ticket| self.wait(ticket));
@@ -314,7 +314,7 @@ impl<S: Ledger> Flusher<S> {
     pub fn refuse(&self, refusal: Refusal) {
         let now = self.clock.now();
         let mut state = self.lock();
-        // Whoever cannot be counted is no reason to fail: the refusal itself is the answer.
+        // A refusal that cannot be counted is no reason to fail: the refusal itself is the answer.
         if let (Some(day), Ok(())) = (self.day(now), state.ready()) {
             state.lanes[self.refusals].add_refusal(refusal, day);
         }
@@ -367,7 +367,7 @@ impl<S: Ledger> Flusher<S> {
         let mut tickets: Vec<Option<Ticket>> = vec![None; self.ring.len()];
         for (shard, visit) in visits {
             let ticket = self.add(&mut state, shard, visit, true, now)?;
-            // Whoever waits for a shard's last batch has waited for all.
+            // A wait for a shard's last batch is one for all.
             let last = tickets[shard].filter(|last| last.sequence >= ticket.sequence).unwrap_or(ticket);
             tickets[shard] = Some(last);
         }

@@ -133,7 +133,7 @@ impl Lane {
         }
     }
 
-    /// What is left of the pause after a failed call; `None` if calls may be made.
+    /// Returns the rest of the pause after a failed call; `None` if calls may be made.
     pub(crate) fn pause(&self, now: Moment) -> Option<Duration> {
         self.backoff.left(now, &self.timing)
     }
@@ -248,8 +248,7 @@ impl Lane {
         self.outbox.shed(1)
     }
 
-    /// What the writer says to the shard when it leaves with nothing to send or to confirm. A copy that was
-    /// parked may still be found, on a shard that was out of reach, long after the batch was applied: then the
+    /// Returns the standing of a writer that leaves with nothing to send or to confirm. A copy that was parked may still be found, on a shard that was out of reach, long after the batch was applied: then the
     /// applied set must be there to tell, so it is to be kept for as long as any.
     pub(crate) fn farewell(&self) -> Standing {
         if self.parking.ever { Standing::Gone } else { Standing::Settled }
@@ -316,7 +315,7 @@ fn aged(batches: Vec<Arc<Batch>>, now: Moment) -> Vec<(Arc<Batch>, Duration)> {
         .collect()
 }
 
-/// How a call is to be chosen.
+/// Choice of a call.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Want {
     /// Seal open batches up to this one; those sealed before are always sent.
@@ -325,7 +324,7 @@ pub(crate) struct Want {
     pub(crate) confirm: bool,
     /// Do not wait for a call in flight or for the end of a pause.
     pub(crate) impatient: bool,
-    /// What the writer tells the shard about itself.
+    /// The writer's standing, for the shard.
     pub(crate) standing: Standing,
 }
 
@@ -360,7 +359,7 @@ pub(crate) enum Place {
 /// Batches that are parked in one call, in bytes of memory: what a shard takes in a few milliseconds.
 const PARK_BYTES: usize = 1024 * 1024;
 
-/// How copies for this shard can be stored elsewhere.
+/// Copies for this shard on others.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Parking {
     /// There is another shard.
@@ -377,7 +376,7 @@ impl Parking {
     }
 }
 
-/// How a shard has answered lately.
+/// Failures of a shard in a row.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Backoff(Option<Failures>);
 
@@ -402,7 +401,7 @@ impl Backoff {
         self.0.is_some()
     }
 
-    /// What is left of the pause; `None` if calls may be made.
+    /// Returns the rest of the pause; `None` if calls may be made.
     pub(crate) fn left(&self, now: Moment, timing: &Timing) -> Option<Duration> {
         let Failures { last, in_a_row } = self.0?;
         let pause = timing.first_pause.saturating_mul(1 << (in_a_row - 1).min(16)).min(timing.longest_pause);

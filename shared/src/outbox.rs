@@ -163,7 +163,7 @@ impl Outbox {
         self.entries.iter().filter_map(Entry::sendable).count()
     }
 
-    /// Those of them of which a copy is to be stored elsewhere.
+    /// Unresolved batches of which a copy is to be stored elsewhere.
     pub fn unparked(&self, now: Moment, timing: &Timing) -> usize {
         self.entries.iter().filter_map(|entry| entry.unparked(now, timing)).count()
     }
@@ -259,19 +259,19 @@ struct Entry {
     copy: Copy,
     /// When its oldest visit came.
     since: Moment,
-    /// It was applied, and the shard has lost it.
+    /// Whether it was applied, and the shard has lost it.
     was_lost: bool,
     /// The shard's time at its first answer without the batch, of which only a copy is left.
     missing_since: Option<Duration>,
 }
 
-/// What becomes of an entry after an answer.
+/// Fate of an entry after an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fate {
     Stays,
-    /// It is applied for good.
+    /// Applied for good.
     Confirmed,
-    /// It is too old and never applied any more.
+    /// Too old, and never applied any more.
     Expired,
 }
 

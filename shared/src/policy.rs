@@ -5,18 +5,18 @@ use crate::clock::Moment;
 use std::fmt;
 use std::time::Duration;
 
-/// What one shard has to send.
+/// Work that is left for one shard.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Pending {
     /// Distinct pages with visits that are not sealed yet; 1 where only something else is.
     pub pages: usize,
     /// Batches whose outcome is not known.
     pub unresolved: usize,
-    /// Those of them of which no copy is parked.
+    /// Batches among them of which no copy is parked.
     pub unparked: usize,
     /// Batches of which the shard must be asked: applied and to be confirmed, or to be delivered by others.
     pub unconfirmed: usize,
-    /// A call is on its way: whoever made it will see to the rest.
+    /// A call is on its way: its caller will see to the rest.
     pub in_flight: bool,
     /// The last call failed and its pause is not over.
     pub pausing: bool,

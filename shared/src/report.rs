@@ -1,4 +1,4 @@
-//! What a flush did: added up call by call, logged, answered to the sweep, and written as metrics.
+//! The result of a flush: added up call by call, logged, answered to the sweep, and written as metrics.
 
 use crate::batch::WriterId;
 use crate::policy::Reason;
@@ -21,7 +21,7 @@ pub struct FlushReport {
     pub batches: u64,
     /// Pages in them.
     pub pages: u64,
-    /// Those of the batches that the shards had already.
+    /// Batches among them that the shards had already.
     pub duplicates: u64,
     /// Batches of which copies were parked on another shard.
     pub parked: u64,
@@ -45,7 +45,7 @@ pub struct FlushReport {
     pub visits_lost: u64,
     /// Visits not known to be applied yet.
     pub visits_held: u64,
-    /// Those of them of which a copy is parked.
+    /// Visits among them of which a copy is parked.
     pub visits_parked: u64,
     /// Batches of which the shard must be asked: applied and to be confirmed, or to be delivered by others.
     pub unconfirmed: usize,

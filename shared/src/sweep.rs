@@ -21,7 +21,7 @@ use std::time::Duration;
 /// Longest time that a flush order may hold an environment. An order is data from outside.
 pub const LONGEST_HOLD: Duration = Duration::from_secs(2);
 
-/// How far ahead the common moment of a round with several invocations lies: longer than the time by
+/// Time to the common moment of a round with several invocations: longer than the time by
 /// which their starts differ.
 const HOLD: Duration = Duration::from_secs(1);
 
@@ -70,7 +70,7 @@ pub struct FlushOrder {
 }
 
 impl FlushOrder {
-    /// How long to wait with the answer, at most [`LONGEST_HOLD`].
+    /// Returns the time to wait with the answer, at most [`LONGEST_HOLD`].
     pub fn hold(&self, now: Moment) -> Duration {
         now.until_epoch_millis(self.hold_until).min(LONGEST_HOLD)
     }
@@ -90,12 +90,12 @@ pub trait Environments: Send + Sync {
     fn flush(&self, order: FlushOrder) -> impl Future<Output = Result<FlushReport, InvokeError>> + Send;
 }
 
-/// What a sweep did. `flush-visits` returns and logs it.
+/// Outcome of a sweep, which `flush-visits` returns and logs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Summary {
     /// Writers on the list whose last flush is older than the interval.
     pub writers_known: usize,
-    /// Those of them that answered.
+    /// Writers among them that answered.
     pub writers_answered: usize,
     /// Visits that the environments pushed for it.
     pub visits_flushed: u64,
@@ -103,7 +103,7 @@ pub struct Summary {
     pub rounds: usize,
     /// Invocations made.
     pub invocations: usize,
-    /// Those of them that failed.
+    /// Invocations among them that failed.
     pub invocations_failed: usize,
     /// Applied sets deleted because their time was over.
     pub sets_removed: usize,

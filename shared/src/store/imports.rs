@@ -1,4 +1,4 @@
-//! What the shards remember of imports, so that one that is repeated goes on where it stopped, or changes nothing.
+//! Records of imports on the shards, so that one that is repeated goes on where it stopped, or changes nothing.
 //!
 //! An import is a writer whose identity follows from its id. Its batches follow from its input and from the ring by
 //! which pages were placed. The shards keep both facts before the first batch: a repetition with the same input makes
@@ -63,7 +63,7 @@ impl fmt::Display for ImportId {
 /// Version of the record's layout.
 const FORMAT: u32 = 1;
 
-/// What was imported under an id, and where its pages were placed. Kept as JSON, so that an operator can read it.
+/// An input that was imported under an id, and the ring that placed its pages. Kept as JSON, so that an operator can read it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImportRecord {
     /// XXH3-128 of the input and of all options that decide what is read from it.

@@ -113,7 +113,7 @@ impl RedisStore {
         &self.faults
     }
 
-    /// The same store, with the faults of another one.
+    /// Takes over the faults of another store.
     #[must_use]
     pub fn with_faults_of(self, other: &Self) -> Self {
         Self { faults: other.faults.clone(), ..self }

@@ -85,7 +85,7 @@ impl Fake {
         Self { shards, faults, clock, together: Vec::new() }
     }
 
-    /// The same, with these shards at one address.
+    /// Places these shards at one address.
     #[must_use]
     pub fn with_one_endpoint_for(self, together: &[ShardIndex]) -> Self {
         Self { together: together.to_vec(), ..self }

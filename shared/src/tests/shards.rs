@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use test_support::Database;
 
-/// What a shard held at some moment: its keys as `DUMP` tells them.
+/// Content of a shard at some moment: its keys as `DUMP` tells them.
 type Saved = Vec<(String, Vec<u8>)>;
 
 /// Shards on a real server, named `a`, `b`, `c`, …, empty at first. Faults are planned as with [`Faults`].
@@ -29,7 +29,7 @@ pub struct Shards {
     config: Config,
     names: Vec<ShardName>,
     url: String,
-    /// What is emptied in the end; none on a server of the test's own.
+    /// Database to empty in the end; none on a server of the test's own.
     _database: Option<Database>,
     saved: Mutex<HashMap<ShardIndex, Saved>>,
     looking: Mutex<Option<Connection>>,
@@ -51,7 +51,7 @@ impl Shards {
         Self { _database: Some(database), ..Self::on(&url, shards, settings) }
     }
 
-    /// The same on a server of the test's own.
+    /// So many shards on a server of the test's own.
     ///
     /// # Panics
     /// If these are no settings.
@@ -155,7 +155,7 @@ impl Shards {
         self.look(|redis| redis.keys(self.key(shard, pattern)))
     }
 
-    /// What `shard` holds of a page.
+    /// Reads a page's record on `shard`.
     pub fn record(&self, shard: ShardIndex, page: &PageId) -> PageRecord {
         record_of(page, &self.look(|redis| redis.hgetall(self.key(shard, &format!("page:{page}")))))
     }
@@ -236,7 +236,7 @@ impl Shards {
     pub fn deliver_late(&self, shard: ShardIndex) {
         let mut redis = self.connect();
         for command in self.take_late(shard) {
-            // What the server says to it is told to nobody.
+            // Its answer is lost.
             let _ = command.query::<redis::Value>(&mut redis);
         }
     }

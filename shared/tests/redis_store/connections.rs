@@ -2,7 +2,7 @@
 
 use crate::helpers::{apply, batch, call, clients, close_all_but_ours, page, store, store_on, total, visit};
 use futures_util::future::join_all;
-use test_support::{RedisServer, ReservedPort};
+use test_support::RedisServer;
 use visits_core::store::Ledger;
 
 #[tokio::test]
@@ -13,12 +13,6 @@ async fn nothing_connects_before_the_first_call() {
     assert_eq!(clients(&mut redis), 0);
     apply(&store, &visit()).await.unwrap();
     assert_eq!(clients(&mut redis), 1);
-}
-
-#[tokio::test]
-async fn a_store_is_made_while_no_server_runs() {
-    let nobody = ReservedPort::new();
-    store(&format!("a=redis://{}", nobody.address()));
 }
 
 #[tokio::test]

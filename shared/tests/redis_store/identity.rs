@@ -36,29 +36,13 @@ async fn a_foreign_deployment_in_our_namespace_is_told_and_nothing_is_written() 
     let server = RedisServer::start();
     assert_eq!(visit_all(&store(&format!("theirs={}", server.url())), 1).await, [Ok(())]);
     let before = contents(&mut server.connect());
-    let answers = visit_all(&store(&format!("ours={}", server.url())), 1).await;
-    assert!(told(&answers[0]).contains("VISITS_NAMESPACE"), "{answers:?}");
-    assert_eq!(contents(&mut server.connect()), before);
-}
-
-#[tokio::test]
-async fn reading_from_the_wrong_server_is_refused_too() {
-    let server = RedisServer::start();
-    assert_eq!(visit_all(&store(&format!("theirs={}", server.url())), 1).await, [Ok(())]);
     let ours = store(&format!("ours={}", server.url()));
-    let home = page("home");
-    assert!(matches!(ours.total(0, &home).await, Err(StoreError::UnfitServer { .. })));
+    let answers = visit_all(&ours, 1).await;
+    assert!(told(&answers[0]).contains("VISITS_NAMESPACE"), "{answers:?}");
+    assert!(matches!(ours.total(0, &page("home")).await, Err(StoreError::UnfitServer { .. })));
     assert!(matches!(ours.writers(0).await, Err(StoreError::UnfitServer { .. })));
     assert!(matches!(ours.tidy(0).await, Err(StoreError::UnfitServer { .. })));
-}
-
-#[tokio::test]
-async fn another_environment_of_the_same_deployment_is_at_home() {
-    let servers = [RedisServer::start(), RedisServer::start()];
-    let endpoints = format!("a={},b={}", servers[0].url(), servers[1].url());
-    for _ in 0..3 {
-        assert_eq!(visit_all(&store(&endpoints), 2).await, [Ok(()), Ok(())]);
-    }
+    assert_eq!(contents(&mut server.connect()), before);
 }
 
 #[tokio::test]
@@ -67,6 +51,7 @@ async fn environments_that_meet_a_new_shard_at_once_agree_on_it() {
     let stores: Vec<RedisStore> = (0..20).map(|_| store(&format!("a={0},b={0}", server.url()))).collect();
     let answers = join_all(stores.iter().map(|store| visit_all(store, 2))).await;
     assert!(answers.iter().flatten().all(Result::is_ok), "{answers:?}");
+    assert_eq!(visit_all(&store(&format!("a={0},b={0},joins={0}", server.url())), 3).await, [const { Ok(()) }; 3]);
     let identity: String = server.connect().hget("visits:{a}:shard", "identity").unwrap();
     assert_eq!(identity.len(), 32);
 }
@@ -80,14 +65,6 @@ async fn deployments_with_namespaces_of_their_own_share_a_server() {
         assert_eq!(visit_all(&store, 1).await, [Ok(())], "{namespace}");
         assert_eq!(server.connect().hget(format!("{namespace}:{{{name}}}:page:home"), "total"), Ok(1));
     }
-}
-
-#[tokio::test]
-async fn a_shard_may_join_others_on_their_server() {
-    let server = RedisServer::start();
-    let url = server.url();
-    assert_eq!(visit_all(&store(&format!("a={url}")), 1).await, [Ok(())]);
-    assert_eq!(visit_all(&store(&format!("a={url},b={url}")), 2).await, [Ok(()), Ok(())]);
 }
 
 #[tokio::test]

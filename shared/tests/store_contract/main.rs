@@ -110,9 +110,7 @@ hold! {
         a_writer_that_is_gone_or_settled_is_not_listed
         a_writer_is_listed_again_with_its_next_visit
         a_silent_writer_is_taken_off_the_list_and_keeps_its_set
-        a_set_lives_14_days_after_the_last_flush
-        the_set_of_a_writer_that_is_gone_lives_as_long
-        the_set_of_a_settled_writer_lives_an_hour
+        a_set_lives_14_days_after_the_last_flush_and_a_settled_writers_an_hour
         tidying_takes_many_sets_in_several_calls;
 }
 

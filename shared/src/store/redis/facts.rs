@@ -1,4 +1,4 @@
-//! What an operator wants to know of a shard and its server. Nothing that counts visits asks for it.
+//! Facts about a shard and its server for an operator. Nothing that counts visits asks for them.
 
 use super::cluster::Connection;
 use super::{InvalidEndpoint, RedisStore, Shard};

@@ -71,26 +71,23 @@ pub(crate) async fn a_silent_writer_is_taken_off_the_list_and_keeps_its_set(subj
     assert!(remembers(subject).await);
 }
 
-async fn is_kept(subject: &Subject, standing: Standing, kept: Duration) {
-    apply(subject, &visit(WRITER, standing)).await;
-    subject.pass(kept.saturating_sub(TOLERANCE));
-    assert_eq!(tidy(subject).await, 0);
-    subject.pass(2 * TOLERANCE);
-    assert_eq!((tidy(subject).await, tidy(subject).await), (1, 0));
-    assert_eq!((listed(subject).await.len(), total(subject, "a").await), (0, 1), "the count stays");
-    assert!(!remembers(subject).await);
-}
-
-pub(crate) async fn a_set_lives_14_days_after_the_last_flush(subject: &Subject) {
-    is_kept(subject, Standing::Active, SET_KEPT).await;
-}
-
-pub(crate) async fn the_set_of_a_writer_that_is_gone_lives_as_long(subject: &Subject) {
-    is_kept(subject, Standing::Gone, SET_KEPT).await;
-}
-
-pub(crate) async fn the_set_of_a_settled_writer_lives_an_hour(subject: &Subject) {
-    is_kept(subject, Standing::Settled, SETTLED_SET_KEPT).await;
+pub(crate) async fn a_set_lives_14_days_after_the_last_flush_and_a_settled_writers_an_hour(subject: &Subject) {
+    for (number, standing, kept) in
+        [(1, Standing::Active, SET_KEPT), (2, Standing::Gone, SET_KEPT), (3, Standing::Settled, SETTLED_SET_KEPT)]
+    {
+        let writer = WriterId::from_u128(number);
+        let counted = total(subject, "a").await;
+        apply(subject, &visit(writer, standing)).await;
+        subject.pass(kept.saturating_sub(TOLERANCE));
+        assert_eq!(tidy(subject).await, 0, "{standing:?}");
+        subject.pass(2 * TOLERANCE);
+        assert_eq!((tidy(subject).await, tidy(subject).await), (1, 0), "{standing:?}");
+        assert_eq!((listed(subject).await.len(), total(subject, "a").await), (0, counted + 1), "the count stays");
+        let again = apply(subject, &visit(writer, Standing::Settled)).await;
+        assert_eq!(again.fresh.len(), 1, "the set is gone");
+        subject.pass(SETTLED_SET_KEPT + TOLERANCE);
+        tidy(subject).await;
+    }
 }
 
 pub(crate) async fn tidying_takes_many_sets_in_several_calls(subject: &Subject) {
