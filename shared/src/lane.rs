@@ -248,8 +248,10 @@ impl Lane {
         self.outbox.shed(1)
     }
 
-    /// Returns the standing of a writer that leaves with nothing to send or to confirm. A copy that was parked may still be found, on a shard that was out of reach, long after the batch was applied: then the
-    /// applied set must be there to tell, so it is to be kept for as long as any.
+    /// Returns the standing of a writer that leaves with nothing to send or to confirm.
+    ///
+    /// A copy that was parked may still be found, on a shard that was out of reach, long after the batch was applied: then
+    /// the applied set must be there to tell, so it is to be kept for as long as any.
     pub(crate) fn farewell(&self) -> Standing {
         if self.parking.ever { Standing::Gone } else { Standing::Settled }
     }
