@@ -32,6 +32,7 @@ impl World {
     /// What the site has counted today, by all shards.
     pub(super) async fn today(&self) -> Days {
         self.handler.flusher.shutdown().await;
+        visits_core::tests::fold(self.store.store(), &self.store.ring(), &self.time.clock()).await;
         let day = Day::of(self.time.clock().now());
         let mut sum = Days::default();
         for shard in 0..2 {
