@@ -19,7 +19,7 @@ use crate::config::read_text_file;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-#[cfg(feature = "iam")]
+#[cfg(any(feature = "iam", feature = "aws-sdk"))]
 use std::time::Duration;
 
 /// Longest wait for AWS at one login. A first TLS connection in a small function takes some 0.3 s.
@@ -34,6 +34,22 @@ pub(crate) enum CredentialsError {
     #[cfg(feature = "iam")]
     #[error("{0}")]
     Aws(String),
+}
+
+/// Settings of AWS's SDK under which a call may take `timeout`: with the cryptography that Redis over TLS uses (the SDK's own
+/// choice would be a second one, in C), and without its retries, since the caller decides whether to try again. Nothing is
+/// looked for or sent before they are loaded.
+#[cfg(feature = "aws-sdk")]
+pub fn sdk_settings(timeout: Duration) -> aws_config::ConfigLoader {
+    use aws_config::retry::RetryConfig;
+    use aws_config::timeout::TimeoutConfig;
+    use aws_smithy_http_client::Builder;
+    use aws_smithy_http_client::tls::Provider;
+    use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+    aws_config::defaults(aws_config::BehaviorVersion::latest())
+        .http_client(Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https())
+        .retry_config(RetryConfig::disabled())
+        .timeout_config(TimeoutConfig::builder().operation_timeout(timeout).build())
 }
 
 /// The outcome of `call` if it comes in time. Boxed, since the futures of a call are large, and every call to a shard

@@ -31,8 +31,6 @@ pub mod shard;
 pub mod timing;
 pub mod visit;
 
-#[cfg(feature = "aws-sdk")]
-pub mod aws_sdk;
 pub mod clock;
 pub mod config;
 pub mod credentials;

@@ -1,6 +1,5 @@
 //! What the services ask of a shard, whatever stores it.
 
-pub mod health;
 pub mod imports;
 pub mod memory;
 pub mod moving;

@@ -9,7 +9,7 @@ use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_lambda::types::InvocationType;
 use futures_util::future::join_all;
 use std::time::Duration;
-use visits_core::aws_sdk;
+use visits_core::credentials::sdk_settings;
 use visits_core::report::FlushReport;
 use visits_core::sweep::{Environments, FlushEvent, FlushOrder, InvokeError};
 
@@ -26,7 +26,7 @@ impl RecordFunction {
     /// The function with this name or ARN, in this account. Nothing is sent yet.
     pub(crate) async fn new(name: &str) -> Self {
         // The next round is the retry, and it is given to whichever environment is idle then.
-        Self { client: Client::new(&aws_sdk::settings(INVOKE_TIMEOUT).load().await), name: name.to_owned() }
+        Self { client: Client::new(&sdk_settings(INVOKE_TIMEOUT).load().await), name: name.to_owned() }
     }
 }
 

@@ -5,8 +5,6 @@
 //! `aws-sigv4` signs any request, and brings a second SHA-256, a library of times and one of queries; the tests compare
 //! with it.
 
-#[cfg(feature = "aws-identity")]
-use crate::aws_sdk;
 use crate::clock::{Clock, Moment};
 #[cfg(feature = "aws-identity")]
 use crate::credentials::{TIMEOUT, told};
@@ -274,7 +272,7 @@ struct Chain(OnceCell<SdkConfig>);
 impl Chain {
     /// Who this is, of which the environment has told `region` and `keys` or one of them or none.
     async fn identity(&self, region: Option<String>, keys: Option<Keys>) -> Result<Identity, String> {
-        let settings = self.0.get_or_init(|| aws_sdk::settings(TIMEOUT).load()).await;
+        let settings = self.0.get_or_init(|| super::sdk_settings(TIMEOUT).load()).await;
         let region = region.or_else(|| settings.region().map(ToString::to_string)).ok_or(NO_REGION)?;
         let keys = match keys {
             Some(keys) => keys,

@@ -25,6 +25,7 @@ use crate::shard::{Endpoint, PasswordSource, ShardConfig};
 use crate::timing::Timing;
 use cluster::{Connection, Nodes};
 use connection::{Link, Logins};
+pub use contact::{CONFIG_PATTERN, Health, Warning};
 use contact::{Contact, Shard};
 use keys::Keys;
 use parking::ParkingScripts;

@@ -5,14 +5,14 @@ use aws_sdk_lambda::Client;
 use aws_sdk_lambda::config::{Credentials, Region};
 use std::fs;
 use test_support::{CertificateAuthority, RedisServer};
-use visits_core::aws_sdk;
 use visits_core::config::Config;
+use visits_core::credentials::sdk_settings;
 use visits_core::store::redis::RedisStore;
 use visits_core::sweep::{Environments, FlushOrder};
 
 /// A function whose Lambda API is the port `port` here.
 async fn function_at(port: u16) -> RecordFunction {
-    let config = aws_sdk::settings(INVOKE_TIMEOUT)
+    let config = sdk_settings(INVOKE_TIMEOUT)
         .endpoint_url(format!("https://127.0.0.1:{port}"))
         .region(Region::from_static("us-east-1"))
         .credentials_provider(Credentials::new("key", "secret", None, None, "test"));

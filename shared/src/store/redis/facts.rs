@@ -4,7 +4,7 @@ use super::cluster::Connection;
 use super::{InvalidEndpoint, RedisStore, Shard};
 use crate::config::Config;
 use crate::store::Ledger as _;
-use crate::store::health::{CONFIG_PATTERN, Health, field};
+use crate::store::redis::contact::{CONFIG_PATTERN, Health, field};
 use crate::store::{ShardIndex, StoreError};
 use futures_util::future::join_all;
 use redis::{AsyncCommands, Cmd, FromRedisValue};
