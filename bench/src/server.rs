@@ -7,13 +7,18 @@ use test_support::RedisServer;
 use tokio::runtime::Runtime;
 use visits_core::batch::{Batch, Increment, Sequence, WriterId};
 use visits_core::clock::Clock;
-use visits_core::config::Config;
+use visits_core::config::{Config, MAX_HISTORY_DAYS};
+use visits_core::fold::{Folded, Settings, fold};
 use visits_core::page::PageId;
+use visits_core::ring::Ring;
 use visits_core::store::redis::RedisStore;
 use visits_core::store::{Apply, Ledger, Standing};
 
 /// Readings of the memory, each this long after the one before, until one is no less.
 const SETTLING: Duration = Duration::from_millis(150);
+
+/// Longest time for a fold.
+const FOLDING: Duration = Duration::from_mins(10);
 
 /// A server, with a connection of our own that looks inside.
 pub(crate) struct Server {
@@ -33,13 +38,19 @@ impl Server {
         runtime.block_on(client.get_multiplexed_async_connection()).expect("the server answers")
     }
 
-    /// Two shards, of which the first is this server. The second is never called.
+    /// Two shards, both on this server. Only the first one's batches are applied; of the second it has sketches.
     pub(crate) fn config(&self) -> Config {
-        config(&format!("redis_7070={},redis_7071=redis://127.0.0.1:1", self.server.url()))
+        let url = self.server.url();
+        config(&format!("redis_7070={url},redis_7071={url}"))
     }
 
-    /// A store with a connection of its own.
+    /// A store with a connection of its own, which keeps no statistics.
     pub(crate) fn store(&self) -> RedisStore {
+        RedisStore::new(&Config { history_days: 0, ..self.config() }).expect("the server's address is one")
+    }
+
+    /// A store with a connection of its own, which keeps statistics.
+    pub(crate) fn counting(&self) -> RedisStore {
         RedisStore::new(&self.config()).expect("the server's address is one")
     }
 
@@ -131,6 +142,15 @@ pub(crate) fn call_with(writer: WriterId, batch: Batch) -> Apply {
 pub(crate) async fn apply(store: &RedisStore, call: &Apply) {
     let applied = store.apply(0, call).await.unwrap_or_else(|error| panic!("{error}"));
     assert_eq!((applied.fresh.len(), applied.rejected.len()), (call.batches.len(), 0), "all is applied");
+}
+
+/// Folds all that is in the journals.
+pub(crate) async fn fold_all(store: &RedisStore, ring: &Ring) -> Folded {
+    let settings = Settings::new(MAX_HISTORY_DAYS, FOLDING);
+    let folded = fold(store, ring, &Clock::system(), settings).await;
+    let wrong = [folded.entries_set_aside, folded.statistics_skipped, folded.visits_too_old];
+    assert_eq!((wrong, folded.fold_calls_failed, folded.days_rejected), ([0; 3], 0, 0), "all is folded");
+    folded
 }
 
 /// Calls of the script that applies batches; nothing else is called with a digest at this point.

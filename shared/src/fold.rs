@@ -2,13 +2,16 @@
 //! the figures of the site.
 //!
 //! A shard's journal is a stream of batches, each of which `apply.lua` has counted into totals exactly once. A fold reads a
-//! piece of it from the beginning and adds it up in memory ([`Sums`], pure). Then it writes in two steps:
+//! piece of it from the beginning and adds it up in memory ([`Sums`], pure): the larger the piece, the more visits of one page
+//! are one sum. Then it writes in two steps:
 //!
 //! 1. Visitors go into their sketches: a page's on the shard that owns the page, the site's on the one that owns the day's. Where
 //!    that shard does not answer they go into a sketch here, which the roll-up brings there later. Adding a visitor again
 //!    changes nothing, so this step may happen any number of times.
-//! 2. `commit.lua` adds all sums and deletes exactly the entries that were read, in one step. If the journal begins with others
-//!    by then, since another fold was faster or a crash took entries back, it changes nothing.
+//! 2. `commit.lua` adds the sums, a thousand pages at a time in the order of days and pages, and the last part deletes exactly
+//!    the entries that were read. With each part it notes in the shard's record which entries are being added and the last
+//!    page that is done. If it finds another note or other entries, since another fold was faster or a crash took some back,
+//!    it changes nothing. A fold that finds a note reads exactly the entries that it names, and goes on behind that page.
 //!
 //! So each entry is added once, whatever is cut off in between, and a server that falls back to an earlier state falls back with
 //! journal and sums together. An entry that is no batch is set aside with the reason and stops nothing. Days that are no
@@ -29,15 +32,17 @@ use futures_util::future::join_all;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-/// Bytes that are read at once, about.
-const PIECE_BYTES: usize = 256 << 10;
+/// Bytes of the pieces of all shards together, about: their sums fit the memory of a small function.
+const PIECE_BYTES: usize = 8 << 20;
 
-/// Entries that are read at once at most, and at first.
-const MAX_ENTRIES: usize = 1_000;
-const FIRST_ENTRIES: usize = 16;
+/// Entries that are read at once: each has 25 KB at most, and mostly 2.
+const ENTRIES_AT_ONCE: usize = 100;
+
+/// Bytes that an entry is taken to need beside its batch, as `apply.lua` has it.
+const ENTRY_BYTES: usize = 32;
 
 /// Pages of days that one commit adds to at most, so that it holds a server for about as long as a flush does.
-const MAX_PAGES: usize = 1_000;
+pub const PAGES_AT_ONCE: usize = 1_000;
 
 /// Commits in a row that find another fold at work before this one leaves the shard to it.
 const MAX_STALE: usize = 3;
@@ -98,7 +103,9 @@ impl Sums {
     /// Adds up some entries, with the days from `first_day` on.
     pub fn of(entries: &[Entry], first_day: Day) -> Self {
         let mut sums = Self::default();
-        entries.iter().for_each(|entry| sums.add(entry, first_day));
+        for entry in entries {
+            sums.add(entry, first_day);
+        }
         sums
     }
 
@@ -125,7 +132,9 @@ impl Sums {
                 let of_day = self.days.entry(day).or_default();
                 of_day.refused.add_all(content.refused);
                 of_day.refused.new_page += too_many;
-                counted.into_iter().for_each(|increment| of_day.add(increment));
+                for increment in counted {
+                    of_day.add(increment);
+                }
             }
         }
     }
@@ -173,6 +182,15 @@ pub struct Settings {
     pub history_days: u32,
     /// Time of the run.
     pub budget: Budget,
+    /// Pages of days that one commit adds to at most: [`PAGES_AT_ONCE`], or fewer in a test.
+    pub pages_at_once: usize,
+}
+
+impl Settings {
+    /// Settings for days that are kept and the time of a run.
+    pub fn new(history_days: u32, budget: impl Into<Budget>) -> Self {
+        Self { history_days, budget: budget.into(), pages_at_once: PAGES_AT_ONCE }
+    }
 }
 
 /// Outcome of a fold.
@@ -243,11 +261,14 @@ async fn fold_shard(
             tracing::warn!(%error, "a journal could not be folded; the next run goes on");
         }
         Err(_) => {
-            tracing::warn!(shard = ring.name(shard).as_str(), after = ?whole, "a fold was cut off; the next run goes on")
+            tracing::warn!(shard = ring.name(shard).as_str(), after = ?whole, "a fold was cut off; the next run goes on");
         }
     }
     run.done
 }
+
+/// Visitors of a day, of a page or of the site.
+type Sketch<'a> = (Day, Option<&'a PageId>, Vec<Visitor>);
 
 /// Fold of one shard.
 struct Run<'a> {
@@ -261,30 +282,104 @@ struct Run<'a> {
     done: Folded,
 }
 
+/// First entries of a journal, as far as they are read.
+#[derive(Debug, Default)]
+struct Piece {
+    first: String,
+    last: String,
+    entries: usize,
+    bytes: usize,
+    sums: Sums,
+}
+
+impl Piece {
+    fn add(&mut self, entry: Entry, first_day: Day) {
+        self.sums.add(&entry, first_day);
+        self.entries += 1;
+        self.bytes += entry.bytes.len() + ENTRY_BYTES;
+        if self.first.is_empty() {
+            self.first.clone_from(&entry.id);
+        }
+        self.last = entry.id;
+    }
+}
+
 impl Run<'_> {
     async fn run(&mut self) -> Result<(), StoreError> {
-        let (mut count, mut stale) = (FIRST_ENTRIES, 0);
-        while stale < MAX_STALE && !self.settings.budget.is_over(self.started, self.clock.now()) {
-            let entries = self.store.journal(self.shard, count).await?;
-            let Some(first) = entries.first() else { return Ok(()) };
-            self.note_age(first);
-            let (taken, sums) = piece(&entries, self.first_day());
-            let last = &entries[taken - 1];
-            self.add_visitors(&sums).await;
-            match self.store.commit(self.shard, self.ring, (&first.id, &last.id, taken), &sums).await? {
-                Committed::Stale => stale += 1,
-                Committed::Done { skipped, rejected } => {
-                    stale = 0;
-                    self.note(taken, &sums, skipped, &rejected);
-                }
+        let mut stale = 0;
+        while stale < MAX_STALE && !self.is_over() {
+            let note = self.store.folding(self.shard).await?;
+            let begun = Progress::read(&note);
+            let mut piece = self.read(begun.map(|begun| begun.last)).await?;
+            // Without its last entry the piece that was begun is gone, as after a journal's deletion.
+            let done = begun.filter(|begun| begun.last == piece.last);
+            if begun.is_some() && done.is_none() {
+                piece = self.read(None).await?;
             }
-            if taken == entries.len() && entries.len() < count {
+            if piece.entries == 0 {
                 return Ok(());
             }
-            let bytes: usize = entries.iter().map(|entry| entry.bytes.len()).sum();
-            count = (PIECE_BYTES * entries.len() / bytes.max(1)).clamp(1, MAX_ENTRIES);
+            let (parts, whole) = (parts(&piece, done, self.settings.pages_at_once), piece.bytes >= self.piece_bytes());
+            self.add_visitors(&piece.sums).await;
+            match self.commit(&piece, note.clone(), parts).await? {
+                false => stale += 1,
+                true if whole || !note.is_empty() => stale = 0,
+                true => return Ok(()),
+            }
         }
         Ok(())
+    }
+
+    /// Reads a piece: up to `last`, or as much as a piece has.
+    async fn read(&mut self, last: Option<&str>) -> Result<Piece, StoreError> {
+        let (mut piece, first_day) = (Piece::default(), self.first_day());
+        loop {
+            let after = Some(piece.last.as_str()).filter(|after| !after.is_empty());
+            let entries = self.store.journal(self.shard, after, last, ENTRIES_AT_ONCE).await?;
+            if let (0, Some(first)) = (piece.entries, entries.first()) {
+                self.note_age(first);
+            }
+            let all = entries.len() < ENTRIES_AT_ONCE;
+            for entry in entries {
+                piece.add(entry, first_day);
+            }
+            if all || (last.is_none() && piece.bytes >= self.piece_bytes()) {
+                return Ok(piece);
+            }
+        }
+    }
+
+    /// Commits the parts of a piece one after the other. Returns whether all are done; otherwise another fold is at work, or
+    /// the time is over.
+    async fn commit(
+        &mut self,
+        piece: &Piece,
+        mut note: String,
+        parts: Vec<(String, Sums)>,
+    ) -> Result<bool, StoreError> {
+        for (becomes, sums) in parts {
+            let entries = (piece.first.as_str(), piece.last.as_str(), piece.bytes);
+            match self.store.commit(self.shard, self.ring, entries, (&note, &becomes), &sums).await? {
+                Committed::Stale => return Ok(false),
+                Committed::Done { skipped, rejected } => {
+                    let entries = if becomes.is_empty() { piece.entries } else { 0 };
+                    self.note(entries, &sums, skipped, &rejected);
+                }
+            }
+            if !becomes.is_empty() && self.is_over() {
+                return Ok(false);
+            }
+            note = becomes;
+        }
+        Ok(true)
+    }
+
+    fn is_over(&self) -> bool {
+        self.settings.budget.is_over(self.started, self.clock.now())
+    }
+
+    fn piece_bytes(&self) -> usize {
+        PIECE_BYTES / self.ring.len()
     }
 
     /// The first day that is kept; with no history, one that never comes.
@@ -299,7 +394,7 @@ impl Run<'_> {
     /// Adds visitors to the sketches of those shards that own them, or else to sketches here. They are an estimate: where both
     /// fail, that is logged, and the visits are counted all the same.
     async fn add_visitors(&mut self, sums: &Sums) {
-        let mut shards: Vec<Vec<(Day, Option<&PageId>, Vec<Visitor>)>> = vec![Vec::new(); self.ring.len()];
+        let mut shards: Vec<Vec<Sketch<'_>>> = vec![Vec::new(); self.ring.len()];
         for (day, of_day) in &sums.days {
             let pages = || of_day.pages.iter().filter(|(_, of_page)| !of_page.visitors.is_empty());
             for (page, of_page) in pages() {
@@ -360,18 +455,55 @@ impl Run<'_> {
     }
 }
 
-/// Returns how many of these entries make a piece, one at least, and their sums.
-fn piece(entries: &[Entry], first_day: Day) -> (usize, Sums) {
-    let (mut sums, mut taken, mut pages) = (Sums::default(), 0, 0);
-    for entry in entries {
-        let more = Sums::of(std::slice::from_ref(entry), first_day);
-        let known = |day, page: &PageId| sums.days.get(&day).is_some_and(|of_day| of_day.pages.contains_key(page));
-        pages += more.pages().filter(|(day, page, _)| !known(*day, page)).count();
-        if taken > 0 && pages > MAX_PAGES {
-            break;
-        }
-        sums.add_all(more);
-        taken += 1;
+/// Note of how far a piece is added: its last entry, and the last page that is done, of this day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Progress<'a> {
+    last: &'a str,
+    day: Day,
+    page: &'a str,
+}
+
+impl<'a> Progress<'a> {
+    /// Reads a note. None: there is none.
+    fn read(note: &'a str) -> Option<Self> {
+        let mut words = note.splitn(3, ' ');
+        Some(Self { last: words.next()?, day: words.next()?.parse().ok()?, page: words.next()? })
     }
-    (taken, sums)
+
+    fn write(self) -> String {
+        format!("{} {} {}", self.last, self.day, self.page)
+    }
+}
+
+/// Divides the sums of a piece into parts of so many pages, behind what is `done`, each with the note of what is done
+/// with it. The last one has no note, and all that is not of a page.
+fn parts(piece: &Piece, done: Option<Progress<'_>>, pages_at_once: usize) -> Vec<(String, Sums)> {
+    let is_left = |day: Day, page: &PageId| done.is_none_or(|done| (day, page.as_str()) > (done.day, done.page));
+    let left: Vec<_> = piece.sums.pages().filter(|(day, page, _)| is_left(*day, page)).collect();
+    let (mut parts, mut chunks) = (Vec::new(), left.chunks(pages_at_once.max(1)).peekable());
+    while let Some(chunk) = chunks.next() {
+        let mut sums = Sums::default();
+        for (day, page, of_page) in chunk {
+            let (PageSums { people, bots, .. }, visitors) = (of_page, BTreeSet::new());
+            let of_page = PageSums { people: *people, bots: *bots, visitors };
+            sums.days.entry(*day).or_default().pages.insert((*page).clone(), of_page);
+        }
+        let note = match chunk.last().filter(|_| chunks.peek().is_some()) {
+            Some((day, page, _)) => Progress { last: &piece.last, day: *day, page: page.as_str() }.write(),
+            None => String::new(),
+        };
+        parts.push((note, sums));
+    }
+    if parts.is_empty() {
+        parts.push((String::new(), Sums::default()));
+    }
+    if let Some((_, last)) = parts.last_mut() {
+        let Sums { visits, bots, too_old, aside, days } = &piece.sums;
+        (last.visits, last.bots, last.too_old, last.aside) = (*visits, *bots, *too_old, aside.clone());
+        for (day, DaySums { people, bots, refused, pages: _ }) in days {
+            let sums = last.days.entry(*day).or_default();
+            (sums.people, sums.bots, sums.refused) = (*people, *bots, *refused);
+        }
+    }
+    parts
 }

@@ -9,15 +9,20 @@ mod zipf;
 use crate::effort::Effort;
 use crate::figures::Group;
 use crate::statistics::median;
-use load::{Load, Reached};
+use load::{How, Load, Reached};
 use serde_json::json;
 use traffic::{Interval, Site};
+use visits_core::clock::Clock;
+use visits_core::day::Day;
 
 /// Environments of standard Lambda, which takes 10 requests a second in each.
 const ENVIRONMENTS: u32 = 100_000;
 
 /// Requests at once in an environment of Managed Instances.
 const SLOTS: u32 = 64;
+
+/// Writers that the server knows: as many as these, and some that send with statistics.
+const KNOWN: u32 = ENVIRONMENTS + 30_000;
 
 /// Environments of Managed Instances for as many visits.
 const MANAGED: u32 = ENVIRONMENTS.div_ceil(SLOTS);
@@ -39,28 +44,32 @@ pub fn run(effort: Effort) -> Group {
     let sites = effort.choose(&SITES[..], &SITES[1..4]);
     let (environments, rounds) = (effort.choose(3_500, 200), effort.choose(5, 1));
     let largest = sites.iter().copied().max().unwrap_or(SITE);
-    let mut load = Load::new(largest, effort.choose(ENVIRONMENTS, 2_000));
+    let mut load = Load::new(largest, effort.choose(KNOWN, 2_000));
     let mut sites: Vec<Measured> = sites.iter().map(|&pages| Measured::new(pages, &load, effort)).collect();
-    let mut reconnecting = Vec::new();
+    let (counted, mut reconnecting) = (with_statistics(&load, effort), Vec::new());
     for _ in 0..rounds {
         for site in &mut sites {
-            site.standard.push(load.run(&site.quiet, environments, false));
-            site.managed.push(load.run(&site.busy, effort.choose(100, 10), false));
+            site.standard.push(load.run(&site.quiet, environments, How::Plain));
+            site.managed.push(load.run(&site.busy, effort.choose(100, 10), How::Plain));
             if site.pages == SITE {
-                reconnecting.push(load.run(&site.quiet, effort.choose(500, 50), true));
+                reconnecting.push(load.run(&site.quiet, effort.choose(500, 50), How::Reconnecting));
+                site.counting.push(load.run(&counted, environments, How::Counting));
+                site.folds.push(load.fold());
+                site.folding.push(load.run(&counted, environments, How::Folding));
             }
         }
     }
+    let statistics = sites.iter().find(|site| site.pages == SITE).map(|site| Statistics::of(site, environments));
     let sites: Vec<Found> = sites.iter().map(Measured::found).collect();
     let reconnecting = middle(&reconnecting);
     Group {
         id: "million".into(),
         title: "One million visits a second on two Redis endpoints".into(),
         compared_with: "needed or allowed".into(),
-        rows: report::rows(&sites, &reconnecting),
+        rows: report::rows(&sites, &reconnecting, statistics.as_ref()),
         plots: report::plots(&sites),
         notes: report::notes(),
-        raw: json!({ "sites": sites, "new_connection_each": reconnecting }),
+        raw: json!({ "sites": sites, "new_connection_each": reconnecting, "statistics": statistics }),
         ..Group::default()
     }
 }
@@ -72,6 +81,10 @@ struct Measured {
     busy: Vec<Interval>,
     standard: Vec<Reached>,
     managed: Vec<Reached>,
+    /// With statistics, the processor time of Redis for their fold (in s), and with folds beside: for one site.
+    counting: Vec<Reached>,
+    folds: Vec<f64>,
+    folding: Vec<Reached>,
 }
 
 /// What is found for a site: the medians.
@@ -87,10 +100,11 @@ struct Found {
 impl Measured {
     fn new(pages: u32, load: &Load, effort: Effort) -> Self {
         let mut site = Site::new(pages);
-        let mut pool = |count: usize, visits| (0..count).map(|_| site.interval(&load.ring, visits)).collect();
+        let mut pool = |count: usize, visits| (0..count).map(|_| site.interval(&load.ring, visits, None)).collect();
         let quiet = pool(effort.choose(2_000, 100), VISITS);
         let busy = pool(effort.choose(40, 5), VISITS * SLOTS);
-        Self { pages, quiet, busy, standard: Vec::new(), managed: Vec::new() }
+        let (standard, managed, counting, folds, folding) = Default::default();
+        Self { pages, quiet, busy, standard, managed, counting, folds, folding }
     }
 
     fn found(&self) -> Found {
@@ -100,6 +114,33 @@ impl Measured {
             standard: middle(&self.standard),
             managed: middle(&self.managed),
             managed_batches: batches / self.busy.len() as f64,
+        }
+    }
+}
+
+/// Intervals of an environment with days, visitors and bots.
+fn with_statistics(load: &Load, effort: Effort) -> Vec<Interval> {
+    let (mut site, today) = (Site::new(SITE), Day::of(Clock::system().now()));
+    (0..effort.choose(2_000, 100)).map(|_| site.interval(&load.ring, VISITS, Some(today))).collect()
+}
+
+/// Costs of statistics at the traffic of one site.
+#[derive(serde::Serialize)]
+struct Statistics {
+    /// Batches with statistics, which are folded afterwards.
+    counting: Reached,
+    /// Processor time of Redis for the fold of a batch, in us.
+    fold: f64,
+    /// Batches with statistics while others are folded; processor time and rate include the fold of all of them.
+    folding: Reached,
+}
+
+impl Statistics {
+    fn of(site: &Measured, environments: u32) -> Self {
+        Self {
+            counting: middle(&site.counting),
+            fold: median(&site.folds) * 1e6 / f64::from(environments),
+            folding: middle(&site.folding),
         }
     }
 }

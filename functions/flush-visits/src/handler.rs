@@ -76,7 +76,7 @@ impl<E: Environments> Handler<E> {
         let settings = Settings { interval, concurrency: self.concurrency, budget: time.until(3, clock.now()) };
         let sweep = sweep::sweep(store, ring, &self.environments, clock, settings).await;
         let history_days = self.history_days;
-        let settings = fold::Settings { history_days, budget: time.until(4, clock.now()) };
+        let settings = fold::Settings::new(history_days, time.until(4, clock.now()));
         let folded = fold::fold(store, ring, clock, settings).await;
         let settings = rollup::Settings { history_days, budget: time.until(5, clock.now()) };
         let rollup = rollup::roll_up(store, ring, clock, settings).await;

@@ -1,4 +1,4 @@
-//! The same flush with what the owner's statistics add: days, visitors and bots.
+//! The same flush with the owner's statistics: days, visitors and bots.
 
 use crate::server::page;
 use visits_core::batch::{Batch, Increment, Sequence};
@@ -20,7 +20,7 @@ pub(super) struct Traffic {
 
 impl Traffic {
     pub(super) fn new() -> Self {
-        Self { random: 1, day: "2026-11-24".parse().expect("this is a day") }
+        Self { random: 1, day: Day::of(Clock::system().now()) }
     }
 
     /// The day after: all sketches will be new, and the month's records get a field.
@@ -55,7 +55,7 @@ impl Traffic {
         Increment { page: page(rank), visits, bots, visitors: self.visitors(rank as u64, visitors_of(rank), visitors) }
     }
 
-    /// Some of the visitors of a page (the site is number 0), distinct and in order.
+    /// Some of the visitors of a page, distinct and in order.
     fn visitors(&mut self, page: u64, known: u64, count: usize) -> Vec<Visitor> {
         let mut visitors: Vec<Visitor> =
             (0..count).map(|_| Visitor(mixed((page << 32) + self.next() % known))).collect();

@@ -1,7 +1,7 @@
 //! Flushes and their plain counterparts, in turn.
 
 use super::days::Traffic;
-use crate::server::{Server, apply, call_with, one_thread, page};
+use crate::server::{Server, apply, call_with, fold_all, one_thread, page};
 use crate::statistics::median;
 use redis::aio::MultiplexedConnection;
 use serde::Serialize;
@@ -11,6 +11,7 @@ use tokio::runtime::Runtime;
 use visits_core::batch::{Batch, Sequence, WriterId};
 use visits_core::clock::Clock;
 use visits_core::page::PageId;
+use visits_core::ring::Ring;
 use visits_core::store::redis::RedisStore;
 
 /// Increments in a round: some 10 ms, long against the resolution of the processor time.
@@ -39,11 +40,22 @@ pub(super) struct Costs {
     pub(super) plain: Cost,
 }
 
+/// Both ways at one size, ours with statistics and the plain one without.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(super) struct WithDays {
+    pub(super) costs: Costs,
+    /// Processor time of Redis of the fold, for each increment, in ns.
+    pub(super) fold: f64,
+}
+
 /// A server with a store and a plain connection.
 pub(super) struct Measured {
     server: Server,
     runtime: Runtime,
+    /// Without statistics, and with them.
     store: RedisStore,
+    counting: RedisStore,
+    ring: Ring,
     plain: MultiplexedConnection,
     sequence: u64,
 }
@@ -51,8 +63,9 @@ pub(super) struct Measured {
 impl Measured {
     pub(super) fn new(server: RedisServer) -> Self {
         let (server, runtime) = (Server::new(server), one_thread());
-        let (store, plain) = (server.store(), server.client(&runtime));
-        Self { server, runtime, store, plain, sequence: 0 }
+        let (store, counting, ring) = (server.store(), server.counting(), server.config().ring());
+        let plain = server.client(&runtime);
+        Self { server, runtime, store, counting, ring, plain, sequence: 0 }
     }
 
     /// Both ways in turn.
@@ -85,16 +98,17 @@ impl Measured {
     }
 
     /// Flushes of one day, with visitors and bots, in turn with flushes of no day. Pages, months and sketches are there.
-    pub(super) fn compare_days(&mut self, pages: usize, rounds: usize) -> Costs {
+    pub(super) fn compare_days(&mut self, pages: usize, rounds: usize) -> WithDays {
         let mut traffic = Traffic::new();
         for part in 0..FILLING {
             self.flush(pages, 1, |sequence| traffic.fill(sequence, pages, part, FILLING));
+            self.fold(pages);
         }
         self.compare_with(pages, rounds, |sequence| traffic.flush(sequence, pages))
     }
 
     /// The same with flushes that are the first ones of their days: every sketch is new.
-    pub(super) fn compare_first_of_days(&mut self, pages: usize, rounds: usize) -> Costs {
+    pub(super) fn compare_first_of_days(&mut self, pages: usize, rounds: usize) -> WithDays {
         let mut traffic = Traffic::new();
         self.compare_with(pages, rounds, |sequence| {
             traffic.begin_next_day();
@@ -102,15 +116,31 @@ impl Measured {
         })
     }
 
-    fn compare_with(&mut self, pages: usize, rounds: usize, mut seal: impl FnMut(u64) -> Batch) -> Costs {
+    fn compare_with(&mut self, pages: usize, rounds: usize, mut seal: impl FnMut(u64) -> Batch) -> WithDays {
         let increments: Vec<(PageId, u64)> = batch(pages);
-        let (mut plain, mut ours) = (Vec::new(), Vec::new());
-        self.ours(&increments);
-        for _ in 0..rounds {
-            plain.push(self.ours(&increments));
-            ours.push(self.flush(pages, flushes(pages), &mut seal));
+        let (mut plain, mut ours, mut folds) = (Vec::new(), Vec::new(), Vec::new());
+        // The first round is not counted: pages, scripts and connections come to be there.
+        for round in 0..=rounds {
+            let measured = [self.ours(&increments), self.flush(pages, flushes(pages), &mut seal)];
+            let fold = self.fold(pages);
+            if round > 0 {
+                plain.push(measured[0]);
+                ours.push(measured[1]);
+                folds.push(fold);
+            }
         }
-        Costs { pages: pages as f64, ours: middle(&ours), plain: middle(&plain) }
+        WithDays {
+            costs: Costs { pages: pages as f64, ours: middle(&ours), plain: middle(&plain) },
+            fold: median(&folds),
+        }
+    }
+
+    /// Folds what a round of flushes has left; processor time of Redis for each increment, in ns.
+    fn fold(&mut self, pages: usize) -> f64 {
+        let before = self.server.cpu();
+        self.runtime.block_on(fold_all(&self.counting, &self.ring));
+        let cpu = self.server.cpu().saturating_sub(before);
+        cpu.as_secs_f64() * 1e9 / (pages * flushes(pages)) as f64
     }
 
     fn ours(&mut self, increments: &[(PageId, u64)]) -> Cost {
@@ -128,7 +158,8 @@ impl Measured {
         let mut calls = sealed.collect::<Vec<_>>().into_iter();
         self.round(pages, flushes, |this| {
             let call = calls.next().expect("there is one for each flush");
-            this.runtime.block_on(apply(&this.store, &call));
+            let store = if call.batches[0].0.day().is_some() { &this.counting } else { &this.store };
+            this.runtime.block_on(apply(store, &call));
         })
     }
 

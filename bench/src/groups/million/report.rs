@@ -1,7 +1,7 @@
 //! The table, the plots and the notes.
 
 use super::load::Reached;
-use super::{ENVIRONMENTS, Found, INTERVAL, MANAGED, SITE, VISITS};
+use super::{ENVIRONMENTS, Found, INTERVAL, MANAGED, SITE, Statistics, VISITS};
 use crate::figures::{Axis, Goal, Plot, Row, Series};
 
 /// Connections that a node of `ElastiCache` allows.
@@ -10,7 +10,7 @@ const ELASTICACHE: u32 = 65_000;
 /// `maxclients` of Redis as it comes.
 const REDIS: u32 = 10_000;
 
-pub(super) fn rows(sites: &[Found], reconnecting: &Reached) -> Vec<Row> {
+pub(super) fn rows(sites: &[Found], reconnecting: &Reached, statistics: Option<&Statistics>) -> Vec<Row> {
     let Some(site) = sites.iter().find(|site| site.pages == SITE) else { return Vec::new() };
     let mut rows = standard(site);
     rows.push(Row::compared(
@@ -20,6 +20,7 @@ pub(super) fn rows(sites: &[Found], reconnecting: &Reached) -> Vec<Row> {
         site.standard.cpu,
         None,
     ));
+    rows.extend(statistics.into_iter().flat_map(|statistics| with_statistics(site, statistics)));
     rows.extend(managed(site));
     rows.extend(connections());
     rows
@@ -43,6 +44,20 @@ fn standard(site: &Found) -> Vec<Row> {
         Row::alone("Redis CPU for a batch", "us", cpu, None),
         Row::compared("Batches for which one core of it would do", "1/s", 1e6 / cpu, needed, None),
         Row::compared("Visits for which one core of it would do", "1/s", 1e6 / cpu * visits, visits_needed, None),
+    ]
+}
+
+/// Days, visitors, bots and top lists on, and folders at work.
+fn with_statistics(site: &Found, Statistics { counting, fold, folding }: &Statistics) -> Vec<Row> {
+    let (plain, needed) = (site.standard.cpu, f64::from(ENVIRONMENTS) / INTERVAL);
+    let cpu = |what: &str, ours, most| Row::compared(what, "us", ours, plain, Some(Goal::AtMost(most)));
+    let rate = |what: &str, ours| Row::compared(what, "1/s", ours, needed, Some(Goal::AtLeast(1.0)));
+    vec![
+        cpu("With statistics: Redis CPU for a batch, against one without", counting.cpu, 1.2),
+        cpu("With statistics and their fold: Redis CPU for a batch, against one without", counting.cpu + fold, 1.6),
+        Row::alone("Redis CPU of the fold for a visit", "ns", fold * 1e3 / counting.visits, None),
+        rate("With statistics, while others are folded: batches that one server took and folded", folding.rate),
+        rate("With statistics and their fold: batches for which one core of it would do", 1e6 / folding.cpu),
     ]
 }
 
@@ -122,6 +137,8 @@ pub(super) fn notes() -> Vec<String> {
          them, and as many batches and increments as the other.",
         "The more pages a site has, the fewer visits of an interval are of the same page: a batch has more increments, up \
          to one for each visit, and their keys are less often in the processor's cache.",
+        "With statistics each visit is of the present day, one in ten by a bot, the others by one of 10,000,000 visitors. Folds \
+         run one after the other on the load's own thread; a last one ends the round, and all of them count.",
         "Managed Instances gather 64 times as many visits before they send, so the popular pages are sent once for many.",
         "Every environment has a connection to every endpoint: a further endpoint takes batches off the others, and no \
          connection.",

@@ -1,6 +1,6 @@
 //! A site with its history on real servers.
 
-use crate::server::{call_with, config, one_thread, page};
+use crate::server::{call_with, config, fold_all, one_thread, page};
 use crate::subject::{endpoints, servers};
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,14 +9,13 @@ use tokio::runtime::Runtime;
 use visits_core::batch::{Batch, Increment, MAX_BATCH_PAGES, Sequence, WriterId};
 use visits_core::clock::Clock;
 use visits_core::day::Day;
-use visits_core::fold;
 use visits_core::page::PageId;
 use visits_core::ring::Ring;
 use visits_core::rollup::{Settings, roll_up};
 use visits_core::statistics::{Figures, TopQuery};
 use visits_core::store::Ledger;
 use visits_core::store::redis::RedisStore;
-use visits_core::visit::{Fingerprint, Refused, Secret, Visitor};
+use visits_core::visit::{Fingerprint, Refused, Secret, Visitor, site_key};
 
 /// Pages that have visitors: enough for a roll-up to have work, few enough for the servers' memory.
 const WITH_VISITORS: usize = 20;
@@ -63,9 +62,9 @@ impl Site {
                     let increments = pages.iter().map(|(number, page)| increment(*number, page, day)).collect();
                     self.apply(shard, sequence, day, increments);
                 }
-                self.fold();
             }
         }
+        self.fold();
     }
 
     fn apply(&self, shard: usize, sequence: u64, day: Day, increments: Vec<Increment>) {
@@ -91,9 +90,7 @@ impl Site {
 
     /// Folds what was applied into days.
     fn fold(&self) {
-        let settings = fold::Settings { history_days: u32::MAX, budget: Duration::from_mins(10).into() };
-        let folded = self.runtime.block_on(fold::fold(&self.store, &self.ring, &Clock::system(), settings));
-        assert_eq!((folded.fold_calls_failed, folded.days_rejected), (0, 0), "{folded:?}");
+        self.runtime.block_on(fold_all(&self.store, &self.ring));
     }
 
     /// How far off the visitors of a day are, in percent, on each of so many days.
@@ -103,16 +100,20 @@ impl Site {
         let error = |number: u32| {
             let (day, secret) =
                 (day_after(number), format!("{number:032x}").parse::<Secret>().expect("this is a secret"));
-            let known: Vec<Visitor> = (0..visitors)
+            let mut known: Vec<Visitor> = (0..visitors)
                 .map(|visitor| secret.pseudonym(Fingerprint::of(&visitor.to_string(), "an agent")))
                 .collect();
+            known.sort_unstable();
             for visitors in known.chunks(10_000) {
                 sequence += 1;
                 let increment = Increment { visitors: visitors.to_vec(), ..(page(0), visitors.len() as u64).into() };
-                self.apply(0, sequence, day, vec![increment]);
+                self.apply(self.ring.owner(page(0).as_str()), sequence, day, vec![increment]);
             }
             self.fold();
-            let found = self.runtime.block_on(self.store.site_days(0, day, day)).expect("the shard answers");
+            let found = self
+                .runtime
+                .block_on(self.store.site_days(self.ring.owner(&site_key(day)), day, day))
+                .expect("the shard answers");
             (found.days[0].visitors as f64 / visitors as f64 - 1.0) * 100.0
         };
         (0..days).map(error).collect()

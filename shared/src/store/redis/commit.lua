@@ -1,26 +1,29 @@
--- Adds the sums of a journal's first entries to days, top lists and the site, and deletes these entries, in one step.
+-- Adds sums of a journal's first entries to days, top lists and the site, a part at a time; the last part deletes these entries.
 --
--- Changes nothing unless the journal still begins with these entries. The first write takes them out: it frees memory, so a
--- full server takes it, and no later write of a script that has written is refused.
+-- The field `folding` of the shard's record says which entries are being added, and the last page that is done. A part names
+-- what it expects there and what is to follow, and changes nothing if it finds another, or other entries. Entries are only
+-- added at the end and deleted from the beginning: while the first and the last are there, so are all between them. The
+-- first write needs no memory, so a full server takes it, and no later write of a script that has written is refused.
 --
 -- KEYS  1 journal (stream)   2 the shard's record (hash)   3 the site (hash)   4 entries set aside (hash)   5… for each day:
 --       the site's month (hash), the day's top list (sorted set), and for each page: its month (hash)
--- ARGV  1 first entry   2 last entry   3 number of entries   4 ring   5 pages among them that this ring places elsewhere
+-- ARGV  1 first entry   2 last entry   3 bytes of all of them   4 ring   5 pages of this part that this ring places elsewhere
 --       6 most pages in a top list   7 length of what the key of a page's month begins with   8 visits of the site
---       9 bots among them   10 entries to set aside, then for each: its id and the reason; then for each day: day of the
---       month, people, bots, refused for their origin, their page, as a repeat, as a new page; pages, then for each:
---       people, bots
+--       9 bots among them   10 `folding` as expected   11 and as it is to be, each empty for none   12 entries to set aside,
+--       then for each: its id and the reason; then for each day: day of the month, people, bots, refused for their origin,
+--       their page, as a repeat, as a new page; pages, then for each: people, bots
 -- Returns whether it was done, the visits that the full journal has left out, and the page months that are of another type:
 -- their places among all months, and reasons.
 
 for i = 5, 9 do
   if not whole(ARGV[i]) then return invalid('number') end
 end
-local n, listed, prefix, aside = whole(ARGV[3]), whole(ARGV[6]), whole(ARGV[7]), whole(ARGV[10])
-if not (n and n > 0 and aside and KEYS[4]) then return invalid('number of entries or keys') end
-local entries = call('XRANGE', KEYS[1], '-', '+', 'COUNT', n)
-if not entries[n] or entries[1][1] ~= ARGV[1] or entries[n][1] ~= ARGV[2] then return { 0, 0, {} } end
-local days, key, arg, months = {}, 5, 11 + 2 * aside, 0
+local bytes, listed, prefix, aside = whole(ARGV[3]), whole(ARGV[6]), whole(ARGV[7]), whole(ARGV[12])
+if not (bytes and aside and KEYS[4]) then return invalid('bytes, entries or number of keys') end
+local first = call('XRANGE', KEYS[1], '-', '+', 'COUNT', 1)[1]
+if not first or first[1] ~= ARGV[1] or not call('XRANGE', KEYS[1], ARGV[2], ARGV[2])[1] then return { 0, 0, {} } end
+if (call('HGET', KEYS[2], 'folding') or '') ~= ARGV[10] then return { 0, 0, {} } end
+local days, key, arg, months = {}, 5, 13 + 2 * aside, 0
 while ARGV[arg] do
   local pages = whole(ARGV[arg + 7])
   if not (pages and KEYS[key + 1 + pages] and ARGV[arg + 7 + 2 * pages]) then return invalid('day') end
@@ -32,20 +35,23 @@ while ARGV[arg] do
 end
 if KEYS[key] then return invalid('number of keys') end
 
--- Entries before the last, and the last.
-call('XTRIM', KEYS[1], 'MINID', ARGV[2])
-call('XDEL', KEYS[1], ARGV[2])
-local bytes, found = 0, {}
-for _, entry in ipairs(entries) do
-  for i = 1, #entry[2], 2 do
-    if entry[2][i] == 'b' then found[entry[1]], bytes = entry[2][i + 1], bytes + #entry[2][i + 1] + 32 end
+local skipped = 0
+call('HDEL', KEYS[2], 'folding')
+if ARGV[11] ~= '' then
+  call('HSET', KEYS[2], 'folding', ARGV[11])
+else
+  for i = 13, 11 + 2 * aside, 2 do
+    local entry = call('XRANGE', KEYS[1], ARGV[i], ARGV[i])[1]
+    try('HSET', KEYS[4], 'journal ' .. ARGV[i], ARGV[i + 1] .. '\n' .. (entry and entry[2][2] or ''))
   end
+  -- Entries before the last, and the last.
+  call('XTRIM', KEYS[1], 'MINID', ARGV[2])
+  call('XDEL', KEYS[1], ARGV[2])
+  local left = try('HINCRBY', KEYS[2], 'journal', -bytes)
+  if left and (left < 0 or call('XLEN', KEYS[1]) == 0) then call('HDEL', KEYS[2], 'journal') end
+  skipped = whole(try('HGET', KEYS[2], 'skipped')) or 0
+  if skipped > 0 then call('HDEL', KEYS[2], 'skipped') end
 end
-for i = 11, 9 + 2 * aside, 2 do try('HSET', KEYS[4], 'journal ' .. ARGV[i], ARGV[i + 1] .. '\n' .. (found[ARGV[i]] or '')) end
-local left = try('HINCRBY', KEYS[2], 'journal', -bytes)
-if left and (left < 0 or call('XLEN', KEYS[1]) == 0) then call('HDEL', KEYS[2], 'journal') end
-local skipped = whole(try('HGET', KEYS[2], 'skipped')) or 0
-if skipped > 0 then call('HDEL', KEYS[2], 'skipped') end
 -- Pages that do not belong here by the ring in force must be brought to their owners.
 local ring = try('HGET', KEYS[2], 'ring')
 if ring and (ring ~= ARGV[4] or ARGV[5] ~= '0') then try('HINCRBY', KEYS[2], 'late', 1) end

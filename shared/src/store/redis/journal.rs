@@ -11,7 +11,7 @@ use crate::ring::Ring;
 use crate::store::statistics::TOP_KEPT;
 use crate::store::{ShardIndex, StoreError};
 use crate::visit::Visitor;
-use redis::{Script, Value};
+use redis::{AsyncCommands, Script, Value};
 use std::collections::HashMap;
 
 /// Visitors that one command adds.
@@ -42,18 +42,26 @@ pub(super) fn commit_script() -> LazyScript {
 type RawEntry = (String, HashMap<String, Vec<u8>>);
 
 impl RedisStore {
-    /// Returns the first entries of a shard's journal, at most `count`.
-    pub async fn journal(&self, shard: ShardIndex, count: usize) -> Result<Vec<Entry>, StoreError> {
+    /// Returns entries of a shard's journal in their order, at most `count`: from the beginning or behind `after`, up to the
+    /// end or `last`.
+    pub async fn journal(
+        &self,
+        shard: ShardIndex,
+        after: Option<&str>,
+        last: Option<&str>,
+        count: usize,
+    ) -> Result<Vec<Entry>, StoreError> {
         let shard = &self.shards[shard];
-        let call = |mut redis: Connection| async move {
+        let from = after.map_or_else(|| "-".to_owned(), |after| format!("({after}"));
+        let call = |mut redis: Connection| {
             let mut range = redis::cmd("XRANGE");
-            range.arg(shard.keys.journal()).arg("-").arg("+").arg("COUNT").arg(count);
-            range.query_async::<Vec<RawEntry>>(&mut redis).await
+            range.arg(shard.keys.journal()).arg(&from).arg(last.unwrap_or("+")).arg("COUNT").arg(count);
+            async move { range.query_async::<Vec<RawEntry>>(&mut redis).await }
         };
         let entry = |(id, mut fields): RawEntry| {
             let places = |list: Option<Vec<u8>>| {
-                let list = list.unwrap_or_default();
-                let places = list.split(|byte| *byte == b',').filter_map(|place| std::str::from_utf8(place).ok());
+                let text = list.unwrap_or_default();
+                let places = text.split(|byte| *byte == b',').filter_map(|place| std::str::from_utf8(place).ok());
                 places.filter_map(|place| place.parse().ok()).collect()
             };
             let (rejected, refused) = (places(fields.remove("x")), places(fields.remove("n")));
@@ -84,9 +92,9 @@ impl RedisStore {
                     let (key, visitors) = &parts[number.parse::<usize>().unwrap_or_default()];
                     let mut add = redis::cmd("PFADD");
                     add.arg(key);
-                    visitors.iter().for_each(|visitor| {
+                    for visitor in visitors {
                         add.arg(&<[u8; 8]>::from(*visitor));
-                    });
+                    }
                     async move { add.query_async::<Value>(&mut redis).await }
                 };
                 async move { each(&redis, keys, add).await }
@@ -96,13 +104,24 @@ impl RedisStore {
         Ok(())
     }
 
-    /// Adds the sums of the journal's first entries, from `first` to `last`, to days, top lists and the site, and deletes
-    /// these entries, in one step. Safe to repeat: the entries are gone then.
+    /// Returns how far the first entries of a shard's journal are added. Empty: they are not begun.
+    pub(crate) async fn folding(&self, shard: ShardIndex) -> Result<String, StoreError> {
+        let shard = &self.shards[shard];
+        let call = |mut redis: Connection| async move {
+            redis.hget::<_, _, Option<String>>(shard.keys.shard(), "folding").await
+        };
+        Ok(self.with_shard(shard, call).await?.unwrap_or_default())
+    }
+
+    /// Adds sums of the journal's first entries to days, top lists and the site, in one step. `was` and `becomes` say how far
+    /// these entries are added; the last part, after which there is none, deletes them. Safe to repeat: the second one finds
+    /// that it was done.
     pub(crate) async fn commit(
         &self,
         shard: ShardIndex,
         ring: &Ring,
-        (first, last, entries): (&str, &str, usize),
+        (first, last, bytes): (&str, &str, usize),
+        (was, becomes): (&str, &str),
         sums: &Sums,
     ) -> Result<Committed, StoreError> {
         let (index, shard) = (shard, &self.shards[shard]);
@@ -110,8 +129,9 @@ impl RedisStore {
         let call = |mut redis: Connection| {
             let mut script = self.commit.prepare_invoke();
             script.key(shard.keys.journal()).key(shard.keys.shard()).key(shard.keys.site()).key(shard.keys.aside());
-            script.arg(first).arg(last).arg(entries).arg(ring.fingerprint().to_string()).arg(misplaced);
+            script.arg(first).arg(last).arg(bytes).arg(ring.fingerprint().to_string()).arg(misplaced);
             script.arg(TOP_KEPT).arg(shard.keys.month_prefix_len()).arg(sums.visits).arg(sums.bots);
+            script.arg(was).arg(becomes);
             script.arg(sums.aside.len());
             for (entry, reason) in &sums.aside {
                 script.arg(entry).arg(reason);
