@@ -24,8 +24,9 @@ struct World {
 fn world(settings: &[(&str, &str)]) -> World {
     let shards = Shards::with(2, settings);
     let (time, ring) = (ManualClock::new(), shards.ring());
-    let of =
-        |shard| (0..).map(|number| page(&format!("page-{number}"))).find(|page| ring.owner(page.as_str()) == shard);
+    let of = |shard| {
+        (0..1_000).map(|number| page(&format!("page-{number}"))).find(|page| ring.owner(page.as_str()) == shard)
+    };
     let pages = [of(0).unwrap(), of(1).unwrap()];
     let figures = Figures::new(Arc::clone(shards.store()), ring, time.clock(), shards.config());
     let world = World { shards, figures, pages, time };
