@@ -30,10 +30,10 @@ use crate::clock::{Clock, Moment};
 use crate::day::{Day, Month};
 use crate::ring::{Fingerprint, Ring};
 use crate::store::redis::RedisStore;
+use crate::store::redis::keys::Key;
 use crate::store::redis::statistics::{
     COUNTED_AT_ONCE, Counted, DROPPED_AT_ONCE, KeySlice, MERGED_AT_ONCE, RollupState, Scan,
 };
-use crate::store::statistics::{DatedKey, Sketch};
 use crate::store::{ShardIndex, StoreError};
 use crate::telemetry::Lines;
 use futures_util::future::join_all;
@@ -172,12 +172,11 @@ impl Run<'_> {
         let first_kept = self.first_kept(through);
         let mut scan = ScanOf::new(self, shard, Scan::Sketches);
         while let Some(keys) = scan.next().await? {
-            let mut owners: BTreeMap<ShardIndex, Vec<Sketch>> = BTreeMap::new();
+            let mut owners: BTreeMap<ShardIndex, Vec<Key>> = BTreeMap::new();
             for key in keys {
-                let DatedKey::Visitors(sketch) = key else { continue };
-                let owner = sketch.owner(self.ring);
-                if owner != shard && shards[owner].is_some() && sketch.day >= first_kept {
-                    owners.entry(owner).or_default().push(sketch);
+                let owner = key.home(self.ring, shard);
+                if owner != shard && shards[owner].is_some() && key.last_day() >= Some(first_kept) {
+                    owners.entry(owner).or_default().push(key);
                 }
             }
             for (owner, sketches) in owners {
@@ -189,9 +188,9 @@ impl Run<'_> {
         Some(())
     }
 
-    async fn hand_over(&self, shard: ShardIndex, owner: ShardIndex, sketches: &[Sketch]) -> Option<()> {
+    async fn hand_over(&self, shard: ShardIndex, owner: ShardIndex, sketches: &[Key]) -> Option<()> {
         let found = self.answer(self.store.sketches(shard, sketches).await)?;
-        let found: Vec<(&Sketch, Vec<u8>)> =
+        let found: Vec<(&Key, Vec<u8>)> =
             sketches.iter().zip(found).filter_map(|(sketch, content)| Some((sketch, content?))).collect();
         if found.is_empty() {
             return Some(());
@@ -228,14 +227,14 @@ impl Run<'_> {
             self.answer(self.store.list_month(shard, month).await)?;
         }
         let lists = first_kept.minus(OLD_LISTS).to(first_kept).filter(|day| *day < first_kept);
-        self.drop_keys(shard, lists.map(DatedKey::TopOfDay).collect()).await?;
+        self.drop_keys(shard, lists.map(Key::Top).collect()).await?;
         // Months are looked for only when one more is out.
         if before.is_none_or(|before| self.first_kept(before).month() != first_kept.month()) {
             let mut scan = ScanOf::new(self, shard, Scan::Kept);
             while let Some(mut keys) = scan.next().await? {
                 keys.retain(|key| match key {
-                    DatedKey::Secret(day) => *day < through,
-                    key => key.last_day() < first_kept,
+                    Key::Secret(day) => *day < through,
+                    key => key.last_day() < Some(first_kept),
                 });
                 self.drop_keys(shard, keys).await?;
             }
@@ -245,21 +244,19 @@ impl Run<'_> {
 
     /// Counts the sketches of finished days among some that are where they belong. Those that are out of the days kept have
     /// no record to go to.
-    async fn count(&self, shard: ShardIndex, keys: Vec<DatedKey>, through: Day) -> Option<()> {
+    async fn count(&self, shard: ShardIndex, keys: Vec<Key>, through: Day) -> Option<()> {
         let first_kept = self.first_kept(through);
         let (mut old, mut finished) = (Vec::new(), Vec::new());
         for key in keys {
-            match key {
-                DatedKey::Visitors(Sketch { day, .. }) if day < first_kept => old.push(key),
-                DatedKey::Visitors(sketch) if sketch.day <= through && sketch.owner(self.ring) == shard => {
-                    finished.push(sketch);
-                }
+            match key.last_day() {
+                Some(day) if day < first_kept => old.push(key),
+                Some(day) if day <= through && key.home(self.ring, shard) == shard => finished.push(key),
                 _ => {}
             }
         }
         self.drop_keys(shard, old).await?;
         for sketches in finished.chunks(COUNTED_AT_ONCE * SIDE_BY_SIDE) {
-            let calls: Vec<&[Sketch]> = sketches.chunks(COUNTED_AT_ONCE).collect();
+            let calls: Vec<&[Key]> = sketches.chunks(COUNTED_AT_ONCE).collect();
             let answers = join_all(calls.iter().map(|sketches| self.store.count_visitors(shard, sketches))).await;
             for (sketches, answer) in calls.into_iter().zip(answers) {
                 self.note_counted(shard, sketches, self.answer(answer)?);
@@ -268,7 +265,7 @@ impl Run<'_> {
         Some(())
     }
 
-    fn note_counted(&self, shard: ShardIndex, sketches: &[Sketch], counted: Counted) {
+    fn note_counted(&self, shard: ShardIndex, sketches: &[Key], counted: Counted) {
         let mut done = self.lock();
         done.sketches_counted += counted.counted;
         done.sketches_rejected += counted.rejected.len();
@@ -279,7 +276,7 @@ impl Run<'_> {
         }
     }
 
-    async fn drop_keys(&self, shard: ShardIndex, keys: Vec<DatedKey>) -> Option<()> {
+    async fn drop_keys(&self, shard: ShardIndex, keys: Vec<Key>) -> Option<()> {
         for keys in keys.chunks(DROPPED_AT_ONCE) {
             let dropped = self.answer(self.store.drop_keys(shard, keys).await)?;
             self.lock().records_dropped += dropped;
@@ -317,7 +314,7 @@ impl<'a, 'r> ScanOf<'a, 'r> {
 
     /// The next keys; `Some(None)` at the end. None where the time is over, the shard does not answer, or its server was
     /// restarted, so that some keys might be passed over.
-    async fn next(&mut self) -> Option<Option<Vec<DatedKey>>> {
+    async fn next(&mut self) -> Option<Option<Vec<Key>>> {
         let Self { run, shard, scan, ref last } = *self;
         let cursor = last.as_ref().map_or(0, |last| last.next);
         if last.is_some() && cursor == 0 {

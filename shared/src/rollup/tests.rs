@@ -19,7 +19,7 @@ struct World {
     shards: Shards,
     time: ManualClock,
     history_days: u32,
-    visited: BTreeMap<Sketch, BTreeSet<u64>>,
+    visited: BTreeMap<Key, BTreeSet<u64>>,
 }
 
 impl World {
@@ -49,9 +49,9 @@ impl World {
     fn visit(&mut self, ring: &Ring, day: Day, number: u64, visitors: &[u64]) {
         let mut redis = self.shards.connect();
         for page in [Some(page_of(number)), None] {
-            let sketch = Sketch { day, page };
-            let shard = sketch.owner(ring);
-            let _: bool = redis.pfadd(self.shards.key(shard, &format!("visitors:{sketch}")), visitors).unwrap();
+            let sketch = Key::Visitors(day, page);
+            let shard = sketch.home(ring, 0);
+            let _: bool = redis.pfadd(self.shards.key(shard, &sketch.to_string()), visitors).unwrap();
             let month = self.shards.key(shard, &month_of(&sketch));
             let _: u64 = redis.hincr(month, day.of_month().to_string(), visitors.len()).unwrap();
             self.visited.entry(sketch).or_default().extend(visitors);
@@ -84,8 +84,8 @@ impl World {
     }
 
     /// The visitors that each shard has counted of a day.
-    fn counted(&self, sketch: &Sketch) -> Vec<Option<u64>> {
-        let field = format!("{}u", sketch.day.of_month());
+    fn counted(&self, sketch: &Key) -> Vec<Option<u64>> {
+        let field = format!("{}u", day_of(sketch).of_month());
         let key = |shard| self.shards.key(shard, &month_of(sketch));
         (0..3).map(|shard| self.shards.connect().hget(key(shard), &field).unwrap()).collect()
     }
@@ -131,9 +131,13 @@ fn page_of(number: u64) -> PageId {
     page(&format!("page-{number}"))
 }
 
-fn month_of(sketch: &Sketch) -> String {
-    let month = sketch.day.month();
-    sketch.page.as_ref().map_or_else(|| format!("site:{month}"), |page| format!("days:{month}:{page}"))
+fn day_of(sketch: &Key) -> Day {
+    sketch.last_day().unwrap()
+}
+
+fn month_of(sketch: &Key) -> String {
+    let Key::Visitors(day, page) = sketch else { panic!("{sketch} is no sketch") };
+    page.as_ref().map_or(Key::SiteMonth(day.month()), |page| Key::Days(day.month(), page.clone())).to_string()
 }
 
 #[tokio::test]
@@ -209,7 +213,7 @@ async fn a_new_ring_has_todays_visitors_at_their_new_owner_at_once() {
     let run = world.finish(&three).await;
     assert!(run.sketches_moved > 0 && run.sketches_counted == 0, "{run:?}");
     for (sketch, visitors) in &world.visited {
-        let key = world.shards.key(sketch.owner(&three), &format!("visitors:{sketch}"));
+        let key = world.shards.key(sketch.home(&three, 0), &sketch.to_string());
         assert_eq!(world.shards.connect().pfcount(key), Ok(visitors.len()), "{sketch}");
     }
     assert_eq!(world.sketches(), world.visited.len(), "and nowhere else");
@@ -220,8 +224,8 @@ async fn a_sketch_that_has_changed_since_it_was_read_stays() {
     let mut world = World::new();
     let (ring, day, store) = (world.three(), world.today(), world.shards.store().clone());
     world.visit(&ring, day, 1, &[1]);
-    let home = Sketch { day, page: Some(page_of(1)) };
-    let owner = home.owner(&ring);
+    let home = Key::Visitors(day, Some(page_of(1)));
+    let owner = home.home(&ring, 0);
     let content = store.sketches(owner, std::slice::from_ref(&home)).await.unwrap().remove(0).unwrap();
     world.visit(&ring, day, 1, &[2]);
     assert_eq!(store.remove_unchanged(owner, &[(&home, content)]).await, Ok(0));
@@ -238,12 +242,12 @@ async fn visitors_that_come_after_their_day_raise_its_number_only_if_they_are_mo
     world.visit(&ring, day, 1, &[1, 2, 3]);
     world.pass(4);
     world.finish(&ring).await;
-    let home = Sketch { day, page: Some(page_of(1)) };
+    let home = Key::Visitors(day, Some(page_of(1)));
     for (late, expected) in [(vec![7], 3), (vec![1, 2, 3, 4], 4)] {
         world.visit(&ring, day, 1, &late);
         world.pass(24);
         world.finish(&ring).await;
-        assert_eq!(world.counted(&home)[home.owner(&ring)], Some(expected));
+        assert_eq!(world.counted(&home)[home.home(&ring, 0)], Some(expected));
         assert_eq!(world.sketches(), 0);
     }
 }

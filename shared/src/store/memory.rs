@@ -8,7 +8,7 @@ mod rehoming;
 mod shard;
 
 use super::parking::{Mark, Park, Parked, ParkedPage, Unreadable};
-use super::statistics::{DayCount, Days, Sketch};
+use super::statistics::{DayCount, Days};
 use super::{Applied, Apply, Incarnation, Ledger, Reading, ShardIndex, Store, StoreError, Traces};
 use crate::batch::{BatchId, WriterId};
 use crate::clock::Clock;
@@ -166,23 +166,9 @@ impl MemoryStore {
         }
     }
 
-    /// What `shard` counts of a day: of a page, or of the site.
-    pub fn day_count(&self, shard: ShardIndex, sketch: &Sketch) -> DayCount {
-        let shard = self.shard(shard);
-        match &sketch.page {
-            Some(page) => shard.data.days.page_day(page, sketch.day),
-            None => shard.data.days.site_day(sketch.day),
-        }
-    }
-
     /// Who is in the sketch of a page's day on `shard`.
     pub fn visitors(&self, shard: ShardIndex, page: &PageId, day: Day) -> BTreeSet<Visitor> {
         self.shard(shard).data.days.visitors(page, day)
-    }
-
-    /// Sketches on `shard`.
-    pub fn sketches_on(&self, shard: ShardIndex) -> Vec<Sketch> {
-        self.shard(shard).data.days.sketches().map(|(sketch, _)| sketch).collect()
     }
 
     /// The days whose secrets are on `shard`.

@@ -7,7 +7,7 @@ mod digest;
 pub mod facts;
 mod imports;
 pub mod journal;
-mod keys;
+pub mod keys;
 mod move_script;
 mod moving;
 mod pages;

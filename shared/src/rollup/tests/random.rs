@@ -45,7 +45,7 @@ fn step() -> impl Strategy<Value = Step> {
 
 impl World {
     /// Takes a step. `seen`: for each day of a page or the site, the most visitors that one sketch was ever told at once.
-    async fn take(&mut self, step: Step, seen: &mut BTreeMap<Sketch, usize>) {
+    async fn take(&mut self, step: Step, seen: &mut BTreeMap<Key, usize>) {
         let ring = |world: &Self, new| if new { world.three() } else { world.two() };
         match step {
             Step::Visit { of_new_ring, days_ago, page, visitors } => {
@@ -53,7 +53,7 @@ impl World {
                 self.visit(&ring, day, page, &visitors);
                 let told = visitors.iter().collect::<BTreeSet<_>>().len();
                 for page in [Some(page_of(page)), None] {
-                    let most = seen.entry(Sketch { day, page }).or_default();
+                    let most = seen.entry(Key::Visitors(day, page)).or_default();
                     *most = told.max(*most);
                 }
             }
@@ -115,7 +115,7 @@ impl World {
     /// The visits of all days on all shards, which no roll-up changes.
     fn people(&self) -> Vec<Option<u64>> {
         let mut redis = self.shards.connect();
-        let of = |sketch: &Sketch| (month_of(sketch), sketch.day.of_month().to_string());
+        let of = |sketch: &Key| (month_of(sketch), day_of(sketch).of_month().to_string());
         let places = self.visited.keys().map(of).flat_map(|place| (0..3).map(move |shard| (shard, place.clone())));
         places.map(|(shard, (month, field))| redis.hget(self.shards.key(shard, &month), field).unwrap()).collect()
     }

@@ -4,7 +4,7 @@ use crate::batch::{Batch, Increment};
 use crate::day::{Day, Month};
 use crate::page::PageId;
 use crate::record::RecordName;
-use crate::store::statistics::{DayCount, Days, Sketch};
+use crate::store::statistics::{DayCount, Days};
 use crate::visit::{Refused, Visitor};
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem::take;
@@ -88,14 +88,6 @@ impl DayRecords {
     /// All visits that were counted, and those of them by bots.
     pub(super) fn site_totals(&self) -> (u64, u64) {
         (self.total, self.bots)
-    }
-
-    /// Sketches, with who is in them.
-    pub(super) fn sketches(&self) -> impl Iterator<Item = (Sketch, &BTreeSet<Visitor>)> {
-        let of_page = |((page, day), one): (&(_, Day), _)| (Sketch { day: *day, page: Some(Clone::clone(page)) }, one);
-        let of_site = |(day, one): (&Day, _)| (Sketch { day: *day, page: None }, one);
-        let all = self.pages.iter().map(of_page).chain(self.site.iter().map(of_site));
-        all.map(|(sketch, one): (_, &OneDay)| (sketch, &one.visitors)).filter(|(_, visitors)| !visitors.is_empty())
     }
 
     /// The records that hold something.

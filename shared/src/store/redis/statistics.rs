@@ -4,13 +4,13 @@
 //! (`crate::rollup`). All calls are safe to repeat, and to be made by two callers at once.
 
 use super::cluster::Connection;
-use super::keys::Keys;
+use super::keys::Key;
 use super::script::{LazyScript, millis, with_checks};
 use super::{RedisStore, Shard};
 use crate::day::{Day, Month};
 use crate::page::PageId;
 use crate::ring::Fingerprint;
-use crate::store::statistics::{DatedKey, DayCount, Days, SET_ID_KEPT, Set, SetCount, Sketch, TOP_KEPT};
+use crate::store::statistics::{DayCount, Days, SET_ID_KEPT, Set, SetCount, TOP_KEPT};
 use crate::store::{Incarnation, ShardIndex, StoreError};
 use crate::visit::Refused;
 use futures_util::future::{try_join_all, try_join3};
@@ -87,26 +87,6 @@ pub struct Deleted {
 /// The fields of a month.
 type Fields = HashMap<String, u64>;
 
-/// The names of a page's or the site's record, months and sketches on a shard.
-struct Names<'a> {
-    keys: &'a Keys,
-    page: Option<&'a PageId>,
-}
-
-impl Names<'_> {
-    fn record(&self) -> String {
-        self.page.map_or_else(|| self.keys.site(), |page| self.keys.page(page))
-    }
-
-    fn month(&self, month: Month) -> String {
-        self.page.map_or_else(|| self.keys.site_month(month), |page| self.keys.page_month(month, page))
-    }
-
-    fn visitors(&self, day: Day) -> String {
-        self.page.map_or_else(|| self.keys.site_visitors(day), |page| self.keys.page_visitors(day, page))
-    }
-}
-
 /// Reading and changing, for the owner.
 impl RedisStore {
     /// Returns the days of a page from `first` to `last`, at most [`MAX_HISTORY_DAYS`](crate::config::MAX_HISTORY_DAYS).
@@ -129,14 +109,19 @@ impl RedisStore {
         last: Day,
     ) -> Result<Days, StoreError> {
         let shard = &self.shards[shard];
-        let names = Names { keys: &shard.keys, page };
+        let month_of = |month| match page {
+            Some(page) => shard.keys.of(&Key::Days(month, page.clone())),
+            None => shard.keys.of(&Key::SiteMonth(month)),
+        };
+        let visitors_of = |day| shard.keys.of(&Key::Visitors(day, page.cloned()));
         let months: Vec<Month> = months(first, last);
         let recent: Vec<Day> = first.max(last.minus(IN_SKETCHES)).to(last).collect();
         let call = |redis: Connection| {
-            let records = months.iter().map(|month| fields(redis.clone(), names.month(*month)));
-            let sketches = recent.iter().map(|day| visitors(redis.clone(), names.visitors(*day)));
+            let records = months.iter().map(|month| fields(redis.clone(), month_of(*month)));
+            let sketches = recent.iter().map(|day| visitors(redis.clone(), visitors_of(*day)));
             let (records, sketches) = (try_join_all(records), try_join_all(sketches));
-            let (mut redis, key) = (redis.clone(), names.record());
+            let (mut redis, key) =
+                (redis.clone(), page.map_or_else(|| shard.keys.of(&Key::Site), |page| shard.keys.page(page)));
             async move {
                 let totals = async move { redis.hmget(key, &["total", "bots"]).await };
                 try_join3(totals, records, sketches).await
@@ -185,12 +170,12 @@ impl RedisStore {
             for part in parts(first, last) {
                 match part {
                     Part::Day(day) => {
-                        script.key(shard.keys.top(day)).arg(0);
+                        script.key(shard.keys.of(&Key::Top(day))).arg(0);
                     }
                     Part::Month(month) => {
-                        script.key(shard.keys.top_month(month)).arg(month.last().of_month());
+                        script.key(shard.keys.of(&Key::TopOfMonth(month))).arg(month.last().of_month());
                         for day in month.first().to(month.last()) {
-                            script.key(shard.keys.top(day));
+                            script.key(shard.keys.of(&Key::Top(day)));
                         }
                     }
                 }
@@ -264,8 +249,9 @@ impl RedisStore {
     ) -> Result<Option<Deleted>, StoreError> {
         let shard = &self.shards[shard];
         let months = months(first, last);
-        let days = first.to(last).map(|day| shard.keys.top(day));
-        let lists: Vec<String> = days.chain(months.iter().map(|month| shard.keys.top_month(*month))).collect();
+        let days = first.to(last).map(|day| shard.keys.of(&Key::Top(day)));
+        let lists: Vec<String> =
+            days.chain(months.iter().map(|month| shard.keys.of(&Key::TopOfMonth(*month)))).collect();
         let sketches: Vec<Day> = first.max(last.minus(IN_SKETCHES)).to(last).collect();
         let at_once = MAX_KEYS.saturating_sub(lists.len()) / (1 + months.len() + sketches.len());
         let mut deleted = Deleted::default();
@@ -281,10 +267,10 @@ impl RedisStore {
                 }
                 for page in pages {
                     for month in &months {
-                        script.key(shard.keys.page_month(*month, page));
+                        script.key(shard.keys.of(&Key::Days(*month, page.clone())));
                     }
                     for day in &sketches {
-                        script.key(shard.keys.page_visitors(*day, page));
+                        script.key(shard.keys.of(&Key::Visitors(*day, Some(page.clone()))));
                     }
                 }
                 async move { script.invoke_async::<(i64, u64)>(&mut redis).await }
@@ -321,7 +307,7 @@ pub(crate) enum Scan {
 #[derive(Clone, Debug)]
 pub(crate) struct KeySlice {
     /// The keys. One may come twice, in this slice or a later one.
-    pub(crate) keys: Vec<DatedKey>,
+    pub(crate) keys: Vec<Key>,
     /// Keys among them that are none, as they are.
     pub(crate) unreadable: Vec<Vec<u8>>,
     /// The cursor of the next slice; 0: this was the last one.
@@ -344,7 +330,7 @@ impl RedisStore {
     /// Deletes the secrets of these days, and returns how far the shard has got. One round trip.
     pub(crate) async fn begin_rollup(&self, shard: ShardIndex, destroy: &[Day]) -> Result<RollupState, StoreError> {
         let shard = &self.shards[shard];
-        let secrets: Vec<String> = destroy.iter().map(|day| shard.keys.secret(*day)).collect();
+        let secrets: Vec<String> = destroy.iter().map(|day| shard.keys.of(&Key::Secret(*day))).collect();
         let call = |redis: Connection| {
             let [mut one, mut two, mut three] = [redis.clone(), redis.clone(), redis];
             let secrets = &secrets;
@@ -380,7 +366,7 @@ impl RedisStore {
     /// Returns a slice of the shard's keys, from `cursor` on (0: the beginning).
     pub(crate) async fn scan_days(&self, shard: ShardIndex, scan: Scan, cursor: u64) -> Result<KeySlice, StoreError> {
         let shard = &self.shards[shard];
-        let prefix = shard.keys.record_prefix();
+        let prefix = shard.keys.prefix();
         let wanted = match scan {
             Scan::Sketches => "visitors:*",
             // Days, site, top and secret; and some others, which are passed over.
@@ -404,10 +390,10 @@ impl RedisStore {
     pub(crate) async fn sketches(
         &self,
         shard: ShardIndex,
-        sketches: &[Sketch],
+        sketches: &[Key],
     ) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
         let shard = &self.shards[shard];
-        let keys: Vec<String> = sketches.iter().map(|sketch| shard.keys.sketch(sketch)).collect();
+        let keys: Vec<String> = sketches.iter().map(|sketch| shard.keys.of(sketch)).collect();
         let call = |mut redis: Connection| {
             let keys = &keys;
             async move { redis.mget::<_, Vec<Option<Vec<u8>>>>(keys).await }
@@ -416,16 +402,12 @@ impl RedisStore {
     }
 
     /// Merges these contents into the shard's sketches, and returns which of them it could. At most [`MERGED_AT_ONCE`].
-    pub(crate) async fn merge(
-        &self,
-        shard: ShardIndex,
-        sketches: &[(&Sketch, Vec<u8>)],
-    ) -> Result<Vec<bool>, StoreError> {
+    pub(crate) async fn merge(&self, shard: ShardIndex, sketches: &[(&Key, Vec<u8>)]) -> Result<Vec<bool>, StoreError> {
         let shard = &self.shards[shard];
         let call = |mut redis: Connection| {
             let mut script = self.statistics.merge.key(shard.keys.merging());
             for (sketch, content) in sketches {
-                script.key(shard.keys.sketch(sketch)).arg(content.as_slice());
+                script.key(shard.keys.of(sketch)).arg(content.as_slice());
             }
             async move { script.invoke_async::<Vec<bool>>(&mut redis).await }
         };
@@ -436,13 +418,13 @@ impl RedisStore {
     pub(crate) async fn remove_unchanged(
         &self,
         shard: ShardIndex,
-        sketches: &[(&Sketch, Vec<u8>)],
+        sketches: &[(&Key, Vec<u8>)],
     ) -> Result<usize, StoreError> {
         let shard = &self.shards[shard];
         let call = |mut redis: Connection| {
             let mut script = self.statistics.remove.prepare_invoke();
             for (sketch, content) in sketches {
-                script.key(shard.keys.sketch(sketch)).arg(content.as_slice());
+                script.key(shard.keys.of(sketch)).arg(content.as_slice());
             }
             async move { script.invoke_async::<usize>(&mut redis).await }
         };
@@ -451,13 +433,15 @@ impl RedisStore {
 
     /// Turns sketches into the visitors of their day, each in one step with its deletion. A number that is there already
     /// stays if it is more. At most [`COUNTED_AT_ONCE`].
-    pub(crate) async fn count_visitors(&self, shard: ShardIndex, sketches: &[Sketch]) -> Result<Counted, StoreError> {
+    pub(crate) async fn count_visitors(&self, shard: ShardIndex, sketches: &[Key]) -> Result<Counted, StoreError> {
         let shard = &self.shards[shard];
         let call = |mut redis: Connection| {
             let mut script = self.statistics.count.prepare_invoke();
             for sketch in sketches {
-                let month = Names { keys: &shard.keys, page: sketch.page.as_ref() }.month(sketch.day.month());
-                script.key(shard.keys.sketch(sketch)).key(month).arg(format!("{}u", sketch.day.of_month()));
+                let Key::Visitors(day, page) = sketch else { continue };
+                let month = day.month();
+                let month = page.as_ref().map_or(Key::SiteMonth(month), |page| Key::Days(month, page.clone()));
+                script.key(shard.keys.of(sketch)).key(shard.keys.of(&month)).arg(format!("{}u", day.of_month()));
             }
             async move { script.invoke_async::<(usize, Vec<(usize, String)>)>(&mut redis).await }
         };
@@ -469,9 +453,9 @@ impl RedisStore {
     pub(crate) async fn list_month(&self, shard: ShardIndex, month: Month) -> Result<(), StoreError> {
         let shard = &self.shards[shard];
         let call = |mut redis: Connection| {
-            let mut script = self.statistics.list_month.key(shard.keys.top_month(month));
+            let mut script = self.statistics.list_month.key(shard.keys.of(&Key::TopOfMonth(month)));
             for day in month.first().to(month.last()) {
-                script.key(shard.keys.top(day));
+                script.key(shard.keys.of(&Key::Top(day)));
             }
             script.arg(TOP_KEPT);
             async move { script.invoke_async::<()>(&mut redis).await }
@@ -480,9 +464,9 @@ impl RedisStore {
     }
 
     /// Deletes these keys, of any type, and returns how many there were. At most [`DROPPED_AT_ONCE`].
-    pub(crate) async fn drop_keys(&self, shard: ShardIndex, keys: &[DatedKey]) -> Result<usize, StoreError> {
+    pub(crate) async fn drop_keys(&self, shard: ShardIndex, keys: &[Key]) -> Result<usize, StoreError> {
         let shard = &self.shards[shard];
-        let keys: Vec<String> = keys.iter().map(|key| shard.keys.dated(key)).collect();
+        let keys: Vec<String> = keys.iter().map(|key| shard.keys.of(key)).collect();
         let call = |mut redis: Connection| {
             let keys = &keys;
             async move { redis.unlink::<_, usize>(keys).await }
@@ -512,13 +496,13 @@ async fn visitors(mut redis: Connection, key: String) -> RedisResult<u64> {
 /// Serverless takes.
 fn name_forgotten(script: &mut ScriptInvocation<'_>, shard: &Shard, page: &PageId, first: Day, last: Day) {
     for day in first.to(last) {
-        script.key(shard.keys.top(day));
+        script.key(shard.keys.of(&Key::Top(day)));
     }
     for month in months(first, last) {
-        script.key(shard.keys.page_month(month, page)).key(shard.keys.top_month(month));
+        script.key(shard.keys.of(&Key::Days(month, page.clone()))).key(shard.keys.of(&Key::TopOfMonth(month)));
     }
     for day in first.max(last.minus(IN_SKETCHES)).to(last) {
-        script.key(shard.keys.page_visitors(day, page));
+        script.key(shard.keys.of(&Key::Visitors(day, Some(page.clone()))));
     }
 }
 
