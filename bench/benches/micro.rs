@@ -52,12 +52,12 @@ fn buffer(criterion: &mut Criterion) {
         let known = known(pages);
         let mut buffer = Buffer::default();
         for page in &known {
-            buffer.add(page.clone().into(), None, true);
+            buffer.add(page.clone().into(), None);
         }
         let mut visited = known.iter().cycle();
         group.bench_function(BenchmarkId::from_parameter(pages), |b| {
             let page = || visited.next().expect("they never end").clone();
-            b.iter_batched(page, |page| buffer.add(page.into(), None, true), BatchSize::SmallInput);
+            b.iter_batched(page, |page| buffer.add(page.into(), None), BatchSize::SmallInput);
         });
     }
 }

@@ -37,14 +37,9 @@ pub struct Buffer {
 }
 
 impl Buffer {
-    /// Adds one visit if its page is here already or `room` allows one more page. Returns in how many
-    /// batches' time it will be sealed (0: with the next), or `None` if there was no room.
-    pub fn add(&mut self, visit: Visit, day: Option<Day>, room: bool) -> Option<u64> {
-        let known = self.place(&visit.page, day);
-        if known.is_none() && !room {
-            return None;
-        }
-        let index = known.unwrap_or_else(|| self.place_for_a_new_page(day));
+    /// Adds one visit. Returns in how many batches' time it will be sealed; 0: with the next.
+    pub fn add(&mut self, visit: Visit, day: Option<Day>) -> u64 {
+        let index = self.place(&visit.page, day).unwrap_or_else(|| self.place_for_a_new_page(day));
         let open = &mut self.open[index];
         let follow = open.visitors < MOST_VISITORS;
         let tally = open.pages.entry(visit.page).or_default();
@@ -56,7 +51,7 @@ impl Buffer {
         }
         open.visits += 1;
         self.visits += 1;
-        Some(index as u64)
+        index as u64
     }
 
     /// Whether a visit of this page needs no more room.
@@ -140,8 +135,8 @@ mod tests {
         PageId::from_decoded(name).unwrap()
     }
 
-    fn add(buffer: &mut Buffer, name: &str, room: bool) -> Option<u64> {
-        buffer.add(page(name).into(), TODAY, room)
+    fn add(buffer: &mut Buffer, name: &str) -> u64 {
+        buffer.add(page(name).into(), TODAY)
     }
 
     fn day(number: u32) -> Day {
@@ -156,7 +151,7 @@ mod tests {
     fn visits_of_a_page_add_up_in_one_place() {
         let mut buffer = Buffer::default();
         for _ in 0..3 {
-            assert_eq!(add(&mut buffer, "home", true), Some(0));
+            assert_eq!(add(&mut buffer, "home"), 0);
         }
         assert_eq!((buffer.pages(), buffer.visits(), buffer.batches()), (1, 3, 1));
         assert_eq!(take(&mut buffer).unwrap().increments, [(page("home"), 3).into()]);
@@ -168,28 +163,19 @@ mod tests {
     fn a_page_over_a_full_batch_opens_the_next() {
         let mut buffer = Buffer::default();
         for n in 0..MAX_BATCH_PAGES {
-            assert_eq!(add(&mut buffer, &n.to_string(), true), Some(0));
+            assert_eq!(add(&mut buffer, &n.to_string()), 0);
         }
-        assert_eq!(add(&mut buffer, "one more", true), Some(1));
-        assert_eq!(add(&mut buffer, "7", true), Some(0), "a known page stays where it is");
+        assert_eq!(add(&mut buffer, "one more"), 1);
+        assert_eq!(add(&mut buffer, "7"), 0, "a known page stays where it is");
         let sizes: Vec<usize> = std::iter::from_fn(|| take(&mut buffer)).map(|b| b.increments.len()).collect();
         assert_eq!(sizes, [MAX_BATCH_PAGES, 1]);
     }
 
     #[test]
-    fn without_room_only_known_pages_are_taken() {
-        let mut buffer = Buffer::default();
-        add(&mut buffer, "known", true);
-        assert_eq!(add(&mut buffer, "new", false), None);
-        assert_eq!(add(&mut buffer, "known", false), Some(0));
-        assert_eq!(buffer.visits(), 2);
-    }
-
-    #[test]
     fn days_are_kept_apart_in_the_order_in_which_they_came() {
         let mut buffer = Buffer::default();
-        let mut visit = |number| buffer.add(page("home").into(), Some(day(number)), true);
-        assert_eq!([visit(1), visit(2), visit(1), visit(2)], [Some(0), Some(1), Some(0), Some(1)]);
+        let mut visit = |number| buffer.add(page("home").into(), Some(day(number)));
+        assert_eq!([visit(1), visit(2), visit(1), visit(2)], [0, 1, 0, 1]);
         assert_eq!((buffer.pages(), buffer.batches()), (2, 2));
         let taken = [take(&mut buffer).unwrap(), take(&mut buffer).unwrap()];
         assert_eq!(taken.each_ref().map(|content| content.day), [Some(day(1)), Some(day(2))]);
@@ -204,7 +190,7 @@ mod tests {
             let mut buffer = Buffer::default();
             for bot in [false, true, false] {
                 let visit = Visit { page: page("home"), bot, visitor: Some(visitor) };
-                buffer.add(visit, Some(day(1)), true);
+                buffer.add(visit, Some(day(1)));
             }
             assert_eq!(buffer.days().collect::<Vec<_>>(), [day(1)]);
             let content = buffer.take_next(|_| known).unwrap();
@@ -229,7 +215,7 @@ mod tests {
         let mut buffer = Buffer::default();
         for number in 0..=MOST_VISITORS {
             let visitor = Some(Fingerprint::of(&number.to_string(), ""));
-            buffer.add(Visit { page: page("home"), bot: false, visitor }, Some(day(1)), true);
+            buffer.add(Visit { page: page("home"), bot: false, visitor }, Some(day(1)));
         }
         let secret = Secret::random().unwrap();
         let increments = buffer.take_next(|_| Some(&secret)).unwrap().increments;

@@ -288,24 +288,23 @@ impl<S: Ledger> Flusher<S> {
 impl<S: Ledger> Flusher<S> {
     /// Takes one visit into memory (`buffered`): it goes out with the next flush of its shard.
     pub fn record(&self, visit: impl Into<Visit>) -> Result<(), RecordError> {
-        self.take(visit.into(), false).map(|_| ())
+        self.record_all(vec![visit.into()])
     }
 
     /// Takes several visits into memory, all of them or none.
     pub fn record_all(&self, visits: Vec<Visit>) -> Result<(), RecordError> {
-        self.take_all(visits, false).map(|_| ())
+        self.take(visits, false).map(|_| ())
     }
 
     /// Takes one visit and returns when its shard has it, or a copy is parked (`direct`). Visits that come while
     /// a call is on its way share the next one.
     pub async fn record_direct(&self, visit: impl Into<Visit>) -> Result<(), RecordError> {
-        let ticket = self.take(visit.into(), true)?;
-        self.wait(ticket).await
+        self.record_all_direct(vec![visit.into()]).await
     }
 
     /// Takes several visits, all of them or none, and returns when all are safe as in [`Self::record_direct`].
     pub async fn record_all_direct(&self, visits: Vec<Visit>) -> Result<(), RecordError> {
-        let tickets = self.take_all(visits, true)?;
+        let tickets = self.take(visits, true)?;
         let waits = tickets.into_iter().map(|ticket| self.wait(ticket));
         join_all(waits).await.into_iter().collect()
     }
@@ -338,18 +337,8 @@ impl<S: Ledger> Flusher<S> {
         }
     }
 
-    fn take(&self, visit: Visit, direct: bool) -> Result<Ticket, RecordError> {
-        let shard = self.ring.owner(visit.page.as_str());
-        let now = self.clock.now();
-        let mut state = self.lock();
-        state.ready()?;
-        state.check(shard, direct, now)?;
-        let room = state.lanes[shard].knows(&visit.page, self.day(now)) || state.has_room(1, self.limits.pages);
-        self.add(&mut state, shard, visit, room, now)
-    }
-
-    /// One ticket for each shard that takes part.
-    fn take_all(&self, visits: Vec<Visit>, direct: bool) -> Result<Vec<Ticket>, RecordError> {
+    /// Takes visits, and returns one ticket for each shard that takes part.
+    fn take(&self, visits: Vec<Visit>, direct: bool) -> Result<Vec<Ticket>, RecordError> {
         let visits: Vec<_> = visits.into_iter().map(|visit| (self.ring.owner(visit.page.as_str()), visit)).collect();
         let now = self.clock.now();
         let mut state = self.lock();
@@ -364,31 +353,18 @@ impl<S: Ledger> Flusher<S> {
             let retry_after = visits.iter().filter_map(|(shard, _)| state.lanes[*shard].pause(now)).max();
             return Err(RecordError::Full { retry_after: retry_after.unwrap_or_default() });
         }
-        let mut tickets: Vec<Option<Ticket>> = vec![None; self.ring.len()];
+        state.line.taken += visits.len() as u64;
+        let mut tickets: Vec<Ticket> = Vec::with_capacity(1);
         for (shard, visit) in visits {
-            let ticket = self.add(&mut state, shard, visit, true, now)?;
+            let lane = &mut state.lanes[shard];
+            let (since, sequence) = (lane.calls_begun(), lane.add(visit, day, now));
             // A wait for a shard's last batch is one for all.
-            let last = tickets[shard].filter(|last| last.sequence >= ticket.sequence).unwrap_or(ticket);
-            tickets[shard] = Some(last);
+            match tickets.iter_mut().find(|ticket| ticket.shard == shard) {
+                Some(ticket) => ticket.sequence = ticket.sequence.max(sequence),
+                None => tickets.push(Ticket { shard, sequence, since }),
+            }
         }
-        Ok(tickets.into_iter().flatten().collect())
-    }
-
-    fn add(
-        &self,
-        state: &mut State,
-        shard: ShardIndex,
-        visit: Visit,
-        room: bool,
-        now: Moment,
-    ) -> Result<Ticket, RecordError> {
-        let lane = &mut state.lanes[shard];
-        let since = lane.calls_begun();
-        let Some(sequence) = lane.add(visit, self.day(now), room, now) else {
-            return Err(RecordError::Full { retry_after: lane.pause(now).unwrap_or_default() });
-        };
-        state.line.taken += 1;
-        Ok(Ticket { shard, sequence, since })
+        Ok(tickets)
     }
 
     /// The day that a visit of now belongs to.

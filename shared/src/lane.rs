@@ -68,11 +68,10 @@ impl Lane {
         }
     }
 
-    /// Takes one visit of `now` and returns the batch that it will be sealed in; `None` without room.
-    pub(crate) fn add(&mut self, visit: Visit, day: Option<Day>, room: bool, now: Moment) -> Option<Sequence> {
-        let batches = self.buffer.add(visit, day, room)?;
+    /// Takes one visit of `now` and returns the batch that it will be sealed in.
+    pub(crate) fn add(&mut self, visit: Visit, day: Option<Day>, now: Moment) -> Sequence {
         self.since.get_or_insert(now);
-        Some(self.next.plus(batches))
+        self.next.plus(self.buffer.add(visit, day))
     }
 
     /// Whether a visit of this page needs no more room.

@@ -17,7 +17,7 @@ fn ring() -> Fingerprint {
 fn lane(visits: usize) -> Lane {
     let mut lane = Lane::new(Timing::REAL, ring(), true);
     for n in 0..visits {
-        lane.add(PageId::from_decoded(&format!("page-{n}")).unwrap().into(), None, true, at(0)).unwrap();
+        lane.add(PageId::from_decoded(&format!("page-{n}")).unwrap().into(), None, at(0));
     }
     lane
 }
@@ -47,7 +47,7 @@ fn new_visits_do_not_join_a_sealed_batch() {
     let mut lane = lane(1);
     let first = begin(&mut lane, at(0), false).unwrap();
     lane.failed(&first, at(0));
-    lane.add(PageId::from_decoded("new").unwrap().into(), None, true, at(0)).unwrap();
+    lane.add(PageId::from_decoded("new").unwrap().into(), None, at(0));
     let again = begin(&mut lane, at(1_000), false).unwrap();
     assert_eq!(again.apply.batches.len(), 1);
     assert_eq!(again.apply.batches[0].0, first.apply.batches[0].0);
@@ -57,11 +57,11 @@ fn new_visits_do_not_join_a_sealed_batch() {
 #[test]
 fn a_waiting_visit_knows_where_it_stands() {
     let mut lane = Lane::new(Timing::REAL, ring(), false);
-    let sequence = lane.add(PageId::from_decoded("home").unwrap().into(), None, true, at(0)).unwrap();
+    let sequence = lane.add(PageId::from_decoded("home").unwrap().into(), None, at(0));
     assert_eq!(lane.place(sequence, 0, at(0)), Place::Begin);
     let call = begin(&mut lane, at(0), false).unwrap();
     assert_eq!(lane.place(sequence, 0, at(0)), Place::Wait);
-    let newcomer = lane.add(PageId::from_decoded("late").unwrap().into(), None, true, at(0)).unwrap();
+    let newcomer = lane.add(PageId::from_decoded("late").unwrap().into(), None, at(0));
     lane.failed(&call, at(0));
     assert_eq!(lane.place(sequence, 0, at(0)), Place::Failed);
     assert_eq!(lane.place(newcomer, 0, at(199)), Place::Failed, "not in that call, but the shard pauses");

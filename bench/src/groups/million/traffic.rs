@@ -41,7 +41,7 @@ impl Site {
         for _ in 0..visits {
             let page = page(self.zipf.sample(&mut self.random));
             if ring.owner(page.as_str()) == 0 {
-                buffer.add(self.visit(page, day.is_some()), day, true);
+                buffer.add(self.visit(page, day.is_some()), day);
             }
             if buffer.pages() >= MAX_BATCH_PAGES {
                 batches.extend(buffer.take_next(|_| Some(&self.secret)));
