@@ -19,8 +19,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use visits_core::applied::AppliedSet;
 use visits_core::batch::{Batch, Increment, MAX_BATCH_PAGES, Sequence, WriterId};
-use visits_core::clock::Moment;
+use visits_core::clock::{Clock, Moment};
 use visits_core::config::Config;
+use visits_core::fold;
 use visits_core::ring::{Fingerprint, Ring};
 use visits_core::shard::ShardName;
 use visits_core::store::imports::{ImportId, ImportRecord};
@@ -29,6 +30,12 @@ use visits_core::store::{Apply, Ledger, Rejected, ShardIndex, Standing, StoreErr
 
 /// Most passes over an input. A second one is needed only if a shard has lost data meanwhile.
 const MAX_PASSES: u32 = 3;
+
+/// Bytes of batches after which a shard's journal is folded: a quarter of what it holds, and `flush-visits` may not run.
+const FOLD_AFTER: usize = 16 << 20;
+
+/// Longest time of that.
+const FOLD_TIME: Duration = Duration::from_mins(1);
 
 /// What to import.
 #[derive(Clone, Debug)]
@@ -221,6 +228,9 @@ struct Caller<'a> {
     writer: WriterId,
     /// The ring of the first attempt, which places all batches. Pages that it misplaces by now are brought home later.
     ring: Fingerprint,
+    /// The configured ring, by which visits are folded into the site's figures.
+    configured: Ring,
+    history_days: u32,
     patience: Patience,
 }
 
@@ -234,6 +244,8 @@ struct Lane {
     batches: u64,
     visits: u64,
     sent: u64,
+    /// Bytes of batches sent since the last fold.
+    unfolded: usize,
     rejected: Vec<Rejected>,
     visits_rejected: u64,
 }
@@ -250,7 +262,14 @@ impl<'a> Lanes<'a> {
         // A record's ring was checked when it was read; the configured one when the settings were.
         let ring = record.placing().map_err(|_| ImportError::Conflict)?;
         let writer = import.id.writer(&config.namespace);
-        let caller = Caller { store, writer, ring: ring.fingerprint(), patience: import.patience };
+        let caller = Caller {
+            store,
+            writer,
+            ring: ring.fingerprint(),
+            configured: config.ring(),
+            history_days: config.history_days,
+            patience: import.patience,
+        };
         let ask = |(shard, (name, _)): (ShardIndex, &(_, _))| Lane::open(&caller, shard, ToString::to_string(name));
         let lanes = try_join_all(places.into_iter().zip(&record.ring).map(ask)).await?;
         Ok(Self { caller, ring, all: lanes })
@@ -297,13 +316,18 @@ impl Caller<'_> {
         let answer = self.patience.answer(async || self.store.apply(shard, &call).await).await?;
         Ok((answer.set, answer.rejected))
     }
+
+    async fn fold(&self, shard: ShardIndex) {
+        let settings = fold::Settings::new(self.history_days, FOLD_TIME);
+        fold::fold_one(self.store, &self.configured, &Clock::system(), settings, shard).await;
+    }
 }
 
 impl Lane {
     async fn open(caller: &Caller<'_>, shard: ShardIndex, name: String) -> Result<Self, StoreError> {
         let (applied, _) = caller.apply(shard, None).await?;
         let rejected = Vec::new();
-        Ok(Self { shard, name, applied, batches: 0, visits: 0, sent: 0, rejected, visits_rejected: 0 })
+        Ok(Self { shard, name, applied, batches: 0, visits: 0, sent: 0, unfolded: 0, rejected, visits_rejected: 0 })
     }
 
     async fn send(&mut self, caller: &Caller<'_>, share: Block) -> Result<(), StoreError> {
@@ -313,7 +337,13 @@ impl Lane {
             self.visits += pages.iter().map(|one| one.visits).sum::<u64>();
             if !self.applied.contains(sequence) {
                 self.sent += 1;
-                let (_, rejected) = caller.apply(self.shard, Some(seal(sequence, pages))).await?;
+                let batch = seal(sequence, pages);
+                self.unfolded += batch.bytes();
+                let (_, rejected) = caller.apply(self.shard, Some(batch)).await?;
+                if self.unfolded > FOLD_AFTER {
+                    caller.fold(self.shard).await;
+                    self.unfolded = 0;
+                }
                 let room = BAD_KEPT - self.rejected.len();
                 self.rejected.extend(rejected.into_iter().take(room));
             }

@@ -17,6 +17,7 @@ use crate::batch::WriterId;
 use crate::clock::{Clock, Moment};
 use crate::config::{Config, Counted, MAX_HISTORY_DAYS};
 use crate::day::Day;
+use crate::fold;
 use crate::page::PageId;
 use crate::record;
 use crate::ring::{Fingerprint, Ring};
@@ -39,6 +40,9 @@ pub const MOST_SEARCH: usize = 100;
 
 /// Longest time for which a summary or a top list is shown again, however long counts are.
 const SHOWN_AGAIN: Duration = Duration::from_secs(5);
+
+/// Longest time to fold the journal of a shard before days of a page are deleted there.
+const FOLD_TIME: Duration = Duration::from_secs(2);
 
 /// Summaries and top lists kept for that time: a handful of owners, each with some searches.
 const KEPT: usize = 64;
@@ -307,12 +311,18 @@ impl IdempotencyKey {
 
 impl Figures {
     /// Sets a page's count, exactly once for each key. Visits that are still in the memory of `record-visit` come on top.
+    ///
+    /// With its days, those visits go that its shard had counted before. A visit of the same moment may keep its day.
     pub async fn set(&self, page: &PageId, change: Change, key: &IdempotencyKey) -> Result<Changed, ChangeError> {
         let owner = self.ring.owner(page.as_str());
         let today = Day::of(self.clock.now());
         // Also what was kept under a longer setting.
         let forget = change.forget_days.then(|| (today.minus(MAX_HISTORY_DAYS - 1), today));
         let call = SetCount { page, count: change.count, forget, ring: self.fingerprint, id: key.id(page) };
+        if change.forget_days {
+            let settings = fold::Settings::new(self.history_days, FOLD_TIME);
+            fold::fold_one(&self.store, &self.ring, &self.clock, settings, owner).await;
+        }
         let answer = self.store.set_count(owner, call).await;
         self.summaries.forget();
         self.tops.forget();

@@ -13,13 +13,18 @@ use crate::walk::{Seen, Tour, Walk};
 use crate::warnings::Warnings;
 use serde::Serialize;
 use std::io::{self, IsTerminal as _, Write as _};
+use std::time::Duration;
 use visits_core::clock::Clock;
 use visits_core::config::{MAX_HISTORY_DAYS, PagePatterns};
 use visits_core::day::Day;
+use visits_core::fold;
 use visits_core::page::PageId;
 
 /// Pages that a trial shows.
 const SHOWN: usize = 20;
+
+/// Longest time to fold the journal of a shard.
+const FOLD_TIME: Duration = Duration::from_mins(1);
 
 const UNSETTLED: &str = "pages may be moving between shards: run `visits rehome` first";
 
@@ -111,7 +116,8 @@ fn ask(found: &Found) -> Result<(), Failure> {
     if agreed { Ok(()) } else { Err(Failure::Refused("nothing was deleted".to_owned())) }
 }
 
-/// Deletes what matches; returns the pages that had a count, and their visits.
+/// Deletes what matches; returns the pages that had a count, and their visits. The journals are folded before, so that days
+/// of earlier visits go, too; a visit of the same moment may keep its day.
 async fn delete(pattern: &PagePatterns, shards: &Shards, warnings: &mut Warnings) -> Result<(u64, u64), Failure> {
     let ring = shards.ring.fingerprint();
     let rings = Rings::ask(shards).await?;
@@ -123,7 +129,9 @@ async fn delete(pattern: &PagePatterns, shards: &Shards, warnings: &mut Warnings
     let first = today.minus(MAX_HISTORY_DAYS - 1);
     let mut progress = Progress::of_walk(shards.len(), true);
     let (mut deleted, mut visits) = (0, 0);
+    let settings = fold::Settings::new(shards.config.history_days, FOLD_TIME);
     for shard in 0..shards.len() {
+        fold::fold_one(&shards.store, &shards.ring, &Clock::system(), settings, shard).await;
         let mut walk = Walk::new(shards, shard);
         while let Some(mut pages) = walk.next(&mut progress, warnings).await? {
             pages.retain(|page| pattern.allow(page.as_str()) && shards.owns(shard, page));

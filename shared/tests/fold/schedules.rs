@@ -23,6 +23,10 @@ enum Step {
         pages: Vec<(u8, u64, bool)>,
         repeats: u64,
     },
+    /// Seals and sends more batches than one commit takes.
+    Burst {
+        shard: ShardIndex,
+    },
     /// Sends a batch, perhaps again.
     Send {
         shard: ShardIndex,
@@ -58,6 +62,7 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (shard.clone(), prop::option::of(0..4_u32), pages, 1..3_u64)
             .prop_map(|(shard, day, pages, repeats)| Step::Seal { shard, day, pages, repeats }),
         6 => (shard.clone(), 0..40_usize).prop_map(|(shard, place)| Step::Send { shard, place }),
+        1 => shard.clone().prop_map(|shard| Step::Burst { shard }),
         2 => Just(Step::Fold),
         1 => Just(Step::FoldTwice),
         3 => (shard.clone(), prop::collection::vec(fault, 1..5))
@@ -81,6 +86,15 @@ async fn run(world: &mut World, steps: &[Step]) {
             Step::Seal { shard, day, pages, repeats } => {
                 let refused = Refused { repeat: *repeats, ..Refused::default() };
                 world.seal(*shard, day.map(|day| first_day().plus(day)), increments(pages), refused);
+            }
+            Step::Burst { shard } => {
+                let first = world.batches[*shard].len();
+                for number in 0..40_u8 {
+                    let one = increments(&[(number % 6, 1, false)]);
+                    world.seal(*shard, Some(first_day()), one, Refused::default());
+                }
+                let places: Vec<usize> = (first..first + 40).collect();
+                world.send(*shard, &places).await.unwrap();
             }
             Step::Send { shard, place } => {
                 if let Some(last) = world.batches[*shard].len().checked_sub(1) {
