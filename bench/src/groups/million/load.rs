@@ -5,7 +5,7 @@ use crate::server::{Server, apply, call, call_with, fold_all, one_thread, page};
 use serde::Serialize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use test_support::RedisServer;
 use tokio::runtime::Runtime;
 use visits_core::batch::{Batch, Content, MAX_BATCH_PAGES, Sequence, WriterId};
@@ -17,6 +17,9 @@ use visits_core::store::redis::RedisStore;
 
 /// Connections, each with one call at a time: enough that the server always has one to read.
 const CONNECTIONS: usize = 64;
+
+/// Environments that have sent between two folds: some half of a second's, which is how long a fold takes.
+const BETWEEN_FOLDS: usize = 1_500;
 
 /// How batches are sent.
 #[derive(Clone, Copy, Debug)]
@@ -129,11 +132,18 @@ impl Load {
             .collect();
         let folding = matches!(how, How::Folding).then(|| {
             let (folder, ring, sent) = (Arc::clone(&self.folder), self.ring.clone(), Arc::new(AtomicBool::new(false)));
-            let all_sent = Arc::clone(&sent);
+            let (all_sent, next) = (Arc::clone(&sent), Arc::clone(&next));
             // Once more after the end: what is measured includes the fold of all that was sent.
             let folds = async move {
+                let mut folded = 0;
                 while !all_sent.load(Ordering::Relaxed) {
-                    fold_all(&folder, &ring).await;
+                    let begun = next.load(Ordering::Relaxed);
+                    if begun - folded < BETWEEN_FOLDS {
+                        tokio::time::sleep(Duration::from_millis(1)).await;
+                    } else {
+                        folded = begun;
+                        fold_all(&folder, &ring).await;
+                    }
                 }
                 fold_all(&folder, &ring).await;
             };

@@ -137,8 +137,9 @@ pub(super) fn notes() -> Vec<String> {
          them, and as many batches and increments as the other.",
         "The more pages a site has, the fewer visits of an interval are of the same page: a batch has more increments, up \
          to one for each visit, and their keys are less often in the processor's cache.",
-        "With statistics each visit is of the present day, one in ten by a bot, the others by one of 10,000,000 visitors. Folds \
-         run one after the other on the load's own thread; a last one ends the round, and all of them count.",
+        "With statistics each visit is of the present day, one in ten by a bot, the others by one of 10,000,000 visitors. A fold \
+         runs on the load's own thread for each 1,500 environments that have sent, some half of a second's; a last one ends the \
+         round, and all of them count.",
         "Managed Instances gather 64 times as many visits before they send, so the popular pages are sent once for many.",
         "Every environment has a connection to every endpoint: a further endpoint takes batches off the others, and no \
          connection.",
