@@ -51,7 +51,7 @@ pub fn page(id: &str) -> PageId {
 /// # Panics
 /// Never: the ring has a shard with weight.
 pub async fn fold_here(store: &RedisStore, shard: ShardIndex, clock: &Clock) -> Folded {
-    let weight = |of: ShardIndex| if of == shard { 1 } else { 0 };
+    let weight = |of: ShardIndex| u8::from(of == shard);
     let shards = (0..=shard).filter_map(|of| Some((format!("s{of}").parse().ok()?, Weight::new(weight(of)).ok()?)));
     let ring = Ring::new(shards).unwrap_or_else(|error| panic!("{error}"));
     let settings = fold::Settings { pages_at_once: 2, ..fold::Settings::new(u32::MAX, Duration::from_mins(1)) };

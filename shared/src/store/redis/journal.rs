@@ -2,6 +2,7 @@
 
 use super::RedisStore;
 use super::cluster::Connection;
+use super::keys::Key;
 use super::pages::each;
 use super::script::{LazyScript, with_checks};
 use crate::day::Day;
@@ -79,7 +80,7 @@ impl RedisStore {
     ) -> Result<(), StoreError> {
         let shard = &self.shards[shard];
         let parts = |(day, page, visitors): &'_ (Day, Option<&PageId>, Vec<Visitor>)| {
-            let key = page.map_or_else(|| shard.keys.site_visitors(*day), |page| shard.keys.page_visitors(*day, page));
+            let key = shard.keys.of(&Key::Visitors(*day, page.cloned()));
             let parts = visitors.chunks(VISITORS_AT_ONCE).map(|part| (key.clone(), part.to_vec()));
             parts.collect::<Vec<_>>()
         };
@@ -128,7 +129,11 @@ impl RedisStore {
         let misplaced = sums.pages().filter(|(_, page, _)| ring.owner(page.as_str()) != index).count();
         let call = |mut redis: Connection| {
             let mut script = self.commit.prepare_invoke();
-            script.key(shard.keys.journal()).key(shard.keys.shard()).key(shard.keys.site()).key(shard.keys.aside());
+            script
+                .key(shard.keys.journal())
+                .key(shard.keys.shard())
+                .key(shard.keys.of(&Key::Site))
+                .key(shard.keys.aside());
             script.arg(first).arg(last).arg(bytes).arg(ring.fingerprint().to_string()).arg(misplaced);
             script.arg(TOP_KEPT).arg(shard.keys.month_prefix_len()).arg(sums.visits).arg(sums.bots);
             script.arg(was).arg(becomes);
@@ -136,17 +141,15 @@ impl RedisStore {
             for (entry, reason) in &sums.aside {
                 script.arg(entry).arg(reason);
             }
-            let mut key = String::new();
             for (day, of_day) in &sums.days {
                 let (month, refused) = (day.month(), &of_day.refused);
-                script.key(shard.keys.site_month(month)).key(shard.keys.top(*day));
+                script.key(shard.keys.of(&Key::SiteMonth(month))).key(shard.keys.of(&Key::Top(*day)));
                 script.arg(day.of_month()).arg(of_day.people).arg(of_day.bots);
                 script.arg(refused.origin).arg(refused.page).arg(refused.repeat).arg(refused.new_page);
                 script.arg(of_day.pages.len());
-                let month = month.to_string();
                 for (page, of_page) in &of_day.pages {
-                    shard.keys.days_into(&mut key, &month, page);
-                    script.key(&key).arg(of_page.people).arg(of_page.bots);
+                    let key = shard.keys.of(&Key::Days(month, page.clone()));
+                    script.key(key).arg(of_page.people).arg(of_page.bots);
                 }
             }
             async move { script.invoke_async::<(u64, u64, Vec<(usize, String)>)>(&mut redis).await }

@@ -158,33 +158,6 @@ impl Keys {
         self.prefix()
     }
 
-    pub(super) fn site(&self) -> String {
-        self.of(&Key::Site)
-    }
-
-    pub(super) fn site_month(&self, month: Month) -> String {
-        self.of(&Key::SiteMonth(month))
-    }
-
-    pub(super) fn days_into(&self, key: &mut String, month: &str, page: &PageId) {
-        key.clear();
-        for part in [self.prefix.as_str(), ":days:", month, ":", page.as_str()] {
-            key.push_str(part);
-        }
-    }
-
-    pub(super) fn page_visitors(&self, day: Day, page: &PageId) -> String {
-        self.of(&Key::Visitors(day, Some(page.clone())))
-    }
-
-    pub(super) fn site_visitors(&self, day: Day) -> String {
-        self.of(&Key::Visitors(day, None))
-    }
-
-    pub(super) fn top(&self, day: Day) -> String {
-        self.of(&Key::Top(day))
-    }
-
     pub(super) fn secret(&self, day: Day) -> String {
         self.of(&Key::Secret(day))
     }
