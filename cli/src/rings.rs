@@ -6,7 +6,7 @@ use futures_util::future::try_join_all;
 use std::collections::BTreeSet;
 use visits_core::shard::ShardName;
 use visits_core::store::StoreError;
-use visits_core::store::rehoming::{Rehoming as _, RingState};
+use visits_core::store::redis::rehoming::RingState;
 
 /// The states of shards.
 pub(crate) struct Rings(pub(crate) Vec<RingState>);
@@ -25,7 +25,7 @@ impl Rings {
 
     /// Whether a ring change is under way.
     pub(crate) fn are_moving(&self) -> bool {
-        self.0.iter().any(|state| state.moving)
+        self.0.iter().any(RingState::is_moving)
     }
 
     /// Counts are too low if a shard that holds some is not asked, or is asked under another namespace.

@@ -7,8 +7,8 @@ use visits_core::page::PageId;
 use visits_core::record::{self, PageRecord};
 use visits_core::ring::Ring;
 use visits_core::shard::ShardName;
-use visits_core::store::pages::{BadRecord, Pages as _};
 use visits_core::store::redis::RedisStore;
+use visits_core::store::redis::pages::BadRecord;
 use visits_core::store::{ShardIndex, StoreError};
 
 /// A page's visits.

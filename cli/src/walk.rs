@@ -6,7 +6,6 @@ use crate::shards::Shards;
 use crate::warnings::Warnings;
 use std::collections::HashSet;
 use visits_core::page::PageId;
-use visits_core::store::pages::Pages as _;
 use visits_core::store::{ShardIndex, StoreError};
 use xxhash_rust::xxh3::xxh3_128;
 

@@ -6,7 +6,7 @@
 pub mod cache;
 pub mod flusher;
 pub mod fold;
-pub mod parking;
+pub mod handoff;
 pub mod rehome;
 pub mod rollup;
 pub mod statistics;

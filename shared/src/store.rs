@@ -1,24 +1,19 @@
 //! What the services ask of a shard, whatever stores it.
 
 pub mod imports;
-pub mod memory;
-pub mod moving;
-pub mod pages;
-pub mod parking;
 pub mod redis;
-pub mod rehoming;
 pub mod statistics;
 
 use crate::applied::AppliedSet;
 use crate::batch::{Batch, BatchId, MAX_BATCH_PAGES, Sequence, WriterId};
 use crate::day::Day;
+use crate::handoff::{EnvelopePage, Landed, Landing, Mailbox, Park, Parked, Removal};
 use crate::page::PageId;
 use crate::record::PageRecord;
 use crate::ring::Fingerprint;
 use crate::shard::ShardName;
 use crate::timing::Timing;
 use crate::visit::Secret;
-use parking::{Mark, Park, Parked, ParkedPage, Unreadable};
 use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
@@ -204,45 +199,41 @@ pub trait Ledger: Send + Sync + 'static {
         offer: Secret,
     ) -> impl Future<Output = Result<Secret, StoreError>> + Send;
 
-    /// Stores copies. One that is there already stays as it is: a batch never changes.
+    /// Stores copies of batches. One that is there already stays as it is: a batch never changes.
     fn park(&self, shard: ShardIndex, park: &Park) -> impl Future<Output = Result<Parked, StoreError>> + Send;
 
-    /// The owners of the copies on this shard, with the bytes that they take.
-    fn parked_owners(&self, shard: ShardIndex) -> impl Future<Output = Result<Vec<(String, u64)>, StoreError>> + Send;
+    /// Returns the names of the mailboxes on this shard, with the bytes in them.
+    fn outgoing(&self, shard: ShardIndex) -> impl Future<Output = Result<Vec<(String, u64)>, StoreError>> + Send;
 
-    /// A page of the copies for `owner`, from `cursor` on (0: the beginning). A copy may come twice.
-    fn parked(
+    /// Returns a page of the envelopes in a mailbox, from `cursor` on (0: the beginning).
+    fn envelopes(
         &self,
         shard: ShardIndex,
-        owner: &ShardName,
+        mailbox: &Mailbox,
         cursor: u64,
-    ) -> impl Future<Output = Result<ParkedPage, StoreError>> + Send;
+    ) -> impl Future<Output = Result<EnvelopePage, StoreError>> + Send;
 
-    /// Marks copies, if they are still there, as found in their owner's applied set just now, on that run of
-    /// the owner's server.
-    fn mark_delivered(
+    /// Notes of envelopes, if they are still there, on which run of a server they were found just now: of their owner's
+    /// (`there`), or of this shard's.
+    fn mark(
         &self,
         shard: ShardIndex,
-        owner: &ShardName,
-        copies: &[(BatchId, Incarnation)],
+        mailbox: &Mailbox,
+        there: bool,
+        envelopes: &[(BatchId, Incarnation)],
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Deletes delivered copies whose mark is still the one given. Returns how many.
-    fn remove_delivered(
+    /// Takes envelopes out of a mailbox. Returns how many were there.
+    fn remove(
         &self,
         shard: ShardIndex,
-        owner: &ShardName,
-        copies: &[(BatchId, Mark)],
+        mailbox: &Mailbox,
+        envelopes: &[Removal],
     ) -> impl Future<Output = Result<usize, StoreError>> + Send;
 
-    /// Puts aside, with the reason, what cannot be delivered: it is kept for the operator and read no more.
-    /// Returns how many were still there.
-    fn set_aside(
-        &self,
-        shard: ShardIndex,
-        owner: &ShardName,
-        copies: &[Unreadable],
-    ) -> impl Future<Output = Result<usize, StoreError>> + Send;
+    /// Delivers records to this shard, their owner, exactly once.
+    fn land(&self, shard: ShardIndex, landing: &Landing<'_>)
+    -> impl Future<Output = Result<Landed, StoreError>> + Send;
 
     /// Whether two shards live at one address, and so are likely to be down together.
     fn share_endpoint(&self, one: ShardIndex, other: ShardIndex) -> bool;

@@ -121,7 +121,7 @@ fn ask(found: &Found) -> Result<(), Failure> {
 async fn delete(pattern: &PagePatterns, shards: &Shards, warnings: &mut Warnings) -> Result<(u64, u64), Failure> {
     let ring = shards.ring.fingerprint();
     let rings = Rings::ask(shards).await?;
-    if rings.0.iter().any(|state| state.moving || state.ring != Some(ring)) {
+    if rings.0.iter().any(|state| state.is_moving() || state.ring != Some(ring)) {
         return Err(Failure::Refused(UNSETTLED.to_owned()));
     }
     let today = Day::of(Clock::system().now());

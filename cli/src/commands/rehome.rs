@@ -9,10 +9,11 @@ use crate::shards::Shards;
 use bar::Bar;
 use serde::Serialize;
 use std::time::Duration;
+use visits_core::handoff::{Delivery, deliver};
 use visits_core::rehome::{Rehome, rehome};
 
-/// How long one run may begin new calls, so that the bar moves.
-const BUDGET: Duration = Duration::from_secs(1);
+/// Longest time of one run: a scan of all pages must fit, which goes through some hundred thousand a second.
+const BUDGET: Duration = Duration::from_mins(10);
 
 /// Runs in a row with failed calls before it is given up: a server that restarts should be back by then.
 const PATIENCE: u32 = 20;
@@ -24,7 +25,7 @@ struct Document {
     pages_taken: u64,
     visits_taken: u64,
     pages_delivered: u64,
-    moves_set_aside: usize,
+    copies_set_aside: usize,
     records_rejected: usize,
     warnings: Vec<String>,
 }
@@ -35,15 +36,15 @@ pub(crate) async fn run(shards: &Shards, output: &mut Output) -> Result<Outcome,
     let mut document = Document::default();
     let mut failed = 0;
     while !document.ring_settled {
-        let done = once(shards).await;
+        let (delivery, done) = once(shards).await;
         if let Some(refusal) = done.refusal() {
             return Err(Failure::Refused(refusal));
         }
-        failed = if done.rehoming_calls_failed > 0 { failed + 1 } else { 0 };
+        failed = if done.rehoming_calls_failed + delivery.calls_failed > 0 { failed + 1 } else { 0 };
         if failed == PATIENCE {
             return Err(reason(shards).await);
         }
-        document.add(&done);
+        document.add(&delivery, &done);
         if let Ok(Rings(states)) = Rings::ask(shards).await {
             bar.show(&states, document.pages_taken);
         }
@@ -56,9 +57,11 @@ pub(crate) async fn run(shards: &Shards, output: &mut Output) -> Result<Outcome,
     document.write(output)
 }
 
-async fn once(shards: &Shards) -> Rehome {
-    let timing = shards.config.testing.timing;
-    rehome(&shards.store, &shards.ring, &shards.config.clock(), timing, BUDGET).await
+async fn once(shards: &Shards) -> (Delivery, Rehome) {
+    let (store, ring, clock, timing) =
+        (&shards.store, &shards.ring, shards.config.clock(), shards.config.testing.timing);
+    let delivery = deliver(store, ring, &clock, timing, BUDGET).await;
+    (delivery, rehome(store, ring, &clock, timing, BUDGET).await)
 }
 
 /// Between two runs. What they wait for takes a minute each time.
@@ -73,21 +76,21 @@ async fn reason(shards: &Shards) -> Failure {
 }
 
 impl Document {
-    fn add(&mut self, done: &Rehome) {
+    fn add(&mut self, delivery: &Delivery, done: &Rehome) {
         self.ring_settled = done.ring_settled;
         self.pages_taken += done.pages_taken;
         self.visits_taken += done.visits_taken;
-        self.pages_delivered += done.pages_delivered;
-        self.moves_set_aside += done.moves_set_aside;
+        self.pages_delivered += delivery.pages_delivered;
+        self.copies_set_aside += delivery.copies_set_aside;
         self.records_rejected += done.records_rejected;
     }
 
     fn warn(&mut self) {
-        let Self { moves_set_aside, records_rejected, .. } = *self;
-        if moves_set_aside > 0 {
+        let Self { copies_set_aside, records_rejected, .. } = *self;
+        if copies_set_aside > 0 {
             self.warnings.push(format!(
                 "{} damaged and set aside, see the shards' keys `aside`",
-                counted(moves_set_aside as u64, "move", "moves")
+                counted(copies_set_aside as u64, "envelope", "envelopes")
             ));
         }
         if records_rejected > 0 {

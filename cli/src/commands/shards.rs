@@ -13,9 +13,7 @@ use crate::walk::{Seen, Walk};
 use crate::warnings::Warnings;
 use futures_util::future::join_all;
 use report::{Document, Found, Ring, ShardReport};
-use visits_core::store::moving::Moving as _;
 use visits_core::store::redis::facts::ShardFacts;
-use visits_core::store::rehoming::Rehoming as _;
 use visits_core::store::{ShardIndex, StoreError};
 
 /// Asks all shards. One that does not answer hides none of the others.
@@ -59,12 +57,11 @@ async fn look(
         ));
     }
     Rings(vec![state]).warn(shards, warnings);
-    let moves = shards.store.moving_owners(shard).await?;
     let (pages, misplaced) = count(shards, shard, progress, warnings).await?;
     if misplaced > 0 {
         warnings.add(format!("shard {name}: the ring places {misplaced} of its pages elsewhere; re-homing moves them"));
     }
-    Ok(Found { facts, ring, moves, pages, misplaced })
+    Ok(Found { facts, ring, pages, misplaced })
 }
 
 fn warn_of_facts(shards: &Shards, shard: ShardIndex, facts: &ShardFacts, warnings: &mut Warnings) {

@@ -11,7 +11,7 @@ use visits_core::budget::Budget;
 use visits_core::clock::{Clock, Moment};
 use visits_core::config::Config;
 use visits_core::fold;
-use visits_core::parking;
+use visits_core::handoff;
 use visits_core::rehome;
 use visits_core::ring::Ring;
 use visits_core::rollup;
@@ -72,7 +72,7 @@ impl<E: Environments> Handler<E> {
         let interval = if is_scheduled(event)? { self.interval } else { Duration::ZERO };
         let (store, ring, clock, timing) = (&*self.store, &self.ring, &self.clock, self.timing);
         let time = RunTime::new(clock.now(), deadline)?;
-        let delivery = parking::deliver(store, ring, clock, timing, time.until(2, clock.now())).await;
+        let delivery = handoff::deliver(store, ring, clock, timing, time.until(2, clock.now())).await;
         let settings = Settings { interval, concurrency: self.concurrency, budget: time.until(3, clock.now()) };
         let sweep = sweep::sweep(store, ring, &self.environments, clock, settings).await;
         let history_days = self.history_days;

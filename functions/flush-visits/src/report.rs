@@ -3,7 +3,7 @@
 use serde::Serialize;
 use std::time::Duration;
 use visits_core::fold::Folded;
-use visits_core::parking::Delivery;
+use visits_core::handoff::Delivery;
 use visits_core::rehome::Rehome;
 use visits_core::rollup::Rollup;
 use visits_core::sweep::Summary;
@@ -43,6 +43,8 @@ impl Report {
                 visits_lost = some(delivery.visits_lost),
                 copies_removed = some(delivery.copies_removed),
                 copies_set_aside = some(delivery.copies_set_aside),
+                pages_delivered = some(delivery.pages_delivered),
+                moves_waiting = some(delivery.moves_waiting),
                 owners_waiting = some(delivery.owners_waiting),
                 calls_failed = some(delivery.calls_failed),
                 micros,
@@ -68,10 +70,6 @@ impl Report {
                 ring_settled = rehome.ring_settled,
                 pages_scanned = some(rehome.pages_scanned),
                 pages_taken = some(rehome.pages_taken),
-                pages_delivered = some(rehome.pages_delivered),
-                moves_waiting = some(rehome.moves_waiting),
-                moves_removed = some(rehome.moves_removed),
-                moves_set_aside = some(rehome.moves_set_aside),
                 records_rejected = some(rehome.records_rejected),
                 rehoming_calls_failed = some(rehome.rehoming_calls_failed),
                 "re-homed"

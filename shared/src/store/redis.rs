@@ -8,12 +8,9 @@ pub mod facts;
 mod imports;
 pub mod journal;
 pub mod keys;
-mod move_script;
-mod moving;
-mod pages;
-mod park_script;
-mod parking;
-mod rehoming;
+mod ledger;
+pub mod pages;
+pub mod rehoming;
 mod script;
 pub mod statistics;
 
@@ -28,7 +25,7 @@ use connection::{Link, Logins};
 pub use contact::{CONFIG_PATTERN, Health, Warning};
 use contact::{Contact, Shard};
 use keys::Keys;
-use parking::ParkingScripts;
+use ledger::LedgerScripts;
 use redis::{AsyncCommands, RedisResult};
 use rehoming::RehomingScripts;
 use script::{LazyScript, Scripts};
@@ -44,7 +41,7 @@ pub struct RedisStore {
     contact: Contact,
     scripts: Scripts,
     commit: LazyScript,
-    parking: ParkingScripts,
+    ledger: LedgerScripts,
     rehoming: RehomingScripts,
     statistics: StatisticsScripts,
     timing: Timing,
@@ -98,7 +95,7 @@ impl RedisStore {
             contact: Contact::new(config),
             scripts: Scripts::new(config),
             commit: journal::commit_script(),
-            parking: ParkingScripts::new(),
+            ledger: LedgerScripts::new(),
             rehoming: RehomingScripts::new(),
             statistics: StatisticsScripts::new(),
             timing: config.testing.timing,

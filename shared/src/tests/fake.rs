@@ -5,9 +5,11 @@ use crate::applied::AppliedSet;
 use crate::batch::{Batch, BatchId, WriterId};
 use crate::clock::{Clock, Moment};
 use crate::day::Day;
+use crate::handoff::{
+    Envelope, EnvelopePage, Landed, Landing, MAILBOX_BYTES, Mailbox, Note, Park, Parked, Payload, Removal,
+};
 use crate::page::PageId;
 use crate::shard::ShardName;
-use crate::store::parking::{Mark, PARKED_BYTES, Park, Parked, ParkedCopy, ParkedPage, Unreadable};
 use crate::store::{Applied, Apply, Incarnation, Ledger, Rejected, ShardIndex, Standing, StoreError};
 use crate::timing::Timing;
 use crate::visit::Secret;
@@ -74,7 +76,7 @@ struct Copy {
     number: u64,
     batch: Arc<Batch>,
     sealed: Moment,
-    delivered: Option<(u64, Incarnation, Moment)>,
+    noted: Option<(u64, Incarnation, bool, Moment)>,
 }
 
 impl Fake {
@@ -287,13 +289,13 @@ impl Shard {
         let held = self.data.parked.iter().filter(|((owner, _), _)| *owner == park.owner);
         let held: u64 = held.map(|(_, copy)| size(&copy.batch)).sum();
         let new = park.batches.iter().filter(|(batch, _)| !self.data.parked.contains_key(&id(batch)));
-        if self.parking_taken + held + new.map(|(batch, _)| size(batch)).sum::<u64>() > PARKED_BYTES {
+        if self.parking_taken + held + new.map(|(batch, _)| size(batch)).sum::<u64>() > MAILBOX_BYTES {
             return Parked::Full;
         }
         for (batch, age) in &park.batches {
             self.data.numbers += 1;
             let (number, sealed) = (self.data.numbers, now.before(*age));
-            let copy = Copy { number, batch: Arc::clone(batch), sealed, delivered: None };
+            let copy = Copy { number, batch: Arc::clone(batch), sealed, noted: None };
             self.data.parked.entry(id(batch)).or_insert(copy);
         }
         Parked::Taken { incarnation, server_time: now.since_epoch() }
@@ -301,32 +303,39 @@ impl Shard {
 }
 
 impl Data {
-    fn owners(&self) -> Vec<(String, u64)> {
-        let mut owners = BTreeMap::new();
+    fn mailboxes(&self) -> Vec<(String, u64)> {
+        let mut mailboxes = BTreeMap::new();
         for (owner, _) in self.parked.keys() {
-            *owners.entry(owner.to_string()).or_default() += 1;
+            *mailboxes.entry(Mailbox::batches(owner).to_string()).or_default() += 1;
         }
-        owners.into_iter().collect()
+        mailboxes.into_iter().collect()
     }
 
-    fn page(&self, owner: &ShardName, cursor: u64, now: Moment) -> ParkedPage {
+    fn page(&self, owner: &ShardName, cursor: u64, now: Moment, run: Incarnation) -> EnvelopePage {
         let of_owner = self.parked.iter().filter(|((of, _), copy)| of == owner && copy.number > cursor);
         let mut rest: Vec<_> = of_owner.map(|((_, id), copy)| (*id, copy)).collect();
         rest.sort_by_key(|(_, copy)| copy.number);
         let next = rest.get(PAGE).map_or(0, |_| rest[PAGE - 1].1.number);
-        let copies = rest.into_iter().take(PAGE).map(|(id, copy)| ParkedCopy {
+        let note = |(at, run, there, time)| Note { at, run, there, age: now.since(time) };
+        let envelopes = rest.into_iter().take(PAGE).map(|(id, copy)| Envelope {
             id,
-            batch: Arc::clone(&copy.batch),
+            content: Payload::Batch(Arc::clone(&copy.batch)),
             age: now.since(copy.sealed),
-            delivered: copy.delivered.map(|(at, owner, time)| Mark { at, owner, age: now.since(time) }),
+            note: copy.noted.map(note),
         });
-        ParkedPage { copies: copies.collect(), unreadable: Vec::new(), next }
+        EnvelopePage { envelopes: envelopes.collect(), unreadable: Vec::new(), next, run }
     }
 
-    fn remove(&mut self, owner: &ShardName, id: BatchId, mark: Option<u64>) -> bool {
-        let key = (owner.clone(), id);
-        let bears = |copy: &Copy| mark.is_none() || copy.delivered.map(|(at, ..)| at) == mark;
-        self.parked.get(&key).is_some_and(bears) && self.parked.remove(&key).is_some()
+    fn remove(&mut self, owner: &ShardName, removal: &Removal) -> bool {
+        let (id, note) = match removal {
+            Removal::Delivered(id, note) => (Some(*id), Some(note.at)),
+            Removal::Aside(one) => (std::str::from_utf8(&one.field).ok().and_then(|id| id.parse().ok()), None),
+        };
+        let Some(key) = id.map(|id| (owner.clone(), id)) else { return false };
+        let bears = |copy: &Copy| note.is_none() || copy.noted.map(|(at, ..)| at) == note;
+        let removed = self.parked.get(&key).is_some_and(bears) && self.parked.remove(&key).is_some();
+        self.aside += usize::from(removed && note.is_none());
+        removed
     }
 }
 
@@ -349,56 +358,43 @@ impl Ledger for Fake {
         self.call(shard, Some(LateCall::Park(park.clone())), |shard, now| shard.park(park, run, now)).await
     }
 
-    async fn parked_owners(&self, shard: ShardIndex) -> Result<Vec<(String, u64)>, StoreError> {
-        self.call(shard, None, |shard, _| shard.data.owners()).await
+    async fn outgoing(&self, shard: ShardIndex) -> Result<Vec<(String, u64)>, StoreError> {
+        self.call(shard, None, |shard, _| shard.data.mailboxes()).await
     }
 
-    async fn parked(&self, shard: ShardIndex, owner: &ShardName, cursor: u64) -> Result<ParkedPage, StoreError> {
-        self.call(shard, None, |shard, now| shard.data.page(owner, cursor, now)).await
+    async fn envelopes(&self, shard: ShardIndex, mailbox: &Mailbox, cursor: u64) -> Result<EnvelopePage, StoreError> {
+        let run = self.run(shard);
+        self.call(shard, None, |shard, now| shard.data.page(&mailbox.owner, cursor, now, run)).await
     }
 
-    async fn mark_delivered(
+    async fn mark(
         &self,
         shard: ShardIndex,
-        owner: &ShardName,
-        copies: &[(BatchId, Incarnation)],
+        mailbox: &Mailbox,
+        there: bool,
+        envelopes: &[(BatchId, Incarnation)],
     ) -> Result<(), StoreError> {
         let mark = |shard: &mut Shard, now| {
             shard.data.numbers += 1;
-            for (id, run) in copies {
-                if let Some(copy) = shard.data.parked.get_mut(&(owner.clone(), *id)) {
-                    copy.delivered = Some((shard.data.numbers, *run, now));
+            for (id, run) in envelopes {
+                if let Some(copy) = shard.data.parked.get_mut(&(mailbox.owner.clone(), *id)) {
+                    copy.noted = Some((shard.data.numbers, *run, there, now));
                 }
             }
         };
         self.call(shard, None, mark).await
     }
 
-    async fn remove_delivered(
-        &self,
-        shard: ShardIndex,
-        owner: &ShardName,
-        copies: &[(BatchId, Mark)],
-    ) -> Result<usize, StoreError> {
+    async fn remove(&self, shard: ShardIndex, mailbox: &Mailbox, envelopes: &[Removal]) -> Result<usize, StoreError> {
         let remove = |shard: &mut Shard, _| {
-            copies.iter().filter(|(id, mark)| shard.data.remove(owner, *id, Some(mark.at))).count()
+            envelopes.iter().filter(|removal| shard.data.remove(&mailbox.owner, removal)).count()
         };
         self.call(shard, None, remove).await
     }
 
-    async fn set_aside(
-        &self,
-        shard: ShardIndex,
-        owner: &ShardName,
-        copies: &[Unreadable],
-    ) -> Result<usize, StoreError> {
-        let aside = |shard: &mut Shard, _| {
-            let ids = copies.iter().filter_map(|copy| std::str::from_utf8(&copy.field).ok()?.parse().ok());
-            let aside = ids.filter(|id| shard.data.remove(owner, *id, None)).count();
-            shard.data.aside += aside;
-            aside
-        };
-        self.call(shard, None, aside).await
+    async fn land(&self, shard: ShardIndex, _: &Landing<'_>) -> Result<Landed, StoreError> {
+        // There are no records here.
+        self.call(shard, None, |_, _| Landed::default()).await
     }
 
     fn share_endpoint(&self, one: ShardIndex, other: ShardIndex) -> bool {

@@ -3,6 +3,7 @@
 use super::Faults;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::handoff::deliver;
 use crate::page::PageId;
 use crate::record::{self, PageRecord};
 use crate::rehome::rehome;
@@ -130,7 +131,9 @@ impl Shards {
     pub async fn settle(&self, ring: &Ring) {
         let timing = Timing::REAL.faster(10_000);
         for _ in 0..100 {
-            let moved = rehome(&*self.store, ring, &Clock::system(), timing, Duration::from_secs(5)).await;
+            let budget = Duration::from_secs(5);
+            deliver(&*self.store, ring, &Clock::system(), timing, budget).await;
+            let moved = rehome(&self.store, ring, &Clock::system(), timing, budget).await;
             if moved.ring_settled {
                 return;
             }
@@ -195,7 +198,7 @@ impl Shards {
 
     /// Batches that are parked on `shard`.
     pub fn copies_on(&self, shard: ShardIndex) -> usize {
-        let parked = self.keys(shard, "parked:*");
+        let parked = self.keys(shard, "out:batches:*");
         parked.iter().map(|key| self.look(|redis| redis.hlen::<_, usize>(key))).sum()
     }
 
@@ -221,12 +224,17 @@ impl Shards {
                     moved.cmd("ZINCRBY").arg(&key).arg(-(time.as_secs_f64() * 1e3)).arg(writer).ignore();
                 }
             }
-            for key in ["parked:*", "delivered:*"].iter().flat_map(|pattern| self.keys(shard, pattern)) {
+            for key in ["out:*", "notes:*"].iter().flat_map(|pattern| self.keys(shard, pattern)) {
                 let notes: Vec<(Vec<u8>, Vec<u8>)> =
                     redis.hgetall(&key).unwrap_or_else(|error| panic!("{key}: {error}"));
                 for (field, note) in notes {
                     moved.hset(&key, field, earlier(&note, time)).ignore();
                 }
+            }
+            let record = self.key(shard, "shard");
+            let cleaned: Option<Vec<u8>> = redis.hget(&record, "cleaned").unwrap_or_else(|error| panic!("{error}"));
+            if let Some(cleaned) = cleaned {
+                moved.hset(&record, "cleaned", earlier(&cleaned, time)).ignore();
             }
         }
         let () = moved.query(&mut redis).unwrap_or_else(|error| panic!("{error}"));

@@ -8,7 +8,7 @@ use test_support::RedisServer;
 use visits_core::batch::{Sequence, WriterId};
 use visits_core::clock::Clock;
 use visits_core::fold::{self, Folded};
-use visits_core::parking::deliver;
+use visits_core::handoff::deliver;
 use visits_core::store::{Apply, Ledger, Standing};
 use visits_core::tests::{Fault, Shards, fold_here, page};
 use visits_core::timing::Timing;
@@ -159,7 +159,7 @@ async fn re_sent_and_parked_batches_of_yesterday_land_on_their_day() {
     let owner = world.shards.names()[home].clone();
     let age = Duration::from_hours(20);
     let batches = vec![(Arc::clone(&world.batches[home][0]), age)];
-    let park = visits_core::store::parking::Park { writer: WriterId::from_u128(7), owner, batches };
+    let park = visits_core::handoff::Park { writer: WriterId::from_u128(7), owner, batches };
     world.shards.store().park(1 - home, &park).await.unwrap();
     world.send(home, &[1]).await.unwrap();
     world.fold().await;

@@ -26,6 +26,7 @@ mod parked;
 mod reader;
 mod refusals;
 mod rehoming;
+mod ring_changes;
 mod rollup;
 mod silence;
 mod tidying;

@@ -8,17 +8,16 @@ use std::time::{Duration, Instant};
 use test_support::RedisServer;
 use visits_core::batch::{Batch, Sequence, WriterId};
 use visits_core::clock::Clock;
-use visits_core::parking::{Delivery, deliver};
+use visits_core::handoff::{Delivery, Park, Parked, deliver};
 use visits_core::ring::Ring;
 use visits_core::shard::Weight;
-use visits_core::store::parking::{Park, Parked};
 use visits_core::store::redis::RedisStore;
 use visits_core::store::{Ledger, StoreError};
 use visits_core::timing::Timing;
 
-const COPIES: &str = "visits:{two}:parked:one";
-const MARKS: &str = "visits:{two}:delivered:one";
-const OWNERS: &str = "visits:{two}:parking";
+const COPIES: &str = "visits:{two}:out:batches:one";
+const MARKS: &str = "visits:{two}:notes:batches:one";
+const OWNERS: &str = "visits:{two}:outgoing";
 const ASIDE: &str = "visits:{two}:aside";
 
 /// Shards `one`, the owner, and `two`, where copies are parked, each on a server of its own.
@@ -114,13 +113,12 @@ async fn damaged_copies_are_set_aside_with_the_reason_and_the_others_are_deliver
     let batch = Batch::seal(Sequence::FIRST, vec![(page("home"), 1)], Clock::system().now());
     let home = String::from_utf8(batch.encode()).unwrap();
     let damaged = [
-        (id(2), format!("2 {now} {home}"), "its format is 2"),
-        (id(3), format!("1 {now} {}", &home[..8]), "not the encoding"),
-        (id(4), "1".to_owned(), "cut off"),
-        (id(5), format!("1 {now} {}", home.replace("ome", "\u{7}me")), "control character"),
-        (id(7), format!(r#"1 {now} [["home",1]]"#), "of version 1"),
-        ("nonsense".to_owned(), format!("1 {now} {home}"), "its name"),
-        (id(8), format!("1 {now} {home}"), "older than"),
+        (id(3), format!("{now} {}", &home[..8]), "not the encoding"),
+        (id(4), "1".to_owned(), "not begin with a time"),
+        (id(5), format!("{now} {}", home.replace("ome", "\u{7}me")), "control character"),
+        (id(7), format!(r#"{now} [["home",1]]"#), "of version 1"),
+        ("nonsense".to_owned(), format!("{now} {home}"), "its name"),
+        (id(8), format!("{now} {home}"), "older than"),
     ];
     for (field, value, _) in &damaged {
         let _: i64 = redis.hset(COPIES, field, value).unwrap();
@@ -128,7 +126,7 @@ async fn damaged_copies_are_set_aside_with_the_reason_and_the_others_are_deliver
     let delivery = world.deliver().await;
     assert_eq!((delivery.visits_delivered, delivery.copies_set_aside), (1, damaged.len()));
     for (field, value, reason) in &damaged {
-        let aside: String = redis.hget(ASIDE, format!("one:{field}")).unwrap();
+        let aside: String = redis.hget(ASIDE, format!("batches:one:{field}")).unwrap();
         let (why, kept) = aside.split_once('\n').unwrap();
         assert!(why.contains(reason) && kept == value, "{field}: {aside}");
     }
@@ -142,13 +140,16 @@ async fn a_key_of_another_type_is_moved_out_of_the_way() {
     let mut redis = world.redis();
     let _: () = redis.set(COPIES, "not a hash").unwrap();
     assert_eq!(world.deliver().await, Delivery::default());
-    let moved: Vec<String> = redis.keys(format!("{ASIDE}:one:*")).unwrap();
+    let moved: Vec<String> = redis.keys(format!("{ASIDE}:batches:one:*")).unwrap();
     assert_eq!(redis.get::<_, String>(&moved[0]).unwrap(), "not a hash");
     let _: () = redis.set(COPIES, "again").unwrap();
     assert!(is_taken(&world.park(1).await));
     let _: () = redis.set(MARKS, "no marks").unwrap();
     assert_eq!(world.deliver().await, Delivery { copies_tried: 1, visits_delivered: 1, ..Delivery::default() });
-    assert_eq!((redis.keys::<_, Vec<String>>(format!("{ASIDE}:one:*")).unwrap().len(), redis.hlen(MARKS)), (3, Ok(1)));
+    assert_eq!(
+        (redis.keys::<_, Vec<String>>(format!("{ASIDE}:batches:one:*")).unwrap().len(), redis.hlen(MARKS)),
+        (3, Ok(1))
+    );
 }
 
 #[tokio::test]
@@ -161,7 +162,7 @@ async fn an_applied_set_of_another_type_sets_aside_its_writers_copies_and_stops_
     let _: () = world.owner.connect().set(format!("visits:{{one}}:applied:{WRITER}"), "not a hash").unwrap();
     let delivery = world.deliver().await;
     assert_eq!((delivery.visits_delivered, delivery.copies_set_aside, delivery.owners_waiting), (1, 1, 0));
-    let aside: String = world.redis().hget(ASIDE, format!("one:{}", id(1))).unwrap();
+    let aside: String = world.redis().hget(ASIDE, format!("batches:one:{}", id(1))).unwrap();
     assert!(aside.contains("WRONGTYPE"), "{aside}");
 }
 

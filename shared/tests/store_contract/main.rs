@@ -71,20 +71,14 @@ hold! {
         a_delivery_never_shortens_the_time_a_set_is_kept
         an_answer_tells_what_this_call_applied;
     rehoming:
-        a_shard_knows_of_no_ring_at_first
-        an_announced_ring_is_in_force_and_its_pass_goes_on_when_it_is_announced_again
-        a_pass_moves_on_only_from_where_it_is
-        what_comes_by_another_ring_keeps_a_pass_from_ending
-        what_is_taken_waits_as_a_move_and_leaves_a_trace
-        months_and_the_sites_records_are_taken_with_all_their_fields
-        bots_visits_on_their_way_leave_and_bring_a_note_too
-        only_the_ring_in_force_takes_and_only_during_its_take_pass
-        a_move_lands_once_however_often_it_is_delivered
-        a_move_that_the_ring_places_elsewhere_is_noted_as_late
-        a_move_is_removed_only_with_the_mark_that_it_bears
-        the_tag_is_renewed_once_no_move_is_left
-        cleaning_deletes_the_notes_under_earlier_tags
-        a_settled_ring_is_told_with_every_read
+        a_round_begins_once_and_none_begins_after_a_later_one
+        a_shard_moves_on_only_from_where_it_is_known_to_be
+        a_visit_by_another_ring_keeps_a_shard_from_moving_on
+        records_that_are_taken_wait_with_all_their_fields_and_a_page_keeps_a_note
+        only_the_ring_in_force_takes_and_only_in_the_first_stage
+        records_land_once_however_often_they_are_delivered
+        notes_are_cleaned_up_to_the_round_and_in_their_stage
+        a_mailbox_is_listed_while_something_waits_in_it
         a_scan_finds_every_page_of_its_shard;
     rollup:
         a_finished_day_becomes_numbers_and_a_month_a_list;

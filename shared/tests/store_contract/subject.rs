@@ -96,25 +96,22 @@ impl Subject {
             }
         }
         let before = |millis: &str| millis.parse::<u128>().unwrap().saturating_sub(time.as_millis());
-        let (parked, mut redis) = self.key("one", "parked:two");
-        let copies: HashMap<String, String> = redis.hgetall(&parked).unwrap();
-        for (id, copy) in copies {
-            let parts: Vec<&str> = copy.splitn(3, ' ').collect();
-            let copy = format!("{} {} {}", parts[0], before(parts[1]), parts[2]);
-            let _: i64 = redis.hset(&parked, id, copy).unwrap();
-        }
-        let (delivered, mut redis) = self.key("one", "delivered:two");
-        let marks: HashMap<String, String> = redis.hgetall(&delivered).unwrap();
-        for (id, mark) in marks {
-            let (at, owner) = mark.split_once(' ').unwrap();
-            let _: i64 = redis.hset(&delivered, id, format!("{} {owner}", before(at))).unwrap();
+        for key in ["out:batches:two", "notes:batches:two"] {
+            let (key, mut redis) = self.key("one", key);
+            let noted: HashMap<String, Vec<u8>> = redis.hgetall(&key).unwrap();
+            for (id, noted) in noted {
+                // Behind the time there may be any bytes.
+                let space = noted.iter().position(|byte| *byte == b' ').unwrap();
+                let at = before(std::str::from_utf8(&noted[..space]).unwrap()).to_string();
+                let _: i64 = redis.hset(&key, id, [at.as_bytes(), &noted[space..]].concat()).unwrap();
+            }
         }
     }
 
     /// Takes `bytes` of the room that [`SHARD`] has for copies for [`OWNER`].
     pub(crate) fn take_parking_room(&self, bytes: u64) {
-        let (key, mut redis) = self.key("one", "parking");
-        let _: i64 = redis.hset(key, OWNER, bytes).unwrap();
+        let (key, mut redis) = self.key("one", "outgoing");
+        let _: i64 = redis.hset(key, format!("batches:{OWNER}"), bytes).unwrap();
     }
 
     /// Makes the page's key on [`SHARD`] one that cannot be counted up.

@@ -3,9 +3,10 @@
 use crate::shards::Shards;
 use crate::share;
 use serde::Serialize;
+use visits_core::handoff::Kind;
 use visits_core::ring::Fingerprint;
 use visits_core::store::redis::facts::ShardFacts;
-use visits_core::store::rehoming::RingState;
+use visits_core::store::redis::rehoming::RingState;
 use visits_core::store::{ShardIndex, StoreError};
 
 /// All shards.
@@ -99,8 +100,6 @@ pub(super) struct ParkedFor {
 pub(super) struct Found {
     pub(super) facts: ShardFacts,
     pub(super) ring: Ring,
-    /// Owners of what is on its way from here, with its bytes.
-    pub(super) moves: Vec<(String, u64)>,
     pub(super) pages: u64,
     pub(super) misplaced: u64,
 }
@@ -146,7 +145,7 @@ impl Ring {
         match state.ring {
             None => Self::None,
             Some(ring) if ring != configured => Self::Other,
-            Some(_) if state.moving => Self::Moving,
+            Some(_) if state.is_moving() => Self::Moving,
             Some(_) => Self::Settled,
         }
     }
@@ -165,13 +164,15 @@ impl From<&StoreError> for State {
 
 impl From<Found> for Content {
     fn from(found: Found) -> Self {
-        let Found { facts, ring, moves, pages, misplaced } = found;
+        let Found { facts, ring, pages, misplaced } = found;
         let number = |name| facts.info(name).and_then(|value| value.parse().ok());
-        let parked = facts.parked.iter().map(|parked| ParkedFor {
+        let of = |kind| facts.parked.iter().filter(move |parked| parked.kind == kind);
+        let parked = of(Kind::Batches).map(|parked| ParkedFor {
             owner: parked.owner.clone(),
             copies: parked.copies,
             bytes: parked.bytes,
         });
+        let moves = of(Kind::Records).map(|parked| MovesFor { owner: parked.owner.clone(), bytes: parked.bytes });
         Self {
             round_trip_us: u64::try_from(facts.round_trip.as_micros()).unwrap_or(u64::MAX),
             pages,
@@ -179,7 +180,7 @@ impl From<Found> for Content {
             ring,
             writers: facts.writers,
             parked: parked.collect(),
-            moves: moves.into_iter().map(|(owner, bytes)| MovesFor { owner, bytes }).collect(),
+            moves: moves.collect(),
             memory_bytes: number("used_memory"),
             memory_limit_bytes: number("maxmemory"),
             eviction_policy: facts.health().eviction_policy,

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::config::{Config, MetricsNamespace};
-use crate::parking::deliver;
+use crate::handoff::deliver;
 use crate::telemetry::metrics::Metrics;
 use proptest::prelude::*;
 use serde_json::Value;

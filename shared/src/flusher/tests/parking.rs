@@ -1,8 +1,8 @@
 //! What becomes of visits whose shard is down: copies of their batches wait elsewhere.
 
 use super::*;
-use crate::parking::{Delivery, deliver};
-use crate::store::parking::PARKED_BYTES;
+use crate::handoff::MAILBOX_BYTES;
+use crate::handoff::{Delivery, deliver};
 use crate::visit::Visit;
 
 impl World {
@@ -194,7 +194,7 @@ async fn a_shard_without_room_takes_no_copies_and_the_next_one_does() {
     world.store.set_down(0, Some(Fault::Unreachable));
     world.visit(&world.page_of(0, 0));
     for full in [1, 2] {
-        world.store.take_parking_room(full, PARKED_BYTES);
+        world.store.take_parking_room(full, MAILBOX_BYTES);
     }
     let report = world.flusher.sweep(BUDGET).await;
     assert_eq!((report.parked, report.visits_held, report.visits_parked), (0, 1, 0));

@@ -1,33 +1,23 @@
--- Deletes the notes of moves that are over from the records of pages.
+-- Deletes the notes of moves that are over from the records of pages, if the shard stands where the caller has seen it.
 --
--- KEYS  the pages
--- ARGV  1 `out`   2 the tag in force here: notes of what left under an earlier one go
---    or 1 `in`   2… shard and the tag in force there: notes of what came from it under an earlier one go
--- Returns how many of the pages still have a record.
-local before, kept = {}, 0
-if ARGV[1] == 'in' then
-  for i = 2, #ARGV, 2 do before[ARGV[i]] = tonumber(ARGV[i + 1]) end
-end
-
-local function is_over(field)
-  -- Of visits and of bots' visits alike.
-  field = string.match(field, '^(.*):bots$') or field
-  if ARGV[1] == 'out' then
-    local tag = string.match(field, '^out:(%d+)$')
-    return tag and tonumber(tag) < tonumber(ARGV[2])
-  end
-  local shard, tag = string.match(field, '^in:([^:]+):(%d+)$')
-  return shard and before[shard] and tonumber(tag) < before[shard]
-end
-
-for _, key in ipairs(KEYS) do
+-- KEYS  1 the shard's record (hash)   2… the pages
+-- ARGV  1 round   2 stage: `out` (notes of what left go) or `cleaned` (those of what came)
+-- Returns how many of the pages still have a record, or -1 where the shard is elsewhere.
+local have = redis.call('HMGET', KEYS[1], 'round', 'moving')
+local settled = ARGV[2] == 'cleaned' and not have[2]
+if have[1] ~= ARGV[1] or not (have[2] == ARGV[2] or settled) then return -1 end
+-- Of visits and of bots' visits alike.
+local pattern = ARGV[2] == 'out' and '^out:(%d+)' or '^in:[^:]+:(%d+)'
+local kept = 0
+for i = 2, #KEYS do
   local over = {}
-  if redis.call('TYPE', key).ok == 'hash' then
-    for _, field in ipairs(redis.call('HKEYS', key)) do
-      if is_over(field) then over[#over + 1] = field end
+  if redis.call('TYPE', KEYS[i]).ok == 'hash' then
+    for _, field in ipairs(redis.call('HKEYS', KEYS[i])) do
+      local round = whole(string.match(field, pattern))
+      if round and round <= whole(ARGV[1]) then over[#over + 1] = field end
     end
   end
-  for i = 1, #over, 1000 do redis.call('HDEL', key, unpack(over, i, math.min(i + 999, #over))) end
-  kept = kept + redis.call('EXISTS', key)
+  for first = 1, #over, 1000 do redis.call('HDEL', KEYS[i], unpack(over, first, math.min(first + 999, #over))) end
+  kept = kept + redis.call('EXISTS', KEYS[i])
 end
 return kept

@@ -3,6 +3,7 @@
 use super::cluster::Connection;
 use super::{InvalidEndpoint, RedisStore, Shard};
 use crate::config::Config;
+use crate::handoff::{Kind, Mailbox};
 use crate::store::Ledger as _;
 use crate::store::redis::contact::{CONFIG_PATTERN, Health, field};
 use crate::store::{ShardIndex, StoreError};
@@ -28,10 +29,12 @@ pub struct ShardFacts {
     pub config: Vec<String>,
 }
 
-/// Copies for one owner.
+/// The envelopes for one owner.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParkedFor {
-    /// The shard that they wait for, as its name was written there.
+    /// Copies of batches, or records.
+    pub kind: Kind,
+    /// The shard that they wait for.
     pub owner: String,
     /// How many.
     pub copies: u64,
@@ -67,7 +70,7 @@ impl RedisStore {
 
     /// Asks a shard and its server; some seven round trips.
     pub async fn facts(&self, shard: ShardIndex) -> Result<ShardFacts, StoreError> {
-        let parked = self.parked_owners(shard).await?;
+        let parked = self.outgoing(shard).await?;
         let round_trip = self.ping(shard).await?;
         let shard = &self.shards[shard];
         let mut config = redis::cmd("CONFIG");
@@ -96,14 +99,14 @@ impl RedisStore {
         self.with_shard(shard, call).await
     }
 
-    async fn parked_copies(&self, shard: &Shard, owners: Vec<(String, u64)>) -> Result<Vec<ParkedFor>, StoreError> {
-        let mut parked = Vec::with_capacity(owners.len());
-        for (owner, bytes) in owners {
-            // What is no shard's name stands in a list that was damaged: there is no key for it.
-            let Ok(name) = owner.parse() else { continue };
-            let key = &shard.keys.parked(&name);
+    async fn parked_copies(&self, shard: &Shard, outgoing: Vec<(String, u64)>) -> Result<Vec<ParkedFor>, StoreError> {
+        let mut parked = Vec::with_capacity(outgoing.len());
+        for (name, bytes) in outgoing {
+            // What names no mailbox stands in a list that was damaged: there is no key for it.
+            let Ok(mailbox) = name.parse::<Mailbox>() else { continue };
+            let key = &shard.keys.mailbox(&mailbox);
             let copies = self.with_shard(shard, |mut redis| async move { redis.hlen(key).await }).await?;
-            parked.push(ParkedFor { owner, copies, bytes });
+            parked.push(ParkedFor { kind: mailbox.kind, owner: mailbox.owner.to_string(), copies, bytes });
         }
         Ok(parked)
     }

@@ -3,6 +3,7 @@
 //! [`Key`] names what counts visits and visitors: these names also travel from shard to shard, and are read back from scans.
 
 use crate::day::{Day, Month};
+use crate::handoff::Mailbox;
 use crate::page::PageId;
 use crate::record::RecordName;
 use crate::ring::Ring;
@@ -197,39 +198,19 @@ impl Keys {
         format!("{}:sets", self.prefix)
     }
 
-    /// Hash: copies that wait here for another shard, by batch id.
-    pub(super) fn parked(&self, owner: &ShardName) -> String {
-        format!("{}:parked:{owner}", self.prefix)
+    /// Hash: envelopes that wait here for another shard, by id.
+    pub(super) fn mailbox(&self, mailbox: &Mailbox) -> String {
+        format!("{}:out:{mailbox}", self.prefix)
     }
 
-    /// Hash: when each of these copies was first found in its owner's applied set (ms of this server's clock).
-    pub(super) fn delivered(&self, owner: &ShardName) -> String {
-        format!("{}:delivered:{owner}", self.prefix)
+    /// Hash: where each of these envelopes was found last.
+    pub(super) fn notes(&self, mailbox: &Mailbox) -> String {
+        format!("{}:notes:{mailbox}", self.prefix)
     }
 
-    /// Hash: the bytes of the copies for each owner.
-    pub(super) fn parking(&self) -> String {
-        format!("{}:parking", self.prefix)
-    }
-
-    /// Hash: records that were taken from here for another shard, by move.
-    pub(super) fn moves(&self, owner: &ShardName) -> String {
-        format!("{}:moves:{owner}", self.prefix)
-    }
-
-    /// Hash: since when each of these moves is known to be here (ms of this server's clock, run of this server).
-    pub(super) fn seen(&self, owner: &ShardName) -> String {
-        format!("{}:seen:{owner}", self.prefix)
-    }
-
-    /// Hash: when each of these moves was first found on its owner, as in [`Keys::delivered`].
-    pub(super) fn arrived(&self, owner: &ShardName) -> String {
-        format!("{}:arrived:{owner}", self.prefix)
-    }
-
-    /// Hash: the bytes of the moves for each owner.
-    pub(super) fn moving(&self) -> String {
-        format!("{}:moving", self.prefix)
+    /// Hash: the bytes in each mailbox.
+    pub(super) fn outgoing(&self) -> String {
+        format!("{}:outgoing", self.prefix)
     }
 
     /// Length of what the key of a page's month begins with: the name of any month is as long.
@@ -237,7 +218,7 @@ impl Keys {
         self.prefix.len() + ":days:2026-11:".len()
     }
 
-    /// Hash: copies that can never be delivered, for the operator.
+    /// Hash: envelopes that can never be delivered, for the operator.
     pub(super) fn aside(&self) -> String {
         format!("{}:aside", self.prefix)
     }

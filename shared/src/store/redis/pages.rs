@@ -3,10 +3,9 @@
 use super::cluster::Connection;
 use super::{RedisStore, Shard};
 use crate::page::PageId;
-use crate::record::PageRecord;
+use crate::record::{BadField, PageRecord};
 use crate::ring::Fingerprint;
 use crate::shard::ShardName;
-use crate::store::pages::{BadRecord, PageSlice, Pages};
 use crate::store::{Incarnation, Reading, ShardIndex, StoreError, Traces};
 use futures_util::future::{join_all, try_join};
 use redis::{AsyncCommands, FromRedisValue, RedisResult};
@@ -14,6 +13,28 @@ use std::collections::HashMap;
 
 /// Keys that Redis looks at for one slice. A thousand take it about a third of a millisecond.
 pub(super) const SCANNED: usize = 1_000;
+
+/// Some of the pages that a shard has a record of.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PageSlice {
+    /// The pages. One may come twice, in this slice or a later one.
+    pub pages: Vec<PageId>,
+    /// Keys among those of pages that name none, as they are.
+    pub unreadable: Vec<Vec<u8>>,
+    /// Where to go on; 0: this was the last slice.
+    pub next: u64,
+}
+
+/// A page's record that cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadRecord {
+    /// A key of another type, or anything else that the shard refuses to read.
+    #[error("it cannot be read: {0}")]
+    Unreadable(String),
+    /// A record with something else in it than visits.
+    #[error(transparent)]
+    Field(#[from] BadField),
+}
 
 /// What a shard knows of its ring.
 const RING: [&str; 2] = ["ring", "moving"];
@@ -151,12 +172,14 @@ pub(super) fn names(list: &str) -> Vec<ShardName> {
     list.split(',').filter_map(|name| name.parse().ok()).collect()
 }
 
-impl Pages for RedisStore {
-    async fn scan(&self, shard: ShardIndex, cursor: u64) -> Result<PageSlice, StoreError> {
+impl RedisStore {
+    /// Returns a slice of the shard's pages, from `cursor` on (0: the beginning). All that is there from the first to the last
+    /// slice comes at least once, unless the server restarts in between. A slice costs the shard less than a millisecond.
+    pub async fn scan(&self, shard: ShardIndex, cursor: u64) -> Result<PageSlice, StoreError> {
         let shard = &self.shards[shard];
         let prefix = shard.keys.page_prefix();
-        let ((next, keys), run) = self.scan_keys(shard, (&format!("{prefix}*"), SCANNED), cursor).await?;
-        let mut slice = PageSlice { next, run, ..PageSlice::default() };
+        let ((next, keys), _) = self.scan_keys(shard, (&format!("{prefix}*"), SCANNED), cursor).await?;
+        let mut slice = PageSlice { next, ..PageSlice::default() };
         for key in keys {
             let id = key.get(prefix.len()..).and_then(|id| std::str::from_utf8(id).ok());
             match id.and_then(|id| PageId::from_decoded(id).ok()) {
@@ -167,7 +190,9 @@ impl Pages for RedisStore {
         Ok(slice)
     }
 
-    async fn records(
+    /// Returns the shard's records of these pages, in their order; an empty one where it has none. At most some
+    /// thousand pages at once: all of the answers are in memory together.
+    pub async fn records(
         &self,
         shard: ShardIndex,
         pages: &[PageId],

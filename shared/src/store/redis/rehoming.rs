@@ -1,73 +1,162 @@
-//! What shards in Redis know of the ring, and how far they have got with a change of it.
+//! A ring change in Redis: what a shard knows of it, and the calls that move the shard on, take records and clean up.
+//!
+//! The shard's record has, of the ring: `ring`, the fingerprint in force; `round`, the number of the last change; `moving`, the
+//! stage of the shard in it, absent once it is settled; `cleaned`, `<ms> <run of the server>` since the last stage; `taken`, the last
+//! round in which something left; `late`, a number that every write by another ring moves; `members`, the shards that may
+//! hold something. `crate::rehome` says what the stages mean.
 
 use super::cluster::Connection;
+use super::ledger::stamp;
 use super::script::{LazyScript, with_checks};
 use super::{RedisStore, pages, server_millis};
-use crate::batch::MAX_BATCH_PAGES;
-use crate::record::RecordName;
+use crate::batch::{BatchId, MAX_BATCH_PAGES};
+use crate::handoff::{MAILBOX_BYTES, Mailbox, RejectedRecord};
+use crate::record::{RecordName, Round};
 use crate::ring::Fingerprint;
 use crate::shard::ShardName;
-use crate::store::rehoming::{Cleaned, Cleaning, Pass, RecordSlice, Rehoming, RingState, Stage};
-use crate::store::{ShardIndex, StoreError};
+use crate::store::{Incarnation, ShardIndex, StoreError};
 use futures_util::future::try_join_all;
-use redis::{AsyncCommands, RedisResult, Script};
+use redis::{AsyncCommands, FromRedisValue, ParsingError, RedisResult, Script, Value};
 use std::collections::HashMap;
 
-/// What the keys of records look like behind the shard's prefix: `page`, `days` and `site`, and next to nothing else. A scan
+/// Pattern of the keys of records behind the shard's prefix: `page`, `days` and `site`, and next to nothing else. A scan
 /// takes one pattern.
 const RECORDS: &str = "[pds][ai][gyt][es]*";
 
-/// What all of them but the site's own begin with. A key that does and is no record's is told of.
+/// Beginnings of the keys of all records but the site's own. A key that has one and is no record's is reported.
 const CLASSES: [&[u8]; 3] = [b"page:", b"days:", b"site:"];
+
+/// Fields after which a take leaves the records that are left to the next one. A page has two fields, and a month up to
+/// 93: so many take a shard some 2 ms, and with their names they stay below the 4,000 arguments that `ElastiCache`
+/// Serverless takes.
+const MAX_FIELDS: usize = 1_000;
 
 #[derive(Debug)]
 pub(super) struct RehomingScripts {
-    announce: LazyScript,
     advance: LazyScript,
-    pub(super) take: LazyScript,
-    pub(super) land: LazyScript,
+    take: LazyScript,
     clean: LazyScript,
 }
 
 impl RehomingScripts {
     pub(super) fn new() -> Self {
         Self {
-            announce: LazyScript::new(|| Script::new(include_str!("announce.lua"))),
-            advance: LazyScript::new(|| Script::new(include_str!("advance.lua"))),
+            advance: LazyScript::new(|| Script::new(with_checks!("advance.lua"))),
             take: LazyScript::new(|| Script::new(with_checks!("take.lua"))),
-            land: LazyScript::new(|| Script::new(with_checks!("land.lua"))),
-            clean: LazyScript::new(|| Script::new(include_str!("clean.lua"))),
+            clean: LazyScript::new(|| Script::new(with_checks!("clean.lua"))),
         }
     }
 }
 
-fn list(members: &[ShardName]) -> String {
-    members.iter().map(ShardName::as_str).collect::<Vec<_>>().join(",")
+/// The stage of a shard in a ring change.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Stage {
+    /// It looks for records that it does not own, takes them, and waits until they have arrived.
+    Take,
+    /// It deletes the notes of what has left.
+    Out,
+    /// It has none; waits until no shard's can come back with a crash, and deletes the notes of what has come.
+    Cleaned {
+        /// Since when, in milliseconds of the shard's clock.
+        at: u64,
+        /// In which run of its server.
+        run: Incarnation,
+    },
+    /// Nothing is left to do.
+    #[default]
+    Settled,
 }
 
-impl RedisStore {
-    async fn advance_to(
-        &self,
-        shard: ShardIndex,
-        ring: &str,
-        passes: (Pass, Pass),
-        (what, members): (&str, &str),
-    ) -> Result<bool, StoreError> {
-        let shard = &self.shards[shard];
-        let (from, to) = passes;
-        let call = |mut redis: Connection| {
-            let mut script = self.rehoming.advance.prepare_invoke();
-            script.key(shard.keys.shard()).key(shard.keys.moving());
-            let late = if from.goes_on_to(to) { String::new() } else { to.late.to_string() };
-            script.arg(ring).arg(from.to_string()).arg(to.to_string()).arg(late).arg(what).arg(members);
-            async move { script.invoke_async::<bool>(&mut redis).await }
-        };
-        self.with_shard(shard, call).await
+impl Stage {
+    /// The stage's name in the shard's record; empty where there is none.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Take => "take",
+            Self::Out => "out",
+            Self::Cleaned { .. } => "cleaned",
+            Self::Settled => "",
+        }
     }
 }
 
-impl Rehoming for RedisStore {
-    async fn ring_state(&self, shard: ShardIndex) -> Result<RingState, StoreError> {
+/// What a shard knows of the ring, and how far its records have moved.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RingState {
+    /// The ring in force; `None` where none was announced.
+    pub ring: Option<Fingerprint>,
+    /// The number of the last change; 0 before the first.
+    pub round: Round,
+    /// The stage of the shard in it.
+    pub stage: Stage,
+    /// Records were taken from here since the shard was settled last.
+    pub taken: bool,
+    /// How often something was written here by another ring since a scan of the first stage was over.
+    pub late: u64,
+    /// The shards that may hold something of any page.
+    pub members: Vec<ShardName>,
+    /// This shard's clock, in milliseconds.
+    pub now: u64,
+    /// The run of the server that answered.
+    pub incarnation: Incarnation,
+}
+
+impl RingState {
+    /// Whether pages are moving, as far as the shard knows.
+    pub fn is_moving(&self) -> bool {
+        self.stage != Stage::Settled
+    }
+}
+
+/// The answer to [`RedisStore::take`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// What the records counted is on its way.
+    Moved {
+        /// Of the records asked for, the first so many were looked at; the others are for the next call.
+        looked_at: usize,
+        /// Pages that counted something.
+        pages: u64,
+        /// Their visits.
+        visits: u64,
+        /// Records that were left where they are, since something in them is no number of visits.
+        rejected: Vec<RejectedRecord>,
+    },
+    /// As much waits for this owner as a shard takes ([`MAILBOX_BYTES`]).
+    Full,
+    /// Another ring is in force by now, or the shard is past that stage.
+    Superseded,
+}
+
+struct TakeReply(i64, u64, u64, Vec<(usize, String)>);
+
+impl FromRedisValue for TakeReply {
+    fn from_redis_value(value: Value) -> Result<Self, ParsingError> {
+        match value {
+            Value::Array(parts) if parts.len() == 1 => {
+                Ok(Self(<(i64,)>::from_redis_value(Value::Array(parts))?.0, 0, 0, Vec::new()))
+            }
+            value => FromRedisValue::from_redis_value(value)
+                .map(|(outcome, pages, visits, rejected)| Self(outcome, pages, visits, rejected)),
+        }
+    }
+}
+
+/// Some of the records of a shard.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RecordSlice {
+    /// The records. One may come twice, in this slice or a later one.
+    pub records: Vec<RecordName>,
+    /// Keys among those of records that name none, as they are.
+    pub unreadable: Vec<Vec<u8>>,
+    /// Where to go on; 0: this was the last slice.
+    pub next: u64,
+    /// The run of the server that answered. Another run knows nothing of this one's cursors.
+    pub run: Incarnation,
+}
+
+impl RedisStore {
+    /// Returns what the shard knows of the ring.
+    pub async fn ring_state(&self, shard: ShardIndex) -> Result<RingState, StoreError> {
         let shard = &self.shards[shard];
         let call = |mut redis: Connection| async move {
             let now = server_millis(&mut redis).await?;
@@ -76,45 +165,81 @@ impl Rehoming for RedisStore {
         };
         let ((now, fields), incarnation) = self.with_incarnation(shard, call).await?;
         let field = |name: &str| fields.get(name).map(String::as_str);
+        let number = |name: &str| field(name).and_then(|number| number.parse().ok()).unwrap_or(0);
+        let (at, run) = field("cleaned").and_then(stamp).unwrap_or_default();
+        let stage = match field("moving") {
+            None => Stage::Settled,
+            Some("cleaned") => Stage::Cleaned { at, run },
+            Some("out") => Stage::Out,
+            Some(_) => Stage::Take,
+        };
         Ok(RingState {
             ring: field("ring").and_then(|ring| ring.parse().ok()),
-            moving: field("moving").is_some(),
+            round: number("round"),
+            stage,
+            taken: field("taken").is_some(),
+            late: number("late"),
             members: pages::names(field("members").unwrap_or_default()),
-            late: field("late").and_then(|late| late.parse().ok()).unwrap_or(0),
-            pass: field("pass").and_then(|pass| pass.parse().ok()),
-            tag: field("tag").and_then(|tag| tag.parse().ok()),
             now,
             incarnation,
         })
     }
 
-    async fn announce(&self, shard: ShardIndex, ring: Fingerprint, members: &[ShardName]) -> Result<(), StoreError> {
-        let shard = &self.shards[shard];
-        let call = |mut redis: Connection| {
-            let mut script = self.rehoming.announce.prepare_invoke();
-            script.key(shard.keys.shard()).arg(ring.to_string()).arg(list(members));
-            async move { script.invoke_async::<()>(&mut redis).await }
-        };
-        self.with_shard(shard, call).await
-    }
-
-    async fn advance(&self, shard: ShardIndex, ring: Fingerprint, from: Pass, to: Pass) -> Result<bool, StoreError> {
-        let renews = matches!((from.stage, to.stage), (Stage::Taken, Stage::Out { .. }));
-        let what = if renews { "renew" } else { "" };
-        self.advance_to(shard, &ring.to_string(), (from, to), (what, "")).await
-    }
-
-    async fn settle(
+    /// Begins a round of a ring change on the shard, unless it is in that round or a later one. Returns whether it is in this
+    /// round, with this ring.
+    pub async fn begin_round(
         &self,
         shard: ShardIndex,
         ring: Fingerprint,
-        from: Pass,
+        round: Round,
         members: &[ShardName],
     ) -> Result<bool, StoreError> {
-        self.advance_to(shard, &ring.to_string(), (from, from), ("settle", &list(members))).await
+        let known = RingState { ring: Some(ring), round, ..RingState::default() };
+        self.advance_to(shard, &known, "take", members).await
     }
 
-    async fn scan_records(&self, shard: ShardIndex, cursor: u64) -> Result<RecordSlice, StoreError> {
+    /// Moves the shard from [`Stage::Take`] or [`Stage::Cleaned`] to [`Stage::Out`], or from there to [`Stage::Cleaned`], if it
+    /// stands where `known` says, in the same run of its server, and nothing came late since. Nothing may wait here that was taken.
+    /// Returns whether it did.
+    pub async fn advance(&self, shard: ShardIndex, known: &RingState) -> Result<bool, StoreError> {
+        let next = if known.stage == Stage::Out { "cleaned" } else { "out" };
+        self.advance_to(shard, known, next, &[]).await
+    }
+
+    /// Ends the change on the shard, on the same conditions. Returns whether it did.
+    pub async fn settle(
+        &self,
+        shard: ShardIndex,
+        known: &RingState,
+        members: &[ShardName],
+    ) -> Result<bool, StoreError> {
+        self.advance_to(shard, known, "settled", members).await
+    }
+
+    async fn advance_to(
+        &self,
+        shard: ShardIndex,
+        known: &RingState,
+        next: &str,
+        members: &[ShardName],
+    ) -> Result<bool, StoreError> {
+        let shard = &self.shards[shard];
+        let members = members.iter().map(ShardName::as_str).collect::<Vec<_>>().join(",");
+        let call = |mut redis: Connection, run: Incarnation| {
+            let mut script = self.rehoming.advance.prepare_invoke();
+            script.key(shard.keys.shard()).key(shard.keys.outgoing());
+            script.arg(known.ring.map(|ring| ring.to_string()).unwrap_or_default()).arg(known.round);
+            script.arg(known.stage.name()).arg(known.late).arg(next).arg(run.0.to_string()).arg(&members);
+            // What was done in another run of the server may be undone.
+            let holds = next == "take" || run == known.incarnation;
+            async move { if holds { script.invoke_async::<bool>(&mut redis).await } else { Ok(false) } }
+        };
+        Ok(self.with_run(shard, call).await?.0)
+    }
+
+    /// Returns a slice of the shard's records, from `cursor` on (0: the beginning). All that is there from the first to the last
+    /// slice comes at least once, if all are of one run of the server.
+    pub async fn scan_records(&self, shard: ShardIndex, cursor: u64) -> Result<RecordSlice, StoreError> {
         let shard = &self.shards[shard];
         let prefix = shard.keys.record_prefix();
         let ((next, keys), run) =
@@ -131,37 +256,87 @@ impl Rehoming for RedisStore {
         Ok(slice)
     }
 
-    async fn clean(&self, shard: ShardIndex, cursor: u64, cleaning: &Cleaning) -> Result<Cleaned, StoreError> {
-        let RecordSlice { records, next, run, .. } = self.scan_records(shard, cursor).await?;
+    /// Empties records, at most [`MAX_BATCH_PAGES`], and keeps what they counted as an envelope for `owner`, in one step. `id` is
+    /// a fresh identity for it. Nothing is taken unless the shard is in [`Stage::Take`] of the round and ring of `known`.
+    pub async fn take(
+        &self,
+        shard: ShardIndex,
+        known: &RingState,
+        owner: &ShardName,
+        records: &[RecordName],
+        id: BatchId,
+    ) -> Result<Taken, StoreError> {
+        let (shard, mailbox) = (&self.shards[shard], Mailbox::records(owner));
+        let call = |mut redis: Connection, run: Incarnation| {
+            let mut script = self.rehoming.take.prepare_invoke();
+            script.key(shard.keys.shard()).key(shard.keys.mailbox(&mailbox)).key(shard.keys.notes(&mailbox));
+            script.key(shard.keys.outgoing());
+            for record in records {
+                script.key(shard.keys.record(record));
+            }
+            script.arg(known.ring.map(|ring| ring.to_string()).unwrap_or_default()).arg(known.round);
+            script.arg(mailbox.to_string()).arg(MAILBOX_BYTES).arg(id.to_string()).arg(run.0.to_string());
+            script.arg(shard.keys.record_prefix().len()).arg(MAX_FIELDS);
+            async move { script.invoke_async::<TakeReply>(&mut redis).await }
+        };
+        let (TakeReply(outcome, pages, visits, rejected), _) = self.with_run(shard, call).await?;
+        let rejected = rejected.into_iter().filter_map(|(number, reason)| {
+            // What a record that stays counts is not known here: it stays counted.
+            Some(RejectedRecord { record: records.get(number)?.clone(), visits: 0, reason })
+        });
+        Ok(match outcome {
+            -1 => Taken::Superseded,
+            -2 => Taken::Full,
+            looked_at => Taken::Moved {
+                looked_at: usize::try_from(looked_at).unwrap_or_default(),
+                pages,
+                visits,
+                rejected: rejected.collect(),
+            },
+        })
+    }
+
+    /// Deletes the notes of moves that are over from records: those of what left, where the shard is in [`Stage::Out`] of the
+    /// round of `known`; else those of what came. Returns how many of the records are still there; `None` where it is elsewhere.
+    pub async fn clean(
+        &self,
+        shard: ShardIndex,
+        known: &RingState,
+        records: &[RecordName],
+    ) -> Result<Option<u64>, StoreError> {
         // Only pages have notes. The others were there a moment ago, which is all that is asked of them.
         let (pages, others): (Vec<_>, Vec<_>) =
-            records.into_iter().partition(|record| matches!(record, RecordName::Page(_)));
+            records.iter().partition(|record| matches!(record, RecordName::Page(_)));
         let (pages, shard) = (&pages, &self.shards[shard]);
+        let stage = if known.stage == Stage::Out { "out" } else { "cleaned" };
         let call = |redis: Connection| async move {
-            // Some hundred at once: a script's keys are all in memory, and nobody else is served meanwhile.
+            // Some hundred at once: a script's keys are all in memory, and no other call is served meanwhile.
             let calls = pages.chunks(MAX_BATCH_PAGES).map(|pages| {
                 let mut redis = redis.clone();
                 async move {
                     let mut script = self.rehoming.clean.prepare_invoke();
+                    script.key(shard.keys.shard());
                     for page in pages {
                         script.key(shard.keys.record(page));
                     }
-                    match cleaning {
-                        Cleaning::Out { before } => drop(script.arg("out").arg(*before)),
-                        Cleaning::In { before } => {
-                            script.arg("in");
-                            for (shard, tag) in before {
-                                script.arg(shard.as_str()).arg(*tag);
-                            }
-                        }
-                    }
-                    script.invoke_async::<u64>(&mut redis).await
+                    script.arg(known.round).arg(stage).invoke_async::<i64>(&mut redis).await
                 }
             });
-            let kept: RedisResult<Vec<u64>> = try_join_all(calls).await;
-            Ok(kept?.into_iter().sum())
+            try_join_all(calls).await
         };
-        let kept: u64 = self.with_shard(shard, call).await?;
-        Ok(Cleaned { next, kept: kept + others.len() as u64, run })
+        let kept: RedisResult<Vec<i64>> = Ok(self.with_shard(shard, call).await?);
+        let kept: Option<Vec<u64>> =
+            kept.unwrap_or_default().into_iter().map(|kept| u64::try_from(kept).ok()).collect();
+        Ok(kept.map(|kept| kept.into_iter().sum::<u64>() + others.len() as u64))
+    }
+
+    /// Whether the shard's journal holds something that is not folded yet.
+    pub async fn has_journal(&self, shard: ShardIndex) -> Result<bool, StoreError> {
+        let shard = &self.shards[shard];
+        let call = |mut redis: Connection| async move {
+            // An empty stream is still a key.
+            redis::cmd("XLEN").arg(shard.keys.journal()).query_async::<u64>(&mut redis).await
+        };
+        Ok(self.with_shard(shard, call).await? > 0)
     }
 }

@@ -1,14 +1,24 @@
 //! Copies that wait on a shard for another.
 
-use crate::subject::{OWNER, SHARD, Subject, WRITER, batch, call, owner, sequence, total};
+use crate::subject::{SHARD, Subject, WRITER, batch, call, owner, sequence, total};
+use std::sync::Arc;
 use std::time::Duration;
-use visits_core::batch::{BatchId, WriterId};
-use visits_core::store::parking::{Mark, PARKED_BYTES, Park, Parked, ParkedCopy, Unreadable};
+use visits_core::batch::{Batch, BatchId, WriterId};
+use visits_core::handoff::{Envelope, MAILBOX_BYTES, Mailbox, Note, Park, Parked, Payload, Removal, Unreadable};
 use visits_core::store::{Apply, Incarnation, Ledger, Standing};
 use visits_core::timing::{SET_KEPT, SETTLED_SET_KEPT};
 
 /// By how much a real clock may run on during a test.
 const TOLERANCE: Duration = Duration::from_secs(50);
+
+fn mailbox() -> Mailbox {
+    Mailbox::batches(&owner())
+}
+
+fn content(copy: &Envelope) -> Arc<Batch> {
+    let Payload::Batch(batch) = &copy.content else { panic!("no batch: {copy:?}") };
+    Arc::clone(batch)
+}
 
 fn id(number: u64) -> BatchId {
     BatchId { writer: WRITER, sequence: sequence(number) }
@@ -31,12 +41,12 @@ async fn is_taken(subject: &Subject, park: &Park) -> bool {
 }
 
 /// All copies for the owner, by number.
-async fn copies(subject: &Subject) -> Vec<ParkedCopy> {
+async fn copies(subject: &Subject) -> Vec<Envelope> {
     let (mut copies, mut cursor) = (Vec::new(), 0);
     loop {
-        let page = subject.store().parked(SHARD, &owner(), cursor).await.unwrap();
+        let page = subject.store().envelopes(SHARD, &mailbox(), cursor).await.unwrap();
         assert!(page.unreadable.is_empty(), "{page:?}");
-        copies.extend(page.copies);
+        copies.extend(page.envelopes);
         cursor = page.next;
         if cursor == 0 {
             copies.sort_by_key(|copy| copy.id);
@@ -50,16 +60,16 @@ async fn numbers(subject: &Subject) -> Vec<u64> {
     copies(subject).await.iter().map(|copy| copy.id.sequence.get()).collect()
 }
 
-async fn mark(subject: &Subject, number: u64) -> Mark {
-    subject.store().mark_delivered(SHARD, &owner(), &[(id(number), Incarnation(7))]).await.unwrap();
+async fn mark(subject: &Subject, number: u64) -> Note {
+    subject.store().mark(SHARD, &mailbox(), true, &[(id(number), Incarnation(7))]).await.unwrap();
     let copies = copies(subject).await;
-    let mark = copies.iter().find(|copy| copy.id == id(number)).unwrap().delivered.unwrap();
-    assert_eq!(mark.owner, Incarnation(7));
+    let mark = copies.iter().find(|copy| copy.id == id(number)).unwrap().note.unwrap();
+    assert_eq!((mark.run, mark.there), (Incarnation(7), true));
     mark
 }
 
-async fn remove(subject: &Subject, number: u64, mark: Mark) -> usize {
-    subject.store().remove_delivered(SHARD, &owner(), &[(id(number), mark)]).await.unwrap()
+async fn remove(subject: &Subject, number: u64, mark: Note) -> usize {
+    subject.store().remove(SHARD, &mailbox(), &[Removal::Delivered(id(number), mark)]).await.unwrap()
 }
 
 pub(crate) async fn a_parked_copy_reads_back(subject: &Subject) {
@@ -74,8 +84,8 @@ pub(crate) async fn a_parked_copy_reads_back(subject: &Subject) {
             increments.sort();
             increments
         };
-        assert_eq!(sorted(copy.batch.increments()), sorted(batch.increments()));
-        assert_eq!(copy.delivered, None);
+        assert_eq!(sorted(content(copy).increments()), sorted(batch.increments()));
+        assert_eq!(copy.note, None);
     }
 }
 
@@ -86,7 +96,7 @@ pub(crate) async fn parking_again_changes_nothing(subject: &Subject) {
     assert!(is_taken(subject, &park([1, 2, 3])).await);
     let copies = copies(subject).await;
     assert_eq!(copies.len(), 3);
-    assert!(copies[0].age >= Duration::from_mins(5) && copies[0].delivered.is_some());
+    assert!(copies[0].age >= Duration::from_mins(5) && copies[0].note.is_some());
     assert!(copies[2].age < TOLERANCE);
 }
 
@@ -100,7 +110,7 @@ pub(crate) async fn a_copy_ages_from_its_sealing_by_the_shards_clock(subject: &S
 
 pub(crate) async fn a_shard_takes_all_copies_of_a_call_or_none(subject: &Subject) {
     parked(subject, &park([1])).await;
-    subject.take_parking_room(PARKED_BYTES - 200);
+    subject.take_parking_room(MAILBOX_BYTES - 200);
     assert_eq!(parked(subject, &park([2, 3])).await, Parked::Full);
     assert_eq!(numbers(subject).await, [1]);
     assert!(is_taken(subject, &park([1])).await, "what is there needs no room");
@@ -113,19 +123,19 @@ pub(crate) async fn owners_and_writers_are_kept_apart(subject: &Subject) {
     parked(subject, &Park { writer: WriterId::from_u128(9), ..park([1]) }).await;
     assert_eq!(copies(subject).await.len(), 2);
     let mut owners: Vec<String> =
-        subject.store().parked_owners(SHARD).await.unwrap().into_iter().map(|(name, _)| name).collect();
+        subject.store().outgoing(SHARD).await.unwrap().into_iter().map(|(name, _)| name).collect();
     owners.sort();
-    assert_eq!(owners, ["third", OWNER]);
-    assert!(subject.store().parked_owners(1).await.unwrap().is_empty(), "the other shard holds none");
+    assert_eq!(owners, ["batches:third", "batches:two"]);
+    assert!(subject.store().outgoing(1).await.unwrap().is_empty(), "the other shard holds none");
 }
 
 pub(crate) async fn an_owner_is_listed_while_it_has_copies(subject: &Subject) {
-    assert!(subject.store().parked_owners(SHARD).await.unwrap().is_empty());
+    assert!(subject.store().outgoing(SHARD).await.unwrap().is_empty());
     parked(subject, &park([1])).await;
-    assert_eq!(subject.store().parked_owners(SHARD).await.unwrap().len(), 1);
+    assert_eq!(subject.store().outgoing(SHARD).await.unwrap().len(), 1);
     let mark = mark(subject, 1).await;
     assert_eq!(remove(subject, 1, mark).await, 1);
-    assert!(subject.store().parked_owners(SHARD).await.unwrap().is_empty());
+    assert!(subject.store().outgoing(SHARD).await.unwrap().is_empty());
 }
 
 pub(crate) async fn many_copies_come_in_pages(subject: &Subject) {
@@ -133,8 +143,8 @@ pub(crate) async fn many_copies_come_in_pages(subject: &Subject) {
         parked(subject, &park(first..first + 100)).await;
     }
     assert_eq!(numbers(subject).await, (1..=300).collect::<Vec<u64>>());
-    let first = subject.store().parked(SHARD, &owner(), 0).await.unwrap();
-    assert!(first.copies.len() < 300 && first.next != 0);
+    let first = subject.store().envelopes(SHARD, &mailbox(), 0).await.unwrap();
+    assert!(first.envelopes.len() < 300 && first.next != 0);
 }
 
 pub(crate) async fn a_copy_is_removed_only_with_the_mark_that_it_bears(subject: &Subject) {
@@ -142,7 +152,7 @@ pub(crate) async fn a_copy_is_removed_only_with_the_mark_that_it_bears(subject: 
     let old = mark(subject, 1).await;
     subject.pass(Duration::from_mins(2));
     let copy = copies(subject).await[0].clone();
-    let seen = copy.delivered.unwrap();
+    let seen = copy.note.unwrap();
     assert!(seen.age >= Duration::from_mins(2), "{seen:?}");
     let new = mark(subject, 1).await;
     assert!(new.age < TOLERANCE && new.at != seen.at, "{old:?} {new:?}");
@@ -154,16 +164,16 @@ pub(crate) async fn a_copy_is_removed_only_with_the_mark_that_it_bears(subject: 
 }
 
 pub(crate) async fn a_mark_for_a_copy_that_is_gone_leaves_nothing(subject: &Subject) {
-    subject.store().mark_delivered(SHARD, &owner(), &[(id(1), Incarnation(7))]).await.unwrap();
+    subject.store().mark(SHARD, &mailbox(), true, &[(id(1), Incarnation(7))]).await.unwrap();
     parked(subject, &park([1])).await;
-    assert_eq!(copies(subject).await[0].delivered, None);
+    assert_eq!(copies(subject).await[0].note, None);
 }
 
 pub(crate) async fn what_is_set_aside_is_read_no_more(subject: &Subject) {
     parked(subject, &park([1, 2])).await;
     let aside = Unreadable { field: id(1).to_string().into_bytes(), reason: "too old".to_owned() };
     for removed in [1, 0] {
-        let done = subject.store().set_aside(SHARD, &owner(), std::slice::from_ref(&aside)).await;
+        let done = subject.store().remove(SHARD, &mailbox(), &[Removal::Aside(aside.clone())]).await;
         assert_eq!(done, Ok(removed));
     }
     assert_eq!(numbers(subject).await, [2]);

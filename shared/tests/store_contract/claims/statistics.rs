@@ -8,7 +8,6 @@ use visits_core::clock::Clock;
 use visits_core::day::Day;
 use visits_core::ring::Fingerprint;
 use visits_core::store::Ledger;
-use visits_core::store::rehoming::{Pass, Rehoming, Stage};
 use visits_core::store::statistics::{DayCount, Set, SetCount};
 use visits_core::visit::{Refused, Secret, Visitor};
 
@@ -109,10 +108,14 @@ fn ring() -> Fingerprint {
 }
 
 async fn settle(subject: &Subject) {
-    let done = Pass::begin(0).at(Stage::Done { kept: 0 });
-    subject.store().announce(SHARD, ring(), &[owner()]).await.unwrap();
-    assert_eq!(subject.store().advance(SHARD, ring(), Pass::begin(0), done).await, Ok(true));
-    assert_eq!(subject.store().settle(SHARD, ring(), done, &[]).await, Ok(true));
+    let store = subject.store();
+    assert_eq!(store.begin_round(SHARD, ring(), 1, &[owner()]).await, Ok(true));
+    for _ in ["out", "cleaned"] {
+        let known = store.ring_state(SHARD).await.unwrap();
+        assert_eq!(store.advance(SHARD, &known).await, Ok(true));
+    }
+    let known = store.ring_state(SHARD).await.unwrap();
+    assert_eq!(store.settle(SHARD, &known, &[]).await, Ok(true));
 }
 
 async fn set(subject: &Subject, id: u128, count: u64, forget: bool) -> Set {
@@ -155,7 +158,7 @@ pub(crate) async fn a_page_that_is_forgotten_leaves_neither_days_nor_a_place_in_
 pub(crate) async fn no_count_is_set_while_pages_move(subject: &Subject) {
     two_days(subject).await;
     assert_eq!(set(subject, 1, 100, false).await, Set::Moving, "nobody has looked yet");
-    subject.store().announce(SHARD, ring(), &[owner()]).await.unwrap();
+    subject.store().begin_round(SHARD, ring(), 2, &[owner()]).await.unwrap();
     assert_eq!(set(subject, 1, 100, false).await, Set::Moving);
     assert_eq!(subject.store().total(SHARD, &page("home")).await, Ok(5));
 }

@@ -3,7 +3,6 @@ use crate::batch::{Batch, BatchId, Sequence, WriterId};
 use crate::clock::ManualClock;
 use crate::page::PageId;
 use crate::shard::{ShardName, Weight};
-use crate::store::parking::{Park, Parked};
 use crate::store::{Apply, Ledger, Standing};
 use crate::tests::{Fake, Fault};
 use futures_util::future::join_all;
@@ -109,6 +108,7 @@ async fn a_mark_from_before_a_crash_of_the_owner_proves_nothing_after_it() {
     world.store.apply(OWNER, &call).await.unwrap();
     assert_eq!(world.deliver().await.copies_removed, 0, "the minute begins anew");
     world.store.crash(OWNER);
+    world.time.advance(MINUTE);
     assert_eq!(world.deliver().await.visits_delivered, 1);
     assert_eq!(world.counted(), 1);
 }
@@ -254,9 +254,47 @@ async fn a_note_that_is_lost_is_made_by_the_next_run() {
 }
 
 #[test]
-fn a_copy_read_twice_is_sent_once() {
-    let id = BatchId { writer: WriterId::from_u128(1), sequence: Sequence::FIRST };
-    let (batch, _) = batch(1, 1, &world());
-    let copy = crate::store::parking::ParkedCopy { id, batch, age: Duration::ZERO, delivered: None };
-    assert_eq!(copies::calls(vec![copy.clone(), copy]).len(), 1);
+fn a_batch_goes_at_once_and_records_after_a_minute_in_one_run() {
+    const NOW: Incarnation = Incarnation(2);
+    const BEFORE: Incarnation = Incarnation(1);
+    let (young, old) = (Duration::from_secs(59), MINUTE);
+    let note = |run, there, age| Some(Note { at: 0, run, there, age });
+    let table = [
+        (None, Turn::Deliver, Turn::Note),
+        (note(BEFORE, false, old), Turn::Deliver, Turn::Note),
+        (note(NOW, false, young), Turn::Deliver, Turn::Wait),
+        (note(NOW, false, old), Turn::Deliver, Turn::Deliver),
+        (note(BEFORE, true, young), Turn::Wait, Turn::Wait),
+        (note(BEFORE, true, old), Turn::Deliver, Turn::Deliver),
+    ];
+    for (note, batch, records) in table {
+        assert_eq!(Turn::of(Kind::Batches, note, NOW, MINUTE), batch, "{note:?}");
+        assert_eq!(Turn::of(Kind::Records, note, NOW, MINUTE), records, "{note:?}");
+    }
+}
+
+#[test]
+fn a_delivered_envelope_goes_only_if_its_owner_had_it_for_a_minute_in_one_run() {
+    let (id, run) = (BatchId { writer: WriterId::from_u128(1), sequence: Sequence::FIRST }, Incarnation(2));
+    let goes = |note: Option<Note>, fresh| {
+        let mut found = Findings::default();
+        found.delivered(id, note, fresh, run);
+        assert_eq!(found.there.len() + found.remove.len(), 1);
+        found.there.is_empty()
+    };
+    let note = |run, there| Some(Note { at: 0, run: Incarnation(run), there, age: MINUTE });
+    assert!(goes(note(2, true), false));
+    for (note, fresh) in [(None, false), (note(2, false), false), (note(1, true), false), (note(2, true), true)] {
+        assert!(!goes(note, fresh), "{note:?}");
+    }
+}
+
+#[test]
+fn a_mailbox_reads_back_and_nothing_else_is_one() {
+    for text in ["batches:one", "records:a-b_2"] {
+        assert_eq!(text.parse::<Mailbox>().unwrap().to_string(), text);
+    }
+    for text in ["", "one", "batches:", "batch:one", "records:a:b", "records:a b"] {
+        assert_eq!(text.parse::<Mailbox>(), Err(InvalidMailbox), "{text}");
+    }
 }

@@ -1,0 +1,393 @@
+//! The ledger's calls in Redis: batches are applied; envelopes are stored, listed, noted, removed and taken in.
+//!
+//! A mailbox is a hash from id to `<ms> <bytes>`: the time of sealing by this server's clock and a batch's encoding, or the
+//! time of taking, the round and the records as JSON, which `take.lua` makes. Its notes are a hash from id to
+//! `<ms> <run of a server> <here or there>`. One more hash counts the bytes of each mailbox, and so lists them.
+
+use super::cluster::Connection;
+use super::keys::Keys;
+use super::script::{LazyScript, millis, with_checks};
+use super::{RedisStore, server_millis};
+use crate::batch::{self, Batch, BatchId};
+use crate::clock::Moment;
+use crate::day::Day;
+use crate::handoff::{
+    Envelope, EnvelopePage, Kind, Landed, Landing, MAILBOX_BYTES, Mailbox, Note, Park, Parked, Payload, Records,
+    RejectedRecord, Removal, Unreadable,
+};
+use crate::record::RecordName;
+use crate::store::{Applied, Apply, Incarnation, Ledger, ShardIndex, StoreError};
+use crate::visit::Secret;
+use futures_util::future::join_all;
+use redis::{AsyncCommands, RedisResult, Script};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// Envelopes that one read asks for, so that it stays below a few megabytes; Redis may return some more.
+const PAGE: usize = 10;
+
+#[derive(Debug)]
+pub(super) struct LedgerScripts {
+    park: LazyScript,
+    mark: LazyScript,
+    remove: LazyScript,
+    land: LazyScript,
+}
+
+impl LedgerScripts {
+    pub(super) fn new() -> Self {
+        Self {
+            park: LazyScript::new(|| Script::new(with_checks!("park.lua"))),
+            mark: LazyScript::new(|| Script::new(with_checks!("mark.lua"))),
+            remove: LazyScript::new(|| Script::new(with_checks!("remove.lua"))),
+            land: LazyScript::new(|| Script::new(with_checks!("land.lua"))),
+        }
+    }
+}
+
+impl Ledger for RedisStore {
+    async fn apply(&self, shard: ShardIndex, call: &Apply) -> Result<Applied, StoreError> {
+        let shard = &self.shards[shard];
+        let apply = |redis| self.scripts.apply(redis, &shard.keys, call);
+        let (reply, incarnation) = self.with_incarnation(shard, apply).await?;
+        Ok(reply.into_applied(call, incarnation))
+    }
+
+    async fn known_secret(&self, shard: ShardIndex, day: Day) -> Result<Option<Secret>, StoreError> {
+        let shard = &self.shards[shard];
+        let key = shard.keys.secret(day);
+        let call = |mut redis: Connection| {
+            let key = &key;
+            async move { redis.get::<_, Option<String>>(key).await }
+        };
+        let kept = self.with_shard(shard, call).await?;
+        kept.map(|kept| kept.parse().map_err(|_| shard.refused(&format!("{key} holds no secret")))).transpose()
+    }
+
+    async fn secret(&self, shard: ShardIndex, day: Day, offer: Secret) -> Result<Secret, StoreError> {
+        let shard = &self.shards[shard];
+        let key = shard.keys.secret(day);
+        // Two commands: before Redis 7.0, SET takes NX or GET. A day that has a secret keeps it until it is over.
+        let call = |mut redis: Connection| {
+            let key = &key;
+            async move {
+                let _: bool = redis.set_nx(key, offer.to_hex()).await?;
+                redis.get::<_, Option<String>>(key).await
+            }
+        };
+        let kept = self.with_shard(shard, call).await?.unwrap_or_default();
+        kept.parse().map_err(|_| shard.refused(&format!("{key} holds no secret")))
+    }
+
+    async fn park(&self, shard: ShardIndex, park: &Park) -> Result<Parked, StoreError> {
+        let (shard, mailbox) = (&self.shards[shard], Mailbox::batches(&park.owner));
+        let aside = aside_key(&shard.keys, &mailbox);
+        let call = |mut redis: Connection| {
+            let mut script = self.ledger.park.prepare_invoke();
+            script.key(shard.keys.mailbox(&mailbox)).key(shard.keys.outgoing()).key(&aside);
+            script.arg(mailbox.to_string()).arg(MAILBOX_BYTES);
+            for (batch, age) in &park.batches {
+                let id = BatchId { writer: park.writer, sequence: batch.sequence() };
+                script.arg(id.to_string()).arg(millis(*age)).arg(batch.encode());
+            }
+            async move { script.invoke_async::<u64>(&mut redis).await }
+        };
+        let (now, incarnation) = self.with_incarnation(shard, call).await?;
+        let server_time = Duration::from_millis(now);
+        Ok(if now > 0 { Parked::Taken { incarnation, server_time } } else { Parked::Full })
+    }
+
+    async fn outgoing(&self, shard: ShardIndex) -> Result<Vec<(String, u64)>, StoreError> {
+        let shard = &self.shards[shard];
+        let owners = self.shards.iter().map(|other| &other.config.name);
+        let all: Vec<Mailbox> = owners.flat_map(|owner| [Mailbox::batches(owner), Mailbox::records(owner)]).collect();
+        let call = |mut redis: Connection| {
+            let all = &all;
+            async move {
+                // The list may itself be damaged: the mailboxes of configured shards are looked at all the same.
+                let listed: RedisResult<HashMap<String, u64>> = redis.hgetall(shard.keys.outgoing()).await;
+                let exist = all.iter().map(|mailbox| {
+                    let (mut redis, key) = (redis.clone(), shard.keys.mailbox(mailbox));
+                    async move { redis.exists::<_, bool>(key).await }
+                });
+                Ok((listed, join_all(exist).await.into_iter().collect::<RedisResult<Vec<bool>>>()?))
+            }
+        };
+        let (listed, exist) = self.with_shard(shard, call).await?;
+        let listed = listed.unwrap_or_else(|error| {
+            tracing::error!(%error, key = shard.keys.outgoing(), "the list of mailboxes is unreadable");
+            HashMap::new()
+        });
+        let found = all.iter().zip(exist).filter(|(_, exists)| *exists).map(|(mailbox, _)| mailbox.to_string());
+        let names: BTreeSet<String> = listed.keys().cloned().chain(found).collect();
+        Ok(names.into_iter().map(|name| (name.clone(), listed.get(&name).copied().unwrap_or(0))).collect())
+    }
+
+    async fn envelopes(&self, shard: ShardIndex, mailbox: &Mailbox, cursor: u64) -> Result<EnvelopePage, StoreError> {
+        type Scanned = (u64, Vec<(Vec<u8>, Vec<u8>)>);
+        let (index, shard) = (shard, &self.shards[shard]);
+        let (key, notes) = (shard.keys.mailbox(mailbox), shard.keys.notes(mailbox));
+        let read = |mut redis: Connection| {
+            let (key, notes) = (&key, &notes);
+            async move {
+                let now = server_millis(&mut redis).await?;
+                let (next, found): Scanned =
+                    redis::cmd("HSCAN").arg(key).arg(cursor).arg("COUNT").arg(PAGE).query_async(&mut redis).await?;
+                let fields: Vec<&[u8]> = found.iter().map(|(field, _)| field.as_slice()).collect();
+                let notes: Vec<Option<String>> = if fields.is_empty() {
+                    Vec::new()
+                } else {
+                    // Damaged notes count as none: then the envelopes are only delivered once more.
+                    redis.hmget(notes, fields.as_slice()).await.unwrap_or_else(|_| vec![None; found.len()])
+                };
+                Ok((now, next, found, notes))
+            }
+        };
+        let ((now, next, found, notes), run) = match self.with_incarnation(shard, read).await {
+            Err(StoreError::Refused { reason, .. }) if reason.contains("WRONGTYPE") => {
+                tracing::error!(key, "a key of another type where a mailbox belongs is moved out of the way");
+                self.remove(index, mailbox, &[]).await?;
+                return Ok(EnvelopePage::default());
+            }
+            answer => answer?,
+        };
+        let mut page = EnvelopePage { next, run, ..EnvelopePage::default() };
+        for ((field, value), note) in found.into_iter().zip(notes) {
+            match envelope(mailbox.kind, &field, &value, note.as_deref(), now) {
+                Ok(envelope) => page.envelopes.push(envelope),
+                Err(reason) => page.unreadable.push(Unreadable { field, reason }),
+            }
+        }
+        Ok(page)
+    }
+
+    async fn mark(
+        &self,
+        shard: ShardIndex,
+        mailbox: &Mailbox,
+        there: bool,
+        envelopes: &[(BatchId, Incarnation)],
+    ) -> Result<(), StoreError> {
+        let shard = &self.shards[shard];
+        let aside = aside_key(&shard.keys, mailbox);
+        let call = |mut redis: Connection| {
+            let mut script = self.ledger.mark.prepare_invoke();
+            script.key(shard.keys.mailbox(mailbox)).key(shard.keys.notes(mailbox)).key(&aside).arg(place(there));
+            for (id, run) in envelopes {
+                script.arg(id.to_string()).arg(run.0.to_string());
+            }
+            async move { script.invoke_async::<()>(&mut redis).await }
+        };
+        self.with_shard(shard, call).await
+    }
+
+    async fn remove(&self, shard: ShardIndex, mailbox: &Mailbox, envelopes: &[Removal]) -> Result<usize, StoreError> {
+        let shard = &self.shards[shard];
+        let aside = aside_key(&shard.keys, mailbox);
+        let call = |mut redis: Connection| {
+            let mut script = self.ledger.remove.prepare_invoke();
+            script.key(shard.keys.mailbox(mailbox)).key(shard.keys.notes(mailbox)).key(shard.keys.outgoing());
+            script.key(shard.keys.aside()).key(&aside).arg(mailbox.to_string());
+            for removal in envelopes {
+                match removal {
+                    Removal::Delivered(id, note) => script.arg(id.to_string()).arg(note_text(note)).arg(""),
+                    Removal::Aside(Unreadable { field, reason }) => script.arg(field).arg("").arg(reason),
+                };
+            }
+            async move { script.invoke_async(&mut redis).await }
+        };
+        self.with_shard(shard, call).await
+    }
+
+    async fn land(&self, shard: ShardIndex, landing: &Landing<'_>) -> Result<Landed, StoreError> {
+        let shard = &self.shards[shard];
+        let Landing { id, source, content, ring } = landing;
+        let call = |mut redis: Connection| {
+            let mut script = self.ledger.land.prepare_invoke();
+            script.key(shard.keys.applied(&id.writer)).key(shard.keys.sets()).key(shard.keys.shard());
+            script.arg(id.writer.to_string()).arg(millis(self.timing.move_kept));
+            script.arg(ring.map(|ring| ring.to_string()).unwrap_or_default());
+            script.arg(source.as_str()).arg(content.round).arg(shard.keys.record_prefix().len());
+            for (record, fields) in &content.records {
+                script.key(shard.keys.record(record)).arg(fields.len());
+                for (field, amount) in fields {
+                    script.arg(field).arg(*amount);
+                }
+            }
+            async move { script.invoke_async::<(bool, Vec<(usize, String)>)>(&mut redis).await }
+        };
+        let ((fresh, rejected), incarnation) = self.with_incarnation(shard, call).await?;
+        let rejected = rejected.into_iter().filter_map(|(number, reason)| {
+            let (record, fields) = content.records.get(number)?;
+            Some(RejectedRecord { record: record.clone(), visits: visits(record, fields), reason })
+        });
+        Ok(Landed { fresh, rejected: rejected.collect(), incarnation })
+    }
+
+    fn share_endpoint(&self, one: ShardIndex, other: ShardIndex) -> bool {
+        Arc::ptr_eq(&self.shards[one].nodes, &self.shards[other].nodes)
+    }
+
+    fn share_node(&self, one: ShardIndex, other: ShardIndex) -> bool {
+        Arc::ptr_eq(&self.shards[one].last_node(), &self.shards[other].last_node())
+    }
+}
+
+/// A name that no key has yet, to move a key to that is in the way.
+fn aside_key(keys: &Keys, mailbox: &Mailbox) -> String {
+    static MOVED: AtomicU64 = AtomicU64::new(0);
+    let nanos = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+    format!("{}:{mailbox}:{nanos}.{}", keys.aside(), MOVED.fetch_add(1, Ordering::Relaxed))
+}
+
+fn place(there: bool) -> &'static str {
+    if there { "there" } else { "here" }
+}
+
+/// A note as `mark.lua` writes it.
+fn note_text(note: &Note) -> String {
+    format!("{} {} {}", note.at, note.run.0, place(note.there))
+}
+
+/// Reads a note; none where it is damaged.
+fn note(text: &str, now: u64) -> Option<Note> {
+    let (stamped, place) = text.rsplit_once(' ')?;
+    let there = ["here", "there"].iter().position(|known| *known == place)? == 1;
+    let (at, run) = stamp(stamped)?;
+    Some(Note { at, run, there, age: Duration::from_millis(now.saturating_sub(at)) })
+}
+
+/// Reads `<ms> <run of a server>`.
+pub(super) fn stamp(text: &str) -> Option<(u64, Incarnation)> {
+    let (at, run) = text.split_once(' ')?;
+    Some((at.parse().ok()?, Incarnation(run.parse().ok()?)))
+}
+
+/// Reads an envelope, `now` on the clock of the shard that holds it; the error says what is wrong with it.
+fn envelope(kind: Kind, field: &[u8], value: &[u8], noted: Option<&str>, now: u64) -> Result<Envelope, String> {
+    let id = std::str::from_utf8(field).ok().and_then(|id| id.parse::<BatchId>().ok());
+    let id = id.ok_or("its name is not the id of a batch")?;
+    let (at, bytes) = number(value).ok_or("it does not begin with a time")?;
+    let content = match kind {
+        Kind::Batches => {
+            let content = batch::Content::decode(bytes).map_err(|error| error.to_string())?;
+            // Its age is what counts; the moment of sealing is another clock's.
+            let sealed_at = Moment::new(Duration::ZERO, Duration::ZERO);
+            Payload::Batch(Arc::new(Batch::of(id.sequence, content, sealed_at)))
+        }
+        Kind::Records => Payload::Records(records(bytes)?),
+    };
+    let age = Duration::from_millis(now.saturating_sub(at));
+    Ok(Envelope { id, content, age, note: noted.and_then(|text| note(text, now)) })
+}
+
+/// A number with a space behind it, and what follows.
+fn number(value: &[u8]) -> Option<(u64, &[u8])> {
+    let space = value.iter().position(|byte| *byte == b' ')?;
+    Some((std::str::from_utf8(&value[..space]).ok()?.parse().ok()?, &value[space + 1..]))
+}
+
+/// Reads what `take.lua` took; the error says what is wrong with it.
+fn records(bytes: &[u8]) -> Result<Records, String> {
+    let (round, records) = number(bytes).ok_or("its round is no number")?;
+    let records: Vec<(String, BTreeMap<String, String>)> =
+        serde_json::from_slice(records).map_err(|error| format!("not a JSON list of records and fields: {error}"))?;
+    let record = |(name, fields): (String, BTreeMap<String, String>)| {
+        let name: RecordName = name.parse().map_err(|error| format!("{name:?} is {error}"))?;
+        let amount = |(field, amount): (String, String)| match amount.parse::<u64>() {
+            Ok(amount) if amount > 0 => Ok((field, amount)),
+            _ => Err(format!("its field {field} is no number of visits")),
+        };
+        let fields = fields.into_iter().map(amount).collect::<Result<Vec<_>, String>>()?;
+        if fields.is_empty() { Err(format!("its record {name} has no fields")) } else { Ok((name, fields)) }
+    };
+    let records = records.into_iter().map(record).collect::<Result<Vec<_>, String>>()?;
+    if records.is_empty() { Err("it has no records".to_owned()) } else { Ok(Records { round, records }) }
+}
+
+/// The visits that a record counts. Numbers of visitors are none of visits.
+fn visits(name: &RecordName, fields: &[(String, u64)]) -> u64 {
+    let counts = |field: &str| match name {
+        RecordName::Page(_) | RecordName::Site => field == "total",
+        RecordName::Days(..) | RecordName::SiteMonth(_) => {
+            field.strip_suffix('b').unwrap_or(field).bytes().all(|byte| byte.is_ascii_digit())
+        }
+    };
+    fields.iter().filter(|(field, _)| counts(field)).fold(0, |sum, (_, amount)| sum.saturating_add(*amount))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::batch::Sequence;
+    use crate::page::PageId;
+    use proptest::prelude::*;
+
+    const ID: &[u8] = b"000000000000000000000000000000ab:7";
+
+    fn read(kind: Kind, value: &[u8]) -> Result<Envelope, String> {
+        envelope(kind, ID, value, Some("1500 77 there"), 4_000)
+    }
+
+    #[test]
+    fn a_copy_reads_back_with_its_age_and_its_note() {
+        let pages = ["a b", "c"].map(|page| (PageId::from_decoded(page).unwrap(), 2)).to_vec();
+        let batch = Batch::seal(Sequence::FIRST, pages, Moment::new(Duration::ZERO, Duration::ZERO));
+        let read = read(Kind::Batches, &[b"1000 ".as_slice(), &batch.encode()].concat()).unwrap();
+        let Payload::Batch(batch) = read.content else { panic!("no batch") };
+        assert_eq!((read.id.sequence.get(), batch.visits(), batch.pages()), (7, 4, 2));
+        assert_eq!(read.age, Duration::from_secs(3));
+        let note = Note { at: 1_500, run: Incarnation(77), there: true, age: Duration::from_millis(2_500) };
+        assert_eq!((read.note, note_text(&note).as_str()), (Some(note), "1500 77 there"));
+    }
+
+    #[test]
+    fn records_read_back() {
+        let value = br#"1000 5 [["page:a b",{"total":"2"}],["days:2026-11:c\/d",{"3":"3","3u":"2"}]]"#;
+        let record = |name: &str, fields: &[(&str, u64)]| {
+            let fields = fields.iter().map(|(field, amount)| ((*field).to_owned(), *amount));
+            (name.parse().unwrap(), fields.collect())
+        };
+        let records = vec![record("page:a b", &[("total", 2)]), record("days:2026-11:c/d", &[("3", 3), ("3u", 2)])];
+        assert_eq!(read(Kind::Records, value).unwrap().content, Payload::Records(Records { round: 5, records }));
+    }
+
+    #[test]
+    fn what_is_no_envelope_is_told() {
+        let table: [(Kind, &[u8], &str); 8] = [
+            (Kind::Batches, b"", "does not begin with a time"),
+            (Kind::Batches, b"yesterday \x01", "does not begin with a time"),
+            (Kind::Records, b"17 ", "its round is no number"),
+            (Kind::Records, br#"17 5 [["page:a",{"total":"1"}]"#, "not a JSON list"),
+            (Kind::Records, br#"17 5 [["page:a",{"total":"-1"}]]"#, "no number of visits"),
+            (Kind::Records, br#"17 5 [["page:a",{}]]"#, "has no fields"),
+            (Kind::Records, br#"17 5 [["a",{"total":"1"}]]"#, "\"a\" is not the name of a record"),
+            (Kind::Records, b"17 5 []", "it has no records"),
+        ];
+        for (kind, value, reason) in table {
+            let error = read(kind, value).unwrap_err();
+            assert!(error.contains(reason), "{error}");
+        }
+        assert!(envelope(Kind::Batches, b"ab:7", b"1 x", None, 0).unwrap_err().contains("its name"));
+    }
+
+    #[test]
+    fn a_record_counts_people_and_bots_and_no_visitors() {
+        let field = |(name, amount): (&str, u64)| (name.to_owned(), amount);
+        let fields = [("total", 9), ("3", 4), ("3b", 2), ("3u", 1), ("4o", 7), ("bots", 3)].map(field);
+        let names = ["page:a", "site", "days:2026-11:a", "site:2026-11"];
+        assert_eq!(names.map(|name| visits(&name.parse().unwrap(), &fields)), [9, 9, 6, 6]);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_or_refused(field in prop::collection::vec(any::<u8>(), 0..60), value in ".{0,200}") {
+            for kind in [Kind::Batches, Kind::Records] {
+                let _ = envelope(kind, &field, value.as_bytes(), Some(&value), 0);
+                let _ = read(kind, &[b"2 17 ", value.as_bytes()].concat());
+            }
+        }
+    }
+}
