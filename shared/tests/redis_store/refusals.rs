@@ -7,7 +7,7 @@ use crate::helpers::{
 };
 use redis::{Commands, Connection};
 use std::time::Duration;
-use test_support::{RedisServer, ReservedPort, wait_for};
+use test_support::{RedisServer, wait_for};
 use visits_core::store::StoreError;
 
 /// The largest number that Redis counts to.
@@ -144,45 +144,27 @@ async fn a_new_shard_on_a_server_without_memory_is_refused_and_leaves_nothing() 
 }
 
 #[tokio::test]
-async fn a_read_only_replica_applies_nothing_and_once_promoted_all_of_it_once() {
-    let server = RedisServer::start();
-    let mut redis = server.connect();
-    let store = store_on(&server);
-    apply(&store, &visit()).await.unwrap();
-    let before = contents(&mut redis);
-
-    let nobody = ReservedPort::new();
-    let follow = |host: &str, port: &str| redis::cmd("REPLICAOF").arg(host).arg(port).clone();
-    let _: () = follow("127.0.0.1", &nobody.number().to_string()).query(&mut redis).unwrap();
-    let call = call(&[batch(2, &[("home", 10)])]);
-    let answer = apply(&store, &call).await;
-    assert!(is_refused(&answer, "read only replica"), "{answer:?}");
-    assert_eq!(contents(&mut redis), before);
-
-    let _: () = follow("NO", "ONE").query(&mut redis).unwrap();
-    assert_eq!(apply(&store, &call).await.unwrap().set.floor, 2);
-    assert_eq!(total(&store, "home").await, 11);
-}
-
-#[tokio::test]
-async fn a_primary_without_the_replicas_that_it_needs_applies_nothing_and_later_all_of_it_once() {
-    let server = RedisServer::start();
-    let mut redis = server.connect();
-    let store = store_on(&server);
-    apply(&store, &visit()).await.unwrap();
-    let before = contents(&mut redis);
-    configure(&mut redis, "min-replicas-to-write", "1");
-    let call = call(&[batch(2, &[("home", 10)])]);
-    let answer = apply(&store, &call).await;
-    assert!(is_refused(&answer, "NOREPLICAS"), "{answer:?}");
-    assert_eq!(contents(&mut redis), before);
-
-    let _replica = server.start_replica();
-    // It counts a replica from the first message of it that it looks at, once a second.
-    let counted = || server.info("replication", "min_slaves_good_slaves").as_deref() == Some("1");
-    assert!(wait_for(Duration::from_secs(20), counted));
-    assert_eq!(apply(&store, &call).await.unwrap().set.floor, 2);
-    assert_eq!(total(&store, "home").await, 11);
+async fn a_replica_and_a_primary_without_the_replicas_that_it_needs_apply_nothing_and_later_all_of_it_once() {
+    for (refusing, told) in [("REPLICAOF 127.0.0.1 1", "read only replica"), ("min-replicas-to-write", "NOREPLICAS")] {
+        let server = RedisServer::start();
+        let mut redis = server.connect();
+        let store = store_on(&server);
+        apply(&store, &visit()).await.unwrap();
+        let before = contents(&mut redis);
+        let follow = |whom: &str| redis::cmd("REPLICAOF").arg(whom.split(' ').collect::<Vec<_>>()).clone();
+        match refusing.strip_prefix("REPLICAOF ") {
+            Some(whom) => follow(whom).query::<()>(&mut redis).unwrap(),
+            None => configure(&mut redis, refusing, "1"),
+        }
+        let call = call(&[batch(2, &[("home", 10)])]);
+        let answer = apply(&store, &call).await;
+        assert!(is_refused(&answer, told), "{answer:?}");
+        assert_eq!(contents(&mut redis), before);
+        follow("NO ONE").query::<()>(&mut redis).unwrap();
+        configure(&mut redis, "min-replicas-to-write", "0");
+        assert_eq!(apply(&store, &call).await.unwrap().set.floor, 2);
+        assert_eq!(total(&store, "home").await, 11);
+    }
 }
 
 #[tokio::test]

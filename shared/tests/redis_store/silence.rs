@@ -6,7 +6,7 @@ use redis::Commands;
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 use test_support::{RedisServer, ReservedPort, wait_for};
-use visits_core::store::{Apply, StoreError};
+use visits_core::store::StoreError;
 
 /// The store's longest wait for an answer.
 const TIMEOUT: Duration = Duration::from_millis(100);
@@ -88,23 +88,4 @@ async fn after_a_timeout_no_late_answer_is_taken_for_a_newer_one() {
     // This one waits until the server is awake.
     let _: String = server.connect().ping().unwrap();
     assert_eq!(total(&store, "two").await, 2);
-}
-
-#[tokio::test]
-async fn a_paused_server_is_given_up_in_time_and_answers_when_it_goes_on() {
-    let server = RedisServer::start();
-    let store = impatient_store_on(&server, TIMEOUT);
-    apply(&store, &visit()).await.unwrap();
-    let mut redis = server.connect();
-    let _: () = redis::cmd("CLIENT").arg(&["PAUSE", "600000", "WRITE"]).query(&mut redis).unwrap();
-    let next = call(&[batch(2, &[("home", 10)])]);
-    let started = Instant::now();
-    let answer = apply(&store, &next).await;
-    assert!(matches!(answer, Err(StoreError::Unknown { .. } | StoreError::Unreachable { .. })), "{answer:?}");
-    assert!((TIMEOUT..GENEROUS).contains(&started.elapsed()), "{:?}", started.elapsed());
-    let _: () = redis::cmd("CLIENT").arg("UNPAUSE").query(&mut redis).unwrap();
-    let patient = store_on(&server);
-    assert_eq!(apply(&patient, &next).await.unwrap().set.floor, 2);
-    assert_eq!(apply(&patient, &Apply { batches: Vec::new(), ..next }).await.unwrap().set.visits, 11);
-    assert_eq!(total(&patient, "home").await, 11);
 }

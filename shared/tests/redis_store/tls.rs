@@ -1,8 +1,6 @@
 //! Redis over TLS: whom the store believes, and that a server it does not believe is told and never waited for.
 
-use crate::helpers::{
-    acl, apply, batch, call, clients, close_all_but_ours, page, store_with, total, unreachable, visit,
-};
+use crate::helpers::{acl, apply, batch, call, close_all_but_ours, page, store_with, total, unreachable, visit};
 use std::fs;
 use std::net::TcpListener;
 use tempfile::NamedTempFile;
@@ -32,18 +30,6 @@ pub(crate) fn trusted_server() -> (CertificateAuthority, RedisServer) {
     let authority = CertificateAuthority::new();
     let server = serving(authority.certificate(HERE));
     (authority, server)
-}
-
-#[tokio::test]
-async fn a_batch_sent_twice_over_tls_counts_once() {
-    let (authority, server) = trusted_server();
-    let store = trusting(&authority, &format!("a={}", server.url()));
-    assert_eq!(total(&store, "home").await, 0);
-    for _ in 0..2 {
-        let applied = apply(&store, &visit()).await.unwrap();
-        assert_eq!((applied.set.floor, applied.set.visits), (1, 1));
-    }
-    assert_eq!(total(&store, "home").await, 1);
 }
 
 #[tokio::test]
@@ -79,6 +65,19 @@ async fn a_certificate_of_an_unknown_authority_is_refused() {
 }
 
 #[tokio::test]
+async fn a_certificate_for_another_host_or_of_another_time_is_refused() {
+    let authority = CertificateAuthority::new();
+    let elsewhere = authority.certificate(&["redis.example", "127.0.0.2"]);
+    for (certificate, told) in
+        [(elsewhere, "not valid for name"), (authority.expired_certificate(HERE), "certificate expired")]
+    {
+        let server = serving(certificate);
+        let reason = unreachable(&trusting(&authority, &format!("a={}", server.url()))).await;
+        assert!(reason.contains("certificate") && reason.contains(told), "{reason}");
+    }
+}
+
+#[tokio::test]
 async fn a_self_signed_certificate_is_believed_only_where_it_is_in_the_file() {
     let certificate = ServerCertificate::self_signed(HERE);
     let server = serving(certificate.clone());
@@ -90,36 +89,17 @@ async fn a_self_signed_certificate_is_believed_only_where_it_is_in_the_file() {
 }
 
 #[tokio::test]
-async fn a_certificate_for_another_host_is_refused() {
-    let authority = CertificateAuthority::new();
-    let server = serving(authority.certificate(&["redis.example", "127.0.0.2"]));
-    let reason = unreachable(&trusting(&authority, &format!("a={}", server.url()))).await;
-    assert!(reason.contains("certificate") && reason.contains("not valid for name"), "{reason}");
-}
-
-#[tokio::test]
-async fn an_expired_certificate_is_refused() {
-    let authority = CertificateAuthority::new();
-    let server = serving(authority.expired_certificate(HERE));
-    let reason = unreachable(&trusting(&authority, &format!("a={}", server.url()))).await;
-    assert!(reason.contains("certificate expired"), "{reason}");
-}
-
-#[tokio::test]
-async fn a_tls_port_spoken_to_without_tls_is_told() {
-    let (_, server) = trusted_server();
-    let plain = server.url().replace("rediss://", "redis://");
-    let reason = unreachable(&store_with(&[("REDIS_ENDPOINTS", &format!("a={plain}"))])).await;
-    assert!(reason.contains("rediss://"), "{reason}");
-}
-
-#[tokio::test]
-async fn a_port_without_tls_spoken_to_over_tls_is_told() {
-    let server = RedisServer::start();
-    let endpoints = format!("a={}", server.url().replace("redis://", "rediss://"));
-    // The server takes the greeting for a command whose end is still to come: it says nothing.
-    let reason = unreachable(&store_with(&[("REDIS_ENDPOINTS", &endpoints)])).await;
-    assert!(reason.contains("over TLS (rediss://)"), "{reason}");
+async fn a_port_spoken_to_with_tls_where_it_has_none_or_without_where_it_has_is_told() {
+    let (_, tls) = trusted_server();
+    let plain = RedisServer::start();
+    for (url, told) in [
+        (tls.url().replace("rediss://", "redis://"), "rediss://"),
+        // The server takes the greeting for a command whose end is still to come: it says nothing.
+        (plain.url().replace("redis://", "rediss://"), "over TLS (rediss://)"),
+    ] {
+        let reason = unreachable(&store_with(&[("REDIS_ENDPOINTS", &format!("a={url}"))])).await;
+        assert!(reason.contains(told), "{reason}");
+    }
 }
 
 #[tokio::test]
@@ -139,16 +119,6 @@ async fn user_and_password_are_sent_over_tls() {
     apply(&store("app:s3c%3Aret"), &visit()).await.unwrap();
     let reason = unreachable(&store("app:wr0ng")).await;
     assert!(reason.contains("user app (WRONGPASS: invalid") && !reason.contains("wr0ng"), "{reason}");
-}
-
-#[tokio::test]
-async fn the_shards_of_one_endpoint_share_a_tls_connection() {
-    let (authority, server) = trusted_server();
-    let store = trusting(&authority, &format!("a={0},b={0}/0", server.url()));
-    for shard in 0..2 {
-        store.apply(shard, &visit()).await.unwrap();
-    }
-    assert_eq!(clients(&mut server.connect()), 1);
 }
 
 #[tokio::test]
