@@ -10,40 +10,8 @@ use std::time::Duration;
 use test_support::{RedisServer, wait_for};
 use visits_core::store::StoreError;
 
-/// The largest number that Redis counts to.
-const MOST: &str = "9223372036854775807";
-
 fn is_refused<T>(answer: &Result<T, StoreError>, word: &str) -> bool {
     matches!(answer, Err(StoreError::Refused { reason, .. }) if reason.contains(word))
-}
-
-#[tokio::test]
-async fn keys_that_cannot_be_counted_up_are_reported_and_the_rest_applies_once() {
-    let server = RedisServer::start();
-    let mut redis = server.connect();
-    let key = |id: &str| format!("visits:{{redis_7070}}:page:{id}");
-    let _: () = redis.set(key("text"), "not a hash").unwrap();
-    let _: () = redis.hset(key("word"), "total", "many").unwrap();
-    let _: () = redis.hset(key("full"), "total", MOST).unwrap();
-    let store = store_on(&server);
-    let call = call(&[batch(1, &[("text", 1), ("a", 20), ("word", 300), ("full", 4_000), ("b", 50_000)])]);
-
-    let applied = apply(&store, &call).await.unwrap();
-    let told: Vec<_> = applied.rejected.iter().map(|r| (r.page.as_str(), r.visits, r.reason.as_str())).collect();
-    assert!(
-        matches!(told[..], [("text", 1, wrong), ("word", 300, word), ("full", 4_000, full)]
-            if wrong.contains("WRONGTYPE") && word.contains("not an integer") && full.contains("overflow")),
-        "{told:?}"
-    );
-    assert_eq!((applied.set.visits, applied.set.rejected), (54_321, 4_301));
-
-    let before = contents(&mut redis);
-    let again = apply(&store, &call).await.unwrap();
-    assert_eq!((again.set, again.rejected.len()), (applied.set, 0));
-    let changed: Vec<_> = contents(&mut redis).into_iter().filter(|(key, value)| before[key] != *value).collect();
-    assert!(changed.iter().all(|(key, _)| key.ends_with(":writers") || key.ends_with(":sets")), "{changed:?}");
-    assert_eq!((total(&store, "a").await, total(&store, "b").await), (20, 50_000));
-    assert_eq!(redis.hget(key("full"), "total"), Ok(MOST.to_owned()));
 }
 
 #[tokio::test]

@@ -49,8 +49,7 @@ hold! {
         a_batch_too_old_is_refused_and_the_others_apply
         a_batch_of_the_greatest_age_is_applied
         a_duplicate_is_never_too_old
-        a_page_that_cannot_be_counted_is_reported_and_the_rest_applies
-        a_resend_does_not_report_a_rejected_page_again;
+        a_page_that_cannot_be_counted_is_reported_once_and_the_rest_applies;
     imports:
         what_was_never_begun_is_unknown
         the_first_record_of_an_import_stays
