@@ -4,14 +4,11 @@
 //! day: a further visit of it is added there. Open batches are sealed in the order in which they were opened, so
 //! a visit's batch number is known as soon as the visit is taken, which is what `direct` waits for.
 
-mod tally;
-
 use crate::batch::{Content, Increment, MAX_BATCH_PAGES};
 use crate::day::Day;
 use crate::page::PageId;
-use crate::visit::{Refusal, Refused, Secret, Visit};
+use crate::visit::{Fingerprint, Refusal, Refused, Secret, Visit, Visitor};
 use std::collections::{HashMap, VecDeque};
-use tally::Tally;
 
 /// Most visitors that an open batch remembers, all its pages taken together. Further ones are counted as visits only. Some
 /// hours of a busy environment whose shard is down.
@@ -124,10 +121,72 @@ impl Buffer {
     }
 }
 
+/// Visits of one page that are not sealed yet.
+#[derive(Debug, Default)]
+struct Tally {
+    visits: u64,
+    bots: u64,
+    visitors: Fingerprints,
+}
+
+/// Visitors, each kept once or a few times: they are made distinct when the list would grow, so that it holds at most
+/// twice what is distinct, and adding one takes constant time on average. The only one, which most pages have, is kept in
+/// place: a list of its own would take as much memory again.
+#[derive(Debug, Default)]
+enum Fingerprints {
+    #[default]
+    None,
+    One(Fingerprint),
+    Many(Vec<Fingerprint>),
+}
+
+impl Fingerprints {
+    fn add(&mut self, visitor: Fingerprint) {
+        match self {
+            Self::None => *self = Self::One(visitor),
+            Self::One(only) if *only == visitor => {}
+            Self::One(only) => *self = Self::Many(vec![*only, visitor]),
+            Self::Many(list) => add_to(list, visitor),
+        }
+    }
+
+    /// The visitors under a day's secret, distinct and in order; none without one.
+    fn pseudonyms(self, secret: Option<&Secret>) -> Vec<Visitor> {
+        let Some(secret) = secret else { return Vec::new() };
+        let mut list = match self {
+            Self::None => return Vec::new(),
+            Self::One(only) => return vec![secret.pseudonym(only)],
+            Self::Many(list) => list,
+        };
+        make_distinct(&mut list);
+        let mut visitors: Vec<Visitor> = list.into_iter().map(|visitor| secret.pseudonym(visitor)).collect();
+        visitors.sort_unstable();
+        visitors
+    }
+}
+
+fn add_to(list: &mut Vec<Fingerprint>, visitor: Fingerprint) {
+    // A reload.
+    if list.last() == Some(&visitor) {
+        return;
+    }
+    if list.len() == list.capacity() && list.len() > 4 {
+        make_distinct(list);
+        if list.len() * 2 > list.capacity() {
+            list.reserve(list.len());
+        }
+    }
+    list.push(visitor);
+}
+
+fn make_distinct(list: &mut Vec<Fingerprint>) {
+    list.sort_unstable();
+    list.dedup();
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::visit::Fingerprint;
 
     const TODAY: Option<Day> = None;
 
@@ -220,5 +279,30 @@ mod tests {
         let secret = Secret::random().unwrap();
         let increments = buffer.take_next(|_| Some(&secret)).unwrap().increments;
         assert_eq!((increments[0].visits, increments[0].visitors.len()), (MOST_VISITORS as u64 + 1, MOST_VISITORS));
+    }
+
+    #[test]
+    fn a_visitor_who_comes_again_and_again_takes_little_room() {
+        let mut visitors = Fingerprints::default();
+        for round in 0..1_000 {
+            for number in 0..10 {
+                visitors.add(Fingerprint::of(&number.to_string(), ""));
+            }
+            let Fingerprints::Many(kept) = &visitors else { panic!("there are ten") };
+            assert!(kept.len() <= 40, "round {round}: {}", kept.len());
+        }
+        assert_eq!(visitors.pseudonyms(Some(&Secret::random().unwrap())).len(), 10);
+    }
+
+    #[test]
+    fn the_only_visitor_of_a_page_needs_no_list() {
+        let (mut visitors, secret) = (Fingerprints::default(), Secret::random().unwrap());
+        let only = Fingerprint::of("192.0.2.1", "");
+        for _ in 0..3 {
+            visitors.add(only);
+            assert!(matches!(visitors, Fingerprints::One(_)));
+        }
+        assert_eq!(size_of::<Fingerprints>(), size_of::<Vec<Fingerprint>>());
+        assert_eq!(visitors.pseudonyms(Some(&secret)), [secret.pseudonym(only)]);
     }
 }

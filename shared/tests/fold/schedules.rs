@@ -75,7 +75,7 @@ fn step() -> impl Strategy<Value = Step> {
 fn increments(pages: &[(u8, u64, bool)]) -> Vec<Increment> {
     let mut seen = BTreeSet::new();
     let one = |&(page, visits, is_bot): &(u8, u64, bool)| {
-        increment(&format!("page {page}"), visits, if is_bot { 1 } else { 0 }, &[u64::from(page) + visits])
+        increment(&format!("page {page}"), visits, u64::from(is_bot), &[u64::from(page) + visits])
     };
     pages.iter().filter(|(page, ..)| seen.insert(*page)).map(one).collect()
 }
