@@ -626,10 +626,9 @@ impl<S: Ledger> Flusher<S> {
     /// that is likely what is down, and in a cluster those of its own node last.
     fn refuges(&self, owner: ShardIndex, writer: WriterId) -> Vec<ShardIndex> {
         let order = self.ring.preference(&format!("{} {writer}", self.ring.name(owner)));
-        let common = |shard| [self.store.share_endpoint(shard, owner), self.store.share_node(shard, owner)];
-        let shares = [[false, false], [true, false], [true, true]].into_iter();
-        let sharing = |share| order.iter().copied().filter(move |&shard| shard != owner && common(shard) == share);
-        shares.flat_map(sharing).collect()
+        let mut refuges: Vec<ShardIndex> = order.into_iter().filter(|shard| *shard != owner).collect();
+        refuges.sort_by_key(|shard| self.store.nearness(*shard, owner));
+        refuges
     }
 }
 

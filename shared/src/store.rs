@@ -14,7 +14,6 @@ use crate::ring::Fingerprint;
 use crate::shard::ShardName;
 use crate::timing::Timing;
 use crate::visit::Secret;
-use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -178,6 +177,17 @@ pub enum StoreError {
     },
 }
 
+/// Nearness of two shards: the nearer they are, the likelier they are down together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Nearness {
+    /// They have addresses of their own.
+    Apart,
+    /// They live at one address, on different nodes of its cluster.
+    OneEndpoint,
+    /// They were last found on one server.
+    OneServer,
+}
+
 /// The calls of writers and deliverers to the shards of a deployment. All are safe to repeat; none is retried in here, other
 /// than over a connection that turned out to be closed.
 pub trait Ledger: Send + Sync + 'static {
@@ -235,45 +245,8 @@ pub trait Ledger: Send + Sync + 'static {
     fn land(&self, shard: ShardIndex, landing: &Landing<'_>)
     -> impl Future<Output = Result<Landed, StoreError>> + Send;
 
-    /// Whether two shards live at one address, and so are likely to be down together.
-    fn share_endpoint(&self, one: ShardIndex, other: ShardIndex) -> bool;
-
-    /// Whether they were last found on one server there: the shards of one cluster may be on several.
-    fn share_node(&self, one: ShardIndex, other: ShardIndex) -> bool {
-        self.share_endpoint(one, other)
-    }
-}
-
-/// Calls that services still share with the store in memory.
-pub trait Store: Send + Sync + 'static {
-    /// What this shard counts of a page, and whether that can be all.
-    fn read(&self, shard: ShardIndex, page: &PageId) -> impl Future<Output = Result<Reading, StoreError>> + Send;
-
-    /// The same of some pages, in their order and in one round trip. At most a few hundred at once.
-    fn read_all(
-        &self,
-        shard: ShardIndex,
-        pages: &[PageId],
-    ) -> impl Future<Output = Result<Vec<Result<Reading, StoreError>>, StoreError>> + Send;
-
-    /// A page's count on this shard; 0 if it has none.
-    fn total(&self, shard: ShardIndex, page: &PageId) -> impl Future<Output = Result<u64, StoreError>> + Send {
-        async move { Ok(self.read(shard, page).await?.total) }
-    }
-
-    /// All that this shard knows of where a page's visits are.
-    fn traces(&self, shard: ShardIndex, page: &PageId) -> impl Future<Output = Result<Traces, StoreError>> + Send;
-
-    /// The writers on the sweep's list, with the time since their last flush by the shard's own clock:
-    /// the [`WRITERS_AT_ONCE`] that have been silent longest.
-    fn writers(
-        &self,
-        shard: ShardIndex,
-    ) -> impl Future<Output = Result<HashMap<WriterId, Duration>, StoreError>> + Send;
-
-    /// Deletes applied sets that are past their time and takes silent writers off the sweep's list.
-    /// Returns how many sets were deleted, at most [`TIDY_AT_ONCE`]: call again until it is less.
-    fn tidy(&self, shard: ShardIndex) -> impl Future<Output = Result<usize, StoreError>> + Send;
+    /// Returns how near two shards live to each other, as far as is known.
+    fn nearness(&self, one: ShardIndex, other: ShardIndex) -> Nearness;
 }
 
 /// Most writers that [`RedisStore::writers`](redis::RedisStore::writers) returns; a sweep does not get through more in a minute.

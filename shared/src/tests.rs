@@ -5,7 +5,6 @@
 //! deliverers whose hours and crashes real servers would take too long for.
 //!
 //! ```
-//! use visits_core::store::Store;
 //! use visits_core::tests::{Fault, Shards, page};
 //!
 //! # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {

@@ -14,7 +14,7 @@ pub mod rehoming;
 mod script;
 pub mod statistics;
 
-use super::{Reading, ShardIndex, Store, StoreError, TIDY_AT_ONCE, Traces, WRITERS_AT_ONCE};
+use super::{Reading, ShardIndex, StoreError, TIDY_AT_ONCE, Traces, WRITERS_AT_ONCE};
 use crate::batch::WriterId;
 use crate::config::Config;
 use crate::page::PageId;
@@ -180,32 +180,6 @@ impl RedisStore {
             self.scripts.tidy(redis, &shard.keys, &past).await
         };
         self.with_shard(shard, tidy).await
-    }
-}
-
-impl Store for RedisStore {
-    async fn read(&self, shard: ShardIndex, page: &PageId) -> Result<Reading, StoreError> {
-        self.read(shard, page).await
-    }
-
-    async fn read_all(
-        &self,
-        shard: ShardIndex,
-        pages: &[PageId],
-    ) -> Result<Vec<Result<Reading, StoreError>>, StoreError> {
-        self.read_all(shard, pages).await
-    }
-
-    async fn traces(&self, shard: ShardIndex, page: &PageId) -> Result<Traces, StoreError> {
-        self.traces(shard, page).await
-    }
-
-    async fn writers(&self, shard: ShardIndex) -> Result<HashMap<WriterId, Duration>, StoreError> {
-        self.writers(shard).await
-    }
-
-    async fn tidy(&self, shard: ShardIndex) -> Result<usize, StoreError> {
-        self.tidy(shard).await
     }
 }
 

@@ -10,7 +10,7 @@ use crate::handoff::{
 };
 use crate::page::PageId;
 use crate::shard::ShardName;
-use crate::store::{Applied, Apply, Incarnation, Ledger, Rejected, ShardIndex, Standing, StoreError};
+use crate::store::{Applied, Apply, Incarnation, Ledger, Nearness, Rejected, ShardIndex, Standing, StoreError};
 use crate::timing::Timing;
 use crate::visit::Secret;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -397,7 +397,8 @@ impl Ledger for Fake {
         self.call(shard, None, |_, _| Landed::default()).await
     }
 
-    fn share_endpoint(&self, one: ShardIndex, other: ShardIndex) -> bool {
-        [one, other].iter().all(|shard| self.together.contains(shard))
+    fn nearness(&self, one: ShardIndex, other: ShardIndex) -> Nearness {
+        let together = [one, other].iter().all(|shard| self.together.contains(shard));
+        if together { Nearness::OneServer } else { Nearness::Apart }
     }
 }

@@ -11,7 +11,7 @@ use visits_core::config::Config;
 use visits_core::handoff::deliver;
 use visits_core::handoff::{Park, Parked};
 use visits_core::store::redis::RedisStore;
-use visits_core::store::{Ledger, StoreError};
+use visits_core::store::{Ledger, Nearness, StoreError};
 use visits_core::timing::Timing;
 
 /// Clients of a node that are no nodes, besides the one that asks.
@@ -46,8 +46,8 @@ async fn many_shards_share_a_cluster_each_on_its_node_over_one_connection_a_node
     assert_eq!(connections, [1, 1, 1, 0, 0, 1]);
 
     for (one, other) in [(0, 1), (1, 2), (2, 3), (3, 4), (0, 4), (0, 7)] {
-        assert!(store.share_endpoint(one, other), "one cluster is likely to be down as a whole");
-        assert_eq!(store.share_node(one, other), nodes[one] == nodes[other]);
+        let near = if nodes[one] == nodes[other] { Nearness::OneServer } else { Nearness::OneEndpoint };
+        assert_eq!(store.nearness(one, other), near);
     }
     for node in 0..RedisCluster::PRIMARIES {
         let _: () = redis::cmd("SCRIPT").arg("FLUSH").query(&mut cluster.node(node).connect()).unwrap();

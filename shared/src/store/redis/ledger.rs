@@ -16,7 +16,7 @@ use crate::handoff::{
     RejectedRecord, Removal, Unreadable,
 };
 use crate::record::RecordName;
-use crate::store::{Applied, Apply, Incarnation, Ledger, ShardIndex, StoreError};
+use crate::store::{Applied, Apply, Incarnation, Ledger, Nearness, ShardIndex, StoreError};
 use crate::visit::Secret;
 use futures_util::future::join_all;
 use redis::{AsyncCommands, RedisResult, Script};
@@ -226,12 +226,13 @@ impl Ledger for RedisStore {
         Ok(Landed { fresh, rejected: rejected.collect(), incarnation })
     }
 
-    fn share_endpoint(&self, one: ShardIndex, other: ShardIndex) -> bool {
-        Arc::ptr_eq(&self.shards[one].nodes, &self.shards[other].nodes)
-    }
-
-    fn share_node(&self, one: ShardIndex, other: ShardIndex) -> bool {
-        Arc::ptr_eq(&self.shards[one].last_node(), &self.shards[other].last_node())
+    fn nearness(&self, one: ShardIndex, other: ShardIndex) -> Nearness {
+        let (one, other) = (&self.shards[one], &self.shards[other]);
+        match Arc::ptr_eq(&one.nodes, &other.nodes) {
+            true if Arc::ptr_eq(&one.last_node(), &other.last_node()) => Nearness::OneServer,
+            true => Nearness::OneEndpoint,
+            false => Nearness::Apart,
+        }
     }
 }
 
