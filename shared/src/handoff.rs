@@ -16,9 +16,10 @@ use crate::batch::{Batch, BatchId, MAX_BATCH_PAGES, Sequence, WriterId};
 use crate::budget::Budget;
 use crate::clock::{Clock, Moment};
 use crate::page::PageId;
-use crate::record::{RecordName, Round};
+use crate::record::Round;
 use crate::ring::{Fingerprint, Ring};
 use crate::shard::ShardName;
+use crate::store::redis::keys::Key;
 use crate::store::{Applied, Apply, Incarnation, Ledger, ShardIndex, Standing, StoreError};
 use crate::telemetry::Lines;
 use crate::timing::Timing;
@@ -146,7 +147,7 @@ pub struct Records {
     /// The round of the ring change in which they were taken.
     pub round: Round,
     /// The records, each with its fields and what to add to them.
-    pub records: Vec<(RecordName, Vec<(String, u64)>)>,
+    pub records: Vec<(Key, Vec<(String, u64)>)>,
 }
 
 /// An envelope as a delivery reads it.
@@ -221,7 +222,7 @@ pub struct Landed {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RejectedRecord {
     /// The record.
-    pub record: RecordName,
+    pub record: Key,
     /// Visits that are in no record because of it.
     pub visits: u64,
     /// What the shard said, for the log.
@@ -545,7 +546,7 @@ impl<S: Ledger> Run<'_, S> {
             return false;
         }
         let (store, source) = (self.store, self.ring.name(way.from));
-        let stays = |record: &RecordName| record.home(self.ring, way.to) == way.to;
+        let stays = |record: &Key| record.home(self.ring, way.to) == way.to;
         let landing = records.iter().map(|(id, (content, note))| {
             let ring = content.records.iter().all(|(record, _)| stays(record)).then_some(self.fingerprint);
             async move {
@@ -568,7 +569,7 @@ impl<S: Ledger> Run<'_, S> {
             };
             found.delivered(id, note, landed.fresh, landed.incarnation);
             if landed.fresh {
-                let pages = content.records.iter().filter(|(record, _)| matches!(record, RecordName::Page(_)));
+                let pages = content.records.iter().filter(|(record, _)| matches!(record, Key::Page(_)));
                 self.done.pages_delivered += pages.count() as u64;
             }
             for RejectedRecord { record, visits, reason } in landed.rejected {

@@ -4,92 +4,11 @@
 //! shards is right at every moment, whichever of them is read first: a take turns `total` into `out`, and a
 //! delivery adds to `total` and to `in` alike.
 
-use crate::day::Month;
-use crate::page::PageId;
-use crate::ring::Ring;
 use crate::shard::ShardName;
-use crate::store::ShardIndex;
 use std::collections::{BTreeMap, HashMap};
-use std::fmt;
-use std::str::FromStr;
 
 /// The number of a ring change, in all shards the same. Later changes have greater ones.
 pub type Round = u64;
-
-/// A record that counts visits.
-///
-/// ```
-/// use visits_core::record::RecordName;
-///
-/// let name: RecordName = "days:2026-11:blog/a:b".parse()?;
-/// assert_eq!(name.placed_by(), "blog/a:b");
-/// assert_eq!(name.to_string(), "days:2026-11:blog/a:b");
-/// # Ok::<(), visits_core::record::InvalidRecordName>(())
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum RecordName {
-    /// `page:<page id>`: all visits of a page.
-    Page(PageId),
-    /// `days:<month>:<page id>`: those of a month, by day.
-    Days(Month, PageId),
-    /// `site`: all visits of the site that the shard has counted.
-    Site,
-    /// `site:<month>`: those of a month, by day.
-    SiteMonth(Month),
-}
-
-/// A text that names no record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not the name of a record: page:<page>, days:<month>:<page>, site and site:<month> are accepted")]
-pub struct InvalidRecordName;
-
-impl RecordName {
-    /// By which the ring finds its owner. Each shard has records of the site; one that is draining gives them to the
-    /// owner of this.
-    pub fn placed_by(&self) -> &str {
-        match self {
-            Self::Page(page) | Self::Days(_, page) => page.as_str(),
-            Self::Site | Self::SiteMonth(_) => "site",
-        }
-    }
-
-    /// Returns the shard that a record of this name belongs on, if it is on shard `here`. Each shard that is not draining has
-    /// records of the site, and keeps them.
-    pub fn home(&self, ring: &Ring, here: ShardIndex) -> ShardIndex {
-        let is_of_site = matches!(self, Self::Site | Self::SiteMonth(_));
-        if is_of_site && !ring.is_draining(here) { here } else { ring.owner(self.placed_by()) }
-    }
-}
-
-impl fmt::Display for RecordName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Page(page) => write!(f, "page:{page}"),
-            Self::Days(month, page) => write!(f, "days:{month}:{page}"),
-            Self::Site => f.write_str("site"),
-            Self::SiteMonth(month) => write!(f, "site:{month}"),
-        }
-    }
-}
-
-impl FromStr for RecordName {
-    type Err = InvalidRecordName;
-
-    fn from_str(text: &str) -> Result<Self, InvalidRecordName> {
-        let page = |id: &str| PageId::from_decoded(id).map_err(|_| InvalidRecordName);
-        let month = |text: &str| text.parse::<Month>().map_err(|_| InvalidRecordName);
-        match text.split_once(':') {
-            None if text == "site" => Ok(Self::Site),
-            Some(("page", id)) => page(id).map(Self::Page),
-            Some(("site", text)) => month(text).map(Self::SiteMonth),
-            Some(("days", rest)) => {
-                let (text, id) = rest.split_once(':').ok_or(InvalidRecordName)?;
-                Ok(Self::Days(month(text)?, page(id)?))
-            }
-            _ => Err(InvalidRecordName),
-        }
-    }
-}
 
 /// What one shard holds of a page.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -256,18 +175,6 @@ mod tests {
         for field in ["total", "bots", "out:5", "out:5:bots", "in:a:5", "in:a:5:bots"] {
             let error = PageRecord::from_fields([(field, "-1")]).unwrap_err();
             assert_eq!(error.to_string(), format!("the field {field} holds \"-1\", which is no number of visits"));
-        }
-    }
-
-    #[test]
-    fn a_name_reads_back_and_nothing_else_is_one() {
-        for text in ["page:home", "page:days:2026-11:x", "days:2026-11:a:b", "site", "site:2026-11"] {
-            assert_eq!(text.parse::<RecordName>().unwrap().to_string(), text);
-        }
-        for text in
-            ["", "page:", "page", "days:2026-11", "days:2026-11:", "days:2026:x", "sites", "site:", "top:2026-11"]
-        {
-            assert!(text.parse::<RecordName>().is_err(), "{text}");
         }
     }
 }

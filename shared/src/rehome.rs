@@ -20,10 +20,11 @@ use crate::batch::{BatchId, MAX_BATCH_PAGES, Sequence, WriterId};
 use crate::budget::Budget;
 use crate::clock::{Clock, Moment};
 use crate::handoff::RejectedRecord;
-use crate::record::{RecordName, Round};
+use crate::record::Round;
 use crate::ring::{Fingerprint, Ring};
 use crate::shard::ShardName;
 use crate::store::redis::RedisStore;
+use crate::store::redis::keys::Key;
 use crate::store::redis::rehoming::{RecordSlice, RingState, Stage, Taken};
 use crate::store::{Ledger as _, ShardIndex, StoreError};
 use crate::telemetry::Lines;
@@ -198,9 +199,9 @@ impl Run<'_> {
                 let (key, shard) = (String::from_utf8_lossy(key), self.ring.name(shard).as_str());
                 self.lines.write(|| tracing::error!(%key, shard, "a key among the records is no record's"));
             }
-            let pages = slice.records.iter().filter(|record| matches!(record, RecordName::Page(_))).count();
+            let pages = slice.records.iter().filter(|record| matches!(record, Key::Page(_))).count();
             self.lock().pages_scanned += pages as u64;
-            let mut misplaced: BTreeMap<ShardIndex, Vec<RecordName>> = BTreeMap::new();
+            let mut misplaced: BTreeMap<ShardIndex, Vec<Key>> = BTreeMap::new();
             for record in slice.records {
                 let home = record.home(self.ring, shard);
                 if home != shard {
@@ -216,13 +217,7 @@ impl Run<'_> {
     }
 
     /// Takes these records for their owner, as many at once as a script takes. Whether all of them were looked at.
-    async fn take_for(
-        &self,
-        shard: ShardIndex,
-        state: &RingState,
-        owner: ShardIndex,
-        records: Vec<RecordName>,
-    ) -> bool {
+    async fn take_for(&self, shard: ShardIndex, state: &RingState, owner: ShardIndex, records: Vec<Key>) -> bool {
         let mut records = records.as_slice();
         while !records.is_empty() {
             let writer = match WriterId::random() {

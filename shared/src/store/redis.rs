@@ -24,7 +24,7 @@ use cluster::{Connection, Nodes};
 use connection::{Link, Logins};
 pub use contact::{CONFIG_PATTERN, Health, Warning};
 use contact::{Contact, Shard};
-use keys::Keys;
+use keys::{Key, Keys};
 use ledger::LedgerScripts;
 use redis::{AsyncCommands, RedisResult};
 use rehoming::RehomingScripts;
@@ -160,7 +160,7 @@ impl RedisStore {
         let list = |mut redis: Connection| async move {
             let now = server_millis(&mut redis).await?;
             let writers: Vec<(String, u64)> =
-                redis.zrange_withscores(shard.keys.writers(), 0, longest_silent - 1).await?;
+                redis.zrange_withscores(shard.keys.of(&Key::Writers), 0, longest_silent - 1).await?;
             Ok((now, writers))
         };
         let (now, writers) = self.with_shard(shard, list).await?;
@@ -176,7 +176,8 @@ impl RedisStore {
         let tidy = |mut redis: Connection| async move {
             let now = server_millis(&mut redis).await?;
             let at_once = isize::try_from(TIDY_AT_ONCE).unwrap_or(isize::MAX);
-            let past: Vec<String> = redis.zrangebyscore_limit(shard.keys.sets(), "-inf", now, 0, at_once).await?;
+            let past: Vec<String> =
+                redis.zrangebyscore_limit(shard.keys.of(&Key::Sets), "-inf", now, 0, at_once).await?;
             self.scripts.tidy(redis, &shard.keys, &past).await
         };
         self.with_shard(shard, tidy).await

@@ -16,7 +16,7 @@ use crate::config::Config;
 use crate::shard::{Namespace, ShardConfig};
 use crate::store::redis::cluster::{Connection, Nodes};
 use crate::store::redis::connection::{ConnectError, Link, advice, is_no_login};
-use crate::store::redis::keys::{self, Keys};
+use crate::store::redis::keys::{self, Key, Keys};
 use crate::store::{Incarnation, StoreError};
 use futures_util::future::{BoxFuture, join3};
 use redis::{AsyncCommands, Cmd, RedisError, RedisResult};
@@ -137,7 +137,7 @@ impl Contact {
     ) -> RedisResult<Record> {
         // Once in a shard's life: not worth a digest. Where the roster is, the script would be loaded on its node, not the shard's.
         let mut create = redis::cmd("EVAL");
-        create.arg(include_str!("contact.lua")).arg(1).arg(keys.shard());
+        create.arg(include_str!("contact.lua")).arg(1).arg(keys.of(&Key::Shard));
         create.arg(FORMAT).arg(self.namespace.as_str()).arg(shard.name.as_str()).arg(identity);
         let (format, namespace, name, identity) = create.query_async(redis).await?;
         Ok(Record { format, namespace, name, identity })
@@ -183,7 +183,7 @@ impl Record {
     /// Reads a shard's record: all of it is empty where the shard is new. A user who may only read can do this.
     async fn read(redis: &mut Connection, keys: &Keys) -> RedisResult<Self> {
         let fields = ["format", "namespace", "name", "identity"];
-        let fields: [Option<String>; 4] = redis.hmget(keys.shard(), &fields).await?;
+        let fields: [Option<String>; 4] = redis.hmget(keys.of(&Key::Shard), &fields).await?;
         let [format, namespace, name, identity] = fields.map(Option::unwrap_or_default);
         Ok(Self { format, namespace, name, identity })
     }

@@ -1,6 +1,7 @@
 //! Facts about a shard and its server for an operator. Nothing that counts visits asks for them.
 
 use super::cluster::Connection;
+use super::keys::Key;
 use super::{InvalidEndpoint, RedisStore, Shard};
 use crate::config::Config;
 use crate::handoff::{Kind, Mailbox};
@@ -77,9 +78,13 @@ impl RedisStore {
         config.arg("GET").arg(CONFIG_PATTERN);
         Ok(ShardFacts {
             round_trip,
-            writers: self.with_shard(shard, |mut redis| async move { redis.zcard(shard.keys.writers()).await }).await?,
+            writers: self
+                .with_shard(shard, |mut redis| async move { redis.zcard(shard.keys.of(&Key::Writers)).await })
+                .await?,
             parked: self.parked_copies(shard, parked).await?,
-            aside: self.with_shard(shard, |mut redis| async move { redis.hlen(shard.keys.aside()).await }).await?,
+            aside: self
+                .with_shard(shard, |mut redis| async move { redis.hlen(shard.keys.of(&Key::Aside)).await })
+                .await?,
             info: self.ask_server(shard, &redis::cmd("INFO")).await?,
             config: self.ask_server(shard, &config).await?,
         })
@@ -90,7 +95,7 @@ impl RedisStore {
     async fn ask_server<T: Default + FromRedisValue>(&self, shard: &Shard, question: &Cmd) -> Result<T, StoreError> {
         let call = |mut redis: Connection| async move {
             // A node of a cluster that has lost the shard's slot would answer for itself; not so this.
-            let _: bool = redis.exists(shard.keys.shard()).await?;
+            let _: bool = redis.exists(shard.keys.of(&Key::Shard)).await?;
             match question.query_async(&mut redis).await {
                 Err(error) if super::cluster::is_server_answer(&error) => Ok(T::default()),
                 answer => answer,
@@ -104,7 +109,7 @@ impl RedisStore {
         for (name, bytes) in outgoing {
             // What names no mailbox stands in a list that was damaged: there is no key for it.
             let Ok(mailbox) = name.parse::<Mailbox>() else { continue };
-            let key = &shard.keys.mailbox(&mailbox);
+            let key = &shard.keys.of(&Key::Out(mailbox.clone()));
             let copies = self.with_shard(shard, |mut redis| async move { redis.hlen(key).await }).await?;
             parked.push(ParkedFor { kind: mailbox.kind, owner: mailbox.owner.to_string(), copies, bytes });
         }

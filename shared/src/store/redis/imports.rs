@@ -1,6 +1,7 @@
 //! Records of imports in Redis.
 
 use super::cluster::Connection;
+use super::keys::Key;
 use super::{RedisStore, Shard};
 use crate::store::imports::{ImportId, ImportRecord};
 use crate::store::{ShardIndex, StoreError};
@@ -9,7 +10,7 @@ use redis::AsyncCommands;
 impl RedisStore {
     /// Nothing is imported over a record that cannot be read: what it stands for may have been counted.
     fn readable(shard: &Shard, id: &ImportId, record: &[u8]) -> Result<ImportRecord, StoreError> {
-        let key = shard.keys.imports();
+        let key = shard.keys.of(&Key::Imports);
         ImportRecord::decode(record).map_err(|error| shard.refused(&format!("{key} has a bad record of {id}: {error}")))
     }
 
@@ -19,7 +20,7 @@ impl RedisStore {
     /// As for every call, and [`StoreError::Refused`] for a record that this program cannot read.
     pub async fn import(&self, shard: ShardIndex, id: &ImportId) -> Result<Option<ImportRecord>, StoreError> {
         let shard = &self.shards[shard];
-        let key = shard.keys.imports();
+        let key = shard.keys.of(&Key::Imports);
         let read = |mut redis: Connection| {
             let key = &key;
             async move { redis.hget::<_, _, Option<Vec<u8>>>(key, id.as_str()).await }
@@ -39,7 +40,7 @@ impl RedisStore {
         record: &ImportRecord,
     ) -> Result<ImportRecord, StoreError> {
         let shard = &self.shards[shard];
-        let (key, record) = (shard.keys.imports(), record.encode());
+        let (key, record) = (shard.keys.of(&Key::Imports), record.encode());
         // A record is never deleted, so the two commands need not be one step.
         let begin = |mut redis: Connection| {
             let (key, record) = (&key, &record);
@@ -63,7 +64,7 @@ impl RedisStore {
         record: &ImportRecord,
     ) -> Result<(), StoreError> {
         let shard = &self.shards[shard];
-        let (key, record) = (shard.keys.imports(), ImportRecord { done: true, ..record.clone() }.encode());
+        let (key, record) = (shard.keys.of(&Key::Imports), ImportRecord { done: true, ..record.clone() }.encode());
         let finish = |mut redis: Connection| {
             let (key, record) = (&key, &record);
             async move { redis.hset::<_, _, _, ()>(key, id.as_str(), record).await }

@@ -56,7 +56,7 @@ impl RedisStore {
         let from = after.map_or_else(|| "-".to_owned(), |after| format!("({after}"));
         let call = |mut redis: Connection| {
             let mut range = redis::cmd("XRANGE");
-            range.arg(shard.keys.journal()).arg(&from).arg(last.unwrap_or("+")).arg("COUNT").arg(count);
+            range.arg(shard.keys.of(&Key::Journal)).arg(&from).arg(last.unwrap_or("+")).arg("COUNT").arg(count);
             async move { range.query_async::<Vec<RawEntry>>(&mut redis).await }
         };
         let entry = |(id, mut fields): RawEntry| {
@@ -109,7 +109,7 @@ impl RedisStore {
     pub(crate) async fn folding(&self, shard: ShardIndex) -> Result<String, StoreError> {
         let shard = &self.shards[shard];
         let call = |mut redis: Connection| async move {
-            redis.hget::<_, _, Option<String>>(shard.keys.shard(), "folding").await
+            redis.hget::<_, _, Option<String>>(shard.keys.of(&Key::Shard), "folding").await
         };
         Ok(self.with_shard(shard, call).await?.unwrap_or_default())
     }
@@ -130,12 +130,12 @@ impl RedisStore {
         let call = |mut redis: Connection| {
             let mut script = self.commit.prepare_invoke();
             script
-                .key(shard.keys.journal())
-                .key(shard.keys.shard())
+                .key(shard.keys.of(&Key::Journal))
+                .key(shard.keys.of(&Key::Shard))
                 .key(shard.keys.of(&Key::Site))
-                .key(shard.keys.aside());
+                .key(shard.keys.of(&Key::Aside));
             script.arg(first).arg(last).arg(bytes).arg(ring.fingerprint().to_string()).arg(misplaced);
-            script.arg(TOP_KEPT).arg(shard.keys.month_prefix_len()).arg(sums.visits).arg(sums.bots);
+            script.arg(TOP_KEPT).arg(shard.keys.prefix().len() + "days:2026-11:".len()).arg(sums.visits).arg(sums.bots);
             script.arg(was).arg(becomes);
             script.arg(sums.aside.len());
             for (entry, reason) in &sums.aside {

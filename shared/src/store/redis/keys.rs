@@ -1,11 +1,9 @@
 //! The names of a shard's keys. All carry the shard's name as hash tag, so that a script's keys share one slot of a cluster.
-//!
-//! [`Key`] names what counts visits and visitors: these names also travel from shard to shard, and are read back from scans.
 
+use crate::batch::WriterId;
 use crate::day::{Day, Month};
 use crate::handoff::Mailbox;
 use crate::page::PageId;
-use crate::record::RecordName;
 use crate::ring::Ring;
 use crate::shard::{Namespace, ShardName};
 use crate::store::ShardIndex;
@@ -13,7 +11,8 @@ use crate::visit;
 use std::fmt;
 use std::str::FromStr;
 
-/// The name of a key of a shard that counts visits or visitors, without what all keys of the shard begin with.
+/// The name of a key of a shard, without what all keys of the shard begin with. Those that count visits or visitors are read
+/// back, from scans and from what travels between shards.
 ///
 /// ```
 /// use visits_core::store::redis::keys::Key;
@@ -41,22 +40,46 @@ pub enum Key {
     TopOfMonth(Month),
     /// `secret:<day>`, text: the secret that visitors of a day are hashed with.
     Secret(Day),
+    /// `journal`, stream: batches that are not folded into days yet.
+    Journal,
+    /// `applied:<writer>`, hash: a writer's applied set.
+    Applied(WriterId),
+    /// `writers`, sorted set: writers that the sweep must visit, by their last flush (ms of the server's clock).
+    Writers,
+    /// `sets`, sorted set: writers with an applied set, by the time from which it may be deleted.
+    Sets,
+    /// `out:<mailbox>`, hash: envelopes that wait here for another shard, by id.
+    Out(Mailbox),
+    /// `notes:<mailbox>`, hash: where each of these envelopes was found last.
+    Notes(Mailbox),
+    /// `outgoing`, hash: the bytes in each mailbox.
+    Outgoing,
+    /// `aside`, hash: what can never be delivered or folded, for the operator.
+    Aside,
+    /// `imports`, hash: imports that were begun here, by import id.
+    Imports,
+    /// `rollup`, hash: the last day that is rolled up, and the ring by which it was.
+    Rollup,
+    /// `merging`, text: a sketch that is being merged. It is there within a script only.
+    Merging,
+    /// `shard`, hash: which shard this is, and its ring.
+    Shard,
 }
 
-/// A text that is not the name of such a key.
+/// A text that is not the name of a key that counts visits or visitors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not the name of a key that counts visits or visitors")]
 pub struct InvalidKey;
 
 impl Key {
-    /// Returns the shard where it belongs, seen from the shard that has it. The site's records stay where they were counted
-    /// until that shard drains; top lists and secrets stay anyway.
+    /// Returns the shard that the key belongs on, if it is on shard `here`. The site's records stay where they were counted
+    /// until that shard drains; what is neither record nor sketch stays.
     pub fn home(&self, ring: &Ring, here: ShardIndex) -> ShardIndex {
         match self {
             Self::Page(page) | Self::Days(_, page) | Self::Visitors(_, Some(page)) => ring.owner(page.as_str()),
             Self::Visitors(day, None) => ring.owner(&visit::site_key(*day)),
             Self::Site | Self::SiteMonth(_) if ring.is_draining(here) => ring.owner("site"),
-            Self::Site | Self::SiteMonth(_) | Self::Top(_) | Self::TopOfMonth(_) | Self::Secret(_) => here,
+            _ => here,
         }
     }
 
@@ -65,12 +88,12 @@ impl Key {
         matches!(self, Self::Page(_) | Self::Days(..) | Self::Site | Self::SiteMonth(_))
     }
 
-    /// Returns the last day that it tells of; none if it tells of all days.
+    /// Returns the last day that it tells of; none if that is no day or month.
     pub fn last_day(&self) -> Option<Day> {
         match self {
-            Self::Page(_) | Self::Site => None,
             Self::Visitors(day, _) | Self::Top(day) | Self::Secret(day) => Some(*day),
             Self::Days(month, _) | Self::SiteMonth(month) | Self::TopOfMonth(month) => Some(month.last()),
+            _ => None,
         }
     }
 }
@@ -87,6 +110,18 @@ impl fmt::Display for Key {
             Self::Top(day) => write!(f, "top:{day}"),
             Self::TopOfMonth(month) => write!(f, "top:{month}"),
             Self::Secret(day) => write!(f, "secret:{day}"),
+            Self::Journal => f.write_str("journal"),
+            Self::Applied(writer) => write!(f, "applied:{writer}"),
+            Self::Writers => f.write_str("writers"),
+            Self::Sets => f.write_str("sets"),
+            Self::Out(mailbox) => write!(f, "out:{mailbox}"),
+            Self::Notes(mailbox) => write!(f, "notes:{mailbox}"),
+            Self::Outgoing => f.write_str("outgoing"),
+            Self::Aside => f.write_str("aside"),
+            Self::Imports => f.write_str("imports"),
+            Self::Rollup => f.write_str("rollup"),
+            Self::Merging => f.write_str("merging"),
+            Self::Shard => f.write_str("shard"),
         }
     }
 }
@@ -114,128 +149,38 @@ impl FromStr for Key {
     }
 }
 
-/// Key names of one shard.
+/// The key names of one shard.
 #[derive(Debug)]
 pub(crate) struct Keys {
     prefix: String,
 }
 
 impl Keys {
-    pub(super) fn new(namespace: &Namespace, shard: &ShardName) -> Self {
+    pub(crate) fn new(namespace: &Namespace, shard: &ShardName) -> Self {
         Self { prefix: format!("{namespace}:{{{shard}}}") }
     }
 
-    /// A key that counts visits or visitors.
-    pub(super) fn of(&self, key: &Key) -> String {
+    /// Returns a key's whole name.
+    pub(crate) fn of(&self, key: &Key) -> String {
         format!("{}:{key}", self.prefix)
     }
 
-    /// The beginning of all keys of the shard.
-    pub(super) fn prefix(&self) -> String {
+    /// Returns the beginning of the names of all keys of the shard.
+    pub(crate) fn prefix(&self) -> String {
         format!("{}:", self.prefix)
     }
 
-    /// Stream: batches that are not folded into days yet.
-    pub(super) fn journal(&self) -> String {
-        format!("{}:journal", self.prefix)
-    }
-
-    /// Hash: the last day that is rolled up, and the ring by which it was.
-    pub(super) fn rollup(&self) -> String {
-        format!("{}:rollup", self.prefix)
-    }
-
-    /// Text: a sketch that is being merged. It is there within a script only.
-    pub(super) fn merging(&self) -> String {
-        format!("{}:merging", self.prefix)
-    }
-
-    // TODO(key): callers of these name a `Key` once their own changes have landed.
-    pub(super) fn record(&self, name: &RecordName) -> String {
-        format!("{}:{name}", self.prefix)
-    }
-
-    pub(super) fn record_prefix(&self) -> String {
-        self.prefix()
-    }
-
-    pub(super) fn secret(&self, day: Day) -> String {
-        self.of(&Key::Secret(day))
-    }
-
-    /// Hash: `total`, the page's visits, and `bots`, those of them by bots.
-    pub(super) fn page(&self, page: &PageId) -> String {
-        let mut key = String::new();
-        self.page_into(&mut key, page);
-        key
-    }
-
-    /// The same in the place of what `key` holds: a flush names hundreds of pages.
-    pub(super) fn page_into(&self, key: &mut String, page: &PageId) {
+    /// Writes the name of a page's record in the place of what `key` holds: a flush names hundreds of pages.
+    pub(crate) fn page_into(&self, key: &mut String, page: &PageId) {
         key.clear();
         for part in [self.prefix.as_str(), ":page:", page.as_str()] {
             key.push_str(part);
         }
     }
-
-    /// What the keys of all pages begin with.
-    pub(super) fn page_prefix(&self) -> String {
-        format!("{}:page:", self.prefix)
-    }
-
-    /// Hash: a writer's applied set.
-    pub(super) fn applied(&self, writer: &impl std::fmt::Display) -> String {
-        format!("{}:applied:{writer}", self.prefix)
-    }
-
-    /// Sorted set: writers that the sweep must visit, by their last flush (ms of the server's clock).
-    pub(super) fn writers(&self) -> String {
-        format!("{}:writers", self.prefix)
-    }
-
-    /// Sorted set: writers with an applied set, by the time from which it may be deleted.
-    pub(super) fn sets(&self) -> String {
-        format!("{}:sets", self.prefix)
-    }
-
-    /// Hash: envelopes that wait here for another shard, by id.
-    pub(super) fn mailbox(&self, mailbox: &Mailbox) -> String {
-        format!("{}:out:{mailbox}", self.prefix)
-    }
-
-    /// Hash: where each of these envelopes was found last.
-    pub(super) fn notes(&self, mailbox: &Mailbox) -> String {
-        format!("{}:notes:{mailbox}", self.prefix)
-    }
-
-    /// Hash: the bytes in each mailbox.
-    pub(super) fn outgoing(&self) -> String {
-        format!("{}:outgoing", self.prefix)
-    }
-
-    /// Length of what the key of a page's month begins with: the name of any month is as long.
-    pub(super) fn month_prefix_len(&self) -> usize {
-        self.prefix.len() + ":days:2026-11:".len()
-    }
-
-    /// Hash: envelopes that can never be delivered, for the operator.
-    pub(super) fn aside(&self) -> String {
-        format!("{}:aside", self.prefix)
-    }
-
-    /// Hash: imports that were begun here, by import id.
-    pub(super) fn imports(&self) -> String {
-        format!("{}:imports", self.prefix)
-    }
-
-    /// Hash: which shard this is.
-    pub(super) fn shard(&self) -> String {
-        format!("{}:shard", self.prefix)
-    }
 }
 
 /// Set of the names of all shards that live on one server: the only key that belongs to no shard.
-pub(super) fn roster(namespace: &Namespace) -> String {
+pub(crate) fn roster(namespace: &Namespace) -> String {
     format!("{namespace}:shards")
 }
 

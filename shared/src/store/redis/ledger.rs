@@ -15,7 +15,7 @@ use crate::handoff::{
     Envelope, EnvelopePage, Kind, Landed, Landing, MAILBOX_BYTES, Mailbox, Note, Park, Parked, Payload, Records,
     RejectedRecord, Removal, Unreadable,
 };
-use crate::record::RecordName;
+use crate::store::redis::keys::Key;
 use crate::store::{Applied, Apply, Incarnation, Ledger, Nearness, ShardIndex, StoreError};
 use crate::visit::Secret;
 use futures_util::future::join_all;
@@ -57,7 +57,7 @@ impl Ledger for RedisStore {
 
     async fn known_secret(&self, shard: ShardIndex, day: Day) -> Result<Option<Secret>, StoreError> {
         let shard = &self.shards[shard];
-        let key = shard.keys.secret(day);
+        let key = shard.keys.of(&Key::Secret(day));
         let call = |mut redis: Connection| {
             let key = &key;
             async move { redis.get::<_, Option<String>>(key).await }
@@ -68,7 +68,7 @@ impl Ledger for RedisStore {
 
     async fn secret(&self, shard: ShardIndex, day: Day, offer: Secret) -> Result<Secret, StoreError> {
         let shard = &self.shards[shard];
-        let key = shard.keys.secret(day);
+        let key = shard.keys.of(&Key::Secret(day));
         // Two commands: before Redis 7.0, SET takes NX or GET. A day that has a secret keeps it until it is over.
         let call = |mut redis: Connection| {
             let key = &key;
@@ -86,7 +86,7 @@ impl Ledger for RedisStore {
         let aside = aside_key(&shard.keys, &mailbox);
         let call = |mut redis: Connection| {
             let mut script = self.ledger.park.prepare_invoke();
-            script.key(shard.keys.mailbox(&mailbox)).key(shard.keys.outgoing()).key(&aside);
+            script.key(shard.keys.of(&Key::Out(mailbox.clone()))).key(shard.keys.of(&Key::Outgoing)).key(&aside);
             script.arg(mailbox.to_string()).arg(MAILBOX_BYTES);
             for (batch, age) in &park.batches {
                 let id = BatchId { writer: park.writer, sequence: batch.sequence() };
@@ -107,9 +107,9 @@ impl Ledger for RedisStore {
             let all = &all;
             async move {
                 // The list may itself be damaged: the mailboxes of configured shards are looked at all the same.
-                let listed: RedisResult<HashMap<String, u64>> = redis.hgetall(shard.keys.outgoing()).await;
+                let listed: RedisResult<HashMap<String, u64>> = redis.hgetall(shard.keys.of(&Key::Outgoing)).await;
                 let exist = all.iter().map(|mailbox| {
-                    let (mut redis, key) = (redis.clone(), shard.keys.mailbox(mailbox));
+                    let (mut redis, key) = (redis.clone(), shard.keys.of(&Key::Out(mailbox.clone())));
                     async move { redis.exists::<_, bool>(key).await }
                 });
                 Ok((listed, join_all(exist).await.into_iter().collect::<RedisResult<Vec<bool>>>()?))
@@ -117,7 +117,7 @@ impl Ledger for RedisStore {
         };
         let (listed, exist) = self.with_shard(shard, call).await?;
         let listed = listed.unwrap_or_else(|error| {
-            tracing::error!(%error, key = shard.keys.outgoing(), "the list of mailboxes is unreadable");
+            tracing::error!(%error, key = shard.keys.of(&Key::Outgoing), "the list of mailboxes is unreadable");
             HashMap::new()
         });
         let found = all.iter().zip(exist).filter(|(_, exists)| *exists).map(|(mailbox, _)| mailbox.to_string());
@@ -128,7 +128,7 @@ impl Ledger for RedisStore {
     async fn envelopes(&self, shard: ShardIndex, mailbox: &Mailbox, cursor: u64) -> Result<EnvelopePage, StoreError> {
         type Scanned = (u64, Vec<(Vec<u8>, Vec<u8>)>);
         let (index, shard) = (shard, &self.shards[shard]);
-        let (key, notes) = (shard.keys.mailbox(mailbox), shard.keys.notes(mailbox));
+        let (key, notes) = (shard.keys.of(&Key::Out(mailbox.clone())), shard.keys.of(&Key::Notes(mailbox.clone())));
         let read = |mut redis: Connection| {
             let (key, notes) = (&key, &notes);
             async move {
@@ -174,7 +174,11 @@ impl Ledger for RedisStore {
         let aside = aside_key(&shard.keys, mailbox);
         let call = |mut redis: Connection| {
             let mut script = self.ledger.mark.prepare_invoke();
-            script.key(shard.keys.mailbox(mailbox)).key(shard.keys.notes(mailbox)).key(&aside).arg(place(there));
+            script
+                .key(shard.keys.of(&Key::Out(mailbox.clone())))
+                .key(shard.keys.of(&Key::Notes(mailbox.clone())))
+                .key(&aside)
+                .arg(place(there));
             for (id, run) in envelopes {
                 script.arg(id.to_string()).arg(run.0.to_string());
             }
@@ -188,8 +192,11 @@ impl Ledger for RedisStore {
         let aside = aside_key(&shard.keys, mailbox);
         let call = |mut redis: Connection| {
             let mut script = self.ledger.remove.prepare_invoke();
-            script.key(shard.keys.mailbox(mailbox)).key(shard.keys.notes(mailbox)).key(shard.keys.outgoing());
-            script.key(shard.keys.aside()).key(&aside).arg(mailbox.to_string());
+            script
+                .key(shard.keys.of(&Key::Out(mailbox.clone())))
+                .key(shard.keys.of(&Key::Notes(mailbox.clone())))
+                .key(shard.keys.of(&Key::Outgoing));
+            script.key(shard.keys.of(&Key::Aside)).key(&aside).arg(mailbox.to_string());
             for removal in envelopes {
                 match removal {
                     Removal::Delivered(id, note) => script.arg(id.to_string()).arg(note_text(note)).arg(""),
@@ -206,12 +213,15 @@ impl Ledger for RedisStore {
         let Landing { id, source, content, ring } = landing;
         let call = |mut redis: Connection| {
             let mut script = self.ledger.land.prepare_invoke();
-            script.key(shard.keys.applied(&id.writer)).key(shard.keys.sets()).key(shard.keys.shard());
+            script
+                .key(shard.keys.of(&Key::Applied(id.writer)))
+                .key(shard.keys.of(&Key::Sets))
+                .key(shard.keys.of(&Key::Shard));
             script.arg(id.writer.to_string()).arg(millis(self.timing.move_kept));
             script.arg(ring.map(|ring| ring.to_string()).unwrap_or_default());
-            script.arg(source.as_str()).arg(content.round).arg(shard.keys.record_prefix().len());
+            script.arg(source.as_str()).arg(content.round).arg(shard.keys.prefix().len());
             for (record, fields) in &content.records {
-                script.key(shard.keys.record(record)).arg(fields.len());
+                script.key(shard.keys.of(record)).arg(fields.len());
                 for (field, amount) in fields {
                     script.arg(field).arg(*amount);
                 }
@@ -240,7 +250,7 @@ impl Ledger for RedisStore {
 fn aside_key(keys: &Keys, mailbox: &Mailbox) -> String {
     static MOVED: AtomicU64 = AtomicU64::new(0);
     let nanos = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
-    format!("{}:{mailbox}:{nanos}.{}", keys.aside(), MOVED.fetch_add(1, Ordering::Relaxed))
+    format!("{}:{mailbox}:{nanos}.{}", keys.of(&Key::Aside), MOVED.fetch_add(1, Ordering::Relaxed))
 }
 
 fn place(there: bool) -> &'static str {
@@ -296,7 +306,8 @@ fn records(bytes: &[u8]) -> Result<Records, String> {
     let records: Vec<(String, BTreeMap<String, String>)> =
         serde_json::from_slice(records).map_err(|error| format!("not a JSON list of records and fields: {error}"))?;
     let record = |(name, fields): (String, BTreeMap<String, String>)| {
-        let name: RecordName = name.parse().map_err(|error| format!("{name:?} is {error}"))?;
+        let record: Option<Key> = name.parse().ok().filter(Key::is_record);
+        let name = record.ok_or_else(|| format!("{name:?} is not the name of a record"))?;
         let amount = |(field, amount): (String, String)| match amount.parse::<u64>() {
             Ok(amount) if amount > 0 => Ok((field, amount)),
             _ => Err(format!("its field {field} is no number of visits")),
@@ -309,12 +320,13 @@ fn records(bytes: &[u8]) -> Result<Records, String> {
 }
 
 /// The visits that a record counts. Numbers of visitors are none of visits.
-fn visits(name: &RecordName, fields: &[(String, u64)]) -> u64 {
+fn visits(name: &Key, fields: &[(String, u64)]) -> u64 {
     let counts = |field: &str| match name {
-        RecordName::Page(_) | RecordName::Site => field == "total",
-        RecordName::Days(..) | RecordName::SiteMonth(_) => {
+        Key::Page(_) | Key::Site => field == "total",
+        Key::Days(..) | Key::SiteMonth(_) => {
             field.strip_suffix('b').unwrap_or(field).bytes().all(|byte| byte.is_ascii_digit())
         }
+        _ => false,
     };
     fields.iter().filter(|(field, _)| counts(field)).fold(0, |sum, (_, amount)| sum.saturating_add(*amount))
 }

@@ -1,6 +1,7 @@
 //! Pages and their records in Redis.
 
 use super::cluster::Connection;
+use super::keys::Key;
 use super::{RedisStore, Shard};
 use crate::page::PageId;
 use crate::record::{BadField, PageRecord};
@@ -51,11 +52,11 @@ type Fields = HashMap<String, String>;
 impl RedisStore {
     /// A page's total, and whether the shard's ring is settled, in one round trip.
     pub(super) async fn read_page(&self, shard: &Shard, page: &PageId) -> Result<Reading, StoreError> {
-        let key = shard.keys.page(page);
+        let key = shard.keys.of(&Key::Page(page.clone()));
         let call = |mut redis: Connection| {
             let (mut beside, key) = (redis.clone(), &key);
             // Two commands and not a pipeline: while a slot moves, a cluster may redirect one of them.
-            let ring = async move { beside.hmget(shard.keys.shard(), &RING).await };
+            let ring = async move { beside.hmget(shard.keys.of(&Key::Shard), &RING).await };
             async move { try_join(redis.hmget(key, &COUNTS), ring).await }
         };
         let (counts, ring): ([Option<String>; 2], [Option<String>; 2]) = self.with_shard(shard, call).await?;
@@ -70,10 +71,10 @@ impl RedisStore {
         shard: &Shard,
         pages: &[PageId],
     ) -> Result<Vec<Result<Reading, StoreError>>, StoreError> {
-        let keys: Vec<String> = pages.iter().map(|page| shard.keys.page(page)).collect();
+        let keys: Vec<String> = pages.iter().map(|page| shard.keys.of(&Key::Page(page.clone()))).collect();
         let call = |redis: Connection| {
             let (mut beside, keys) = (redis.clone(), &keys);
-            let ring = async move { beside.hmget(shard.keys.shard(), &RING).await };
+            let ring = async move { beside.hmget(shard.keys.of(&Key::Shard), &RING).await };
             async move {
                 try_join(each(&redis, keys, |mut redis, key| async move { redis.hmget(key, &COUNTS).await }), ring)
                     .await
@@ -105,17 +106,17 @@ impl RedisStore {
             scan.arg(cursor).arg("MATCH").arg(pattern).arg("COUNT").arg(count);
             let mut beside = redis.clone();
             // A scan names no key, so a node that has lost the shard's slot answers it; not so this.
-            let here = async move { beside.exists::<_, bool>(shard.keys.shard()).await };
+            let here = async move { beside.exists::<_, bool>(shard.keys.of(&Key::Shard)).await };
             async move { Ok(try_join(scan.query_async(&mut redis), here).await?.0) }
         };
         self.with_incarnation(shard, call).await
     }
 
     pub(super) async fn page_traces(&self, shard: &Shard, page: &PageId) -> Result<Traces, StoreError> {
-        let key = shard.keys.page(page);
+        let key = shard.keys.of(&Key::Page(page.clone()));
         let call = |mut redis: Connection| {
             let (mut beside, key) = (redis.clone(), &key);
-            let members = async move { beside.hget(shard.keys.shard(), "members").await };
+            let members = async move { beside.hget(shard.keys.of(&Key::Shard), "members").await };
             async move { try_join(redis.hgetall(key), members).await }
         };
         let (fields, members): (Fields, Option<String>) = self.with_shard(shard, call).await?;
@@ -177,7 +178,7 @@ impl RedisStore {
     /// slice comes at least once, unless the server restarts in between. A slice costs the shard less than a millisecond.
     pub async fn scan(&self, shard: ShardIndex, cursor: u64) -> Result<PageSlice, StoreError> {
         let shard = &self.shards[shard];
-        let prefix = shard.keys.page_prefix();
+        let prefix = shard.keys.prefix() + "page:";
         let ((next, keys), _) = self.scan_keys(shard, (&format!("{prefix}*"), SCANNED), cursor).await?;
         let mut slice = PageSlice { next, ..PageSlice::default() };
         for key in keys {
@@ -198,7 +199,7 @@ impl RedisStore {
         pages: &[PageId],
     ) -> Result<Vec<Result<PageRecord, BadRecord>>, StoreError> {
         let shard = &self.shards[shard];
-        let keys: Vec<String> = pages.iter().map(|page| shard.keys.page(page)).collect();
+        let keys: Vec<String> = pages.iter().map(|page| shard.keys.of(&Key::Page(page.clone()))).collect();
         let call = |redis: Connection| {
             let keys = &keys;
             async move { each(&redis, keys, |mut redis, key| async move { redis.hgetall(key).await }).await }

@@ -11,9 +11,10 @@ use super::script::{LazyScript, with_checks};
 use super::{RedisStore, pages, server_millis};
 use crate::batch::{BatchId, MAX_BATCH_PAGES};
 use crate::handoff::{MAILBOX_BYTES, Mailbox, RejectedRecord};
-use crate::record::{RecordName, Round};
+use crate::record::Round;
 use crate::ring::Fingerprint;
 use crate::shard::ShardName;
+use crate::store::redis::keys::Key;
 use crate::store::{Incarnation, ShardIndex, StoreError};
 use futures_util::future::try_join_all;
 use redis::{AsyncCommands, FromRedisValue, ParsingError, RedisResult, Script, Value};
@@ -145,7 +146,7 @@ impl FromRedisValue for TakeReply {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RecordSlice {
     /// The records. One may come twice, in this slice or a later one.
-    pub records: Vec<RecordName>,
+    pub records: Vec<Key>,
     /// Keys among those of records that name none, as they are.
     pub unreadable: Vec<Vec<u8>>,
     /// Where to go on; 0: this was the last slice.
@@ -160,7 +161,7 @@ impl RedisStore {
         let shard = &self.shards[shard];
         let call = |mut redis: Connection| async move {
             let now = server_millis(&mut redis).await?;
-            let fields: HashMap<String, String> = redis.hgetall(shard.keys.shard()).await?;
+            let fields: HashMap<String, String> = redis.hgetall(shard.keys.of(&Key::Shard)).await?;
             Ok((now, fields))
         };
         let ((now, fields), incarnation) = self.with_incarnation(shard, call).await?;
@@ -227,7 +228,7 @@ impl RedisStore {
         let members = members.iter().map(ShardName::as_str).collect::<Vec<_>>().join(",");
         let call = |mut redis: Connection, run: Incarnation| {
             let mut script = self.rehoming.advance.prepare_invoke();
-            script.key(shard.keys.shard()).key(shard.keys.outgoing());
+            script.key(shard.keys.of(&Key::Shard)).key(shard.keys.of(&Key::Outgoing));
             script.arg(known.ring.map(|ring| ring.to_string()).unwrap_or_default()).arg(known.round);
             script.arg(known.stage.name()).arg(known.late).arg(next).arg(run.0.to_string()).arg(&members);
             // What was done in another run of the server may be undone.
@@ -241,13 +242,13 @@ impl RedisStore {
     /// slice comes at least once, if all are of one run of the server.
     pub async fn scan_records(&self, shard: ShardIndex, cursor: u64) -> Result<RecordSlice, StoreError> {
         let shard = &self.shards[shard];
-        let prefix = shard.keys.record_prefix();
+        let prefix = shard.keys.prefix();
         let ((next, keys), run) =
             self.scan_keys(shard, (&format!("{prefix}{RECORDS}"), pages::SCANNED), cursor).await?;
         let mut slice = RecordSlice { next, run, ..RecordSlice::default() };
         for key in keys {
             let name = key.get(prefix.len()..).unwrap_or_default();
-            match std::str::from_utf8(name).ok().and_then(|name| name.parse().ok()) {
+            match std::str::from_utf8(name).ok().and_then(|name| name.parse().ok()).filter(Key::is_record) {
                 Some(record) => slice.records.push(record),
                 None if CLASSES.iter().any(|class| name.starts_with(class)) => slice.unreadable.push(key),
                 None => {}
@@ -263,20 +264,23 @@ impl RedisStore {
         shard: ShardIndex,
         known: &RingState,
         owner: &ShardName,
-        records: &[RecordName],
+        records: &[Key],
         id: BatchId,
     ) -> Result<Taken, StoreError> {
         let (shard, mailbox) = (&self.shards[shard], Mailbox::records(owner));
         let call = |mut redis: Connection, run: Incarnation| {
             let mut script = self.rehoming.take.prepare_invoke();
-            script.key(shard.keys.shard()).key(shard.keys.mailbox(&mailbox)).key(shard.keys.notes(&mailbox));
-            script.key(shard.keys.outgoing());
+            script
+                .key(shard.keys.of(&Key::Shard))
+                .key(shard.keys.of(&Key::Out(mailbox.clone())))
+                .key(shard.keys.of(&Key::Notes(mailbox.clone())));
+            script.key(shard.keys.of(&Key::Outgoing));
             for record in records {
-                script.key(shard.keys.record(record));
+                script.key(shard.keys.of(record));
             }
             script.arg(known.ring.map(|ring| ring.to_string()).unwrap_or_default()).arg(known.round);
             script.arg(mailbox.to_string()).arg(MAILBOX_BYTES).arg(id.to_string()).arg(run.0.to_string());
-            script.arg(shard.keys.record_prefix().len()).arg(MAX_FIELDS);
+            script.arg(shard.keys.prefix().len()).arg(MAX_FIELDS);
             async move { script.invoke_async::<TakeReply>(&mut redis).await }
         };
         let (TakeReply(outcome, pages, visits, rejected), _) = self.with_run(shard, call).await?;
@@ -302,11 +306,10 @@ impl RedisStore {
         &self,
         shard: ShardIndex,
         known: &RingState,
-        records: &[RecordName],
+        records: &[Key],
     ) -> Result<Option<u64>, StoreError> {
         // Only pages have notes. The others were there a moment ago, which is all that is asked of them.
-        let (pages, others): (Vec<_>, Vec<_>) =
-            records.iter().partition(|record| matches!(record, RecordName::Page(_)));
+        let (pages, others): (Vec<_>, Vec<_>) = records.iter().partition(|record| matches!(record, Key::Page(_)));
         let (pages, shard) = (&pages, &self.shards[shard]);
         let stage = if known.stage == Stage::Out { "out" } else { "cleaned" };
         let call = |redis: Connection| async move {
@@ -315,9 +318,9 @@ impl RedisStore {
                 let mut redis = redis.clone();
                 async move {
                     let mut script = self.rehoming.clean.prepare_invoke();
-                    script.key(shard.keys.shard());
+                    script.key(shard.keys.of(&Key::Shard));
                     for page in pages {
-                        script.key(shard.keys.record(page));
+                        script.key(shard.keys.of(page));
                     }
                     script.arg(known.round).arg(stage).invoke_async::<i64>(&mut redis).await
                 }
@@ -335,7 +338,7 @@ impl RedisStore {
         let shard = &self.shards[shard];
         let call = |mut redis: Connection| async move {
             // An empty stream is still a key.
-            redis::cmd("XLEN").arg(shard.keys.journal()).query_async::<u64>(&mut redis).await
+            redis::cmd("XLEN").arg(shard.keys.of(&Key::Journal)).query_async::<u64>(&mut redis).await
         };
         Ok(self.with_shard(shard, call).await? > 0)
     }

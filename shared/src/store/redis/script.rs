@@ -2,7 +2,7 @@
 
 use super::cluster::Connection;
 use super::digest::sha1_hex;
-use super::keys::Keys;
+use super::keys::{Key, Keys};
 use crate::applied::AppliedSet;
 use crate::batch::Sequence;
 use crate::config::Config;
@@ -70,11 +70,11 @@ impl Scripts {
         let mut command = Cmd::with_capacity(32 + 3 * pages, 256 + 128 * pages);
         command.arg("EVALSHA").arg(&APPLY_DIGEST).arg(5 + pages);
         command
-            .arg(keys.applied(&call.writer))
-            .arg(keys.writers())
-            .arg(keys.sets())
-            .arg(keys.shard())
-            .arg(keys.journal());
+            .arg(keys.of(&Key::Applied(call.writer)))
+            .arg(keys.of(&Key::Writers))
+            .arg(keys.of(&Key::Sets))
+            .arg(keys.of(&Key::Shard))
+            .arg(keys.of(&Key::Journal));
         let mut key = String::new();
         for increment in batches().flat_map(|batch| batch.increments()) {
             keys.page_into(&mut key, &increment.page);
@@ -99,9 +99,10 @@ impl Scripts {
 
     pub(super) async fn tidy(&self, mut redis: Connection, keys: &Keys, writers: &[String]) -> RedisResult<usize> {
         let mut script = self.tidy.prepare_invoke();
-        script.key(keys.sets()).key(keys.writers()).arg(millis(self.timing.writer_listed));
+        script.key(keys.of(&Key::Sets)).key(keys.of(&Key::Writers)).arg(millis(self.timing.writer_listed));
+        // Some may be no writer's id: they go as well.
         for writer in writers {
-            script.key(keys.applied(writer)).arg(writer);
+            script.key(keys.prefix() + "applied:" + writer).arg(writer);
         }
         script.invoke_async(&mut redis).await
     }

@@ -120,8 +120,10 @@ impl RedisStore {
             let records = months.iter().map(|month| fields(redis.clone(), month_of(*month)));
             let sketches = recent.iter().map(|day| visitors(redis.clone(), visitors_of(*day)));
             let (records, sketches) = (try_join_all(records), try_join_all(sketches));
-            let (mut redis, key) =
-                (redis.clone(), page.map_or_else(|| shard.keys.of(&Key::Site), |page| shard.keys.page(page)));
+            let (mut redis, key) = (
+                redis.clone(),
+                page.map_or_else(|| shard.keys.of(&Key::Site), |page| shard.keys.of(&Key::Page(page.clone()))),
+            );
             async move {
                 let totals = async move { redis.hmget(key, &["total", "bots"]).await };
                 try_join3(totals, records, sketches).await
@@ -193,8 +195,11 @@ impl RedisStore {
         let what = set.forget.map_or_else(|| set.count.to_string(), |_| format!("{} and forget", set.count));
         let call = |mut redis: Connection| {
             let mut script = self.statistics.set.prepare_invoke();
-            script.key(shard.keys.applied(&set.id)).key(shard.keys.sets()).key(shard.keys.shard());
-            script.key(shard.keys.page(set.page));
+            script
+                .key(shard.keys.of(&Key::Applied(set.id)))
+                .key(shard.keys.of(&Key::Sets))
+                .key(shard.keys.of(&Key::Shard));
+            script.key(shard.keys.of(&Key::Page(set.page.clone())));
             if let Some((first, last)) = set.forget {
                 name_forgotten(&mut script, shard, set.page, first, last);
             }
@@ -215,7 +220,7 @@ impl RedisStore {
         let call = |mut redis: Connection| async move {
             // A command that names a key of the shard: in a cluster, its node answers.
             let asked = Instant::now();
-            let _: bool = redis.exists(shard.keys.shard()).await?;
+            let _: bool = redis.exists(shard.keys.of(&Key::Shard)).await?;
             Ok(asked.elapsed())
         };
         self.with_shard(shard, call).await
@@ -227,7 +232,7 @@ impl RedisStore {
         let shard = &self.shards[shard];
         let call = |mut redis: Connection| async move {
             let mut first = redis::cmd("XRANGE");
-            first.arg(shard.keys.journal()).arg("-").arg("+").arg("COUNT").arg(1);
+            first.arg(shard.keys.of(&Key::Journal)).arg("-").arg("+").arg("COUNT").arg(1);
             match first.query_async::<Vec<(String, redis::Value)>>(&mut redis).await {
                 Err(error) if error.code() == Some("WRONGTYPE") => Ok(None),
                 entries => Ok(entries?.into_iter().next()),
@@ -257,13 +262,13 @@ impl RedisStore {
         let mut deleted = Deleted::default();
         for pages in pages.chunks(at_once.clamp(1, DELETED_AT_ONCE)) {
             let call = |mut redis: Connection| {
-                let mut script = self.statistics.delete.key(shard.keys.shard());
+                let mut script = self.statistics.delete.key(shard.keys.of(&Key::Shard));
                 script.arg(ring.to_string()).arg(lists.len());
                 for list in &lists {
                     script.key(list);
                 }
                 for page in pages {
-                    script.key(shard.keys.page(page)).arg(page.as_str());
+                    script.key(shard.keys.of(&Key::Page(page.clone()))).arg(page.as_str());
                 }
                 for page in pages {
                     for month in &months {
@@ -336,8 +341,8 @@ impl RedisStore {
             let secrets = &secrets;
             try_join3(
                 async move { one.unlink(secrets).await },
-                async move { two.hget(shard.keys.shard(), "ring").await },
-                async move { three.hmget(shard.keys.rollup(), &["through", "ring"]).await },
+                async move { two.hget(shard.keys.of(&Key::Shard), "ring").await },
+                async move { three.hmget(shard.keys.of(&Key::Rollup), &["through", "ring"]).await },
             )
         };
         let (secrets_destroyed, ring, finished): (usize, Option<String>, [Option<String>; 2]) =
@@ -356,7 +361,7 @@ impl RedisStore {
     ) -> Result<(), StoreError> {
         let shard = &self.shards[shard];
         let call = |mut redis: Connection| {
-            let mut script = self.statistics.note.key(shard.keys.rollup());
+            let mut script = self.statistics.note.key(shard.keys.of(&Key::Rollup));
             script.arg("through").arg(through.to_string()).arg("ring").arg(ring.to_string());
             async move { script.invoke_async::<()>(&mut redis).await }
         };
@@ -405,7 +410,7 @@ impl RedisStore {
     pub(crate) async fn merge(&self, shard: ShardIndex, sketches: &[(&Key, Vec<u8>)]) -> Result<Vec<bool>, StoreError> {
         let shard = &self.shards[shard];
         let call = |mut redis: Connection| {
-            let mut script = self.statistics.merge.key(shard.keys.merging());
+            let mut script = self.statistics.merge.key(shard.keys.of(&Key::Merging));
             for (sketch, content) in sketches {
                 script.key(shard.keys.of(sketch)).arg(content.as_slice());
             }

@@ -6,9 +6,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use visits_core::batch::BatchId;
 use visits_core::handoff::{Kind, Landing, Mailbox, Payload, Records};
-use visits_core::record::{PageRecord, RecordName};
+use visits_core::record::PageRecord;
 use visits_core::ring::Fingerprint;
 use visits_core::shard::ShardName;
+use visits_core::store::redis::keys::Key;
 use visits_core::store::redis::rehoming::{RingState, Stage, Taken};
 use visits_core::store::{Apply, Ledger};
 
@@ -30,7 +31,7 @@ fn id() -> BatchId {
     BatchId { writer: WRITER, sequence: sequence(1) }
 }
 
-fn name(text: &str) -> RecordName {
+fn name(text: &str) -> Key {
     text.parse().unwrap()
 }
 
@@ -48,7 +49,7 @@ async fn advance(subject: &Subject) -> bool {
 }
 
 async fn take(subject: &Subject, known: &RingState, records: &[&str]) -> Taken {
-    let records: Vec<RecordName> = records.iter().map(|record| name(record)).collect();
+    let records: Vec<Key> = records.iter().map(|record| name(record)).collect();
     subject.store().take(SHARD, known, &owner(), &records, id()).await.unwrap()
 }
 
