@@ -418,13 +418,12 @@ impl<S: Ledger> Run<'_, S> {
         let mut mailboxes = Vec::new();
         for (name, _) in self.answer(outgoing).unwrap_or_default() {
             let mailbox: Option<Mailbox> = name.parse().ok();
-            match mailbox.and_then(|mailbox| Some((self.ring.index(mailbox.owner.as_str())?, mailbox))) {
-                Some(mailbox) => mailboxes.push(mailbox),
-                None => {
-                    let shard = self.ring.name(shard).as_str();
-                    self.lines
-                        .write(|| tracing::error!(shard, mailbox = name, "it is for no shard that is configured"));
-                }
+            if let Some(mailbox) = mailbox.and_then(|mailbox| Some((self.ring.index(mailbox.owner.as_str())?, mailbox)))
+            {
+                mailboxes.push(mailbox);
+            } else {
+                let shard = self.ring.name(shard).as_str();
+                self.lines.write(|| tracing::error!(shard, mailbox = name, "it is for no shard that is configured"));
             }
         }
         mailboxes.sort_unstable();
@@ -497,9 +496,9 @@ impl<S: Ledger> Run<'_, S> {
                         // A key of another type where the writer's applied set belongs never changes by itself. The owner
                         // may take the next writer's batches.
                         StoreError::Refused { reason, .. } if reason.contains("WRONGTYPE") => {
-                            copies
-                                .iter()
-                                .for_each(|copy| found.set_aside(copy, format!("its owner refuses it: {reason}")));
+                            for copy in &copies {
+                                found.set_aside(copy, format!("its owner refuses it: {reason}"));
+                            }
                         }
                         StoreError::Refused { .. } => {}
                         _ => {

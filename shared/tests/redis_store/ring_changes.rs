@@ -136,7 +136,7 @@ impl World {
                 let runs = join_all(rings.iter().map(|ring| self.rehome(ring.unwrap_or(self.ring))));
                 let deliver = async {
                     if *deliver {
-                        self.deliver().await
+                        self.deliver().await;
                     }
                 };
                 tokio::join!(runs, deliver, self.read_meanwhile());

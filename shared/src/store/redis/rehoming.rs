@@ -17,7 +17,7 @@ use crate::shard::ShardName;
 use crate::store::redis::keys::Key;
 use crate::store::{Incarnation, ShardIndex, StoreError};
 use futures_util::future::try_join_all;
-use redis::{AsyncCommands, FromRedisValue, ParsingError, RedisResult, Script, Value};
+use redis::{AsyncCommands, FromRedisValue, ParsingError, Script, Value};
 use std::collections::HashMap;
 
 /// Pattern of the keys of records behind the shard's prefix: `page`, `days` and `site`, and next to nothing else. A scan
@@ -327,9 +327,8 @@ impl RedisStore {
             });
             try_join_all(calls).await
         };
-        let kept: RedisResult<Vec<i64>> = Ok(self.with_shard(shard, call).await?);
-        let kept: Option<Vec<u64>> =
-            kept.unwrap_or_default().into_iter().map(|kept| u64::try_from(kept).ok()).collect();
+        let kept: Vec<i64> = self.with_shard(shard, call).await?;
+        let kept: Option<Vec<u64>> = kept.into_iter().map(|kept| u64::try_from(kept).ok()).collect();
         Ok(kept.map(|kept| kept.into_iter().sum::<u64>() + others.len() as u64))
     }
 
