@@ -91,7 +91,7 @@ impl Servers {
     /// If a server does not answer.
     pub fn copies(&self) -> u64 {
         let waiting = |shard: usize| {
-            let key = format!("visits:{{{}}}:parked:{}", SHARDS[shard], SHARDS[1 - shard]);
+            let key = format!("visits:{{{}}}:out:batches:{}", SHARDS[shard], SHARDS[1 - shard]);
             self.server(shard).connect().hlen::<_, u64>(key).expect("the server answers")
         };
         waiting(0) + waiting(1)
