@@ -135,13 +135,13 @@ impl Load {
             let (all_sent, next) = (Arc::clone(&sent), Arc::clone(&next));
             // Once more after the end: what is measured includes the fold of all that was sent.
             let folds = async move {
-                let mut folded = 0;
+                let mut before = 0;
                 while !all_sent.load(Ordering::Relaxed) {
-                    let begun = next.load(Ordering::Relaxed);
-                    if begun - folded < BETWEEN_FOLDS {
+                    let sending = next.load(Ordering::Relaxed);
+                    if sending - before < BETWEEN_FOLDS {
                         tokio::time::sleep(Duration::from_millis(1)).await;
                     } else {
-                        folded = begun;
+                        before = sending;
                         fold_all(&folder, &ring).await;
                     }
                 }
