@@ -5,23 +5,19 @@
 //!
 //! A ring gives the page to a shard. A flusher ([`flusher`]) reads every shard's record, one after the other, and then:
 //!
-//! - **marks** all shards for a new *round* if in the highest round one has another ring, or was written to late and is
-//!   done or settled, or if the rounds differ and a shard of the highest is done or settled; for the highest round,
-//!   those in a lower one. A shard in a later round, or in the same with another ring, refuses. Marked, a shard has the
-//!   flusher's ring and begins its take pass.
-//! - **takes**, when all shards are marked: a script on the source moves the page's `total` to `out:<tag>` and stores a
-//!   move. If nothing was written late until the end of the pass, it is over.
+//! - **marks** all shards for a new *round* if in the highest round one has another ring, or was written to late since its first
+//!   stage, or if the rounds differ and a shard of the highest is settled; for the highest round, those in a lower one. A shard in
+//!   a later round, or in the same with another ring, refuses. Marked, a shard has the flusher's ring and is in its first stage.
+//! - **takes**, when all shards are marked: a script on the source moves the page's `total` to `out:<round>` and stores a move.
 //! - **delivers** a move 60 s after it was seen in one run of the source; deletes it 60 s after it was found applied in
 //!   one run of the destination.
-//! - when a shard is past its take pass and holds no move: a new tag, older `out:` fields go, and it is *cleaned*.
-//! - when all shards are cleaned for 60 s in one run each (or farther), in one round: deletes `in:` fields older than
-//!   the tags it has read, and the shard is *done*, if it is still cleaned for 60 s, in this round.
-//! - when all are done (or settled) in one round: **settles** each, if it is still done in this round.
+//! - when a scan has been at the page since the last late write, and the shard holds no move: the `out:` fields up to this round
+//!   go, and it is *cleaned*.
+//! - when all shards are cleaned for 60 s in one run each (those from which something was taken), or settled, in one round: deletes
+//!   the `in:` fields up to this round on all, and then **settles** each that is still cleaned in the same run of its server.
 //!
-//! Rounds are this model's addition to the description, which has none. Without them
-//! ([`Design::NoRounds`](design::Design::NoRounds)) nothing is counted wrong, but `in:` fields are left on a shard that
-//! crashed back to its end of the round before. If, without them, the in pass does not look again at the shard's own
-//! mark ([`Design::OwnMarkUnchecked`](design::Design::OwnMarkUnchecked)), visits are counted twice.
+//! The stages have the names that the implementation gives them. Without rounds ([`Design::NoRounds`](design::Design::NoRounds))
+//! what is taken later would be hidden by what came earlier.
 //!
 //! # What is modelled
 //!
@@ -50,10 +46,10 @@
 //! # What is not modelled
 //!
 //! - More than one page, fields besides `total`, batches of 500 pages: a scan is at the page or is not.
-//! - A take, an out pass and an in pass of one page are one script each, so no scan is cut off half-way.
+//! - A take and each cleaning of one page are one script, so no scan is cut off half-way.
 //! - Shards that are not reachable, or that somebody's configuration does not know.
 //! - More than three shards, two flushers, three visits, two crashes of a shard.
-//! - Tags are renumbered and unused writers forgotten where that can make no difference.
+//! - Rounds are renumbered and unused writers forgotten where that can make no difference.
 
 pub mod actions;
 pub mod config;

@@ -56,11 +56,6 @@ fn a_cleaned_mark_trusted_across_a_crash_counts_twice() {
 }
 
 #[test]
-fn a_tag_kept_hides_what_is_taken_later() {
-    assert_violates(NOTHING_LOST, mutants::tag_kept());
-}
-
-#[test]
 fn late_writes_unnoticed_stay_where_they_are() {
     assert_violates(SETTLED_EXACT, mutants::late_unchecked());
 }
@@ -71,18 +66,13 @@ fn a_delivery_by_another_ring_unnoticed_strands_the_page() {
 }
 
 #[test]
-fn without_rounds_a_shard_that_crashed_back_is_taken_for_done() {
-    assert_violates(CAN_END, mutants::no_rounds());
+fn without_rounds_what_is_taken_later_is_hidden() {
+    assert_violates(NOTHING_LOST, mutants::no_rounds());
 }
 
 #[test]
-fn a_shard_marked_alone_leaves_in_fields_on_the_others() {
-    assert_violates(CAN_END, mutants::mark_only_foreign());
-}
-
-#[test]
-fn an_in_pass_begun_on_an_old_sight_counts_twice_after_a_crash() {
-    assert_violates(NEVER_DOUBLED, mutants::own_mark_unchecked());
+fn a_shard_settled_after_a_crash_keeps_notes_that_came_back() {
+    assert_violates(CAN_END, mutants::own_run_unchecked());
 }
 
 #[test]

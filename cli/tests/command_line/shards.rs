@@ -38,9 +38,9 @@ fn writers_parked_copies_and_copies_set_aside_are_counted() {
     let world = World::new(2);
     let mut redis = world.servers[0].connect();
     let _: () = redis.zadd(key(0, "writers"), "0".repeat(32), 1).unwrap();
-    let _: () = redis.hset(key(0, "parked:b"), "x:1", "copy").unwrap();
-    let _: () = redis.hset(key(0, "parked:b"), "x:2", "copy").unwrap();
-    let _: () = redis.hset(key(0, "parking"), "b", 2048).unwrap();
+    let _: () = redis.hset(key(0, "out:batches:b"), "x:1", "copy").unwrap();
+    let _: () = redis.hset(key(0, "out:batches:b"), "x:2", "copy").unwrap();
+    let _: () = redis.hset(key(0, "outgoing"), "batches:b", 2048).unwrap();
     let _: () = redis.hset(key(0, "aside"), "y:1", "reason").unwrap();
     let run = world.visits(&["shards", "--json"]);
     assert_eq!(run.code, 3);

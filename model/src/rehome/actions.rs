@@ -11,9 +11,9 @@ pub enum Action {
     Mark(usize, usize),
     /// All shards were marked: it scans a shard, and takes the page if it is misplaced.
     Take(usize, usize),
-    /// All shards were cleaned for 60 s: the in pass on one.
+    /// All shards were cleaned for 60 s: `in:` fields go on one.
     CleanIn(usize, usize),
-    /// All shards were done: one is settled.
+    /// They are gone on all: one is settled.
     Settle(usize, usize),
     /// An idle flusher reads a shard's move with its marks.
     Read(usize, usize, usize),
@@ -27,13 +27,11 @@ pub enum Action {
     CutOff(usize),
     /// The seen mark of a shard's move is of another run of its server: it is renewed.
     RenewSeen(usize, usize),
-    /// The end of the take pass on a shard.
+    /// The end of the first stage on a shard.
     EndTake(usize),
-    /// Nothing is left to deliver: a new tag.
-    Renew(usize),
-    /// The out pass.
+    /// `out:` fields go.
     CleanOut(usize),
-    /// The cleaned mark is of another run: the out pass starts again.
+    /// The cleaned mark is of another run: they may have come back.
     CleanOutAgain(usize),
     /// A minute is over for a shard: what it has is on disk, and marks of its run are old.
     Minute(usize),

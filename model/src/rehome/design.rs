@@ -21,21 +21,17 @@ pub enum Design {
     InWithoutWait,
     /// A cleaned mark counts, though its shard has crashed since.
     CleanedAcrossCrash,
-    /// The in pass begins on a shard whose own cleaned mark is not looked at again.
-    OwnMarkUnchecked,
-    /// The tag stays the same when `out:` fields are cleaned.
-    TagKept,
+    /// A shard is settled, though its server has begun another run since its notes were cleaned.
+    OwnRunUnchecked,
     /// Takes begin before every shard is marked.
     TakeBeforeAllMarked,
-    /// A pass is over, whatever was written meanwhile by somebody with another ring.
+    /// A round goes on, whatever was written meanwhile by somebody with another ring.
     LateUnchecked,
     /// A delivery by somebody with another ring than the shard's does not count as late.
     DeliveryNeverLate,
     /// No round numbers: what was read of a shard in an earlier round is taken for this one's.
     NoRounds,
-    /// Only shards with another ring, or late writes, are marked; the others stay as they are. No round numbers.
-    MarkOnlyForeign,
-    /// A take looks neither at the ring in force nor at the pass.
+    /// A take looks neither at the ring in force nor at the stage.
     TakeUnchecked,
     /// A reader adds `out - in`, also where it is negative.
     NoMax,
@@ -44,6 +40,6 @@ pub enum Design {
 impl Design {
     /// Whether a shard's round says what it has to do with the others.
     pub fn has_rounds(self) -> bool {
-        !matches!(self, Self::NoRounds | Self::MarkOnlyForeign | Self::OwnMarkUnchecked)
+        self != Self::NoRounds
     }
 }

@@ -52,17 +52,22 @@ fn run(config: &Config, state: &mut State) {
         }
         deliver(config, state, shard);
     }
-    for _ in ["mark and take", "clean and settle"] {
-        for step in [Action::Look, Action::Mark, Action::Take, Action::CleanIn, Action::Settle] {
-            (0..config.shards).for_each(|shard| take(config, state, step(0, shard)));
-        }
-        take(config, state, Action::CutOff(0));
-    }
+    all(config, state, &[Action::Look, Action::Mark, Action::Take]);
     for shard in 0..config.shards {
-        for step in [Action::EndTake, Action::Renew, Action::CleanOutAgain, Action::CleanOut, Action::Minute] {
+        for step in [Action::EndTake, Action::CleanOutAgain, Action::CleanOut] {
             take(config, state, step(shard));
         }
     }
+    all(config, state, &[Action::Look, Action::CleanIn, Action::Settle]);
+    (0..config.shards).for_each(|shard| take(config, state, Action::Minute(shard)));
+}
+
+/// Takes each of these steps on all shards.
+fn all(config: &Config, state: &mut State, steps: &[fn(usize, usize) -> Action]) {
+    for step in steps {
+        (0..config.shards).for_each(|shard| take(config, state, step(0, shard)));
+    }
+    take(config, state, Action::CutOff(0));
 }
 
 fn deliver(config: &Config, state: &mut State, shard: usize) {

@@ -1,7 +1,7 @@
 //! A flusher, between its steps.
 
 use super::shard::Move;
-use super::state::{Ring, Round, SHARDS, Tag};
+use super::state::{Ring, Round};
 
 /// What a flusher has read of the shards so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -12,25 +12,23 @@ pub struct View {
     pub round: Round,
     /// Bits: what was found.
     pub found: u8,
-    /// The tags.
-    pub tags: [Tag; SHARDS],
+    /// Bits: shards whose server has begun another run since they were read.
+    pub void: u8,
 }
 
 impl View {
     /// There are different rounds.
     pub const MIXED: u8 = 1;
-    /// In the highest round some shard has another ring, or was written to late and is at its end.
+    /// In the highest round some shard has another ring, or was written to late since its first stage.
     pub const DUE: u8 = 2;
-    /// In that round some shard is done, or settled.
+    /// In that round some shard is settled.
     pub const ENDED: u8 = 4;
     /// Some shard is being taken from.
     pub const TAKING: u8 = 8;
-    /// Some shard is neither done nor settled, nor cleaned for 60 s.
+    /// Some shard is neither settled, nor cleaned for 60 s, or with nothing taken.
     pub const UNCLEANED: u8 = 16;
-    /// Some shard is neither done nor settled.
-    pub const UNDONE: u8 = 32;
-    /// Some shard is done, and not settled.
-    pub const DONE: u8 = 64;
+    /// Some shard is not settled.
+    pub const UNSETTLED: u8 = 32;
 
     /// Notes something, if it is so.
     pub fn note(&mut self, what: u8, is_so: bool) {
@@ -58,17 +56,14 @@ pub enum Stage {
         /// Bits: the shards that it marked, or found marked.
         seen: u8,
     },
-    /// It found every shard cleaned for 60 s, or farther.
+    /// It found every shard cleaned for 60 s, or farther: it deletes `in:` fields on all, then settles each.
     Cleaning {
         /// In this round.
         round: Round,
-        /// Their tags.
-        tags: [Tag; SHARDS],
-    },
-    /// It found every shard done.
-    Settling {
-        /// In this round.
-        round: Round,
+        /// Bits: shards on which they are deleted.
+        seen: u8,
+        /// Bits: shards whose server has begun another run since they were read.
+        void: u8,
     },
     /// It has read a move, to deliver it.
     Carrying {

@@ -15,12 +15,10 @@ pub fn all() -> Vec<(Config, &'static str)> {
         (out_and_in_together(), NEVER_DOUBLED),
         (in_without_wait(), NEVER_DOUBLED),
         (cleaned_across_crash(), NEVER_DOUBLED),
-        (tag_kept(), NOTHING_LOST),
         (late_unchecked(), SETTLED_EXACT),
         (delivery_never_late(), SETTLED_EXACT),
-        (no_rounds(), CAN_END),
-        (mark_only_foreign(), CAN_END),
-        (own_mark_unchecked(), NEVER_DOUBLED),
+        (no_rounds(), NOTHING_LOST),
+        (own_run_unchecked(), CAN_END),
         (take_unchecked(), OWNER_EXACT),
         (no_max(), NOTHING_LOST),
         (deliver_while_read(), READS_EXACT),
@@ -71,11 +69,6 @@ pub fn cleaned_across_crash() -> Config {
     Config { deep_crashes: true, ..with("cleaned mark across a crash", Design::CleanedAcrossCrash, [2, 0, 0]) }
 }
 
-/// A late visit is taken under the tag of those whose `in:` is still there.
-pub fn tag_kept() -> Config {
-    Config { visits: &[INITIAL, OLD], ..with("tag kept", Design::TagKept, [0; 3]) }
-}
-
 /// A late visit stays where it is.
 pub fn late_unchecked() -> Config {
     Config { visits: &[INITIAL, OLD], ..with("late writes unchecked", Design::LateUnchecked, [0; 3]) }
@@ -87,14 +80,9 @@ pub fn delivery_never_late() -> Config {
     Config { flushers: &[1, 2], announcements: [0, 1, 1, 0], last_ring: 1, ..config }
 }
 
-/// A destination that crashes back to its end of the round before is taken for done.
+/// A late visit is taken with the number of those whose `in:` is still there.
 pub fn no_rounds() -> Config {
-    Config { visits: &[INITIAL, OLD], ..with("no rounds", Design::NoRounds, [0, 1, 0]) }
-}
-
-/// A shard without a ring beside settled ones: as when one is listed again, to be drained.
-pub fn mark_only_foreign() -> Config {
-    Config { rings: [0, 2, 0], ..with("only foreign shards marked", Design::MarkOnlyForeign, [0; 3]) }
+    Config { visits: &[INITIAL, OLD], ..with("no rounds", Design::NoRounds, [0; 3]) }
 }
 
 /// A take that comes late, after the old ring has come into force again, takes the page from its owner.
@@ -107,11 +95,9 @@ pub fn no_max() -> Config {
     with("reader without the maximum", Design::NoMax, [0; 3])
 }
 
-/// No rounds either. The in pass of a source begins on a sight of the round before, so that it looks done with a tag
-/// that no crash has spared yet; the destination cleans by it; the crash brings `out:` back.
-pub fn own_mark_unchecked() -> Config {
-    let config = with("own cleaned mark unchecked, no rounds", Design::OwnMarkUnchecked, [1, 0, 0]);
-    Config { visits: &[INITIAL, OLD], flushers: &[2, 2], looks_at_once: true, ..config }
+/// A crash of the destination brings `in:` back after they were deleted.
+pub fn own_run_unchecked() -> Config {
+    with("own run unchecked", Design::OwnRunUnchecked, [0, 1, 0])
 }
 
 /// Delivered within a minute of the take: a reader sees it on both or on neither.

@@ -35,10 +35,9 @@ fn of_shard(config: &Config, state: &State, shard: usize, actions: &mut Vec<Acti
     if state.flushers.iter().any(|flusher| flusher.ring == it.live.ring) {
         actions.extend(match it.live.pass {
             Pass::Take { .. } => Some(Action::EndTake(shard)),
-            Pass::Taken => Some(Action::Renew(shard)),
             Pass::Out => Some(Action::CleanOut(shard)),
             Pass::Cleaned(_) => Some(Action::CleanOutAgain(shard)),
-            Pass::Settled | Pass::Done => None,
+            Pass::Settled => None,
         });
     }
     match &state.reader {
@@ -75,8 +74,11 @@ fn of_flusher(config: &Config, state: &State, place: usize, actions: &mut Vec<Ac
                 actions.extend([Action::Mark(place, shard), Action::Take(place, shard)]);
             }
         }
-        Stage::Cleaning { .. } => actions.extend(shards.map(|shard| Action::CleanIn(place, shard))),
-        Stage::Settling { .. } => actions.extend(shards.map(|shard| Action::Settle(place, shard))),
+        Stage::Cleaning { .. } => {
+            for shard in shards {
+                actions.extend([Action::CleanIn(place, shard), Action::Settle(place, shard)]);
+            }
+        }
         Stage::Carrying { .. } => actions.extend([Action::Deliver(place), Action::DeliverUnanswered(place)]),
         Stage::Marks { .. } | Stage::Deletes { .. } => actions.push(Action::Conclude(place)),
     }

@@ -84,8 +84,8 @@ fn witnesses() -> Vec<Claim> {
         Claim::sometimes("a crash brings a deleted move back", |_, state| {
             state.shards.iter().any(|shard| shard.live.moves.is_empty() && !shard.safe.moves.is_empty())
         }),
-        Claim::sometimes("a late write makes a pass start again", |_, state| {
-            state.shards.iter().any(|shard| shard.live.late && shard.live.pass == Pass::Take { scanned: true })
+        Claim::sometimes("a late write makes a new round begin", |_, state| {
+            state.shards.iter().any(|shard| shard.live.late && matches!(shard.live.pass, Pass::Cleaned(_)))
         }),
         Claim::sometimes("a moved page is below zero without the maximum", |_, state| {
             state.counted(false) < state.counted(true)

@@ -1,9 +1,9 @@
 //! A shard: its part of the page, its moves, its record of the change, and what a crash leaves of them.
 
-use super::state::{Ring, Round, SHARDS, Tag};
+use super::state::{Ring, Round, SHARDS};
 
-/// Tags that can be told apart, the absent one included; they are renumbered as they go out of use.
-pub const TAGS: usize = 6;
+/// Rounds that can be told apart; they are renumbered as they go out of use.
+pub const ROUNDS: usize = 8;
 
 /// A time mark, and the run of the server it belongs to. Runs need no numbers: what is not of the present
 /// run never counts again.
@@ -41,10 +41,10 @@ impl Mark {
 pub struct Page {
     /// `total`.
     pub total: u8,
-    /// `out:<tag>`.
-    pub out: [u8; TAGS],
-    /// `in:<shard>:<tag>`.
-    pub into: [[u8; TAGS]; SHARDS],
+    /// `out:<round>`.
+    pub out: [u8; ROUNDS],
+    /// `in:<shard>:<round>`.
+    pub into: [[u8; ROUNDS]; SHARDS],
 }
 
 /// What was taken, and waits to be delivered.
@@ -56,8 +56,8 @@ pub struct Move {
     pub to: usize,
     /// Visits in it.
     pub sum: u8,
-    /// The tag that its sum was added under.
-    pub tag: Tag,
+    /// The round that it was taken in.
+    pub round: Round,
     /// When the take was seen, by the clock and run of the shard it is on.
     pub seen: Mark,
     /// When it was found delivered, in the run of its destination.
@@ -70,19 +70,15 @@ pub enum Pass {
     /// Nothing to do: not `moving`.
     #[default]
     Settled,
-    /// Misplaced pages are being taken.
+    /// Misplaced pages are being taken; moves may be left.
     Take {
-        /// The scan has been at the page.
+        /// A scan has been at the page since the last late write.
         scanned: bool,
     },
-    /// All is taken; moves may be left.
-    Taken,
-    /// No move is left; old `out:` fields are being deleted.
+    /// No move is left; `out:` fields are being deleted.
     Out,
-    /// They are gone, since then.
+    /// They are gone, since then; `in:` fields are being deleted.
     Cleaned(Mark),
-    /// Old `in:` fields are gone too.
-    Done,
 }
 
 /// Everything that a crash rolls back together.
@@ -98,9 +94,9 @@ pub struct Data {
     pub visits: u8,
     /// The ring in force, 0 for none.
     pub ring: Ring,
-    /// The tag of the takes in force, 0 for none.
-    pub tag: Tag,
-    /// The `late` counter is not what was noted when the take pass began.
+    /// Something was taken since it was settled last.
+    pub taken: bool,
+    /// The `late` counter is above 0.
     pub late: bool,
     /// The round that it was marked for.
     pub round: Round,
@@ -122,9 +118,9 @@ impl Data {
         self.moves.iter_mut().filter(|it| it.to == shard).for_each(|it| change(&mut it.delivered));
     }
 
-    /// Deletes what a scan deletes of fields that are older than a tag.
-    pub fn clean(fields: &mut [u8; TAGS], tag: Tag) {
-        fields[..usize::from(tag)].fill(0);
+    /// Deletes what a scan deletes of fields up to a round.
+    pub fn clean(fields: &mut [u8; ROUNDS], round: Round) {
+        fields[..=usize::from(round)].fill(0);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::config::Config;
 use super::flusher::{Flusher, Stage};
-use super::shard::{Data, Mark, Shard, TAGS};
+use super::shard::{Data, Mark, ROUNDS, Shard};
 
 /// Most shards.
 pub const SHARDS: usize = 3;
@@ -10,8 +10,6 @@ pub const SHARDS: usize = 3;
 pub type Ring = u8;
 /// Counts the times that all shards were marked. Each shard has the round that it was last marked for.
 pub type Round = u8;
-/// A tag of takes. 0 is none.
-pub type Tag = u8;
 
 /// The shard that a ring gives the page to.
 pub fn owner(ring: Ring) -> usize {
@@ -25,8 +23,8 @@ pub struct Reader {
     pub seen: u8,
     /// The sum of their totals.
     pub total: u8,
-    /// `out - in` of each source and tag.
-    pub net: [[i8; TAGS]; SHARDS],
+    /// `out - in` of each source and round.
+    pub net: [[i8; ROUNDS]; SHARDS],
     /// The fewest visits there were meanwhile.
     pub least: u8,
     /// The most.
@@ -38,10 +36,10 @@ impl Reader {
     pub fn read(&mut self, shard: usize, data: &Data) {
         self.seen |= 1 << shard;
         self.total += data.page.total;
-        for tag in 0..TAGS {
-            self.net[shard][tag] += data.page.out[tag].cast_signed();
+        for round in 0..ROUNDS {
+            self.net[shard][round] += data.page.out[round].cast_signed();
             for (net, into) in self.net.iter_mut().zip(&data.page.into) {
-                net[tag] -= into[tag].cast_signed();
+                net[round] -= into[round].cast_signed();
             }
         }
     }

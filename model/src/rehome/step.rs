@@ -6,9 +6,9 @@ mod moves;
 use super::actions::Action;
 use super::config::Config;
 use super::design::Design;
-use super::flusher::Stage;
+use super::flusher::{Stage, View};
 use super::shard::{Data, Mark, Pass};
-use super::state::{Reader, Ring, State, owner};
+use super::state::{Reader, Ring, Round, State, owner};
 
 /// Takes a step.
 pub fn take(config: &Config, state: &mut State, action: Action) {
@@ -18,15 +18,14 @@ pub fn take(config: &Config, state: &mut State, action: Action) {
         Action::Mark(flusher, shard) => flush::mark(config, state, flusher, shard),
         Action::Take(flusher, shard) => flush::take(config, state, flusher, shard),
         Action::CleanIn(flusher, shard) => flush::clean_in(config, state, flusher, shard),
-        Action::Settle(flusher, shard) => flush::settle(state, flusher, shard),
+        Action::Settle(flusher, shard) => flush::settle(config, state, flusher, shard),
         Action::Read(flusher, shard, place) => moves::read(config, state, flusher, shard, place),
         Action::Deliver(flusher) => moves::deliver(config, state, flusher, true),
         Action::DeliverUnanswered(flusher) => moves::deliver(config, state, flusher, false),
         Action::Conclude(flusher) => moves::conclude(state, flusher),
         Action::CutOff(flusher) => state.flushers[flusher].stage = Stage::Idle,
         Action::RenewSeen(shard, place) => moves::renew_seen(state, shard, place),
-        Action::EndTake(shard) => end_take(config.design, &mut state.shards[shard].live),
-        Action::Renew(shard) => renew(config.design, &mut state.shards[shard].live),
+        Action::EndTake(shard) => end_take(&mut state.shards[shard].live),
         Action::CleanOut(shard) => clean_out(config.design, state, shard),
         Action::CleanOutAgain(shard) => {
             let pass = &mut state.shards[shard].live.pass;
@@ -60,7 +59,17 @@ fn apply(config: &Config, state: &mut State, number: usize) {
     if data.visits & (1 << number) == 0 {
         data.visits |= 1 << number;
         data.page.total += 1;
-        data.late |= differs(visit.ring, data.ring);
+        if differs(visit.ring, data.ring) {
+            write_late(config.design, data);
+        }
+    }
+}
+
+/// Somebody with another ring has written.
+fn write_late(design: Design, data: &mut Data) {
+    data.late = true;
+    if let Pass::Take { scanned } = &mut data.pass {
+        *scanned &= design == Design::LateUnchecked;
     }
 }
 
@@ -69,48 +78,36 @@ fn differs(mine: Ring, in_force: Ring) -> bool {
     in_force != 0 && mine != in_force
 }
 
-fn end_take(design: Design, data: &mut Data) {
-    if data.pass == (Pass::Take { scanned: true }) {
-        let again = data.late && design != Design::LateUnchecked;
-        data.pass = if again { Pass::Take { scanned: false } } else { Pass::Taken };
+/// The end of the first stage: no move is left, and nothing was written late since the scan.
+fn end_take(data: &mut Data) {
+    if data.pass == (Pass::Take { scanned: true }) && data.moves.is_empty() {
+        data.pass = Pass::Out;
         data.late = false;
-    }
-}
-
-fn renew(design: Design, data: &mut Data) {
-    if data.pass != Pass::Taken || !data.moves.is_empty() {
-        return;
-    }
-    data.pass = if data.tag == 0 { Pass::Cleaned(Mark::Fresh) } else { Pass::Out };
-    if data.tag > 0 && design != Design::TagKept {
-        data.tag += 1;
     }
 }
 
 fn clean_out(design: Design, state: &mut State, shard: usize) {
     let data = &mut state.shards[shard].live;
-    if data.pass != Pass::Out {
+    if data.pass != Pass::Out || (data.late && design != Design::LateUnchecked) {
         return;
     }
-    let tag = cleaned_below(design, data.tag);
-    Data::clean(&mut data.page.out, tag);
+    let round: Round = data.round;
+    Data::clean(&mut data.page.out, round);
     data.pass = Pass::Cleaned(Mark::Fresh);
     if design == Design::OutAndInTogether {
-        state.shards.iter_mut().for_each(|other| Data::clean(&mut other.live.page.into[shard], tag));
+        state.shards.iter_mut().for_each(|other| Data::clean(&mut other.live.page.into[shard], round));
     }
-}
-
-/// The tag below which fields are cleaned, when this one is in force.
-fn cleaned_below(design: Design, tag: u8) -> u8 {
-    if design == Design::TagKept { tag + 1 } else { tag }
 }
 
 fn crash(state: &mut State, shard: usize, kept: bool) {
     state.shards[shard].crash(kept);
     state.marks_of(shard, Mark::void);
     for flusher in &mut state.flushers {
-        if let Stage::Marks { to, void, .. } = &mut flusher.stage {
-            *void |= *to == shard;
+        match &mut flusher.stage {
+            Stage::Marks { to, void, .. } => *void |= *to == shard,
+            Stage::Looking(View { seen, void, .. }) => *void |= *seen & (1 << shard),
+            Stage::Cleaning { void, .. } => *void |= 1 << shard,
+            _ => {}
         }
     }
 }

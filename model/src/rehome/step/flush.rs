@@ -5,7 +5,7 @@ use super::super::design::Design;
 use super::super::flusher::{Flusher, Stage, View};
 use super::super::shard::{Data, Mark, Move, Pass, Shard};
 use super::super::state::State;
-use super::{cleaned_below, misplaced};
+use super::misplaced;
 
 /// Reads a shard's record, or all from this one on.
 pub(super) fn look(config: &Config, state: &mut State, flusher: usize, shard: usize) {
@@ -21,7 +21,8 @@ fn look_at(config: &Config, state: &mut State, flusher: usize, shard: usize) {
         Stage::Looking(view) if view.seen & (1 << shard) == 0 => view,
         _ => return,
     };
-    let ended = matches!(data.pass, Pass::Settled | Pass::Done);
+    let (settled, taking) = (data.pass == Pass::Settled, matches!(data.pass, Pass::Take { .. }));
+    let late = data.late && !taking && config.design != Design::LateUnchecked;
     view.seen |= 1 << shard;
     view.note(View::MIXED, view.round != data.round);
     if data.round > view.round {
@@ -29,13 +30,11 @@ fn look_at(config: &Config, state: &mut State, flusher: usize, shard: usize) {
         view.found &= !(View::DUE | View::ENDED);
     }
     let highest = data.round == view.round;
-    view.note(View::DUE, highest && (data.ring != *ring || (ended && data.late)));
-    view.note(View::ENDED, highest && ended);
-    view.note(View::TAKING, matches!(data.pass, Pass::Take { .. }));
-    view.note(View::UNCLEANED, !ended && !is_old(config.design, data.pass));
-    view.note(View::UNDONE, !ended);
-    view.note(View::DONE, data.pass == Pass::Done);
-    view.tags[shard] = cleaned_below(config.design, data.tag);
+    view.note(View::DUE, highest && (data.ring != *ring || late));
+    view.note(View::ENDED, highest && settled);
+    view.note(View::TAKING, taking);
+    view.note(View::UNCLEANED, !settled && !is_old(config.design, data));
+    view.note(View::UNSETTLED, !settled);
     *stage = Stage::Looking(view);
     if all(config, view.seen) {
         begin(config, state, flusher, view);
@@ -44,32 +43,31 @@ fn look_at(config: &Config, state: &mut State, flusher: usize, shard: usize) {
 
 /// Begins what the records ask for.
 fn begin(config: &Config, state: &mut State, flusher: usize, view: View) {
-    let rounds = config.design.has_rounds();
     let Flusher { ring, stage } = &mut state.flushers[flusher];
     let left = &mut state.announcements[usize::from(*ring)];
-    let View { round, tags, seen, .. } = view;
+    let View { round, seen, void, .. } = view;
     let due = view.has(View::DUE) || (view.has(View::MIXED) && view.has(View::ENDED));
     *stage = if due && *left > 0 {
         *left -= u8::from(*left < u8::MAX);
-        Stage::Marking { round: round + u8::from(rounds), seen: 0 }
+        Stage::Marking { round: round + u8::from(config.design.has_rounds()), seen: 0 }
     } else if due {
         Stage::Idle
-    } else if view.has(View::MIXED) || (!rounds && view.has(View::TAKING) && view.has(View::ENDED)) {
+    } else if view.has(View::MIXED) || (!config.design.has_rounds() && view.has(View::TAKING) && view.has(View::ENDED))
+    {
         Stage::Marking { round, seen: 0 }
     } else if view.has(View::TAKING) {
         Stage::Marking { round, seen }
-    } else if !view.has(View::UNDONE) && view.has(View::DONE) {
-        Stage::Settling { round }
-    } else if !view.has(View::UNCLEANED) && view.has(View::UNDONE) {
-        Stage::Cleaning { round, tags }
+    } else if !view.has(View::UNCLEANED) && view.has(View::UNSETTLED) {
+        Stage::Cleaning { round, seen: 0, void }
     } else {
         Stage::Idle
     };
 }
 
-/// Whether a shard is cleaned, for 60 s, in the same run of its server.
-fn is_old(design: Design, pass: Pass) -> bool {
-    match pass {
+/// Whether no `out:` of a shard can come back: nothing was taken, or it is cleaned, for 60 s, in the same run of its server.
+fn is_old(design: Design, data: &Data) -> bool {
+    match data.pass {
+        Pass::Cleaned(_) if !data.taken => true,
         Pass::Cleaned(Mark::Old) => true,
         Pass::Cleaned(Mark::Fresh) => design == Design::InWithoutWait,
         Pass::Cleaned(Mark::Void) => design == Design::CleanedAcrossCrash,
@@ -83,11 +81,10 @@ pub(super) fn mark(config: &Config, state: &mut State, flusher: usize, shard: us
     let Flusher { ring, stage } = &mut state.flushers[flusher];
     let Stage::Marking { round, seen } = stage else { return };
     let data = &mut state.shards[shard].live;
-    let ended = matches!(data.pass, Pass::Settled | Pass::Done);
+    let taking = matches!(data.pass, Pass::Take { .. });
     let foreign = data.ring != *ring;
     let marks = match config.design {
-        Design::NoRounds | Design::OwnMarkUnchecked => foreign || ended,
-        Design::MarkOnlyForeign => foreign || (ended && data.late),
+        Design::NoRounds => foreign || !taking,
         _ => data.round < *round,
     };
     if marks {
@@ -116,12 +113,12 @@ pub(super) fn take(config: &Config, state: &mut State, flusher: usize, shard: us
         data.pass = Pass::Take { scanned: true };
     }
     if data.page.total > 0 && misplaced(ring, shard) {
-        data.tag = data.tag.max(1);
+        data.taken = true;
         let sum = std::mem::take(&mut data.page.total);
-        data.page.out[usize::from(data.tag)] += sum;
+        data.page.out[usize::from(round)] += sum;
         let writer = (0..16).find(|writer| !known.contains(writer)).expect("few moves");
         let to = usize::from(ring) - 1;
-        data.moves.push(Move { writer, to, sum, tag: data.tag, seen: Mark::Fresh, delivered: Mark::None });
+        data.moves.push(Move { writer, to, sum, round, seen: Mark::Fresh, delivered: Mark::None });
     }
 }
 
@@ -131,27 +128,27 @@ fn forgotten(state: &State) -> impl Iterator<Item = u8> {
     (0..16).filter(move |writer| applied & (1 << writer) != 0)
 }
 
-/// Deletes old `in:` fields. The call may be late: what it deletes may go at any later time as well.
+/// Deletes `in:` fields, unless the shard is elsewhere. The call may be late: what it deletes may go at any later time as well.
 pub(super) fn clean_in(config: &Config, state: &mut State, flusher: usize, shard: usize) {
-    let ring = state.flushers[flusher].ring;
-    let Stage::Cleaning { round, tags } = state.flushers[flusher].stage else { return };
+    let Stage::Cleaning { round, seen, void } = &mut state.flushers[flusher].stage else { return };
     let data = &mut state.shards[shard].live;
-    for (fields, tag) in data.page.into.iter_mut().zip(tags) {
-        Data::clean(fields, tag);
-    }
-    let unchecked = config.design == Design::OwnMarkUnchecked && matches!(data.pass, Pass::Cleaned(_));
-    if (data.ring, data.round) == (ring, round) && (unchecked || is_old(config.design, data.pass)) {
-        data.pass = Pass::Done;
+    if data.round == *round && matches!(data.pass, Pass::Cleaned(_) | Pass::Settled) {
+        data.page.into.iter_mut().for_each(|fields| Data::clean(fields, *round));
+        *seen |= (1 << shard) & if config.design == Design::OwnRunUnchecked { u8::MAX } else { !*void };
     }
 }
 
-/// Settles a shard. Late writes since its take pass are not forgotten.
-pub(super) fn settle(state: &mut State, flusher: usize, shard: usize) {
-    let ring = state.flushers[flusher].ring;
-    let Stage::Settling { round } = state.flushers[flusher].stage else { return };
+/// Settles a shard, once all are clean, if it is where it was read, in the same run of its server.
+pub(super) fn settle(config: &Config, state: &mut State, flusher: usize, shard: usize) {
+    let Flusher { ring, stage } = state.flushers[flusher];
+    let Stage::Cleaning { round, seen, void } = stage else { return };
     let data = &mut state.shards[shard].live;
-    if (data.ring, data.round, data.pass) == (ring, round, Pass::Done) {
+    let same_run = void & (1 << shard) == 0 || config.design == Design::OwnRunUnchecked;
+    let cleaned = matches!(data.pass, Pass::Cleaned(_));
+    let late = data.late && config.design != Design::LateUnchecked;
+    if all(config, seen) && same_run && (data.ring, data.round, cleaned, late) == (ring, round, true, false) {
         data.pass = Pass::Settled;
+        data.taken = false;
     }
 }
 

@@ -5,7 +5,7 @@ use super::super::design::Design;
 use super::super::flusher::Stage;
 use super::super::shard::{Mark, Move};
 use super::super::state::State;
-use super::{differs, misplaced};
+use super::{differs, misplaced, write_late};
 
 pub(super) fn read(config: &Config, state: &mut State, flusher: usize, from: usize, place: usize) {
     let Some(it) = state.shards[from].live.moves.get(place).copied() else { return };
@@ -30,9 +30,11 @@ pub(super) fn deliver(config: &Config, state: &mut State, flusher: usize, answer
     if fresh {
         data.applied |= 1 << it.writer;
         data.page.total += it.sum;
-        data.page.into[from][usize::from(it.tag)] += it.sum;
+        data.page.into[from][usize::from(it.round)] += it.sum;
         let late = differs(ring, data.ring) || (data.ring != 0 && misplaced(ring, it.to));
-        data.late |= late && config.design != Design::DeliveryNeverLate;
+        if late && config.design != Design::DeliveryNeverLate {
+            write_late(config.design, data);
+        }
     }
     if !answered {
         return;
