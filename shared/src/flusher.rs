@@ -663,11 +663,11 @@ impl<S: Ledger> Flusher<S> {
         let owner = self.ring.owner(&secret_key(day));
         // After a ring change the day's secret is on the shard that owned it before: a second one would count everybody twice.
         let others = (0..self.ring.len()).filter(|shard| *shard != owner);
-        let asked = others.map(|shard| tokio::time::timeout(patience, self.store.known_secret(shard, day)));
+        let asked = others.map(|shard| tokio::time::timeout(patience, self.store.secret(shard, day, None)));
         let known = join_all(asked).await.into_iter().find_map(|answer| answer.ok()?.ok().flatten());
         let offer = known.map_or_else(Secret::random, Ok).ok()?;
-        let kept = self.store.secret(owner, day, offer).await;
-        kept.inspect_err(|error| tracing::warn!(%error, "a day's secret could not be read")).ok()
+        let kept = self.store.secret(owner, day, Some(offer)).await;
+        kept.inspect_err(|error| tracing::warn!(%error, "a day's secret could not be read")).ok().flatten()
     }
 }
 

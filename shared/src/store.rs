@@ -194,20 +194,14 @@ pub trait Ledger: Send + Sync + 'static {
     /// Applies batches exactly once and returns the writer's applied set.
     fn apply(&self, shard: ShardIndex, call: &Apply) -> impl Future<Output = Result<Applied, StoreError>> + Send;
 
-    /// The secret of a day, if this shard keeps one.
-    fn known_secret(
-        &self,
-        shard: ShardIndex,
-        day: Day,
-    ) -> impl Future<Output = Result<Option<Secret>, StoreError>> + Send;
-
-    /// The secret of a day: the one that this shard keeps, or `offer`, which it keeps from now on.
+    /// Returns the secret of a day: the one that this shard keeps, or else `offer`, which it keeps from now on. None: it keeps
+    /// none, and none was offered.
     fn secret(
         &self,
         shard: ShardIndex,
         day: Day,
-        offer: Secret,
-    ) -> impl Future<Output = Result<Secret, StoreError>> + Send;
+        offer: Option<Secret>,
+    ) -> impl Future<Output = Result<Option<Secret>, StoreError>> + Send;
 
     /// Stores copies of batches. One that is there already stays as it is: a batch never changes.
     fn park(&self, shard: ShardIndex, park: &Park) -> impl Future<Output = Result<Parked, StoreError>> + Send;

@@ -345,12 +345,14 @@ impl Ledger for Fake {
         self.call(shard, Some(LateCall::Apply(call.clone())), |shard, now| shard.apply(call, run, now)).await
     }
 
-    async fn known_secret(&self, shard: ShardIndex, day: Day) -> Result<Option<Secret>, StoreError> {
-        self.call(shard, None, |shard, _| shard.data.secrets.get(&day).copied()).await
-    }
-
-    async fn secret(&self, shard: ShardIndex, day: Day, offer: Secret) -> Result<Secret, StoreError> {
-        self.call(shard, None, |shard, _| *shard.data.secrets.entry(day).or_insert(offer)).await
+    async fn secret(&self, shard: ShardIndex, day: Day, offer: Option<Secret>) -> Result<Option<Secret>, StoreError> {
+        let keep = |shard: &mut Shard, _| {
+            if let Some(offer) = offer {
+                shard.data.secrets.entry(day).or_insert(offer);
+            }
+            shard.data.secrets.get(&day).copied()
+        };
+        self.call(shard, None, keep).await
     }
 
     async fn park(&self, shard: ShardIndex, park: &Park) -> Result<Parked, StoreError> {

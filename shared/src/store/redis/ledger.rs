@@ -55,30 +55,21 @@ impl Ledger for RedisStore {
         Ok(reply.into_applied(call, incarnation))
     }
 
-    async fn known_secret(&self, shard: ShardIndex, day: Day) -> Result<Option<Secret>, StoreError> {
-        let shard = &self.shards[shard];
-        let key = shard.keys.of(&Key::Secret(day));
-        let call = |mut redis: Connection| {
-            let key = &key;
-            async move { redis.get::<_, Option<String>>(key).await }
-        };
-        let kept = self.with_shard(shard, call).await?;
-        kept.map(|kept| kept.parse().map_err(|_| shard.refused(&format!("{key} holds no secret")))).transpose()
-    }
-
-    async fn secret(&self, shard: ShardIndex, day: Day, offer: Secret) -> Result<Secret, StoreError> {
+    async fn secret(&self, shard: ShardIndex, day: Day, offer: Option<Secret>) -> Result<Option<Secret>, StoreError> {
         let shard = &self.shards[shard];
         let key = shard.keys.of(&Key::Secret(day));
         // Two commands: before Redis 7.0, SET takes NX or GET. A day that has a secret keeps it until it is over.
         let call = |mut redis: Connection| {
             let key = &key;
             async move {
-                let _: bool = redis.set_nx(key, offer.to_hex()).await?;
+                if let Some(offer) = offer {
+                    let _: bool = redis.set_nx(key, offer.to_hex()).await?;
+                }
                 redis.get::<_, Option<String>>(key).await
             }
         };
-        let kept = self.with_shard(shard, call).await?.unwrap_or_default();
-        kept.parse().map_err(|_| shard.refused(&format!("{key} holds no secret")))
+        let kept = self.with_shard(shard, call).await?;
+        kept.map(|kept| kept.parse().map_err(|_| shard.refused(&format!("{key} holds no secret")))).transpose()
     }
 
     async fn park(&self, shard: ShardIndex, park: &Park) -> Result<Parked, StoreError> {

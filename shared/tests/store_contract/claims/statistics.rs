@@ -97,10 +97,10 @@ pub(crate) async fn a_days_secret_is_the_first_that_was_offered(subject: &Subjec
     let [first, second] = [Secret::random().unwrap(), Secret::random().unwrap()];
     let store = subject.store();
     for offer in [first, second] {
-        assert_eq!(store.secret(SHARD, day("2026-11-01"), offer).await, Ok(first));
+        assert_eq!(store.secret(SHARD, day("2026-11-01"), Some(offer)).await, Ok(Some(first)));
     }
-    assert_eq!(store.secret(SHARD, day("2026-11-02"), second).await, Ok(second));
-    assert_eq!(store.secret(SHARD + 1, day("2026-11-01"), second).await, Ok(second));
+    assert_eq!(store.secret(SHARD, day("2026-11-02"), Some(second)).await, Ok(Some(second)));
+    assert_eq!(store.secret(SHARD + 1, day("2026-11-01"), Some(second)).await, Ok(Some(second)));
 }
 
 fn ring() -> Fingerprint {
