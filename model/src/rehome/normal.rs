@@ -49,7 +49,7 @@ fn renumber_rounds(config: &Config, state: &mut State) {
 }
 
 /// Everything that a crash may leave, or that is there.
-fn datas<'a>(config: &Config, state: &'a mut State) -> impl Iterator<Item = &'a mut Data> {
+fn all_data<'a>(config: &Config, state: &'a mut State) -> impl Iterator<Item = &'a mut Data> {
     state.shards[..config.shards].iter_mut().flat_map(|shard| {
         let crashes = shard.crashes_left > 0;
         let Shard { live, safe, kept, .. } = shard;
@@ -59,7 +59,7 @@ fn datas<'a>(config: &Config, state: &'a mut State) -> impl Iterator<Item = &'a 
 
 /// Every round that is written or read somewhere.
 fn rounds(config: &Config, state: &mut State, mut each: impl FnMut(&mut Round)) {
-    for data in datas(config, state) {
+    for data in all_data(config, state) {
         each(&mut data.round);
         data.moves.iter_mut().for_each(|it| each(&mut it.round));
     }
@@ -81,7 +81,7 @@ fn fields(config: &Config, state: &mut State, mut each: impl FnMut(&mut [i8; ROU
         each(&mut signed);
         *fields = signed.map(i8::cast_unsigned);
     };
-    for data in datas(config, state) {
+    for data in all_data(config, state) {
         unsigned(&mut data.page.out);
         data.page.into.iter_mut().for_each(&mut unsigned);
     }
