@@ -203,7 +203,7 @@ pub struct Content {
 /// Reason why bytes are no batch.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidBatch {
-    /// The first byte is another than [`VERSION`], or there is none.
+    /// The first byte is another than the version, or there is none.
     #[error("not a batch of version {VERSION}")]
     Version,
     /// The bytes are cut off, too many, or of another shape.

@@ -1,7 +1,7 @@
 //! The writing side: takes visits into memory and pushes them to their shards, each exactly once.
 //!
 //! [`Flusher`] is the handle that the function and its layers share. Its state lies behind one plain mutex that is never held
-//! across an await. The decisions are pure and elsewhere: [`crate::policy`] when, [`crate::lane`] what, [`crate::outbox`]
+//! across an await. The decisions are pure and elsewhere: [`crate::policy`] when, `crate::lane` what, [`crate::outbox`]
 //! what is known. Here are the calls that follow from it: batches to their shard, one call at a time; copies of what it does
 //! not take to another one, as an insurance only, since the writer goes on trying; and the day's secret, under which visitors
 //! are sealed, from the shard that owns it.

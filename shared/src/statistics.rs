@@ -55,7 +55,7 @@ pub struct Unavailable;
 /// Which pages a top list is to have.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct TopQuery {
-    /// Days, the present one included: 1 to [`MAX_HISTORY_DAYS`](crate::config::MAX_HISTORY_DAYS).
+    /// Days, the present one included: 1 to [`MAX_HISTORY_DAYS`].
     pub days: u32,
     /// Pages at most: 1 to [`MOST_PAGES`].
     pub limit: u32,
