@@ -57,7 +57,7 @@ impl World {
 
     /// Whether copies for shard `one` wait on the other one.
     pub(crate) fn has_parked(&self) -> bool {
-        self.two.connect().hlen("visits:{two}:parked:one").is_ok_and(|copies: usize| copies > 0)
+        self.two.connect().hlen("visits:{two}:out:batches:one").is_ok_and(|copies: usize| copies > 0)
     }
 }
 

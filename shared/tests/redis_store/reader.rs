@@ -100,7 +100,7 @@ async fn the_reader_may_write_nothing_and_read_nothing_of_visitors() {
     apply(&writing, &visit()).await.unwrap();
     let mut redis = world.servers[0].connect();
     let _: () = redis.set("visits:{redis_7070}:secret:2026-11-30", "s3cret").unwrap();
-    let _: () = redis.hset("visits:{redis_7070}:parked:redis_7071", "1:1", "s3cret").unwrap();
+    let _: () = redis.hset("visits:{redis_7070}:out:batches:redis_7071", "1:1", "s3cret").unwrap();
     let before = contents(&mut redis);
 
     let denied = apply(&store(&world.endpoints("reader:pw@")), &visit()).await;
@@ -124,7 +124,7 @@ async fn the_reader_may_write_nothing_and_read_nothing_of_visitors() {
         "SCAN 0",
         "KEYS *",
         "GET visits:{redis_7070}:secret:2026-11-30",
-        "HGETALL visits:{redis_7070}:parked:redis_7071",
+        "HGETALL visits:{redis_7070}:out:batches:redis_7071",
         "HGETALL visits:{redis_7070}:site",
         "SMEMBERS elsewhere",
     ] {
