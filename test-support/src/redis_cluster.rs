@@ -154,6 +154,16 @@ impl RedisCluster {
         owners.max_by_key(|(_, view)| view.epoch).map(|(node, _)| node)
     }
 
+    /// Whether every running node knows that the node with this id has the slot.
+    fn agrees_on_owner(&self, slot: &str, id: &str) -> bool {
+        let Ok(slot) = slot.parse() else { return false };
+        let has_it = |view: &View| view.slots.iter().any(|(first, last)| (*first..=*last).contains(&slot));
+        (0..Self::NODES).filter_map(|node| self.running(node)).all(|mut redis| {
+            let nodes: String = ask(&mut redis, &["CLUSTER", "NODES"]).unwrap_or_default();
+            nodes.lines().find(|line| line.starts_with(id)).and_then(View::read).is_some_and(|view| has_it(&view))
+        })
+    }
+
     fn id(&self, node: usize) -> String {
         self.tell(node, &["CLUSTER", "MYID"])
     }

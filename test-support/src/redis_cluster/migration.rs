@@ -1,7 +1,12 @@
 //! Moving a slot from node to node, one step at a time.
 
-use super::{RedisCluster, ask};
+use super::{PATIENCE, RedisCluster, ask};
+use crate::wait_for;
 use redis::RedisResult;
+use std::time::Duration;
+
+/// Time that news of a slot takes to reach all nodes, with room.
+const AGREEMENT: Duration = Duration::from_secs(2);
 
 /// A slot on its way. Until it is finished, the old node has it and sends to the new one for keys that it lacks.
 #[derive(Debug)]
@@ -49,20 +54,28 @@ impl Migration<'_> {
         }
     }
 
-    /// Moves the keys that are left, and has all primaries know the new owner.
+    /// Moves the keys that are left, and returns when all nodes know the new owner.
+    ///
+    /// Slots that move one right after the other may get into each other's way: news of an earlier owner takes the slot from
+    /// the new one, while the old one has given it up already. So the nodes are told again until they agree.
     ///
     /// # Panics
-    /// If a node refuses.
+    /// If the new owner refuses, or the nodes do not agree.
     pub fn finish(self) {
         while self.move_keys(100) > 0 {}
         let id = self.cluster.id(self.to);
         // The new owner first: told after the old one, it would send callers back meanwhile.
         let others = (0..RedisCluster::NODES).filter(|node| *node != self.to);
-        for node in [self.to].into_iter().chain(others) {
-            let Some(mut redis) = self.cluster.running(node) else { continue };
-            // A replica hears of it from its primary.
-            let told: RedisResult<()> = ask(&mut redis, &["CLUSTER", "SETSLOT", &self.slot, "NODE", &id]);
-            assert!(told.is_ok() || node != self.to, "{told:?}");
-        }
+        let nodes: Vec<usize> = [self.to].into_iter().chain(others).collect();
+        let agreed = wait_for(PATIENCE, || {
+            for &node in &nodes {
+                let Some(mut redis) = self.cluster.running(node) else { continue };
+                // A replica hears of it from its primary.
+                let told: RedisResult<()> = ask(&mut redis, &["CLUSTER", "SETSLOT", &self.slot, "NODE", &id]);
+                assert!(told.is_ok() || node != self.to, "{told:?}");
+            }
+            wait_for(AGREEMENT, || self.cluster.agrees_on_owner(&self.slot, &id))
+        });
+        assert!(agreed, "the nodes do not agree that slot {} has moved", self.slot);
     }
 }
