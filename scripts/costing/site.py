@@ -38,7 +38,7 @@ RUN_LOG = 1_500 / 1e9
 ACCESS_LOG = 200 / 1e9
 """GB of a line of the HTTP API's access log, as template.yaml has it; function URLs have none."""
 
-OWN_METRICS = 16
+OWN_METRICS = 17
 """Metrics that the functions write at most (VISITS_METRICS): those that are 0 are neither written nor billed."""
 
 METRICS_LINE = 1_200 / 1e9
@@ -86,7 +86,7 @@ class Site:
     def alarms(self) -> int:
         """Metrics that alarms look at, which is what is billed; tests/costs counts them in template.yaml."""
         memory = {"valkey-serverless": 1, "valkey-nodes": 2, "given": int(self.metrics)}
-        return 10 + (3 if self.metrics else 0) + memory[self.redis]
+        return 10 + (4 if self.metrics else 0) + memory[self.redis]
 
     @property
     def stored(self) -> float:
