@@ -45,7 +45,7 @@ class Costs(unittest.TestCase):
                 self.assertGreaterEqual(amount, less[part], part)
                 self.assertGreaterEqual(less[part], 0, part)
         self.assertEqual(bill(MILLION, free=True)["schedule"], 0)
-        self.assertAlmostEqual(bill(MILLION, free=True)["metrics"], 6 * 0.30)
+        self.assertAlmostEqual(bill(MILLION, free=True)["metrics"], 7 * 0.30)
 
     def test_a_serverless_cache_has_a_least_price_and_grows_with_what_is_stored(self):
         small = bill(replace(MILLION, visits=0, reads=0, pages=1))["Redis"]
