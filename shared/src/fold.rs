@@ -60,6 +60,12 @@ pub struct Entry {
     pub refused: Vec<usize>,
 }
 
+/// Returns when the entry with this id was written, in milliseconds since the Unix epoch by the server's clock. None: no
+/// stream has such an id.
+pub(crate) fn entry_time(id: &str) -> Option<u64> {
+    id.split('-').next()?.parse().ok()
+}
+
 /// Sums of some entries. Sums of any pieces of a journal, added up, are the sums of the whole.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sums {
@@ -419,7 +425,7 @@ impl Run<'_> {
     }
 
     fn note_age(&mut self, first: &Entry) {
-        let written = first.id.split('-').next().and_then(|millis| millis.parse::<u64>().ok()).unwrap_or_default();
+        let written = entry_time(&first.id).unwrap_or_default();
         let age = Duration::from_millis(self.clock.now().epoch_millis().saturating_sub(written));
         self.done.oldest_entry_seconds = self.done.oldest_entry_seconds.max(age.as_secs());
     }

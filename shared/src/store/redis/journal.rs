@@ -114,9 +114,9 @@ impl RedisStore {
         Ok(self.with_shard(shard, call).await?.unwrap_or_default())
     }
 
-    /// Adds sums of the journal's first entries to days, top lists and the site, in one step. `was` and `becomes` say how far
-    /// these entries are added; the last part, after which there is none, deletes them. Safe to repeat: the second one finds
-    /// that it was done.
+    /// Adds a part of the sums of the journal's first entries to days, top lists and the site, each part in one step. `was` and
+    /// `becomes` are the notes of how far these entries are added; an empty `becomes` is the last part's, which deletes them.
+    /// Safe to repeat: the second one finds that it was done.
     pub(crate) async fn commit(
         &self,
         shard: ShardIndex,

@@ -15,7 +15,7 @@ use std::time::Duration;
 /// Version of the layout of the `apply` script's arguments.
 const FORMAT: &str = "3";
 
-/// Most bytes of a shard's journal: some hours of a busy site whose `flush-visits` does not run.
+/// Most bytes of a shard's journal. Beyond it the statistics of further batches are left out; totals are counted on.
 const JOURNAL_BYTES: u64 = 64 << 20;
 
 /// The text of a script that checks its arguments, with what it checks them with before it.

@@ -8,6 +8,7 @@ use super::keys::Key;
 use super::script::{LazyScript, millis, with_checks};
 use super::{RedisStore, Shard};
 use crate::day::{Day, Month};
+use crate::fold::entry_time;
 use crate::page::PageId;
 use crate::ring::Fingerprint;
 use crate::store::statistics::{DayCount, Days, SET_ID_KEPT, Set, SetCount, TOP_KEPT};
@@ -239,7 +240,7 @@ impl RedisStore {
             }
         };
         let oldest = self.with_shard(shard, call).await?;
-        Ok(oldest.and_then(|(id, _)| id.split('-').next()?.parse().ok()))
+        Ok(oldest.and_then(|(id, _)| entry_time(&id)))
     }
 
     /// Deletes pages that the shard owns by `ring`, with their days, visitors and places in the top lists from `first` to
