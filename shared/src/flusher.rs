@@ -6,7 +6,7 @@
 //! not take to another one, as an insurance only, since the writer goes on trying; and the day's secret, under which visitors
 //! are sealed, from the shard that owns it.
 
-use crate::batch::{Batch, NoRandomness, Sequence, WriterId};
+use crate::batch::{NoRandomness, Sequence, WriterId};
 use crate::clock::{Clock, Moment};
 use crate::config::Config;
 use crate::day::Day;
@@ -16,7 +16,7 @@ use crate::outbox::Refuge;
 use crate::policy::{self, Reason};
 use crate::report::FlushReport;
 use crate::ring::Ring;
-use crate::store::{Applied, Ledger, ShardIndex, Standing, StoreError};
+use crate::store::{Applied, Ledger, Rejected, ShardIndex, Standing, StoreError};
 use crate::telemetry::metrics::{self, Figures, Metrics, Samples};
 use crate::telemetry::{Lines, traces};
 use crate::timing::Timing;
@@ -124,26 +124,25 @@ impl Line {
     }
 }
 
-/// Conditions that keep a flush from calling a shard.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Patience {
-    /// A call on its way, or the pause after a failed one.
-    OneAtATime,
-    /// A call on its way.
-    NoPause,
-    /// None.
-    None,
+/// A flush under way: its reason, and its outcome so far, of all shards together.
+struct Flush {
+    reason: Reason,
+    done: Mutex<FlushReport>,
+    lines: Lines,
 }
 
-/// Conditions for storing copies.
-#[derive(Clone, Copy, Debug)]
-struct Urgency {
-    /// Seal open batches up to this one, to be stored too.
-    seal_up_to: Option<Sequence>,
-    /// Also while the shard is not known to fail: it is merely silent, and time is short.
-    impatient: bool,
-    /// Give a shard that is to take copies no longer than this.
-    patience: Duration,
+impl Flush {
+    fn new(reason: Reason) -> Self {
+        Self { reason, done: Mutex::default(), lines: Lines::default() }
+    }
+
+    fn report(&self) -> MutexGuard<'_, FlushReport> {
+        self.done.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_last(&self) -> bool {
+        self.reason == Reason::Shutdown
+    }
 }
 
 /// Why a visit was not taken, or not confirmed.
@@ -224,15 +223,15 @@ impl<S: Ledger> Flusher<S> {
             policy::due(shards, state.last_flush, state.interval, now)?
         };
         // Boxed, since most visits end here: a future is moved about with all that its rarest branch may need.
-        Some(Box::pin(self.flush(reason, budget, Patience::OneAtATime)).await)
+        Some(Box::pin(self.flush(reason, budget)).await)
     }
 
     /// Flushes everything because the scheduled sweep asks for it. If then nothing is left to send or to
     /// confirm, the writer leaves the sweep's list; its next visit flushes at once and lists it again.
     pub async fn sweep(&self, budget: Duration) -> FlushReport {
         let end = Instant::now() + budget;
-        let mut report = self.flush(Reason::Sweep, budget, Patience::NoPause).await;
-        if self.lock().is_clean() {
+        let mut report = self.flush(Reason::Sweep, budget).await;
+        if self.lock().lanes.iter().all(Lane::is_clean) {
             report.unregistered = self.settle(end.saturating_duration_since(Instant::now())).await;
         }
         report
@@ -252,7 +251,7 @@ impl<S: Ledger> Flusher<S> {
             }
         }
         let left = end.saturating_duration_since(Instant::now());
-        let mut report = self.flush(Reason::Shutdown, left, Patience::None).await;
+        let mut report = self.flush(Reason::Shutdown, left).await;
         let visits_lost = report.visits_held - report.visits_parked;
         if visits_lost > 0 {
             tracing::error!(visits_lost, "the environment ends with visits that it could neither send nor park");
@@ -315,7 +314,7 @@ impl<S: Ledger> Flusher<S> {
         let mut state = self.lock();
         // A refusal that cannot be counted is no reason to fail: the refusal itself is the answer.
         if let (Some(day), Ok(())) = (self.day(now), state.ready()) {
-            state.lanes[self.refusals].add_refusal(refusal, day);
+            state.lanes[self.refusals].buffer.add_refusal(refusal, day);
         }
     }
 
@@ -330,9 +329,7 @@ impl<S: Ledger> Flusher<S> {
                 Place::Safe => return Ok(()),
                 Place::Failed => return Err(RecordError::NotConfirmed),
                 Place::Wait => landed.await,
-                Place::Begin => {
-                    self.flush_shard(ticket.shard, Reason::Direct, Patience::OneAtATime).await;
-                }
+                Place::Begin => self.flush_shard(ticket.shard).await,
             }
         }
     }
@@ -343,11 +340,12 @@ impl<S: Ledger> Flusher<S> {
         let now = self.clock.now();
         let mut state = self.lock();
         state.ready()?;
-        for (shard, _) in &visits {
-            state.check(*shard, direct, now)?;
+        let unavailable = |lane: &Lane| lane.pause(now).filter(|_| direct && !lane.can_park(now));
+        if let Some(retry_after) = visits.iter().find_map(|(shard, _)| unavailable(&state.lanes[*shard])) {
+            return Err(RecordError::Unavailable { retry_after });
         }
         let day = self.day(now);
-        let new = visits.iter().filter(|(shard, visit)| !state.lanes[*shard].knows(&visit.page, day));
+        let new = visits.iter().filter(|(shard, visit)| !state.lanes[*shard].buffer.knows(&visit.page, day));
         let new = new.map(|(_, visit)| visit.page.as_str()).collect::<HashSet<_>>().len();
         if new > 0 && !state.has_room(new, self.limits.pages) {
             let retry_after = visits.iter().filter_map(|(shard, _)| state.lanes[*shard].pause(now)).max();
@@ -357,7 +355,7 @@ impl<S: Ledger> Flusher<S> {
         let mut tickets: Vec<Ticket> = Vec::with_capacity(1);
         for (shard, visit) in visits {
             let lane = &mut state.lanes[shard];
-            let (since, sequence) = (lane.calls_begun(), lane.add(visit, day, now));
+            let (since, sequence) = (lane.begun, lane.add(visit, day, now));
             // A wait for a shard's last batch is one for all.
             match tickets.iter_mut().find(|ticket| ticket.shard == shard) {
                 Some(ticket) => ticket.sequence = ticket.sequence.max(sequence),
@@ -376,11 +374,11 @@ impl<S: Ledger> Flusher<S> {
 /// The calls of a flush.
 impl<S: Ledger> Flusher<S> {
     /// Sends what the shards have pending, all that take part at once, within `budget`.
-    fn flush(&self, reason: Reason, budget: Duration, patience: Patience) -> impl Future<Output = FlushReport> {
-        traces::flush(reason.as_str(), self.flush_all(reason, budget, patience))
+    fn flush(&self, reason: Reason, budget: Duration) -> impl Future<Output = FlushReport> {
+        traces::flush(reason.as_str(), self.flush_all(reason, budget))
     }
 
-    async fn flush_all(&self, reason: Reason, budget: Duration, patience: Patience) -> FlushReport {
+    async fn flush_all(&self, reason: Reason, budget: Duration) -> FlushReport {
         let (started, end) = (self.clock.now(), Instant::now() + budget);
         if reason != Reason::Shutdown {
             self.learn_secrets(SECRET_WAIT.min(budget / 4)).await;
@@ -396,87 +394,70 @@ impl<S: Ledger> Flusher<S> {
             }
             shards
         };
-        let lines = Lines::default();
+        let flush = &Flush::new(reason);
         let shards = shards.into_iter().map(async |shard| {
-            let mut report = FlushReport::default();
-            let sent = self.send_or_park(shard, reason, patience, &lines, &mut report);
-            if tokio::time::timeout_at(end, sent).await.is_err() {
-                report.failed += 1;
+            if tokio::time::timeout_at(end, self.send_or_park(flush, shard)).await.is_err() {
                 tracing::warn!(shard = self.ring.name(shard).as_str(), ?budget, "the flush ran out of time");
             }
-            report
         });
-        let mut report = FlushReport::default();
-        join_all(shards).await.iter().for_each(|shard| report.add(shard));
-        self.complete(&mut report);
+        join_all(shards).await;
+        let report = {
+            let state = self.lock();
+            FlushReport {
+                writer: state.writer,
+                visits_held: state.lanes.iter().map(Lane::held_visits).sum(),
+                visits_parked: state.lanes.iter().map(|lane| lane.outbox.parked_visits()).sum(),
+                unconfirmed: state.lanes.iter().map(|lane| lane.outbox.unconfirmed()).sum(),
+                ..*flush.report()
+            }
+        };
         report.log(reason, self.clock.now().since(started));
         self.write_metrics();
         report
     }
 
     /// Sends what one shard has pending: the leader of a group of waiting visits does this.
-    async fn flush_shard(&self, shard: ShardIndex, reason: Reason, patience: Patience) {
-        let started = self.clock.now();
+    async fn flush_shard(&self, shard: ShardIndex) {
+        let (started, flush) = (self.clock.now(), Flush::new(Reason::Direct));
         self.learn_secrets(SECRET_WAIT).await;
-        let mut report = FlushReport::default();
-        self.send_or_park(shard, reason, patience, &Lines::default(), &mut report).await;
-        report.log(reason, self.clock.now().since(started));
-    }
-
-    /// Says in a report of sums how things stand after the flush.
-    fn complete(&self, report: &mut FlushReport) {
-        let state = self.lock();
-        report.writer = state.writer;
-        report.visits_held = state.lanes.iter().map(Lane::held_visits).sum();
-        report.visits_parked = state.lanes.iter().map(Lane::parked_visits).sum();
-        report.unconfirmed = state.lanes.iter().map(Lane::unconfirmed).sum();
+        self.send_or_park(&flush, shard).await;
+        flush.report().log(flush.reason, self.clock.now().since(started));
     }
 
     /// Sends what one shard has pending, and parks copies of what it does not take.
-    async fn send_or_park(
-        &self,
-        shard: ShardIndex,
-        reason: Reason,
-        patience: Patience,
-        lines: &Lines,
-        report: &mut FlushReport,
-    ) {
-        if reason == Reason::Shutdown {
-            while !self.send_or_park_at_once(shard, lines, report).await {
+    async fn send_or_park(&self, flush: &Flush, shard: ShardIndex) {
+        if flush.is_last() {
+            while !self.send_or_park_at_once(flush, shard).await {
                 tokio::time::sleep(BREATH).await;
             }
             return;
         }
         let last = self.lock().lanes[shard].last_open();
-        let seal_up_to = (reason != Reason::Retry).then_some(last);
-        self.send(shard, reason, patience, lines, report).await;
-        self.park(shard, Urgency { seal_up_to, impatient: false, patience: Duration::MAX }, report).await;
+        self.send(flush, shard).await;
+        self.park(flush, shard, (flush.reason != Reason::Retry).then_some(last)).await;
     }
 
-    /// At SIGTERM: sends, and parks as soon as the shard has been silent for [`SILENCE`]. Whether all is safe.
-    async fn send_or_park_at_once(&self, shard: ShardIndex, lines: &Lines, report: &mut FlushReport) -> bool {
-        let urgency = Urgency { seal_up_to: None, impatient: true, patience: SILENCE };
-        let mut parking = FlushReport::default();
+    /// At SIGTERM: sends, and parks as soon as the shard has been silent for [`SILENCE`]. Returns whether all is safe.
+    async fn send_or_park_at_once(&self, flush: &Flush, shard: ShardIndex) -> bool {
         {
-            let mut sending = pin!(self.send(shard, Reason::Shutdown, Patience::None, lines, report));
+            let mut sending = pin!(self.send(flush, shard));
             if tokio::time::timeout(SILENCE, &mut sending).await.is_err() {
-                // What is parked is safe: then the shard's answer need not be waited for.
-                let parked = pin!(self.park(shard, urgency, &mut parking));
+                // A parked visit is safe: then the shard's answer need not be waited for.
+                let parked = pin!(self.park(flush, shard, None));
                 let first = select(&mut sending, parked).await;
                 if matches!(first, Either::Right(_)) && !self.is_safe(shard) {
                     sending.await;
                 }
             }
         }
-        self.park(shard, urgency, &mut parking).await;
-        report.add(&parking);
+        self.park(flush, shard, None).await;
         self.is_safe(shard)
     }
 
     /// Whether each visit of a shard is applied, or parked.
     fn is_safe(&self, shard: ShardIndex) -> bool {
         let lane = &self.lock().lanes[shard];
-        lane.held_visits() == lane.parked_visits()
+        lane.held_visits() == lane.outbox.parked_visits()
     }
 
     /// Takes the writer off the sweep's list on every shard that has it there. Returns whether it is off
@@ -485,134 +466,142 @@ impl<S: Ledger> Flusher<S> {
         let listed: Vec<ShardIndex> = {
             let mut state = self.lock();
             state.last_flush = None;
-            (0..state.lanes.len()).filter(|&shard| state.lanes[shard].is_listed()).collect()
+            (0..state.lanes.len()).filter(|&shard| state.lanes[shard].listed).collect()
         };
-        let settled = listed.into_iter().map(|shard| async move {
-            let want = |state: &State| Want {
-                // Whatever came in since is not sealed by this call; if something did, do not settle.
+        let flush = &Flush::new(Reason::Sweep);
+        let settled = listed.into_iter().map(async |shard| {
+            let want = |lane: &Lane| Want {
+                // Visits that came in since are not sealed by this call; if there are some, the writer does not settle.
                 seal_up_to: Sequence::FIRST,
                 confirm: true,
                 impatient: false,
-                standing: match &state.lanes[shard] {
-                    lane if lane.is_clean() => lane.farewell(),
-                    _ => Standing::Active,
-                },
+                standing: if lane.is_clean() { lane.farewell() } else { Standing::Active },
             };
-            let (lines, mut report) = (Lines::default(), FlushReport::default());
-            let settled = self.call(shard, want, &lines, &mut report);
-            let _ = tokio::time::timeout(budget, settled).await;
+            tokio::time::timeout(budget, self.call(flush, shard, want)).await.ok()
         });
         join_all(settled).await;
-        self.lock().lanes.iter().all(|lane| !lane.is_listed())
+        self.lock().lanes.iter().all(|lane| !lane.listed)
     }
 
     /// Calls one shard until what was pending at the start is sent, or a call fails.
-    async fn send(
-        &self,
-        shard: ShardIndex,
-        reason: Reason,
-        patience: Patience,
-        lines: &Lines,
-        report: &mut FlushReport,
-    ) {
+    async fn send(&self, flush: &Flush, shard: ShardIndex) {
         let seal_up_to = self.lock().lanes[shard].last_open();
-        let mut confirm = matches!(reason, Reason::Interval | Reason::Sweep | Reason::Shutdown);
-        let want = |state: &State, confirm: bool| {
-            let lane = &state.lanes[shard];
-            let ask = if reason == Reason::Shutdown { lane.is_listed() } else { lane.unconfirmed() > 0 };
-            let skip_pause = patience == Patience::NoPause && !lane.pending(self.clock.now()).in_flight;
-            Want {
-                seal_up_to,
-                confirm: confirm && ask,
-                impatient: patience == Patience::None || skip_pause,
-                standing: match reason {
-                    Reason::Shutdown if lane.is_clean() => lane.farewell(),
-                    Reason::Shutdown => Standing::Gone,
-                    _ => Standing::Active,
-                },
-            }
+        let mut confirm = matches!(flush.reason, Reason::Interval | Reason::Sweep | Reason::Shutdown);
+        let want = |lane: &Lane, confirm: bool| Want {
+            seal_up_to,
+            confirm: confirm && if flush.is_last() { lane.listed } else { lane.outbox.unconfirmed() > 0 },
+            // A sweep does not wait for the end of a pause; shutdown not for a call on its way either.
+            impatient: flush.is_last() || (flush.reason == Reason::Sweep && !lane.is_in_flight()),
+            standing: match (flush.is_last(), lane.is_clean()) {
+                (true, true) => lane.farewell(),
+                (true, false) => Standing::Gone,
+                (false, _) => Standing::Active,
+            },
         };
-        while self.call(shard, |state| want(state, confirm), lines, report).await {
+        while self.call(flush, shard, |lane| want(lane, confirm)).await {
             confirm = false;
         }
     }
 
     /// Makes one call to a shard, if there is one to make. Returns whether it was made and answered.
-    async fn call(
-        &self,
-        shard: ShardIndex,
-        want: impl FnOnce(&State) -> Want,
-        lines: &Lines,
-        report: &mut FlushReport,
-    ) -> bool {
+    async fn call(&self, flush: &Flush, shard: ShardIndex, want: impl FnOnce(&Lane) -> Want) -> bool {
         let call = {
             let mut state = self.lock();
-            let (Some(writer), want) = (state.writer, want(&state)) else { return false };
-            state.lanes[shard].begin(writer, want, self.clock.now())
+            let Some(writer) = state.writer else { return false };
+            let lane = &mut state.lanes[shard];
+            let want = want(lane);
+            lane.begin(writer, want, self.clock.now())
         };
         let Some(call) = call else { return false };
-        let mut flight = Flight { flusher: self, shard, call: &call, landed: false };
+        // Cut off (the flush ran out of time, or panicked) the call counts as failed, so that no visit waits for it for ever.
+        let mut answer = scopeguard::guard(None, |answer| self.land(flush, shard, &call, answer.as_ref()));
         match self.store.apply(shard, &call.apply).await {
-            Ok(applied) => {
-                report.add(&flight.answered(&applied));
-                for rejected in &applied.rejected {
-                    let (shard, visits_rejected) = (self.ring.name(shard).as_str(), rejected.visits);
-                    let (page, reason) = (rejected.page.as_str(), rejected.reason.as_str());
-                    lines.write(|| {
-                        tracing::error!(shard, page, visits_rejected, reason, "a page's key cannot be counted up");
-                    });
-                }
-                true
-            }
+            Ok(applied) => *answer = Some(applied),
             Err(error) => {
                 tracing::warn!(%error, batches = call.apply.batches.len(), "a flush failed; its batches are kept");
-                report.add(&flight.failed());
-                false
             }
         }
+        answer.is_some()
+    }
+
+    /// Takes the answer to a call, or notes that none came.
+    fn land(&self, flush: &Flush, shard: ShardIndex, call: &Call, answer: Option<&Applied>) {
+        let (now, mut done) = (self.clock.now(), FlushReport { calls: 1, ..FlushReport::default() });
+        let mut state = self.lock();
+        if let Some(applied) = answer {
+            let batches = &call.apply.batches;
+            done.add(&state.lanes[shard].answered(call, applied, now));
+            done.batches = batches.len() as u64;
+            done.pages = batches.iter().map(|(batch, _)| batch.pages() as u64).sum();
+            done.duplicates = done.batches.saturating_sub((applied.fresh.len() + applied.expired.len()) as u64);
+            done.visits_rejected = applied.visits_rejected();
+            done.visits_refused = applied.refused;
+            state.line.latencies.add(now.since(call.asked));
+        } else {
+            state.lanes[shard].failed(call, now);
+            done.failed = 1;
+        }
+        drop(state);
+        self.count(flush, &done);
+        self.landed[shard].notify_waiters();
+        for Rejected { page, visits, reason } in answer.iter().flat_map(|applied| &applied.rejected) {
+            let (shard, page) = (self.ring.name(shard).as_str(), page.as_str());
+            flush.lines.write(|| {
+                tracing::error!(shard, page, visits_rejected = visits, reason, "a page's key cannot be counted up");
+            });
+        }
+    }
+
+    /// Adds to the outcome of the flush and to the next line of metrics.
+    fn count(&self, flush: &Flush, done: &FlushReport) {
+        flush.report().add(done);
+        self.lock().line.done.add(done);
     }
 }
 
 /// Copies of what a shard does not take.
 impl<S: Ledger> Flusher<S> {
-    /// Stores copies of all that `owner` has not taken, on the first other shard that takes them.
-    async fn park(&self, owner: ShardIndex, urgency: Urgency, report: &mut FlushReport) {
+    /// Stores copies of all that `owner` has not taken, on the first other shard that takes them. Open batches up to
+    /// `seal_up_to` are sealed for it.
+    async fn park(&self, flush: &Flush, owner: ShardIndex, seal_up_to: Option<Sequence>) {
         loop {
             let (writer, batches) = {
                 let (now, mut state) = (self.clock.now(), self.lock());
                 let Some(writer) = state.writer else { return };
-                let lane = &mut state.lanes[owner];
-                let Some(batches) = lane.begin_parking(urgency.seal_up_to, urgency.impatient, now) else { return };
+                let begun = state.lanes[owner].begin_parking(seal_up_to, flush.is_last(), now);
+                let Some(batches) = begun else { return };
                 (writer, batches)
             };
-            let mut turn = Turn { flusher: self, owner, taken: false };
+            // However this ends, others may park again, and visits that wait look again.
+            let mut taken = scopeguard::guard(false, |taken| {
+                self.lock().lanes[owner].end_parking(taken, self.clock.now());
+                self.landed[owner].notify_waiters();
+            });
             let park = Park { owner: self.ring.name(owner).clone(), writer, batches };
-            let Some(refuge) = self.first_that_takes(owner, &park, urgency.patience).await else {
-                tracing::warn!(shard = park.owner.as_str(), "no other shard takes copies of its batches");
+            // At SIGTERM, one shard that is silent may not take the time of the next.
+            let patience = if flush.is_last() { SILENCE } else { Duration::MAX };
+            let (shard, batches) = (park.owner.as_str(), park.batches.len());
+            let Some(refuge) = self.first_that_takes(owner, &park, patience).await else {
+                tracing::warn!(shard, "no other shard takes copies of its batches");
                 return;
             };
-            turn.taken = true;
-            report.parked += park.batches.len() as u64;
-            self.lock().line.done.parked += park.batches.len() as u64;
-            let (shard, refuge, batches) = (park.owner.as_str(), self.ring.name(refuge).as_str(), park.batches.len());
-            tracing::info!(shard, refuge, batches, "parked copies of batches");
+            *taken = true;
+            self.count(flush, &FlushReport { parked: batches as u64, ..FlushReport::default() });
+            tracing::info!(shard, refuge = self.ring.name(refuge).as_str(), batches, "parked copies of batches");
         }
     }
 
     async fn first_that_takes(&self, owner: ShardIndex, park: &Park, patience: Duration) -> Option<ShardIndex> {
-        let batches: Vec<Arc<Batch>> = park.batches.iter().map(|(batch, _)| Arc::clone(batch)).collect();
         for refuge in self.refuges(owner, park.writer) {
             let answer = tokio::time::timeout(patience, self.store.park(refuge, park)).await;
+            let note = |taken| self.lock().lanes[owner].parked(&park.batches, taken, self.clock.now());
             match answer {
                 Ok(Ok(Parked::Taken { incarnation, server_time })) => {
-                    let taken = Some(Refuge { shard: refuge, incarnation, server_time });
-                    self.lock().lanes[owner].parked(&batches, taken, self.clock.now());
+                    note(Some(Refuge { shard: refuge, incarnation, server_time }));
                     return Some(refuge);
                 }
                 // It may have them all the same.
-                Err(_) | Ok(Err(StoreError::Unknown { .. })) => {
-                    self.lock().lanes[owner].parked(&batches, None, self.clock.now());
-                }
+                Err(_) | Ok(Err(StoreError::Unknown { .. })) => note(None),
                 Ok(Ok(Parked::Full) | Err(_)) => {}
             }
             let refuge = self.ring.name(refuge).as_str();
@@ -649,7 +638,7 @@ impl<S: Ledger> Flusher<S> {
             let secret = Box::pin(tokio::time::timeout_at(end, self.secret(day, patience / 2))).await;
             let mut state = self.lock();
             if let Ok(Some(secret)) = secret {
-                state.lanes.iter_mut().for_each(|lane| lane.learn_secret(day, secret));
+                state.lanes.iter_mut().for_each(|lane| lane.secrets.learn(day, secret));
             } else {
                 state.no_secret = Some(now);
                 tracing::warn!(%day, "the day's secret cannot be read: visitors are not counted until it can");
@@ -683,15 +672,6 @@ impl State {
         Ok(())
     }
 
-    /// Whether a visit that is to be confirmed has a chance to be.
-    fn check(&self, shard: ShardIndex, direct: bool, now: Moment) -> Result<(), RecordError> {
-        let lane = &self.lanes[shard];
-        match lane.pause(now) {
-            Some(retry_after) if direct && !lane.can_park(now) => Err(RecordError::Unavailable { retry_after }),
-            _ => Ok(()),
-        }
-    }
-
     /// Whether there is room for so many more pages, if need be by letting go what is parked for good. Where that would not
     /// be enough, nothing goes.
     fn has_room(&mut self, pages: usize, most: usize) -> bool {
@@ -699,86 +679,16 @@ impl State {
         if over(self) == 0 {
             return true;
         }
-        let can_go: usize = self.lanes.iter().map(Lane::can_shed).sum();
+        let can_go: usize = self.lanes.iter().map(|lane| lane.outbox.can_shed()).sum();
         if over(self) > can_go {
             return false;
         }
-        while over(self) > 0 && self.lanes.iter_mut().any(Lane::shed) {}
+        while over(self) > 0 && self.lanes.iter_mut().any(|lane| lane.outbox.shed(1)) {}
         over(self) == 0
     }
+
     fn held_pages(&self) -> usize {
         self.lanes.iter().map(Lane::held_pages).sum()
-    }
-
-    fn is_clean(&self) -> bool {
-        self.lanes.iter().all(Lane::is_clean)
-    }
-}
-
-/// A call on its way. Dropped before it landed (the flush ran out of time, or panicked) it counts as
-/// failed, so that no visit waits for it for ever.
-struct Flight<'a, S: Ledger> {
-    flusher: &'a Flusher<S>,
-    shard: ShardIndex,
-    call: &'a Call,
-    landed: bool,
-}
-
-impl<S: Ledger> Flight<'_, S> {
-    fn answered(&mut self, applied: &Applied) -> FlushReport {
-        let (now, batches) = (self.flusher.clock.now(), &self.call.apply.batches);
-        let mut state = self.flusher.lock();
-        let mut done = state.lanes[self.shard].answered(self.call, applied, now);
-        done.calls = 1;
-        done.batches = batches.len() as u64;
-        done.pages = batches.iter().map(|(batch, _)| batch.pages() as u64).sum();
-        done.duplicates = done.batches.saturating_sub((applied.fresh.len() + applied.expired.len()) as u64);
-        done.visits_rejected = applied.visits_rejected();
-        done.visits_refused = applied.refused;
-        state.line.latencies.add(now.since(self.call.asked));
-        state.line.done.add(&done);
-        drop(state);
-        self.land();
-        done
-    }
-
-    fn failed(&mut self) -> FlushReport {
-        let done = FlushReport { calls: 1, failed: 1, ..FlushReport::default() };
-        let now = self.flusher.clock.now();
-        let mut state = self.flusher.lock();
-        state.lanes[self.shard].failed(self.call, now);
-        state.line.done.add(&done);
-        drop(state);
-        self.land();
-        done
-    }
-
-    fn land(&mut self) {
-        self.landed = true;
-        self.flusher.landed[self.shard].notify_waiters();
-    }
-}
-
-impl<S: Ledger> Drop for Flight<'_, S> {
-    fn drop(&mut self) {
-        if !self.landed {
-            self.failed();
-        }
-    }
-}
-
-/// Copies under way. However this ends, others may park again, and visits that wait look again.
-struct Turn<'a, S: Ledger> {
-    flusher: &'a Flusher<S>,
-    owner: ShardIndex,
-    taken: bool,
-}
-
-impl<S: Ledger> Drop for Turn<'_, S> {
-    fn drop(&mut self) {
-        let now = self.flusher.clock.now();
-        self.flusher.lock().lanes[self.owner].end_parking(self.taken, now);
-        self.flusher.landed[self.owner].notify_waiters();
     }
 }
 

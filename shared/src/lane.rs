@@ -6,38 +6,38 @@ use crate::buffer::Buffer;
 use crate::clock::Moment;
 use crate::day::Day;
 use crate::outbox::{Outbox, Refuge};
-use crate::page::PageId;
 use crate::policy::Pending;
 use crate::report::FlushReport;
 use crate::ring::Fingerprint;
 use crate::store::{Applied, Apply, Standing};
 use crate::timing::Timing;
-use crate::visit::{Refusal, Secret, Secrets, Visit};
+use crate::visit::{Secrets, Visit};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// The state of one shard. See the module's text.
 #[derive(Debug)]
 pub(crate) struct Lane {
-    buffer: Buffer,
+    pub(crate) buffer: Buffer,
     /// When the oldest visit in the buffer came.
     since: Option<Moment>,
-    /// Under which visitors are sealed.
-    secrets: Secrets,
-    outbox: Outbox,
+    /// Days' secrets, under which visitors are sealed.
+    pub(crate) secrets: Secrets,
+    pub(crate) outbox: Outbox,
     timing: Timing,
     /// The ring that places the pages in this lane.
     ring: Fingerprint,
     /// The sequence that the oldest open batch will get.
     next: Sequence,
-    begun: u64,
+    /// Number of the last call begun.
+    pub(crate) begun: u64,
     answered: u64,
     in_flight: Option<u64>,
     failed: Option<Failure>,
     backoff: Backoff,
     parking: Parking,
-    /// The shard has the writer on the sweep's list.
-    listed: bool,
+    /// Whether the shard has the writer on the sweep's list.
+    pub(crate) listed: bool,
 }
 
 /// A call that brought no answer.
@@ -74,24 +74,9 @@ impl Lane {
         self.next.plus(self.buffer.add(visit, day))
     }
 
-    /// Whether a visit of this page needs no more room.
-    pub(crate) fn knows(&self, page: &PageId, day: Option<Day>) -> bool {
-        self.buffer.knows(page, day)
-    }
-
-    /// Takes note of a visit that was refused.
-    pub(crate) fn add_refusal(&mut self, refusal: Refusal, day: Day) {
-        self.buffer.add_refusal(refusal, day);
-    }
-
     /// Days with visitors that cannot be sealed yet, since the day's secret is not known.
     pub(crate) fn secrets_wanted(&self) -> impl Iterator<Item = Day> + '_ {
         self.buffer.days().filter(|day| self.secrets.of(*day).is_none())
-    }
-
-    /// Takes the secret of a day.
-    pub(crate) fn learn_secret(&mut self, day: Day, secret: Secret) {
-        self.secrets.learn(day, secret);
     }
 
     /// Pages held in memory because they are not known to be applied.
@@ -104,19 +89,9 @@ impl Lane {
         self.buffer.visits() + self.outbox.unresolved_visits()
     }
 
-    /// Batches of which the shard must still be asked.
-    pub(crate) fn unconfirmed(&self) -> usize {
-        self.outbox.unconfirmed()
-    }
-
     /// Nothing to send and nothing to confirm.
     pub(crate) fn is_clean(&self) -> bool {
         self.buffer.batches() == 0 && self.outbox.is_empty()
-    }
-
-    /// The shard has this writer on the sweep's list.
-    pub(crate) fn is_listed(&self) -> bool {
-        self.listed
     }
 
     pub(crate) fn pending(&self, now: Moment) -> Pending {
@@ -126,20 +101,20 @@ impl Lane {
             unresolved: self.outbox.unresolved(),
             unparked: self.outbox.unparked(now, &self.timing),
             unconfirmed: self.outbox.unconfirmed(),
-            in_flight: self.in_flight.is_some(),
+            in_flight: self.is_in_flight(),
             pausing: self.pause(now).is_some(),
             can_park: self.can_park(now),
         }
     }
 
+    /// Whether a call is on its way.
+    pub(crate) fn is_in_flight(&self) -> bool {
+        self.in_flight.is_some()
+    }
+
     /// Returns the rest of the pause after a failed call; `None` if calls may be made.
     pub(crate) fn pause(&self, now: Moment) -> Option<Duration> {
         self.backoff.left(now, &self.timing)
-    }
-
-    /// Number of the last call begun.
-    pub(crate) fn calls_begun(&self) -> u64 {
-        self.begun
     }
 
     /// The last open batch, as what is pending now will be sealed.
@@ -232,21 +207,6 @@ impl Lane {
         since.map(|since| now.since(since)).max()
     }
 
-    /// Visits not known to be applied of which a copy is parked.
-    pub(crate) fn parked_visits(&self) -> u64 {
-        self.outbox.parked_visits()
-    }
-
-    /// Pages of parked content that could be let go.
-    pub(crate) fn can_shed(&self) -> usize {
-        self.outbox.can_shed()
-    }
-
-    /// Lets a page's worth of parked content go; whether there was one.
-    pub(crate) fn shed(&mut self) -> bool {
-        self.outbox.shed(1)
-    }
-
     /// Returns the standing of a writer that leaves with nothing to send or to confirm.
     ///
     /// A copy that was parked may still be found, on a shard that was out of reach, long after the batch was applied: then
@@ -284,7 +244,7 @@ impl Lane {
     }
 
     /// Copies of these batches were sent to another shard: to `refuge`, if one has answered that it has them.
-    pub(crate) fn parked(&mut self, batches: &[Arc<Batch>], refuge: Option<Refuge>, now: Moment) {
+    pub(crate) fn parked(&mut self, batches: &[(Arc<Batch>, Duration)], refuge: Option<Refuge>, now: Moment) {
         self.parking.ever = true;
         self.outbox.parked(batches, refuge, now, &self.timing);
     }
@@ -307,13 +267,8 @@ impl Lane {
 }
 
 fn aged(batches: Vec<Arc<Batch>>, now: Moment) -> Vec<(Arc<Batch>, Duration)> {
-    batches
-        .into_iter()
-        .map(|batch| {
-            let age = now.since(batch.sealed_at());
-            (batch, age)
-        })
-        .collect()
+    let age = |batch: &Arc<Batch>| now.since(batch.sealed_at());
+    batches.into_iter().map(|batch| (Arc::clone(&batch), age(&batch))).collect()
 }
 
 /// Choice of a call.

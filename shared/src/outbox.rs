@@ -57,9 +57,9 @@ impl Outbox {
     }
 
     /// Copies of these batches were sent to another shard: to `refuge`, if one answered that it has them.
-    pub fn parked(&mut self, batches: &[Arc<Batch>], refuge: Option<Refuge>, now: Moment, timing: &Timing) {
+    pub fn parked(&mut self, batches: &[(Arc<Batch>, Duration)], refuge: Option<Refuge>, now: Moment, timing: &Timing) {
         for entry in &mut self.entries {
-            if batches.iter().any(|batch| batch.sequence() == entry.sequence) {
+            if batches.iter().any(|(batch, _)| batch.sequence() == entry.sequence) {
                 entry.parked(refuge, now, timing);
             }
         }

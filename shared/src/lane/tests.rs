@@ -1,6 +1,7 @@
 use super::*;
 use crate::applied::AppliedSet;
 use crate::outbox::Refuge;
+use crate::page::PageId;
 use crate::store::Incarnation;
 
 const WRITER: WriterId = WriterId::from_u128(7);
@@ -81,11 +82,7 @@ fn a_visit_waits_for_copies_under_way_and_is_safe_with_them() {
     let copies = lane.begin_parking(None, false, at(0)).unwrap();
     assert_eq!(lane.place(sequence, 0, at(0)), Place::Wait);
     assert!(lane.begin_parking(None, false, at(0)).is_none(), "one at a time");
-    lane.parked(
-        &[Arc::clone(&copies[0].0)],
-        Some(Refuge { shard: 1, incarnation: Incarnation(1), server_time: Duration::ZERO }),
-        at(0),
-    );
+    lane.parked(&copies, Some(Refuge { shard: 1, incarnation: Incarnation(1), server_time: Duration::ZERO }), at(0));
     lane.end_parking(true, at(0));
     assert_eq!(lane.place(sequence, 0, at(0)), Place::Safe);
     assert!(lane.begin_parking(None, false, at(0)).is_none(), "all is parked");
@@ -118,7 +115,7 @@ fn a_writer_that_has_parked_leaves_its_applied_set_to_its_copies() {
     let call = begin(&mut lane, at(0), false).unwrap();
     lane.failed(&call, at(0));
     let copies = lane.begin_parking(None, false, at(0)).unwrap();
-    lane.parked(&[Arc::clone(&copies[0].0)], None, at(0));
+    lane.parked(&copies, None, at(0));
     assert_eq!(lane.farewell(), Standing::Gone);
 }
 

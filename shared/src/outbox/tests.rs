@@ -44,7 +44,7 @@ const REFUGE: Refuge = Refuge { shard: 1, incarnation: Incarnation(1), server_ti
 
 /// Notes that copies of the batches with these numbers were sent elsewhere, and that a shard has them.
 fn park(outbox: &mut Outbox, numbers: &[u64], refuge: Option<Refuge>, now: u64) {
-    let batches: Vec<Arc<Batch>> = numbers.iter().map(|&number| Arc::new(batch(number, 2))).collect();
+    let batches: Vec<_> = numbers.iter().map(|&number| (Arc::new(batch(number, 2)), Duration::ZERO)).collect();
     let refuge = refuge.map(|refuge| Refuge { server_time: Duration::from_secs(now), ..refuge });
     outbox.parked(&batches, refuge, at(now), &Timing::REAL);
 }
@@ -291,7 +291,7 @@ fn a_clock_that_is_set_forward_here_or_at_the_shard_forgets_nothing_and_sheds_no
         answer.server_time = second(server);
         outbox.learn(&answer, at(here), at(here), &Timing::REAL);
         let again = Refuge { server_time: second(server), ..REFUGE };
-        outbox.parked(&[Arc::new(batch(2, 2))], Some(again), at(here), &Timing::REAL);
+        outbox.parked(&[(Arc::new(batch(2, 2)), Duration::ZERO)], Some(again), at(here), &Timing::REAL);
         assert!(!outbox.shed(1), "{here} {server}");
         assert_eq!(outbox.base(sequence(3)), sequence(1), "{here} {server}");
         assert!(to_park(&outbox, here + 59).is_empty(), "its shard is not asked again and again");
