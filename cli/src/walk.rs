@@ -6,6 +6,8 @@ use crate::shards::Shards;
 use crate::warnings::Warnings;
 use std::collections::HashSet;
 use visits_core::page::PageId;
+use visits_core::store::redis::keys::Key;
+use visits_core::store::redis::pages::Scan;
 use visits_core::store::{ShardIndex, StoreError};
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -30,14 +32,15 @@ impl<'a> Walk<'a> {
         warnings: &mut Warnings,
     ) -> Result<Option<Vec<PageId>>, StoreError> {
         let Some(cursor) = self.cursor else { return Ok(None) };
-        let slice = self.shards.store.scan(self.shard, cursor).await?;
+        let slice = self.shards.store.scan(self.shard, Scan::Pages, cursor).await?;
         self.cursor = Some(slice.next).filter(|&next| next != 0);
         for key in &slice.unreadable {
             let (name, key) = (self.shards.ring.name(self.shard), String::from_utf8_lossy(key));
             warnings.add(format!("shard {name}: the key {key:?} names no page"));
         }
-        progress.walked(self.shard, slice.pages.len(), slice.next);
-        Ok(Some(slice.pages))
+        let pages: Vec<PageId> = slice.keys.into_iter().filter_map(Key::into_page).collect();
+        progress.walked(self.shard, pages.len(), slice.next);
+        Ok(Some(pages))
     }
 
     /// The next slice of pages that this shard has visits of. Those that the ring does not place here may have a record

@@ -13,15 +13,13 @@
 //! A batch that is too old, and what cannot be read, is set aside for the operator. Records never age out.
 
 use crate::batch::{Batch, BatchId, MAX_BATCH_PAGES, Sequence, WriterId};
-use crate::budget::Budget;
-use crate::clock::{Clock, Moment};
-use crate::page::PageId;
+use crate::budget::{Budget, Step};
+use crate::clock::Clock;
 use crate::record::Round;
 use crate::ring::{Fingerprint, Ring};
 use crate::shard::ShardName;
 use crate::store::redis::keys::Key;
 use crate::store::{Applied, Apply, Incarnation, Ledger, ShardIndex, Standing, StoreError};
-use crate::telemetry::Lines;
 use crate::timing::Timing;
 use futures_util::future::{join, join_all};
 use serde::{Deserialize, Serialize};
@@ -269,26 +267,17 @@ pub async fn deliver<S: Ledger>(
     timing: Timing,
     budget: impl Into<Budget>,
 ) -> Delivery {
-    let mut run = Run {
-        store,
-        ring,
-        fingerprint: ring.fingerprint(),
-        clock,
-        timing,
-        started: clock.now(),
-        budget: budget.into(),
-        down: HashSet::new(),
-        waiting: HashSet::new(),
-        done: Delivery::default(),
-        lines: Lines::default(),
-    };
-    run.budget.cut_off("delivery", run.deliver_all()).await;
-    run.done.owners_waiting = run.waiting.iter().map(|(_, mailbox)| &mailbox.owner).collect::<HashSet<_>>().len();
-    if run.done.visits_refused > 0 {
-        let visits_refused = run.done.visits_refused;
+    let step = Step::new("delivery", (store, ring, clock), budget);
+    let fingerprint = ring.fingerprint();
+    let mut run = Run { step: &step, fingerprint, timing, down: HashSet::new(), waiting: HashSet::new() };
+    step.run(run.deliver_all()).await;
+    let owners_waiting = run.waiting.iter().map(|(_, mailbox)| &mailbox.owner).collect::<HashSet<_>>().len();
+    let (done, calls_failed) = step.end();
+    if done.visits_refused > 0 {
+        let visits_refused = done.visits_refused;
         tracing::warn!(visits_refused, "visits of new pages over VISITS_NEW_PAGES_A_DAY, in parked copies");
     }
-    run.done
+    Delivery { owners_waiting, calls_failed, ..done }
 }
 
 /// What is to be done about an envelope now.
@@ -360,45 +349,51 @@ struct Way<'a> {
     mailbox: &'a Mailbox,
 }
 
-/// The parts of a delivery's state.
+/// A run under way.
 struct Run<'a, S> {
-    store: &'a S,
-    ring: &'a Ring,
+    step: &'a Step<'a, S, Delivery>,
     fingerprint: Fingerprint,
-    clock: &'a Clock,
     timing: Timing,
-    started: Moment,
-    budget: Budget,
     /// Owners that did not answer: each is tried once a run, however many shards hold something for it.
     down: HashSet<ShardIndex>,
     /// Mailboxes of which not all was tried.
     waiting: HashSet<(ShardIndex, Mailbox)>,
-    done: Delivery,
-    lines: Lines,
 }
 
 impl<S: Ledger> Run<'_, S> {
     async fn deliver_all(&mut self) {
-        let (store, (listed, mut lists)) = (self.store, mpsc::unbounded_channel());
+        let (step, (listed, mut lists)) = (self.step, mpsc::unbounded_channel());
         // Beside the deliveries: a list that is not polled while it connects keeps its shard from every other call.
-        let listing = join_all((0..self.ring.len()).map(|shard| {
+        let listing = join_all(step.shards().map(|shard| {
             let listed = listed.clone();
-            async move { listed.send((shard, store.outgoing(shard).await)).ok() }
+            async move { listed.send((shard, step.store.outgoing(shard).await)).ok() }
         }));
         drop(listed);
         // By what answers first: a silent shard's list is waited for last.
         let delivering = async {
             while let Some((shard, outgoing)) = lists.recv().await {
-                self.deliver_from(shard, outgoing).await;
+                self.deliver_from(shard, step.answer(outgoing).unwrap_or_default()).await;
             }
         };
         join(listing, delivering).await;
     }
 
-    /// Delivers what `shard` holds in these mailboxes.
-    async fn deliver_from(&mut self, shard: ShardIndex, outgoing: Result<Vec<(String, u64)>, StoreError>) {
-        let mut mailboxes = self.mailboxes(shard, outgoing);
-        let minute = usize::try_from(self.started.epoch_millis() / 60_000).unwrap_or(0);
+    /// Delivers what `shard` holds in these mailboxes, as far as their owners are configured.
+    async fn deliver_from(&mut self, shard: ShardIndex, outgoing: Vec<(String, u64)>) {
+        let mut mailboxes = Vec::new();
+        for (name, _) in outgoing {
+            let mailbox = name.parse::<Mailbox>().ok();
+            match mailbox.and_then(|mailbox| Some((self.step.ring.index(mailbox.owner.as_str())?, mailbox))) {
+                Some(mailbox) => mailboxes.push(mailbox),
+                None => {
+                    let shard = self.step.name(shard);
+                    let line = || tracing::error!(shard, mailbox = name, "it is for no shard that is configured");
+                    self.step.lines.write(line);
+                }
+            }
+        }
+        mailboxes.sort_unstable();
+        let minute = usize::try_from(self.step.started.epoch_millis() / 60_000).unwrap_or(0);
         let first = minute % mailboxes.len().max(1);
         mailboxes.rotate_left(first);
         self.waiting.extend(mailboxes.iter().map(|(_, mailbox)| (shard, mailbox.clone())));
@@ -409,41 +404,20 @@ impl<S: Ledger> Run<'_, S> {
         }
     }
 
-    /// The mailboxes on `shard`, as far as their owners are configured.
-    fn mailboxes(
-        &mut self,
-        shard: ShardIndex,
-        outgoing: Result<Vec<(String, u64)>, StoreError>,
-    ) -> Vec<(ShardIndex, Mailbox)> {
-        let mut mailboxes = Vec::new();
-        for (name, _) in self.answer(outgoing).unwrap_or_default() {
-            let mailbox: Option<Mailbox> = name.parse().ok();
-            if let Some(mailbox) = mailbox.and_then(|mailbox| Some((self.ring.index(mailbox.owner.as_str())?, mailbox)))
-            {
-                mailboxes.push(mailbox);
-            } else {
-                let shard = self.ring.name(shard).as_str();
-                self.lines.write(|| tracing::error!(shard, mailbox = name, "it is for no shard that is configured"));
-            }
-        }
-        mailboxes.sort_unstable();
-        mailboxes
-    }
-
-    fn is_over(&self) -> bool {
-        self.budget.is_over(self.started, self.clock.now())
+    /// Whether no call to the owner may be begun.
+    fn is_over(&self, way: Way<'_>) -> bool {
+        self.down.contains(&way.to) || self.step.is_over()
     }
 
     /// Delivers what is in a mailbox; whether all of it was tried.
     async fn empty(&mut self, way: Way<'_>) -> bool {
         let mut cursor = 0;
         loop {
-            let down = self.down.contains(&way.to);
-            if self.is_over() || (down && cursor != 0) {
+            if self.step.is_over() || (cursor != 0 && self.is_over(way)) {
                 return false;
             }
-            let page = self.store.envelopes(way.from, way.mailbox, cursor).await;
-            let Some(page) = self.answer(page) else { return false };
+            let page = self.step.store.envelopes(way.from, way.mailbox, cursor).await;
+            let Some(page) = self.step.answer(page) else { return false };
             cursor = page.next;
             let all_tried = self.deliver_page(way, page).await;
             if cursor == 0 || !all_tried {
@@ -458,74 +432,80 @@ impl<S: Ledger> Run<'_, S> {
             Findings { remove: page.unreadable.into_iter().map(Removal::Aside).collect(), ..Findings::default() };
         let (mut copies, mut records) = (BTreeMap::new(), BTreeMap::new());
         for Envelope { id, content, age, note } in page.envelopes {
-            self.done.moves_waiting += usize::from(way.mailbox.kind == Kind::Records);
+            self.step.done().moves_waiting += usize::from(way.mailbox.kind == Kind::Records);
             match (Turn::of(way.mailbox.kind, note, page.run, self.timing.delivered_kept), content) {
                 (Turn::Note, _) => found.here.push((id, page.run)),
-                (Turn::Wait, _) => self.done.copies_tried += usize::from(way.mailbox.kind == Kind::Batches),
+                (Turn::Wait, _) => self.step.done().copies_tried += usize::from(way.mailbox.kind == Kind::Batches),
                 // A cursor may show one twice.
                 (Turn::Deliver, Payload::Batch(batch)) => drop(copies.insert(id, Copy { id, batch, age, note })),
                 (Turn::Deliver, Payload::Records(content)) => drop(records.insert(id, (content, note))),
             }
         }
-        let all_tried = self.deliver_copies(way, copies, &mut found).await;
-        let all_landed = records.is_empty() || self.deliver_records(way, records, &mut found).await;
-        self.note(way, found).await;
-        all_tried && all_landed
-    }
-
-    async fn deliver_copies(&mut self, way: Way<'_>, copies: BTreeMap<BatchId, Copy>, found: &mut Findings) -> bool {
         let mut all_tried = true;
         for copies in calls(copies) {
             // Answers of the owner until now are noted all the same, so that the next run need not begin with them.
-            if self.down.contains(&way.to) || self.is_over() {
-                self.note_waiting(&copies);
+            if self.is_over(way) || !self.deliver_copies(way, &copies, &mut found).await {
+                let undelivered = copies.iter().filter(|copy| copy.note.is_none());
+                let oldest = undelivered.map(|copy| copy.age.as_secs()).max().unwrap_or_default();
+                let mut done = self.step.done();
+                done.oldest_copy_seconds = done.oldest_copy_seconds.max(oldest);
                 all_tried = false;
-                continue;
-            }
-            self.done.copies_tried += copies.len();
-            let batches = copies.iter().map(|copy| (Arc::clone(&copy.batch), copy.age)).collect();
-            let here = |page: &PageId| self.ring.owner(page.as_str()) == way.to;
-            let pages = copies.iter().flat_map(|copy| copy.batch.increments()).map(|increment| &increment.page);
-            let ring = pages.into_iter().all(here).then_some(self.fingerprint);
-            let (writer, base) = (copies[0].id.writer, Sequence::FIRST);
-            let call = Apply { writer, base, batches, standing: Standing::Delivered, ring };
-            match self.store.apply(way.to, &call).await {
-                Ok(applied) => self.learn(&applied, &copies, found),
-                Err(error) => {
-                    match &error {
-                        // A key of another type where the writer's applied set belongs never changes by itself. The owner
-                        // may take the next writer's batches.
-                        StoreError::Refused { reason, .. } if reason.contains("WRONGTYPE") => {
-                            for copy in &copies {
-                                found.set_aside(copy, format!("its owner refuses it: {reason}"));
-                            }
-                        }
-                        StoreError::Refused { .. } => {}
-                        _ => {
-                            self.down.insert(way.to);
-                            self.note_waiting(&copies);
-                            all_tried = false;
-                        }
-                    }
-                    self.failed(&error);
-                }
             }
         }
+        all_tried &= records.is_empty() || self.deliver_records(way, records, &mut found).await;
+        self.note(way, found).await;
         all_tried
     }
 
+    /// Delivers copies of one writer; whether their owner answered.
+    async fn deliver_copies(&mut self, way: Way<'_>, copies: &[Copy], found: &mut Findings) -> bool {
+        self.step.done().copies_tried += copies.len();
+        let batches = copies.iter().map(|copy| (Arc::clone(&copy.batch), copy.age)).collect();
+        let mut increments = copies.iter().flat_map(|copy| copy.batch.increments());
+        let all_here = increments.all(|increment| self.step.ring.owner(increment.page.as_str()) == way.to);
+        let ring = all_here.then_some(self.fingerprint);
+        let (writer, base) = (copies[0].id.writer, Sequence::FIRST);
+        let call = Apply { writer, base, batches, standing: Standing::Delivered, ring };
+        let answer = self.step.store.apply(way.to, &call).await;
+        if let Err(StoreError::Refused { reason, .. }) = &answer
+            && reason.contains("WRONGTYPE")
+        {
+            // A key of another type where the writer's applied set belongs never changes by itself. The owner may take
+            // the next writer's batches.
+            copies.iter().for_each(|copy| found.set_aside(copy, format!("its owner refuses it: {reason}")));
+        }
+        match self.answer_of(way, answer) {
+            Ok(applied) => self.learn(&applied, copies, found),
+            Err(refused) => return refused,
+        }
+        true
+    }
+
+    /// Returns the answer of the owner; for an error, whether it was one.
+    fn answer_of<T>(&mut self, way: Way<'_>, answer: Result<T, StoreError>) -> Result<T, bool> {
+        answer.map_err(|error| {
+            self.step.failed(&error);
+            let refused = matches!(error, StoreError::Refused { .. });
+            if !refused {
+                self.down.insert(way.to);
+            }
+            refused
+        })
+    }
+
     /// Takes the owner's answer for some copies.
-    fn learn(&mut self, applied: &Applied, copies: &[Copy], found: &mut Findings) {
+    fn learn(&self, applied: &Applied, copies: &[Copy], found: &mut Findings) {
         let is_fresh = |copy: &Copy| applied.fresh.contains(&copy.id.sequence);
         let visits = |counts: &dyn Fn(&Copy) -> bool| -> u64 {
             copies.iter().filter(|copy| is_fresh(copy) && counts(copy)).map(|copy| copy.batch.visits()).sum()
         };
         let counted = visits(&|_| true).saturating_sub(applied.visits_rejected() + applied.refused);
         let was_there = |copy: &Copy| copy.note.is_some_and(|note| note.there);
-        self.done.visits_delivered += counted;
-        self.done.visits_healed += visits(&was_there).min(counted);
-        self.done.visits_lost += applied.visits_rejected();
-        self.done.visits_refused += applied.refused;
+        let mut done = self.step.done();
+        done.visits_delivered += counted;
+        done.visits_healed += visits(&was_there).min(counted);
+        done.visits_lost += applied.visits_rejected();
+        done.visits_refused += applied.refused;
         for copy in copies {
             if applied.expired.contains(&copy.id.sequence) {
                 found.set_aside(copy, format!("older than {:?}", self.timing.max_batch_age));
@@ -535,98 +515,73 @@ impl<S: Ledger> Run<'_, S> {
         }
     }
 
+    /// Delivers records; whether their owner took all of them.
     async fn deliver_records(
         &mut self,
         way: Way<'_>,
         records: BTreeMap<BatchId, (Records, Option<Note>)>,
         found: &mut Findings,
     ) -> bool {
-        if self.down.contains(&way.to) || self.is_over() {
+        if self.is_over(way) {
             return false;
         }
-        let (store, source) = (self.store, self.ring.name(way.from));
-        let stays = |record: &Key| record.home(self.ring, way.to) == way.to;
+        let (step, source) = (self.step, self.step.ring.name(way.from));
+        let stays = |record: &Key| record.home(step.ring, way.to) == way.to;
         let landing = records.iter().map(|(id, (content, note))| {
             let ring = content.records.iter().all(|(record, _)| stays(record)).then_some(self.fingerprint);
             async move {
                 let landing = Landing { id: *id, source, content, ring };
-                (*id, content, *note, store.land(way.to, &landing).await)
+                (*id, content, *note, step.store.land(way.to, &landing).await)
             }
         });
         let mut all_landed = true;
         for (id, content, note, landed) in join_all(landing).await {
-            let landed = match landed {
-                Ok(landed) => landed,
-                Err(error) => {
-                    if !matches!(error, StoreError::Refused { .. }) {
-                        self.down.insert(way.to);
-                    }
-                    self.failed(&error);
-                    all_landed = false;
-                    continue;
-                }
+            let Ok(landed) = self.answer_of(way, landed) else {
+                all_landed = false;
+                continue;
             };
             found.delivered(id, note, landed.fresh, landed.incarnation);
             if landed.fresh {
                 let pages = content.records.iter().filter(|(record, _)| matches!(record, Key::Page(_)));
-                self.done.pages_delivered += pages.count() as u64;
+                step.done().pages_delivered += pages.count() as u64;
             }
             for RejectedRecord { record, visits, reason } in landed.rejected {
-                self.done.visits_lost += visits;
-                let shard = way.mailbox.owner.as_str();
-                self.lines.write(|| tracing::error!(shard, %record, visits, reason, "visits could not be moved"));
+                step.done().visits_lost += visits;
+                let shard = step.name(way.to);
+                step.lines.write(|| tracing::error!(shard, %record, visits, reason, "visits could not be moved"));
             }
         }
         all_landed
     }
 
     /// Writes down at the envelopes what was found.
-    async fn note(&mut self, way: Way<'_>, found: Findings) {
-        let (store, Way { from, mailbox, .. }) = (self.store, way);
+    async fn note(&self, way: Way<'_>, found: Findings) {
+        let (step, Way { from, mailbox, .. }) = (self.step, way);
         for (there, envelopes) in [(false, found.here), (true, found.there)] {
             if !envelopes.is_empty() {
-                let marked = store.mark(from, mailbox, there, &envelopes).await;
-                self.answer(marked);
+                step.answer(step.store.mark(from, mailbox, there, &envelopes).await);
             }
         }
         let (aside, delivered): (Vec<_>, Vec<_>) =
             found.remove.into_iter().partition(|removal| matches!(removal, Removal::Aside(_)));
         if !delivered.is_empty() {
-            let removed = store.remove(from, mailbox, &delivered).await;
-            let removed = self.answer(removed).unwrap_or(0);
-            self.done.copies_removed += removed;
+            let removed = step.answer(step.store.remove(from, mailbox, &delivered).await).unwrap_or(0);
+            let mut done = step.done();
+            done.copies_removed += removed;
             let moves = if mailbox.kind == Kind::Records { removed } else { 0 };
-            self.done.moves_waiting = self.done.moves_waiting.saturating_sub(moves);
+            done.moves_waiting = done.moves_waiting.saturating_sub(moves);
         }
         for removal in &aside {
             let Removal::Aside(Unreadable { field, reason }) = removal else { continue };
-            let (shard, id) = (self.ring.name(from).as_str(), String::from_utf8_lossy(field));
-            self.lines.write(|| tracing::error!(shard, %mailbox, %id, reason, "an envelope cannot be delivered"));
+            let (shard, id) = (step.name(from), String::from_utf8_lossy(field));
+            step.lines.write(|| tracing::error!(shard, %mailbox, %id, reason, "an envelope cannot be delivered"));
         }
-        if !aside.is_empty() {
-            let aside = store.remove(from, mailbox, &aside).await;
-            if let Some(aside) = self.answer(aside) {
-                self.done.copies_set_aside += aside;
-                self.done.visits_lost += found.lost;
-            }
+        if !aside.is_empty()
+            && let Some(aside) = step.answer(step.store.remove(from, mailbox, &aside).await)
+        {
+            step.done().copies_set_aside += aside;
+            step.done().visits_lost += found.lost;
         }
-    }
-
-    /// Takes note of copies that their owner does not take now.
-    fn note_waiting(&mut self, copies: &[Copy]) {
-        let undelivered = copies.iter().filter(|copy| copy.note.is_none());
-        let oldest = undelivered.map(|copy| copy.age.as_secs()).max().unwrap_or_default();
-        self.done.oldest_copy_seconds = self.done.oldest_copy_seconds.max(oldest);
-    }
-
-    /// The answer, or nothing for an error, which is counted and logged.
-    fn answer<T>(&mut self, answer: Result<T, StoreError>) -> Option<T> {
-        answer.inspect_err(|error| self.failed(error)).ok()
-    }
-
-    fn failed(&mut self, error: &StoreError) {
-        self.done.calls_failed += 1;
-        tracing::warn!(%error, "a delivery failed");
     }
 }
 

@@ -17,22 +17,21 @@
 //! runs at once do no harm: a shard refuses what is done with old knowledge.
 
 use crate::batch::{BatchId, MAX_BATCH_PAGES, Sequence, WriterId};
-use crate::budget::Budget;
-use crate::clock::{Clock, Moment};
+use crate::budget::{Budget, Step, Walk};
+use crate::clock::Clock;
 use crate::handoff::RejectedRecord;
 use crate::record::Round;
 use crate::ring::{Fingerprint, Ring};
 use crate::shard::ShardName;
 use crate::store::redis::RedisStore;
 use crate::store::redis::keys::Key;
-use crate::store::redis::rehoming::{RecordSlice, RingState, Stage, Taken};
-use crate::store::{Ledger as _, ShardIndex, StoreError};
-use crate::telemetry::Lines;
+use crate::store::redis::pages::Scan;
+use crate::store::redis::rehoming::{RingState, Stage, Taken};
+use crate::store::{Ledger as _, ShardIndex};
 use crate::timing::Timing;
 use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// Statistics of one run of re-homing, and what is left.
@@ -67,17 +66,11 @@ impl Rehome {
     }
 }
 
-/// The parts of a run.
+/// A run under way.
 struct Run<'a> {
-    store: &'a RedisStore,
-    ring: &'a Ring,
+    step: Step<'a, RedisStore, Rehome>,
     fingerprint: Fingerprint,
-    clock: &'a Clock,
     timing: Timing,
-    started: Moment,
-    budget: Budget,
-    done: Mutex<Rehome>,
-    lines: Lines,
 }
 
 /// Moves all shards on, as far as they get within `budget`. A ring change needs several runs, over some minutes; what it took is
@@ -89,44 +82,39 @@ pub async fn rehome(
     timing: Timing,
     budget: impl Into<Budget>,
 ) -> Rehome {
-    let (fingerprint, started, budget) = (ring.fingerprint(), clock.now(), budget.into());
-    let (done, lines) = (Mutex::default(), Lines::default());
-    let run = Run { store, ring, fingerprint, clock, timing, started, budget, done, lines };
-    budget.cut_off("re-homing", run.change()).await;
-    run.done.into_inner().unwrap_or_else(PoisonError::into_inner)
+    let step = Step::new("re-homing", (store, ring, clock), budget);
+    let run = Run { step, fingerprint: ring.fingerprint(), timing };
+    run.step.run(run.change()).await;
+    let (done, rehoming_calls_failed) = run.step.end();
+    Rehome { rehoming_calls_failed, ..done }
 }
 
 impl Run<'_> {
-    async fn change(&self) {
-        let Some(states) = self.states().await else { return };
-        let missing = self.missing(&states);
+    async fn change(&self) -> Option<()> {
+        let states = self.states().await?;
+        let members: BTreeSet<&str> = states.iter().flat_map(|state| &state.members).map(ShardName::as_str).collect();
+        let missing: Vec<&str> = members.into_iter().filter(|member| self.step.ring.index(member).is_none()).collect();
         if !missing.is_empty() {
-            self.lock().shards_missing = missing;
-            return;
+            self.step.done().shards_missing = missing.into_iter().map(str::to_owned).collect();
+            return None;
         }
         // As a rule. No shard is asked again.
         if self.is_settled(&states) {
-            self.lock().ring_settled = true;
-            return;
+            self.step.done().ring_settled = true;
+            return Some(());
         }
         if let Some(round) = self.begin(&states).await {
-            join_all((0..self.ring.len()).map(|shard| self.pass(shard, round))).await;
+            join_all(self.step.shards().map(|shard| self.pass(shard, round))).await;
             self.end().await;
         }
-        let states = self.states().await;
-        self.lock().ring_settled = states.is_some_and(|states| self.is_settled(&states));
+        let states = self.states().await?;
+        self.step.done().ring_settled = self.is_settled(&states);
+        Some(())
     }
 
-    /// What every shard knows, or nothing if one does not answer.
+    /// Returns what every shard knows; `None` if one does not answer.
     async fn states(&self) -> Option<Vec<RingState>> {
-        let states = join_all((0..self.ring.len()).map(|shard| self.store.ring_state(shard))).await;
-        states.into_iter().map(|state| self.answer(state)).collect::<Vec<_>>().into_iter().collect()
-    }
-
-    /// Shards that may hold something, and that the ring does not name.
-    fn missing(&self, states: &[RingState]) -> Vec<String> {
-        let members: BTreeSet<&str> = states.iter().flat_map(|state| &state.members).map(ShardName::as_str).collect();
-        members.into_iter().filter(|member| self.ring.index(member).is_none()).map(str::to_owned).collect()
+        self.step.all(self.step.shards().map(|shard| self.step.store.ring_state(shard))).await
     }
 
     fn is_settled(&self, states: &[RingState]) -> bool {
@@ -153,126 +141,101 @@ impl Run<'_> {
             return Some(round);
         }
         tracing::info!(ring = %self.fingerprint, round, "records are brought to their places under this ring");
-        let mut members: BTreeSet<ShardName> = states.iter().flat_map(|state| state.members.clone()).collect();
-        members.extend(self.ring.shards().iter().cloned());
-        let members: Vec<ShardName> = members.into_iter().collect();
-        let begun = (0..self.ring.len()).map(|shard| self.store.begin_round(shard, self.fingerprint, round, &members));
-        let begun: Vec<_> = join_all(begun).await.into_iter().map(|begun| self.answer(begun)).collect();
-        begun.iter().all(|begun| *begun == Some(true)).then_some(round)
+        let Step { store, ring, .. } = self.step;
+        let members = states.iter().flat_map(|state| &state.members).chain(ring.shards());
+        let members: Vec<ShardName> = members.collect::<BTreeSet<_>>().into_iter().cloned().collect();
+        let begun = self.step.shards().map(|shard| store.begin_round(shard, self.fingerprint, round, &members));
+        self.step.all(begun).await?.iter().all(|begun| *begun).then_some(round)
     }
 
     /// Moves the shard on until it must wait for others, for a minute, or for the next run.
-    async fn pass(&self, shard: ShardIndex, round: Round) {
-        while !self.is_over() {
-            let Some(state) = self.answer(self.store.ring_state(shard).await) else { return };
-            let is_here = (state.ring, state.round) == (Some(self.fingerprint), round);
-            let ready = is_here
-                && match state.stage {
-                    Stage::Take => self.take(shard, &state).await,
-                    Stage::Out => state.late == 0 && self.clean(shard, &state).await.is_some(),
-                    // Its notes of what left may have come back.
-                    Stage::Cleaned { run, .. } => state.late == 0 && state.taken && run != state.incarnation,
-                    Stage::Settled => false,
-                };
-            if !ready || self.answer(self.store.advance(shard, &state).await) != Some(true) {
-                return;
+    async fn pass(&self, shard: ShardIndex, round: Round) -> Option<()> {
+        let store = self.step.store;
+        while !self.step.is_over() {
+            let state = self.step.answer(store.ring_state(shard).await)?;
+            if (state.ring, state.round) != (Some(self.fingerprint), round) {
+                return None;
+            }
+            let ready = match state.stage {
+                Stage::Take => self.take(shard, &state).await.is_some(),
+                Stage::Out => state.late == 0 && self.clean(shard, &state).await.is_some(),
+                // Its notes of what left may have come back.
+                Stage::Cleaned { run, .. } => state.late == 0 && state.taken && run != state.incarnation,
+                Stage::Settled => false,
+            };
+            if !ready || !self.step.answer(store.advance(shard, &state).await)? {
+                return None;
             }
         }
+        None
     }
 
-    /// A slice of the shard's records, of the run of its server that `state` is of: another one may pass over some, or bring back
-    /// what was done.
-    async fn slice(&self, shard: ShardIndex, state: &RingState, from: u64) -> Option<RecordSlice> {
-        if self.is_over() {
-            return None;
-        }
-        self.answer(self.store.scan_records(shard, from).await).filter(|slice| slice.run == state.incarnation)
-    }
-
-    /// Takes what is misplaced. Whether all records were looked at.
-    async fn take(&self, shard: ShardIndex, state: &RingState) -> bool {
-        let mut next = Some(0);
-        while let Some(from) = next {
-            let Some(slice) = self.slice(shard, state, from).await else { return false };
-            next = Some(slice.next).filter(|next| *next != 0);
-            for key in &slice.unreadable {
-                let (key, shard) = (String::from_utf8_lossy(key), self.ring.name(shard).as_str());
-                self.lines.write(|| tracing::error!(%key, shard, "a key among the records is no record's"));
-            }
-            let pages = slice.records.iter().filter(|record| matches!(record, Key::Page(_))).count();
-            self.lock().pages_scanned += pages as u64;
+    /// Takes what is misplaced. `None` unless all records were looked at.
+    async fn take(&self, shard: ShardIndex, state: &RingState) -> Option<()> {
+        let mut walk = Walk::new(shard, Scan::Records, Some(state.incarnation));
+        while let Some((records, _)) = self.step.next(&mut walk).await? {
+            let pages = records.iter().filter(|record| matches!(record, Key::Page(_))).count();
+            self.step.done().pages_scanned += pages as u64;
             let mut misplaced: BTreeMap<ShardIndex, Vec<Key>> = BTreeMap::new();
-            for record in slice.records {
-                let home = record.home(self.ring, shard);
+            for record in records {
+                let home = record.home(self.step.ring, shard);
                 if home != shard {
                     misplaced.entry(home).or_default().push(record);
                 }
             }
             let takes = misplaced.into_iter().map(|(owner, records)| self.take_for(shard, state, owner, records));
-            if !join_all(takes).await.into_iter().all(|taken| taken) {
-                return false;
-            }
+            join_all(takes).await.into_iter().collect::<Option<()>>()?;
         }
-        true
+        Some(())
     }
 
-    /// Takes these records for their owner, as many at once as a script takes. Whether all of them were looked at.
-    async fn take_for(&self, shard: ShardIndex, state: &RingState, owner: ShardIndex, records: Vec<Key>) -> bool {
-        let mut records = records.as_slice();
+    /// Takes these records for their owner, as many at once as a script takes. `None` unless all of them were looked at.
+    async fn take_for(&self, shard: ShardIndex, state: &RingState, owner: ShardIndex, records: Vec<Key>) -> Option<()> {
+        let (step, mut records) = (&self.step, records.as_slice());
         while !records.is_empty() {
-            let writer = match WriterId::random() {
-                Ok(writer) => writer,
-                Err(error) => {
-                    tracing::error!(%error, "no envelope can be made");
-                    return false;
-                }
-            };
+            let writer =
+                WriterId::random().inspect_err(|error| tracing::error!(%error, "no envelope can be made")).ok()?;
             let id = BatchId { writer, sequence: Sequence::FIRST };
             let some = &records[..records.len().min(MAX_BATCH_PAGES)];
-            match self.answer(self.store.take(shard, state, self.ring.name(owner), some, id).await) {
-                Some(Taken::Moved { looked_at, pages, visits, rejected }) => {
-                    let mut done = self.lock();
-                    done.pages_taken += pages;
-                    done.visits_taken += visits;
-                    done.records_rejected += rejected.len();
-                    drop(done);
-                    for RejectedRecord { record, reason, .. } in rejected {
-                        let shard = self.ring.name(shard).as_str();
-                        self.lines.write(|| tracing::error!(shard, %record, reason, "a record cannot be moved"));
-                    }
-                    // One at least, also if a shard should say none: else this would have no end.
-                    records = &records[looked_at.clamp(1, some.len())..];
-                }
-                Some(Taken::Full | Taken::Superseded) | None => return false,
+            let taken = step.store.take(shard, state, step.ring.name(owner), some, id).await;
+            let Taken::Moved { looked_at, pages, visits, rejected } = step.answer(taken)? else { return None };
+            let mut done = step.done();
+            done.pages_taken += pages;
+            done.visits_taken += visits;
+            done.records_rejected += rejected.len();
+            drop(done);
+            for RejectedRecord { record, reason, .. } in rejected {
+                let shard = step.name(shard);
+                step.lines.write(|| tracing::error!(shard, %record, reason, "a record cannot be moved"));
             }
+            // One at least, also if a shard should say none: else this would have no end.
+            records = &records[looked_at.clamp(1, some.len())..];
         }
-        true
+        Some(())
     }
 
     /// Deletes the notes that are over. Returns how many records are left; `None` unless it came to their end.
     async fn clean(&self, shard: ShardIndex, state: &RingState) -> Option<u64> {
-        let (mut next, mut kept) = (Some(0), 0);
-        while let Some(from) = next {
-            let slice = self.slice(shard, state, from).await?;
-            next = Some(slice.next).filter(|next| *next != 0);
-            kept += self.answer(self.store.clean(shard, state, &slice.records).await).flatten()?;
+        let (mut walk, mut kept) = (Walk::new(shard, Scan::Records, Some(state.incarnation)), 0);
+        while let Some((records, _)) = self.step.next(&mut walk).await? {
+            kept += self.step.answer(self.step.store.clean(shard, state, &records).await)??;
         }
         Some(kept)
     }
 
     /// Ends the change, if no note of what left can come back on any shard.
-    async fn end(&self) {
-        let Some(states) = self.states().await else { return };
+    async fn end(&self) -> Option<()> {
+        let states = self.states().await?;
         if !self.is_one_round(&states) || !states.iter().all(|state| self.out_is_gone(state)) {
-            return;
+            return None;
         }
         let cleaning = states.iter().enumerate().map(|(shard, state)| self.clean(shard, state));
-        let kept: Option<Vec<u64>> = join_all(cleaning).await.into_iter().collect();
-        let Some(kept) = kept else { return };
-        let Some(members) = self.members(&kept).await else { return };
+        let kept: Vec<u64> = join_all(cleaning).await.into_iter().collect::<Option<_>>()?;
+        let members = self.members(&kept).await?;
         for (shard, state) in states.iter().enumerate() {
-            self.answer(self.store.settle(shard, state, &members).await);
+            self.step.answer(self.step.store.settle(shard, state, &members).await);
         }
+        Some(())
     }
 
     fn out_is_gone(&self, state: &RingState) -> bool {
@@ -287,15 +250,15 @@ impl Run<'_> {
         }
     }
 
-    /// The shards that may hold something once all is done: all but the draining ones that are empty. `None` while one of
-    /// those has visits that are not folded yet.
+    /// Returns the shards that may hold something once all is done: all but the draining ones that are empty. `None` while
+    /// one of those has visits that are not folded yet.
     async fn members(&self, kept: &[u64]) -> Option<Vec<ShardName>> {
-        let outgoing = join_all((0..self.ring.len()).map(|shard| self.store.outgoing(shard))).await;
-        let outgoing: Vec<_> = outgoing.into_iter().map(|boxes| self.answer(boxes)).collect::<Option<_>>()?;
+        let Step { store, ring, .. } = self.step;
+        let outgoing = self.step.all(self.step.shards().map(|shard| store.outgoing(shard))).await?;
         let mut members = Vec::new();
-        for (shard, name) in self.ring.shards().iter().enumerate() {
-            if self.ring.is_draining(shard) {
-                if self.answer(self.store.has_journal(shard).await)? {
+        for (shard, name) in ring.shards().iter().enumerate() {
+            if ring.is_draining(shard) {
+                if self.step.answer(store.has_journal(shard).await)? {
                     return None;
                 }
                 let is_for = |mailbox: &str| mailbox.split_once(':').is_some_and(|(_, owner)| owner == name.as_str());
@@ -308,23 +271,5 @@ impl Run<'_> {
             members.push(name.clone());
         }
         Some(members)
-    }
-
-    fn is_over(&self) -> bool {
-        self.budget.is_over(self.started, self.clock.now())
-    }
-
-    /// The answer, or nothing for an error, which is counted and logged.
-    fn answer<T>(&self, answer: Result<T, StoreError>) -> Option<T> {
-        answer
-            .inspect_err(|error| {
-                self.lock().rehoming_calls_failed += 1;
-                tracing::warn!(%error, "re-homing: a call failed");
-            })
-            .ok()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Rehome> {
-        self.done.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -25,21 +25,18 @@
 //!
 //! **Days are UTC days of this function's clock**, as of the writers' (`Day::of`).
 
-use crate::budget::Budget;
+use crate::budget::{Budget, Step, Walk};
 use crate::clock::{Clock, Moment};
 use crate::day::{Day, Month};
 use crate::ring::{Fingerprint, Ring};
+use crate::store::ShardIndex;
 use crate::store::redis::RedisStore;
 use crate::store::redis::keys::Key;
-use crate::store::redis::statistics::{
-    COUNTED_AT_ONCE, Counted, DROPPED_AT_ONCE, KeySlice, MERGED_AT_ONCE, RollupState, Scan,
-};
-use crate::store::{ShardIndex, StoreError};
-use crate::telemetry::Lines;
+use crate::store::redis::pages::Scan;
+use crate::store::redis::statistics::{COUNTED_AT_ONCE, Counted, DROPPED_AT_ONCE, MERGED_AT_ONCE, RollupState};
 use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 #[cfg(test)]
@@ -95,11 +92,11 @@ pub struct Rollup {
 
 /// Makes one run, within its budget.
 pub async fn roll_up(store: &RedisStore, ring: &Ring, clock: &Clock, settings: Settings) -> Rollup {
-    let (fingerprint, started) = (ring.fingerprint(), clock.now());
-    let run =
-        Run { store, ring, fingerprint, clock, settings, started, done: Mutex::default(), lines: Lines::default() };
-    settings.budget.cut_off("roll-up", async { run.run().await.unwrap_or_default() }).await;
-    run.done.into_inner().unwrap_or_else(PoisonError::into_inner)
+    let step = Step::new("roll-up", (store, ring, clock), settings.budget);
+    let run = Run { step, fingerprint: ring.fingerprint(), history_days: settings.history_days };
+    run.step.run(run.run()).await;
+    let (done, rollup_calls_failed) = run.step.end();
+    Rollup { rollup_calls_failed, ..done }
 }
 
 /// The last day that has been over for so long.
@@ -107,16 +104,11 @@ fn last_over(now: Moment, since: Duration) -> Day {
     Day::of(now.before(since)).minus(1)
 }
 
-/// The parts of a run share this. A step that returns `None` did not get through: the next run begins again.
+/// A run under way. A step that returns `None` did not get through: the next run begins again.
 struct Run<'a> {
-    store: &'a RedisStore,
-    ring: &'a Ring,
+    step: Step<'a, RedisStore, Rollup>,
     fingerprint: Fingerprint,
-    clock: &'a Clock,
-    settings: Settings,
-    started: Moment,
-    done: Mutex<Rollup>,
-    lines: Lines,
+    history_days: u32,
 }
 
 impl Run<'_> {
@@ -127,7 +119,7 @@ impl Run<'_> {
             return None;
         }
         let all_answer = shards.iter().all(Option::is_some);
-        let last = last_over(self.started, OVER_AFTER);
+        let last = last_over(self.step.started, OVER_AFTER);
         // A shard that does not answer may have sketches for others. It is waited for one day.
         let through = if all_answer { last } else { last.minus(1) };
         let answering: Vec<(ShardIndex, Option<Day>)> = shards
@@ -148,33 +140,34 @@ impl Run<'_> {
             });
             join_all(finished).await.into_iter().collect::<Option<Vec<()>>>()?;
         }
-        self.lock().days_rolled_up = all_answer;
+        self.step.done().days_rolled_up = all_answer;
         Some(())
     }
 
     /// Does what every run does, on all shards; none for one that does not answer.
     async fn begin(&self) -> Vec<Option<RollupState>> {
-        let last = last_over(self.clock.now(), SECRET_KEPT);
+        let last = last_over(self.step.clock.now(), SECRET_KEPT);
         let days: Vec<Day> = last.minus(SECRET_DAYS - 1).to(last).collect();
-        let shards = join_all((0..self.ring.len()).map(|shard| self.store.begin_rollup(shard, &days))).await;
-        let shards: Vec<_> = shards.into_iter().map(|shard| self.answer(shard)).collect();
-        self.lock().secrets_destroyed = shards.iter().flatten().map(|shard| shard.secrets_destroyed).sum();
+        let shards = join_all(self.step.shards().map(|shard| self.step.store.begin_rollup(shard, &days))).await;
+        let shards: Vec<_> = shards.into_iter().map(|shard| self.step.answer(shard)).collect();
+        self.step.done().secrets_destroyed = shards.iter().flatten().map(|shard| shard.secrets_destroyed).sum();
         shards
     }
 
     /// The first day that is kept, for a roll-up through a day that the present one follows.
     fn first_kept(&self, through: Day) -> Day {
-        through.plus(2).minus(self.settings.history_days)
+        through.plus(2).minus(self.history_days)
     }
 
     /// Merges the shard's sketches that others should count into theirs. Those for a shard that does not answer stay.
     async fn merge_misplaced(&self, shard: ShardIndex, shards: &[Option<RollupState>], through: Day) -> Option<()> {
         let first_kept = self.first_kept(through);
-        let mut scan = ScanOf::new(self, shard, Scan::Sketches);
-        while let Some(keys) = scan.next().await? {
+        let mut walk = Walk::new(shard, Scan::Sketches, None);
+        while let Some((keys, unreadable)) = self.step.next(&mut walk).await? {
+            self.step.done().sketches_rejected += unreadable;
             let mut owners: BTreeMap<ShardIndex, Vec<Key>> = BTreeMap::new();
             for key in keys {
-                let owner = key.home(self.ring, shard);
+                let owner = key.home(self.step.ring, shard);
                 if owner != shard && shards[owner].is_some() && key.last_day() >= Some(first_kept) {
                     owners.entry(owner).or_default().push(key);
                 }
@@ -189,24 +182,24 @@ impl Run<'_> {
     }
 
     async fn hand_over(&self, shard: ShardIndex, owner: ShardIndex, sketches: &[Key]) -> Option<()> {
-        let found = self.answer(self.store.sketches(shard, sketches).await)?;
+        let found = self.step.answer(self.step.store.sketches(shard, sketches).await)?;
         let found: Vec<(&Key, Vec<u8>)> =
             sketches.iter().zip(found).filter_map(|(sketch, content)| Some((sketch, content?))).collect();
         if found.is_empty() {
             return Some(());
         }
-        let merged = self.answer(self.store.merge(owner, &found).await)?;
+        let merged = self.step.answer(self.step.store.merge(owner, &found).await)?;
         let (merged, damaged): (Vec<_>, Vec<_>) = found.into_iter().zip(merged).partition(|(_, merged)| *merged);
         for ((sketch, _), _) in &damaged {
-            let shard = self.ring.name(shard).as_str();
-            self.lines.write(|| {
+            let shard = self.step.name(shard);
+            self.step.lines.write(|| {
                 tracing::error!(shard, %sketch, "a sketch, or what its owner has in its place, is damaged");
             });
         }
         let merged: Vec<_> = merged.into_iter().map(|(copy, _)| copy).collect();
         // One that has changed meanwhile comes again with the next scan.
-        let removed = self.answer(self.store.remove_unchanged(shard, &merged).await)?;
-        let mut done = self.lock();
+        let removed = self.step.answer(self.step.store.remove_unchanged(shard, &merged).await)?;
+        let mut done = self.step.done();
         done.sketches_rejected += damaged.len();
         done.sketches_moved += removed;
         Some(())
@@ -215,8 +208,9 @@ impl Run<'_> {
     /// Ends the days through this one on a shard, which had got through `before`.
     async fn finish(&self, shard: ShardIndex, before: Option<Day>, through: Day) -> Option<()> {
         let first_kept = self.first_kept(through);
-        let mut scan = ScanOf::new(self, shard, Scan::Sketches);
-        while let Some(keys) = scan.next().await? {
+        let mut walk = Walk::new(shard, Scan::Sketches, None);
+        while let Some((keys, unreadable)) = self.step.next(&mut walk).await? {
+            self.step.done().sketches_rejected += unreadable;
             self.count(shard, keys, through).await?;
         }
         let since = before.map_or(first_kept, |before| before.plus(1).min(through.minus(LATE_DAYS)));
@@ -224,14 +218,14 @@ impl Run<'_> {
         let is_listed = |month: &Month| month.first() >= first_kept && month.last() <= through;
         let days = since.max(first_kept).to(through);
         for month in days.filter(|day| *day == day.month().last()).map(Day::month).filter(is_listed) {
-            self.answer(self.store.list_month(shard, month).await)?;
+            self.step.answer(self.step.store.list_month(shard, month).await)?;
         }
         let lists = first_kept.minus(OLD_LISTS).to(first_kept).filter(|day| *day < first_kept);
         self.drop_keys(shard, lists.map(Key::Top).collect()).await?;
         // Months are looked for only when one more is out.
         if before.is_none_or(|before| self.first_kept(before).month() != first_kept.month()) {
-            let mut scan = ScanOf::new(self, shard, Scan::Kept);
-            while let Some(mut keys) = scan.next().await? {
+            let mut walk = Walk::new(shard, Scan::Kept, None);
+            while let Some((mut keys, _)) = self.step.next(&mut walk).await? {
                 keys.retain(|key| match key {
                     Key::Secret(day) => *day < through,
                     // The site's totals are of no day.
@@ -240,7 +234,7 @@ impl Run<'_> {
                 self.drop_keys(shard, keys).await?;
             }
         }
-        self.answer(self.store.note_rolled_up(shard, through, self.fingerprint).await)
+        self.step.answer(self.step.store.note_rolled_up(shard, through, self.fingerprint).await)
     }
 
     /// Counts the sketches of finished days among some that are where they belong. Those that are out of the days kept have
@@ -251,90 +245,32 @@ impl Run<'_> {
         for key in keys {
             match key.last_day() {
                 Some(day) if day < first_kept => old.push(key),
-                Some(day) if day <= through && key.home(self.ring, shard) == shard => finished.push(key),
+                Some(day) if day <= through && key.home(self.step.ring, shard) == shard => finished.push(key),
                 _ => {}
             }
         }
         self.drop_keys(shard, old).await?;
         for sketches in finished.chunks(COUNTED_AT_ONCE * SIDE_BY_SIDE) {
             let calls: Vec<&[Key]> = sketches.chunks(COUNTED_AT_ONCE).collect();
-            let answers = join_all(calls.iter().map(|sketches| self.store.count_visitors(shard, sketches))).await;
+            let answers = join_all(calls.iter().map(|sketches| self.step.store.count_visitors(shard, sketches))).await;
             for (sketches, answer) in calls.into_iter().zip(answers) {
-                self.note_counted(shard, sketches, self.answer(answer)?);
+                let Counted { counted, rejected } = self.step.answer(answer)?;
+                self.step.done().sketches_counted += counted;
+                self.step.done().sketches_rejected += rejected.len();
+                for (place, reason) in rejected {
+                    let (shard, sketch) = (self.step.name(shard), sketches.get(place).map(ToString::to_string));
+                    self.step.lines.write(|| tracing::error!(shard, sketch, reason, "a sketch cannot be counted"));
+                }
             }
         }
         Some(())
     }
 
-    fn note_counted(&self, shard: ShardIndex, sketches: &[Key], counted: Counted) {
-        let mut done = self.lock();
-        done.sketches_counted += counted.counted;
-        done.sketches_rejected += counted.rejected.len();
-        drop(done);
-        for (place, reason) in counted.rejected {
-            let (shard, sketch) = (self.ring.name(shard).as_str(), sketches.get(place).map(ToString::to_string));
-            self.lines.write(|| tracing::error!(shard, sketch, reason, "a sketch cannot be counted"));
-        }
-    }
-
     async fn drop_keys(&self, shard: ShardIndex, keys: Vec<Key>) -> Option<()> {
         for keys in keys.chunks(DROPPED_AT_ONCE) {
-            let dropped = self.answer(self.store.drop_keys(shard, keys).await)?;
-            self.lock().records_dropped += dropped;
+            let dropped = self.step.answer(self.step.store.drop_keys(shard, keys).await)?;
+            self.step.done().records_dropped += dropped;
         }
         Some(())
-    }
-
-    /// The answer, or nothing for an error, which is counted and logged.
-    fn answer<T>(&self, answer: Result<T, StoreError>) -> Option<T> {
-        answer
-            .inspect_err(|error| {
-                self.lock().rollup_calls_failed += 1;
-                tracing::warn!(%error, "rolling days up: a call failed");
-            })
-            .ok()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Rollup> {
-        self.done.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A scan through a shard's keys.
-struct ScanOf<'a, 'r> {
-    run: &'a Run<'r>,
-    shard: ShardIndex,
-    scan: Scan,
-    last: Option<KeySlice>,
-}
-
-impl<'a, 'r> ScanOf<'a, 'r> {
-    fn new(run: &'a Run<'r>, shard: ShardIndex, scan: Scan) -> Self {
-        Self { run, shard, scan, last: None }
-    }
-
-    /// The next keys; `Some(None)` at the end. None where the time is over, the shard does not answer, or its server was
-    /// restarted, so that some keys might be passed over.
-    async fn next(&mut self) -> Option<Option<Vec<Key>>> {
-        let Self { run, shard, scan, ref last } = *self;
-        let cursor = last.as_ref().map_or(0, |last| last.next);
-        if last.is_some() && cursor == 0 {
-            return Some(None);
-        }
-        if run.settings.budget.is_over(run.started, run.clock.now()) {
-            return None;
-        }
-        let mut slice = run.answer(run.store.scan_days(shard, scan, cursor).await)?;
-        if last.as_ref().is_some_and(|last| last.run != slice.run) {
-            return None;
-        }
-        for key in &slice.unreadable {
-            let (key, shard) = (String::from_utf8_lossy(key), run.ring.name(shard).as_str());
-            run.lines.write(|| tracing::error!(%key, shard, "a key among the sketches is no sketch's"));
-        }
-        run.lock().sketches_rejected += slice.unreadable.len();
-        let keys = std::mem::take(&mut slice.keys);
-        self.last = Some(slice);
-        Some(Some(keys))
     }
 }

@@ -6,12 +6,12 @@
 //! busy waiting, the next invocation lands elsewhere.
 
 use crate::batch::WriterId;
-use crate::budget::Budget;
+use crate::budget::{Budget, Step};
 use crate::clock::{Clock, Moment};
 use crate::report::FlushReport;
 use crate::ring::Ring;
 use crate::store::redis::RedisStore;
-use crate::store::{StoreError, TIDY_AT_ONCE};
+use crate::store::{ShardIndex, StoreError, TIDY_AT_ONCE};
 use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
 use std::collections::{HashMap, HashSet};
@@ -130,110 +130,85 @@ pub async fn sweep<E: Environments>(
     clock: &Clock,
     settings: Settings,
 ) -> Summary {
-    let mut summary = Summary::default();
-    let started = clock.now();
+    let step = Sweep::new("sweep", (store, ring, clock), settings.budget);
     let steps = async {
-        let idle = idle_writers(store, ring, settings, &mut summary).await;
-        flush_all(idle, environments, (clock, started), settings, &mut summary).await;
-        tidy(store, ring, || settings.budget.is_over(started, clock.now()), &mut summary).await;
+        let idle = idle_writers(&step, settings.interval).await;
+        flush_all(&step, idle, environments, settings.concurrency).await;
+        // Side by side, so that a silent shard holds up no other.
+        join_all(step.shards().map(|shard| tidy(&step, shard))).await;
     };
-    settings.budget.cut_off("sweep", steps).await;
-    summary
+    step.run(steps).await;
+    let (done, shards_failed) = step.end();
+    Summary { shards_failed, ..done }
 }
+
+type Sweep<'a> = Step<'a, RedisStore, Summary>;
 
 /// The listed writers whose last flush, on whichever shard it was, is older than the interval.
-async fn idle_writers(store: &RedisStore, ring: &Ring, settings: Settings, summary: &mut Summary) -> HashSet<WriterId> {
+async fn idle_writers(step: &Sweep<'_>, interval: Duration) -> HashSet<WriterId> {
     // A silent shard leaves most of the time to the writers that the others list.
-    let limit = settings.budget.whole() / 3;
+    let limit = step.budget.whole() / 3;
     let list = async |shard| {
         let silent = || StoreError::Unknown {
-            shard: ring.name(shard).to_string(),
+            shard: step.name(shard).to_owned(),
             reason: format!("no answer within {limit:?}"),
         };
-        tokio::time::timeout(limit, store.writers(shard)).await.unwrap_or_else(|_| Err(silent()))
+        tokio::time::timeout(limit, step.store.writers(shard)).await.unwrap_or_else(|_| Err(silent()))
     };
-    let lists = join_all((0..ring.len()).map(list)).await;
+    let lists = join_all(step.shards().map(list)).await;
     let mut silent: HashMap<WriterId, Duration> = HashMap::new();
-    for (writer, since) in lists.into_iter().filter_map(|list| answered(list, summary)).flatten() {
+    for (writer, since) in lists.into_iter().filter_map(|list| step.answer(list)).flatten() {
         silent.entry(writer).and_modify(|least| *least = since.min(*least)).or_insert(since);
     }
-    silent.retain(|_, since| *since >= settings.interval);
-    summary.writers_known = silent.len();
+    silent.retain(|_, since| *since >= interval);
+    step.done().writers_known = silent.len();
     silent.into_keys().collect()
-}
-
-fn answered<T>(answer: Result<T, StoreError>, summary: &mut Summary) -> Option<T> {
-    answer
-        .inspect_err(|error| {
-            summary.shards_failed += 1;
-            tracing::warn!(%error, "a shard could not be swept");
-        })
-        .ok()
 }
 
 /// Invokes in rounds until every writer has answered, or several rounds brought no new one.
 async fn flush_all<E: Environments>(
+    step: &Sweep<'_>,
     mut waiting: HashSet<WriterId>,
     environments: &E,
-    (clock, started): (&Clock, Moment),
-    settings: Settings,
-    summary: &mut Summary,
+    concurrency: usize,
 ) {
     let mut barren = 0;
-    while !waiting.is_empty() && barren < BARREN_ROUNDS && !settings.budget.is_over(started, clock.now()) {
-        let count = waiting.len().min(settings.concurrency);
-        if count > 1 && summary.rounds == 0 {
+    while !waiting.is_empty() && barren < BARREN_ROUNDS && !step.is_over() {
+        let count = waiting.len().min(concurrency);
+        if count > 1 && step.done().rounds == 0 {
             environments.prepare(count).await;
         }
-        summary.rounds += 1;
-        summary.invocations += count;
-        let answers = round(environments, count, clock, HOLD.min(settings.budget.whole() / 3)).await;
-        let before = waiting.len();
+        // One alone need not keep others away.
+        let hold = if count > 1 { HOLD.min(step.budget.whole() / 3) } else { Duration::ZERO };
+        let hold_until = step.clock.now().epoch_millis() + u64::try_from(hold.as_millis()).unwrap_or(0);
+        step.done().rounds += 1;
+        step.done().invocations += count;
+        let answers = join_all((0..count).map(|_| environments.flush(FlushOrder { hold_until }))).await;
+        let (before, mut done) = (waiting.len(), step.done());
         for answer in answers {
             match answer {
                 Ok(report) => {
-                    summary.visits_flushed += report.visits;
+                    done.visits_flushed += report.visits;
                     report.writer.map(|writer| waiting.remove(&writer));
                 }
                 Err(error) => {
-                    summary.invocations_failed += 1;
+                    done.invocations_failed += 1;
                     tracing::warn!(%error, "an environment could not be swept");
                 }
             }
         }
-        summary.writers_answered += before - waiting.len();
+        done.writers_answered += before - waiting.len();
         barren = if waiting.len() < before { 0 } else { barren + 1 };
     }
 }
 
-async fn round<E: Environments>(
-    environments: &E,
-    count: usize,
-    clock: &Clock,
-    hold: Duration,
-) -> Vec<Result<FlushReport, InvokeError>> {
-    // One alone need not keep others away.
-    let hold = if count > 1 { hold } else { Duration::ZERO };
-    let hold_until = clock.now().epoch_millis() + u64::try_from(hold.as_millis()).unwrap_or(0);
-    join_all((0..count).map(|_| environments.flush(FlushOrder { hold_until }))).await
-}
-
-/// Tidies the shards side by side, so that a silent one holds up no other.
-async fn tidy(store: &RedisStore, ring: &Ring, is_over: impl Fn() -> bool, summary: &mut Summary) {
-    let shards = (0..ring.len()).map(async |shard| {
-        let mut done = Summary::default();
-        while !is_over() {
-            let Some(removed) = answered(store.tidy(shard).await, &mut done) else { break };
-            done.sets_removed += removed;
-            if removed < TIDY_AT_ONCE {
-                break;
-            }
+async fn tidy(step: &Sweep<'_>, shard: ShardIndex) {
+    while !step.is_over() {
+        let Some(removed) = step.answer(step.store.tidy(shard).await) else { break };
+        step.done().sets_removed += removed;
+        if removed < TIDY_AT_ONCE {
+            break;
         }
-        done
-    });
-    for done in join_all(shards).await {
-        summary.sets_removed += done.sets_removed;
-        summary.shards_failed += done.shards_failed;
     }
 }
 

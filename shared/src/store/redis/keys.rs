@@ -88,6 +88,11 @@ impl Key {
         matches!(self, Self::Page(_) | Self::Days(..) | Self::Site | Self::SiteMonth(_))
     }
 
+    /// Returns the page whose record it is; none if it is another key.
+    pub fn into_page(self) -> Option<PageId> {
+        if let Self::Page(page) = self { Some(page) } else { None }
+    }
+
     /// Returns the last day that it tells of; none if that is no day or month.
     pub fn last_day(&self) -> Option<Day> {
         match self {

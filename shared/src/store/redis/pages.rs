@@ -13,17 +13,45 @@ use redis::{AsyncCommands, FromRedisValue, RedisResult};
 use std::collections::HashMap;
 
 /// Keys that Redis looks at for one slice. A thousand take it about a third of a millisecond.
-pub(super) const SCANNED: usize = 1_000;
+const SCANNED: usize = 1_000;
 
-/// Some of the pages that a shard has a record of.
+/// Keys that a scan looks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scan {
+    /// Records of pages.
+    Pages,
+    /// Records of pages, their months, and those of the site.
+    Records,
+    /// Sketches: few once their days are rolled up.
+    Sketches,
+    /// All that is kept of days and months, and secrets; not sketches.
+    Kept,
+}
+
+impl Scan {
+    /// Returns the pattern behind the shard's prefix, of which a scan takes one and which finds some others, too; and the
+    /// beginnings of those keys that are reported if they have no name.
+    fn looks_for(self) -> (&'static str, &'static [&'static [u8]]) {
+        match self {
+            Self::Pages => ("page:*", &[b"page:"]),
+            Self::Records => ("[pds][ai][gyt][es]*", &[b"page:", b"days:", b"site:"]),
+            Self::Sketches => ("visitors:*", &[b"visitors:"]),
+            Self::Kept => ("[dst][aieo]*", &[]),
+        }
+    }
+}
+
+/// Some of the keys that a scan looks for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct PageSlice {
-    /// The pages. One may come twice, in this slice or a later one.
-    pub pages: Vec<PageId>,
-    /// Keys among those of pages that name none, as they are.
+pub struct KeySlice {
+    /// The keys. One may come twice, in this slice or a later one.
+    pub keys: Vec<Key>,
+    /// Keys among them that are no names, as they are.
     pub unreadable: Vec<Vec<u8>>,
-    /// Where to go on; 0: this was the last slice.
+    /// Cursor of the next slice; 0: this was the last one.
     pub next: u64,
+    /// The run of the server that answered. Another run knows nothing of this one's cursors.
+    pub run: Incarnation,
 }
 
 /// A page's record that cannot be read.
@@ -94,24 +122,6 @@ impl RedisStore {
         Ok(keys.iter().zip(answers).map(reading).collect())
     }
 
-    /// A slice of the shard's keys: those of `count` that match a pattern. No character of a shard's name or a namespace has a meaning in it.
-    pub(super) async fn scan_keys(
-        &self,
-        shard: &Shard,
-        (pattern, count): (&str, usize),
-        cursor: u64,
-    ) -> Result<((u64, Vec<Vec<u8>>), Incarnation), StoreError> {
-        let call = |mut redis: Connection| {
-            let mut scan = redis::cmd("SCAN");
-            scan.arg(cursor).arg("MATCH").arg(pattern).arg("COUNT").arg(count);
-            let mut beside = redis.clone();
-            // A scan names no key, so a node that has lost the shard's slot answers it; not so this.
-            let here = async move { beside.exists::<_, bool>(shard.keys.of(&Key::Shard)).await };
-            async move { Ok(try_join(scan.query_async(&mut redis), here).await?.0) }
-        };
-        self.with_incarnation(shard, call).await
-    }
-
     pub(super) async fn page_traces(&self, shard: &Shard, page: &PageId) -> Result<Traces, StoreError> {
         let key = shard.keys.of(&Key::Page(page.clone()));
         let call = |mut redis: Connection| {
@@ -174,18 +184,28 @@ pub(super) fn names(list: &str) -> Vec<ShardName> {
 }
 
 impl RedisStore {
-    /// Returns a slice of the shard's pages, from `cursor` on (0: the beginning). All that is there from the first to the last
-    /// slice comes at least once, unless the server restarts in between. A slice costs the shard less than a millisecond.
-    pub async fn scan(&self, shard: ShardIndex, cursor: u64) -> Result<PageSlice, StoreError> {
-        let shard = &self.shards[shard];
-        let prefix = shard.keys.prefix() + "page:";
-        let ((next, keys), _) = self.scan_keys(shard, (&format!("{prefix}*"), SCANNED), cursor).await?;
-        let mut slice = PageSlice { next, ..PageSlice::default() };
-        for key in keys {
-            let id = key.get(prefix.len()..).and_then(|id| std::str::from_utf8(id).ok());
-            match id.and_then(|id| PageId::from_decoded(id).ok()) {
-                Some(page) => slice.pages.push(page),
-                None => slice.unreadable.push(key),
+    /// Returns a slice of the shard's keys, from `cursor` on (0: the beginning). All that is there from the first to the last
+    /// slice comes at least once, if all are of one run of the server. A slice costs the shard less than a millisecond.
+    pub async fn scan(&self, shard: ShardIndex, scan: Scan, cursor: u64) -> Result<KeySlice, StoreError> {
+        let (shard, (pattern, reported)) = (&self.shards[shard], scan.looks_for());
+        let prefix = shard.keys.prefix();
+        let call = |mut redis: Connection| {
+            let mut scan = redis::cmd("SCAN");
+            // No character of a shard's name or a namespace has a meaning in a pattern.
+            scan.arg(cursor).arg("MATCH").arg(format!("{prefix}{pattern}")).arg("COUNT").arg(SCANNED);
+            let mut beside = redis.clone();
+            // A scan names no key, so a node that has lost the shard's slot answers it; not so this.
+            let here = async move { beside.exists::<_, bool>(shard.keys.of(&Key::Shard)).await };
+            async move { Ok(try_join(scan.query_async(&mut redis), here).await?.0) }
+        };
+        let ((next, found), run): ((u64, Vec<Vec<u8>>), _) = self.with_incarnation(shard, call).await?;
+        let mut slice = KeySlice { next, run, ..KeySlice::default() };
+        for key in found {
+            let name = key.get(prefix.len()..).unwrap_or_default();
+            match std::str::from_utf8(name).ok().and_then(|name| name.parse().ok()) {
+                Some(name) => slice.keys.push(name),
+                None if reported.iter().any(|class| name.starts_with(class)) => slice.unreadable.push(key),
+                None => {}
             }
         }
         Ok(slice)

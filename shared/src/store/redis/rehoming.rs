@@ -20,13 +20,6 @@ use futures_util::future::try_join_all;
 use redis::{AsyncCommands, FromRedisValue, ParsingError, Script, Value};
 use std::collections::HashMap;
 
-/// Pattern of the keys of records behind the shard's prefix: `page`, `days` and `site`, and next to nothing else. A scan
-/// takes one pattern.
-const RECORDS: &str = "[pds][ai][gyt][es]*";
-
-/// Beginnings of the keys of all records but the site's own. A key that has one and is no record's is reported.
-const CLASSES: [&[u8]; 3] = [b"page:", b"days:", b"site:"];
-
 /// Fields after which a take leaves the records that are left to the next one. A page has two fields, and a month up to
 /// 93: so many take a shard some 2 ms, and with their names they stay below the 4,000 arguments that `ElastiCache`
 /// Serverless takes.
@@ -142,19 +135,6 @@ impl FromRedisValue for TakeReply {
     }
 }
 
-/// Some of the records of a shard.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct RecordSlice {
-    /// The records. One may come twice, in this slice or a later one.
-    pub records: Vec<Key>,
-    /// Keys among those of records that name none, as they are.
-    pub unreadable: Vec<Vec<u8>>,
-    /// Where to go on; 0: this was the last slice.
-    pub next: u64,
-    /// The run of the server that answered. Another run knows nothing of this one's cursors.
-    pub run: Incarnation,
-}
-
 impl RedisStore {
     /// Returns what the shard knows of the ring.
     pub async fn ring_state(&self, shard: ShardIndex) -> Result<RingState, StoreError> {
@@ -236,25 +216,6 @@ impl RedisStore {
             async move { if holds { script.invoke_async::<bool>(&mut redis).await } else { Ok(false) } }
         };
         Ok(self.with_run(shard, call).await?.0)
-    }
-
-    /// Returns a slice of the shard's records, from `cursor` on (0: the beginning). All that is there from the first to the last
-    /// slice comes at least once, if all are of one run of the server.
-    pub async fn scan_records(&self, shard: ShardIndex, cursor: u64) -> Result<RecordSlice, StoreError> {
-        let shard = &self.shards[shard];
-        let prefix = shard.keys.prefix();
-        let ((next, keys), run) =
-            self.scan_keys(shard, (&format!("{prefix}{RECORDS}"), pages::SCANNED), cursor).await?;
-        let mut slice = RecordSlice { next, run, ..RecordSlice::default() };
-        for key in keys {
-            let name = key.get(prefix.len()..).unwrap_or_default();
-            match std::str::from_utf8(name).ok().and_then(|name| name.parse().ok()).filter(Key::is_record) {
-                Some(record) => slice.records.push(record),
-                None if CLASSES.iter().any(|class| name.starts_with(class)) => slice.unreadable.push(key),
-                None => {}
-            }
-        }
-        Ok(slice)
     }
 
     /// Empties records, at most [`MAX_BATCH_PAGES`], and keeps what they counted as an envelope for `owner`, in one step. `id` is

@@ -12,7 +12,7 @@ use crate::fold::entry_time;
 use crate::page::PageId;
 use crate::ring::Fingerprint;
 use crate::store::statistics::{DayCount, Days, SET_ID_KEPT, Set, SetCount, TOP_KEPT};
-use crate::store::{Incarnation, ShardIndex, StoreError};
+use crate::store::{ShardIndex, StoreError};
 use crate::visit::Refused;
 use futures_util::future::{try_join_all, try_join3};
 use redis::{AsyncCommands, RedisResult, Script, ScriptInvocation};
@@ -41,9 +41,6 @@ const MAX_KEYS: usize = 3_900;
 
 /// Most pages that are deleted in one step, which takes a server a few milliseconds.
 const DELETED_AT_ONCE: usize = 100;
-
-/// Keys that Redis looks at for one slice of a scan. A thousand take it about a third of a millisecond.
-const SCANNED: usize = 1_000;
 
 /// Writes a shard's record of its roll-up. The roll-up frees memory: the first write needs none, and a full server refuses
 /// nothing after it.
@@ -300,28 +297,6 @@ pub(crate) struct RollupState {
     pub(crate) secrets_destroyed: usize,
 }
 
-/// The keys that a scan looks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Scan {
-    /// Sketches: few once their days are rolled up.
-    Sketches,
-    /// All that is kept of days and months, and secrets; not sketches.
-    Kept,
-}
-
-/// Some of the keys that a scan looks for.
-#[derive(Clone, Debug)]
-pub(crate) struct KeySlice {
-    /// The keys. One may come twice, in this slice or a later one.
-    pub(crate) keys: Vec<Key>,
-    /// Keys among them that are none, as they are.
-    pub(crate) unreadable: Vec<Vec<u8>>,
-    /// The cursor of the next slice; 0: this was the last one.
-    pub(crate) next: u64,
-    /// The run of the server that answered. Another one knows nothing of this scan's cursors.
-    pub(crate) run: Incarnation,
-}
-
 /// The outcome of counting some sketches.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counted {
@@ -367,28 +342,6 @@ impl RedisStore {
             async move { script.invoke_async::<()>(&mut redis).await }
         };
         self.with_shard(shard, call).await
-    }
-
-    /// Returns a slice of the shard's keys, from `cursor` on (0: the beginning).
-    pub(crate) async fn scan_days(&self, shard: ShardIndex, scan: Scan, cursor: u64) -> Result<KeySlice, StoreError> {
-        let shard = &self.shards[shard];
-        let prefix = shard.keys.prefix();
-        let wanted = match scan {
-            Scan::Sketches => "visitors:*",
-            // Days, site, top and secret; and some others, which are passed over.
-            Scan::Kept => "[dst][aieo]*",
-        };
-        let ((next, found), run) = self.scan_keys(shard, (&format!("{prefix}{wanted}"), SCANNED), cursor).await?;
-        let (mut keys, mut unreadable) = (Vec::new(), Vec::new());
-        for key in found {
-            let name = key.get(prefix.len()..).and_then(|name| std::str::from_utf8(name).ok());
-            match name.and_then(|name| name.parse().ok()) {
-                Some(name) => keys.push(name),
-                None if scan == Scan::Sketches => unreadable.push(key),
-                None => {}
-            }
-        }
-        Ok(KeySlice { keys, unreadable, next, run })
     }
 
     /// Returns the contents of these sketches; none where the shard has none, or something else in its place. At most

@@ -10,6 +10,7 @@ use visits_core::record::PageRecord;
 use visits_core::ring::Fingerprint;
 use visits_core::shard::ShardName;
 use visits_core::store::redis::keys::Key;
+use visits_core::store::redis::pages::Scan;
 use visits_core::store::redis::rehoming::{RingState, Stage, Taken};
 use visits_core::store::{Apply, Ledger};
 
@@ -228,9 +229,9 @@ pub(crate) async fn a_scan_finds_every_page_of_its_shard(subject: &Subject) {
     subject.store().apply(SHARD, &call(&[batch(1, &pages)])).await.unwrap();
     let (mut found, mut cursor) = (std::collections::BTreeSet::new(), 0);
     loop {
-        let slice = subject.store().scan(SHARD, cursor).await.unwrap();
+        let slice = subject.store().scan(SHARD, Scan::Pages, cursor).await.unwrap();
         assert!(slice.unreadable.is_empty());
-        found.extend(slice.pages);
+        found.extend(slice.keys.into_iter().filter_map(Key::into_page));
         cursor = slice.next;
         if cursor == 0 {
             break;
