@@ -5,6 +5,7 @@
 
 #[cfg(feature = "iam")]
 mod aws;
+mod login;
 #[cfg(feature = "secrets-manager")]
 mod secret;
 
@@ -12,6 +13,7 @@ mod secret;
 pub use aws::Environment;
 #[cfg(feature = "iam")]
 pub(crate) use aws::{Aws, Signer};
+pub(crate) use login::{Login, Logins};
 #[cfg(feature = "secrets-manager")]
 pub(crate) use secret::{Secret, Secrets};
 

@@ -17,11 +17,12 @@ pub mod statistics;
 use super::{Reading, ShardIndex, StoreError, TIDY_AT_ONCE, Traces, WRITERS_AT_ONCE};
 use crate::batch::WriterId;
 use crate::config::Config;
+use crate::credentials::Logins;
 use crate::page::PageId;
-use crate::shard::{Endpoint, PasswordSource, ShardConfig};
+use crate::shard::{Endpoint, PasswordSource};
 use crate::timing::Timing;
 use cluster::{Connection, Nodes};
-use connection::{Link, Logins};
+use connection::Link;
 pub use contact::{CONFIG_PATTERN, Health, Warning};
 use contact::{Contact, Shard};
 use keys::{Key, Keys};
@@ -73,7 +74,7 @@ impl RedisStore {
         clock: crate::clock::Clock,
         environment: crate::credentials::Environment,
     ) -> Result<Self, InvalidEndpoint> {
-        Self::with_logins(config, &Logins::with_aws(config, clock, environment))
+        Self::with_logins(config, &Logins::with_aws(clock, environment))
     }
 
     fn with_logins(config: &Config, logins: &Logins) -> Result<Self, InvalidEndpoint> {
@@ -81,9 +82,15 @@ impl RedisStore {
         let mut shards = Vec::with_capacity(config.shards.len());
         for shard in &config.shards {
             let endpoint = (shard.endpoint.clone(), shard.password.clone());
-            let nodes = match endpoints.get(&endpoint) {
-                Some(nodes) => Arc::clone(nodes),
-                None => Arc::new(Nodes::new(open_link(config, logins, shard)?, shard.endpoint.is_cluster())),
+            let nodes = if let Some(nodes) = endpoints.get(&endpoint) {
+                Arc::clone(nodes)
+            } else {
+                let link = Link::new(shard, logins, config).map_err(|error| InvalidEndpoint {
+                    shard: shard.name.to_string(),
+                    endpoint: shard.endpoint.to_string(),
+                    reason: error.to_string(),
+                })?;
+                Arc::new(Nodes::new(link, shard.endpoint.is_cluster()))
             };
             endpoints.insert(endpoint, Arc::clone(&nodes));
             shards.push(Shard::new(shard.clone(), Keys::new(&config.namespace, &shard.name), nodes));
@@ -116,15 +123,6 @@ impl RedisStore {
     pub fn with_faults_of(self, other: &Self) -> Self {
         Self { faults: other.faults.clone(), ..self }
     }
-}
-
-fn open_link(config: &Config, logins: &Logins, shard: &ShardConfig) -> Result<Link, InvalidEndpoint> {
-    let link = logins.login(shard).and_then(|login| Link::new(&shard.endpoint, Arc::new(login), config));
-    link.map_err(|error| InvalidEndpoint {
-        shard: shard.name.to_string(),
-        endpoint: shard.endpoint.to_string(),
-        reason: error.to_string(),
-    })
 }
 
 impl RedisStore {

@@ -89,6 +89,26 @@ async fn a_primary_that_falls_silent_and_goes_on_as_a_replica_costs_no_visit() {
     drop(cluster);
 }
 
+/// The client's own cluster mode asks the silent node for ever: see `docs/DECISIONS.md`.
+#[tokio::test]
+async fn a_replica_that_took_over_is_found_while_its_primary_is_still_silent() {
+    let mut cluster = RedisCluster::start();
+    let primary = seed(&cluster);
+    let store = store(&cluster, primary);
+    for number in 1..=2 {
+        if number == 2 {
+            let replica = cluster.replica(primary);
+            cluster.node_mut(primary).freeze();
+            cluster.await_promotion(replica);
+            assert!(store.apply(0, &call(2, &[("home", 1)])).await.is_err(), "the silent node is asked once");
+        }
+        let applied = store.apply(0, &call(number, &[("home", 1)])).await.unwrap();
+        assert_eq!(applied.set.visits, number);
+    }
+    assert_eq!(store.total(0, &page("home")).await, Ok(2));
+    cluster.node_mut(primary).thaw();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_that_comes_back_at_another_address_is_found_there() {
     let mut cluster = RedisCluster::start();

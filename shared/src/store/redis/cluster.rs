@@ -1,20 +1,22 @@
 //! Calls to a shard: over a connection on which the shard was recognised, in a cluster at the node that has it now.
 //!
-//! [`Nodes`] are the servers behind one endpoint, with one connection each. A [`Route`] is the way of one call: after a failure
-//! or a redirection it turns to another node. A [`Connection`] follows what concerns one command only: `ASK`, while a slot moves
-//! to another node and this key is there already. A `MOVED` concerns the shard, and ends the call at that node.
+//! [`Nodes`] are the servers behind one endpoint, with one connection each. After a failure or a redirection a call turns to another
+//! node. A [`Connection`] follows what concerns one command only: `ASK`, while a slot moves
+//! to another node and this key is there already. A `MOVED` concerns the shard: the call is made anew at that node.
 
 use super::RedisStore;
-use super::connection::{ConnectError, Connected, Link, is_no_login};
-use super::contact::ContactError;
+use super::connection::{Connected, Link, advice};
 use super::contact::Shard;
 use crate::store::{Incarnation, StoreError};
 use crate::telemetry::traces;
-use redis::aio::{ConnectionLike, MultiplexedConnection};
+use redis::aio::ConnectionLike;
 use redis::{Arg, Cmd, ErrorKind, Pipeline, RedisError, RedisFuture, RedisResult, ServerErrorKind, Value};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 use tokio::time::{Instant, timeout};
+
+/// Most attempts of one call: the way to a shard has one redirection, more only while the cluster changes or
+/// nodes are down.
+const MAX_ATTEMPTS: u32 = 6;
 
 impl RedisStore {
     /// Runs `call` over the shard's connection. A connection that was open before and turns out to be
@@ -32,23 +34,11 @@ impl RedisStore {
         Ok(self.with_incarnation(shard, call).await?.0)
     }
 
-    /// The same, with the run of the server that answered.
-    pub(crate) async fn with_incarnation<T, F>(
+    /// Runs `call` like [`with_shard`](Self::with_shard), and returns the run of the server that answered, too.
+    pub(crate) fn with_incarnation<T, F>(
         &self,
         shard: &Shard,
         call: impl Fn(Connection) -> F + Send + Sync,
-    ) -> Result<(T, Incarnation), StoreError>
-    where
-        F: Future<Output = RedisResult<T>> + Send,
-    {
-        self.with_run(shard, |connection, _| call(connection)).await
-    }
-
-    /// The same, for a call that must say to which run of the server it goes.
-    pub(crate) fn with_run<T, F>(
-        &self,
-        shard: &Shard,
-        call: impl Fn(Connection, Incarnation) -> F + Send + Sync,
     ) -> impl Future<Output = Result<(T, Incarnation), StoreError>>
     where
         F: Future<Output = RedisResult<T>> + Send,
@@ -65,7 +55,7 @@ impl RedisStore {
     async fn with_faults<T, F>(
         &self,
         shard: &Shard,
-        call: impl Fn(Connection, Incarnation) -> F + Send + Sync,
+        call: impl Fn(Connection) -> F + Send + Sync,
     ) -> Result<(T, Incarnation), StoreError>
     where
         F: Future<Output = RedisResult<T>> + Send,
@@ -73,8 +63,9 @@ impl RedisStore {
         let (faults, call) = (&self.faults, &call);
         let index = self.shards.iter().position(|other| std::ptr::eq(other, shard)).unwrap_or_default();
         let send = |held_back: Option<crate::tests::HeldBack>| async move {
-            let held_back = &held_back;
-            let call = |redis: Connection, run| call(redis.held_back(held_back.clone()), faults.run(index, run));
+            let call = |redis: Connection| {
+                call(Connection { run: faults.run(index, redis.run), held_back: held_back.clone(), ..redis })
+            };
             let (answer, run) = self.with_route(shard, call).await?;
             Ok((answer, faults.run(index, run)))
         };
@@ -84,200 +75,104 @@ impl RedisStore {
     async fn with_route<T, F>(
         &self,
         shard: &Shard,
-        call: impl Fn(Connection, Incarnation) -> F + Send + Sync,
+        call: impl Fn(Connection) -> F + Send + Sync,
     ) -> Result<(T, Incarnation), StoreError>
     where
         F: Future<Output = RedisResult<T>> + Send,
     {
-        let mut route = Route::new(shard, self.answer_timeout);
+        // No further node is asked after that.
+        let until = Instant::now() + self.answer_timeout;
+        let mut attempts_left = MAX_ATTEMPTS;
         loop {
-            let failure = match self.connect(shard, &route.node).await {
-                Ok((connected, incarnation)) => {
-                    let connection = Connection::new(&connected, &route.node, &shard.nodes);
-                    match timeout(self.answer_timeout, call(connection.clone(), incarnation)).await {
-                        Ok(Ok(answer)) => {
-                            route.arrived();
-                            return Ok((answer, connection.answered(incarnation)));
-                        }
-                        failed => {
-                            let error = failed.ok().and_then(RedisResult::err);
-                            self.unanswered(shard, (&route.node, &connected), &connection, error)
-                        }
+            let node = shard.node();
+            let failure = match self.connect(shard, &node).await {
+                Ok(connection) => match timeout(self.answer_timeout, call(connection.clone())).await {
+                    Ok(Ok(answer)) => {
+                        shard.found_at(&node);
+                        return Ok((answer, connection.answered()));
                     }
-                }
+                    failed => {
+                        let unknown = |error: Option<&RedisError>| {
+                            let silence = || format!("no answer within {:?}", self.answer_timeout);
+                            let reason = error.map_or_else(silence, ToString::to_string);
+                            StoreError::Unknown { shard: shard.config.name.to_string(), reason }
+                        };
+                        connection.failed(shard, failed.ok().and_then(RedisResult::err), unknown, Next::Doubt)
+                    }
+                },
                 Err(failure) => failure,
             };
-            route.turn(failure)?;
-        }
-    }
-
-    /// A call was sent and brought this error, or none in time.
-    fn unanswered(
-        &self,
-        shard: &Shard,
-        (node, connected): (&Link, &Connected),
-        connection: &Connection,
-        error: Option<RedisError>,
-    ) -> Failure {
-        match error {
-            Some(error) if is_server_answer(&error) => Failure::answered(shard, (node, connected), connection, &error),
-            error => {
-                node.drop_connection(connected.number);
-                connection.drop_elsewhere();
-                let remedy = if connected.is_stale(error.as_ref()) { Remedy::Again } else { Remedy::Doubt };
-                let silence = || format!("no answer within {:?}", self.answer_timeout);
-                let reason = error.map_or_else(silence, |error| error.to_string());
-                Failure { error: StoreError::Unknown { shard: shard.config.name.to_string(), reason }, remedy }
+            attempts_left -= 1;
+            let goes_on = failure.next.turn(shard, &node) && attempts_left > 0 && Instant::now() < until;
+            if !goes_on {
+                return Err(failure.error);
             }
         }
     }
 
-    /// A connection over which this shard has been recognised, and the run of its server.
-    async fn connect(&self, shard: &Shard, node: &Arc<Link>) -> Result<(Connected, Incarnation), Failure> {
-        let connected = node.get().await.map_err(|error| Failure::unconnected(shard, &error))?;
-        if let Some(incarnation) = shard.recognised_over(connected.number) {
-            return Ok((connected, incarnation));
+    /// Returns a connection over which this shard has been recognised.
+    async fn connect(&self, shard: &Shard, node: &Arc<Link>) -> Result<Connection, Failure> {
+        let connected = node.get().await.map_err(|error| {
+            // Another node may be there, unless there is no password: all take the same.
+            let next = if error.without_password { Next::Stop } else { Next::Another };
+            Failure { error: shard.unreachable(error.reason), next }
+        })?;
+        let connection = |run| Connection::new(connected.clone(), node, &shard.nodes, run);
+        if let Some(run) = shard.recognised_over(connected.number) {
+            return Ok(connection(run));
         }
-        let mut connection = Connection::new(&connected, node, &shard.nodes);
-        let check = self.contact.check(&mut connection, &shard.keys, &shard.config);
-        match timeout(self.answer_timeout, check).await {
-            Ok(Ok((identity, server))) => {
-                shard.recognise(&identity, connected.number, &server);
-                Ok((connected, server.incarnation))
-            }
-            Ok(Err(ContactError::UnfitServer(reason))) => {
-                Err(Failure { error: shard.unfit(&reason), remedy: Remedy::None })
-            }
-            Ok(Err(ContactError::Redis(error))) if is_server_answer(&error) => {
-                Err(Failure::answered(shard, (node, &connected), &connection, &error))
-            }
+        let mut first = connection(Incarnation::default());
+        match timeout(self.answer_timeout, self.contact.check(&mut first, shard)).await {
+            // Another one for the call: the roster may have led this one elsewhere.
+            Ok(Ok(Ok(run))) => Ok(connection(run)),
+            Ok(Ok(Err(reason))) => Err(Failure { error: shard.unfit(&reason), next: Next::Stop }),
             failed => {
-                node.drop_connection(connected.number);
-                connection.drop_elsewhere();
-                let error = failed.ok().and_then(Result::err).and_then(ContactError::into_redis);
-                let remedy = if connected.is_stale(error.as_ref()) { Remedy::Again } else { Remedy::Another };
-                Err(Failure { error: shard.unanswered(error.as_ref()), remedy })
+                let silence = |error: Option<&RedisError>| shard.unreachable(node.silence(error));
+                Err(first.failed(shard, failed.ok().and_then(RedisResult::err), silence, Next::Another))
             }
         }
     }
 }
 
-/// Whether the server itself answered with an error, so that the connection is good and nothing was
+/// Returns whether the server itself answered with an error, so that the connection is good and nothing was
 /// applied.
 pub(crate) fn is_server_answer(error: &RedisError) -> bool {
     matches!(error.kind(), ErrorKind::Server(_) | ErrorKind::Extension)
 }
 
-/// Most nodes that one call asks: the way to a shard has one redirection, more only while the cluster changes or
-/// nodes are down.
-const MOST_NODES: u32 = 6;
-
-/// Why a node brought no answer.
-#[derive(Debug)]
-pub(crate) struct Failure {
-    pub(crate) error: StoreError,
-    remedy: Remedy,
+/// A node that brought no answer.
+struct Failure {
+    error: StoreError,
+    next: Next,
 }
 
-impl Failure {
-    /// There is no connection to a node that somebody is logged in on. Another one may have one, unless there is no
-    /// password: all take the same.
-    pub(crate) fn unconnected(shard: &Shard, error: &ConnectError) -> Self {
-        let remedy = if error.is_without_password() { Remedy::None } else { Remedy::Another };
-        Self { error: shard.unconnected(error), remedy }
-    }
-
-    /// `node` itself answered with an error: nothing was applied. Its connection is left where it has no login any more,
-    /// and where the node is in doubt: the shard's address may lead to another server by now, and only a new connection
-    /// gets there. The same server is recognised anew over it: it may be another run.
-    pub(crate) fn answered(
-        shard: &Shard,
-        (node, connected): (&Link, &Connected),
-        connection: &Connection,
-        error: &RedisError,
-    ) -> Self {
-        let remedy = Remedy::of(error, node);
-        if is_no_login(error) || matches!(remedy, Remedy::Doubt) {
-            node.drop_connection(connected.number);
-            connection.drop_elsewhere();
-        }
-        Self { error: shard.answered(error), remedy }
-    }
-}
-
-/// What may be done about it.
-#[derive(Debug)]
-enum Remedy {
+/// The next step of a call after a failure.
+enum Next {
     /// The connection had been closed unnoticed: the same over a new one.
     Again,
-    /// Nothing: the node is good, and this is its answer.
-    None,
+    /// The node is good, and this is its answer.
+    Stop,
     /// The node must be asked no more before the others. The call may be applied there.
     Doubt,
     /// The same, but nothing was sent: another node may be asked at once.
     Another,
-    /// The shard is at this node. None: the redirection was not understood.
-    Moved(Option<Address>),
+    /// The shard is at this node.
+    Moved(Address),
 }
 
-impl Remedy {
-    /// What an error that `node` itself answered with asks for.
-    fn of(error: &RedisError, node: &Link) -> Self {
-        use ServerErrorKind::{Ask, BusyLoading, ClusterDown, MasterDown, Moved, ReadOnly};
-        match error.kind() {
-            ErrorKind::Server(Moved | Ask) => Self::Moved(redirection(error, node)),
-            // It may be cut off from the others, which have made another node the shard's.
-            ErrorKind::Server(ClusterDown | MasterDown | BusyLoading | ReadOnly) => Self::Doubt,
-            _ => Self::None,
+impl Next {
+    /// Turns the shard away from `node`, where this asks for it. Returns whether the call goes on at the shard's node.
+    fn turn(&self, shard: &Shard, node: &Arc<Link>) -> bool {
+        match self {
+            Self::Doubt | Self::Another => shard.lost(node),
+            Self::Moved(address) => shard.found_at(&shard.nodes.at(address)),
+            Self::Again | Self::Stop => {}
         }
-    }
-}
-
-/// The way of one call.
-#[derive(Debug)]
-pub(crate) struct Route<'a> {
-    shard: &'a Shard,
-    pub(crate) node: Arc<Link>,
-    nodes_left: u32,
-    until: Instant,
-}
-
-impl<'a> Route<'a> {
-    /// Begins at the shard's node. No further node is asked once `patience` is over.
-    pub(crate) fn new(shard: &'a Shard, patience: Duration) -> Self {
-        Self { shard, node: shard.node(), nodes_left: MOST_NODES, until: Instant::now() + patience }
-    }
-
-    /// The node answered.
-    pub(crate) fn arrived(&self) {
-        if self.shard.nodes.is_cluster() {
-            self.shard.found_at(&self.node);
+        match self {
+            Self::Again => true,
+            Self::Another | Self::Moved(_) => shard.nodes.is_cluster(),
+            Self::Stop | Self::Doubt => false,
         }
-    }
-
-    /// Turns to the node that is to be asked after this failure. An error: there is none.
-    pub(crate) fn turn(&mut self, failure: Failure) -> Result<(), StoreError> {
-        let Failure { error, remedy } = failure;
-        if matches!(remedy, Remedy::Again) {
-            return Ok(());
-        }
-        let (shard, nodes) = (self.shard, &self.shard.nodes);
-        if !nodes.is_cluster() {
-            let moved = matches!(remedy, Remedy::Moved(_));
-            let mend = "it is a node of a cluster; add ;cluster to its entry in REDIS_ENDPOINTS";
-            return Err(if moved { shard.unfit(mend) } else { error });
-        }
-        if matches!(remedy, Remedy::Doubt | Remedy::Another) {
-            shard.lost(&self.node);
-        }
-        self.nodes_left -= 1;
-        self.node = match remedy {
-            _ if self.nodes_left == 0 || Instant::now() >= self.until => return Err(error),
-            Remedy::Another => nodes.entry(),
-            Remedy::Moved(Some(address)) => nodes.at(&address),
-            _ => return Err(error),
-        };
-        Ok(())
     }
 }
 
@@ -285,7 +180,7 @@ impl<'a> Route<'a> {
 /// came back at another address is remembered twice.
 const MOST_KNOWN: usize = 256;
 
-/// Where a node listens.
+/// Host and port of a node.
 type Address = (String, u16);
 
 #[derive(Debug)]
@@ -377,135 +272,166 @@ fn host_or(host: &str, asked: &Link) -> String {
     if unknown { asked.address().0 } else { host }.to_owned()
 }
 
-/// A connection to a shard's server, or in a cluster to its node. Cheap to clone.
+/// A connection to a shard's server, or in a cluster to its node, for one call. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct Connection {
-    redis: MultiplexedConnection,
-    /// None: a single server, which redirects nowhere.
-    cluster: Option<Arc<Cluster>>,
+    /// The run of the server at the other end.
+    pub(crate) run: Incarnation,
+    way: Arc<Way>,
     any_slot: bool,
     #[cfg(any(test, feature = "testing"))]
     held_back: Option<crate::tests::HeldBack>,
 }
 
+/// The nodes that a call has to do with.
 #[derive(Debug)]
-struct Cluster {
+struct Way {
     nodes: Arc<Nodes>,
     node: Arc<Link>,
-    /// The connection was opened for this call.
-    fresh: bool,
-    elsewhere: Mutex<Option<Elsewhere>>,
-}
-
-/// The node that the last redirection led to.
-#[derive(Clone, Debug)]
-struct Elsewhere {
-    node: Arc<Link>,
     connected: Connected,
+    /// The node that the last `ASK` led to.
+    elsewhere: Mutex<Option<(Arc<Link>, Connected)>>,
 }
 
 impl Connection {
-    /// For one call to `node`, one of `nodes`, which is connected.
-    pub(crate) fn new(connected: &Connected, node: &Arc<Link>, nodes: &Arc<Nodes>) -> Self {
-        let cluster = || {
-            let (nodes, node, fresh) = (Arc::clone(nodes), Arc::clone(node), !connected.reused);
-            Arc::new(Cluster { nodes, node, fresh, elsewhere: Mutex::default() })
-        };
-        let redis = connected.redis.clone();
+    fn new(connected: Connected, node: &Arc<Link>, nodes: &Arc<Nodes>, run: Incarnation) -> Self {
+        let (nodes, node) = (Arc::clone(nodes), Arc::clone(node));
         Self {
-            redis,
-            cluster: nodes.is_cluster().then(cluster),
+            run,
+            way: Arc::new(Way { nodes, node, connected, elsewhere: Mutex::default() }),
             any_slot: false,
             #[cfg(any(test, feature = "testing"))]
             held_back: None,
         }
     }
 
-    /// The same, whose commands a test's fault keeps from being sent.
-    #[cfg(any(test, feature = "testing"))]
-    fn held_back(self, held_back: Option<crate::tests::HeldBack>) -> Self {
-        Self { held_back, ..self }
+    /// Returns the number of the connection.
+    pub(crate) fn number(&self) -> u64 {
+        self.way.connected.number
     }
 
-    /// The same for keys of other slots than the shard's: follows `MOVED` too, command by command.
+    /// Returns the same connection for keys of other slots than the shard's: it follows `MOVED` too, command by command.
     pub(crate) fn to_any_slot(&self) -> Self {
         Self { any_slot: true, ..self.clone() }
     }
 
-    /// In a cluster, and over a new connection: asks the node for the others. What goes wrong shows in the next command.
-    pub(crate) fn learn_nodes(&mut self) -> Option<RedisFuture<'_, ()>> {
-        let Self { redis, cluster, .. } = self;
-        let cluster = cluster.as_ref().filter(|cluster| cluster.fresh)?;
-        Some(Box::pin(async move {
-            let mut slots = Cmd::new();
-            slots.arg("CLUSTER").arg("SLOTS");
-            let answer = redis.req_packed_command(&slots).await?;
-            cluster.nodes.learn(&answer, &cluster.node);
-            Ok(())
-        }))
-    }
-
-    /// The run of the server that answered: of the node at the other end, unless another one had a part in it.
-    /// That one's is not known, so it is taken for one of its own: what was seen there proves nothing later.
-    pub(crate) fn answered(&self, incarnation: Incarnation) -> Incarnation {
-        self.elsewhere().map_or(incarnation, |_| Incarnation::of_one_connection())
-    }
-
-    /// The call failed: the other node's connection, too, is in doubt.
-    fn drop_elsewhere(&self) {
-        if let Some(Elsewhere { node, connected }) = self.elsewhere() {
-            node.drop_connection(connected.number);
+    /// Asks the node of a cluster for the others, over a new connection. An error shows in the next command.
+    pub(crate) async fn learn_nodes(&self) {
+        let Way { nodes, node, connected, .. } = &*self.way;
+        if nodes.is_cluster() && !connected.reused {
+            let mut slots = redis::cmd("CLUSTER");
+            slots.arg("SLOTS");
+            if let Ok(answer) = connected.redis.clone().req_packed_command(&slots).await {
+                nodes.learn(&answer, node);
+            }
         }
     }
 
-    fn elsewhere(&self) -> Option<Elsewhere> {
-        self.cluster.as_ref()?.lock().clone()
+    /// Returns the run of the server that answered: of the node at the other end, unless another one had a part in it.
+    /// That one's is not known, so it is taken for one of its own: what was seen there proves nothing later.
+    fn answered(&self) -> Incarnation {
+        self.way.lock().as_ref().map_or(self.run, |_| Incarnation::of_one_connection())
+    }
+
+    /// A command brought `error`, or `None` in time. Where the server did not answer, the error is made by `silence`, and `next` is next.
+    fn failed(
+        &self,
+        shard: &Shard,
+        error: Option<RedisError>,
+        silence: impl Fn(Option<&RedisError>) -> StoreError,
+        next: Next,
+    ) -> Failure {
+        match error {
+            Some(error) if is_server_answer(&error) => self.refused(shard, &error),
+            error => {
+                self.drop_connections();
+                let next = if self.way.connected.is_stale(error.as_ref()) { Next::Again } else { next };
+                Failure { error: silence(error.as_ref()), next }
+            }
+        }
+    }
+
+    /// The node itself answered with an error: nothing was applied. Its connection is left where it has no login any more,
+    /// and where the node is in doubt: the shard's address may lead to another server by now, and only a new connection
+    /// gets there. The same server is recognised anew over it: it may be another run.
+    fn refused(&self, shard: &Shard, error: &RedisError) -> Failure {
+        use ServerErrorKind::{Ask, BusyLoading, ClusterDown, MasterDown, Moved, ReadOnly};
+        let no_login = error.code() == Some("NOAUTH");
+        let text = error.to_string();
+        let refused = shard.refused(&format!("{text}{}", if no_login { advice(&text) } else { "" }));
+        let (error, next) = match error.kind() {
+            ErrorKind::Server(Moved | Ask) if !self.way.nodes.is_cluster() => {
+                let hint = "it is a node of a cluster; add ;cluster to its entry in REDIS_ENDPOINTS";
+                (shard.unfit(hint), Next::Stop)
+            }
+            ErrorKind::Server(Moved | Ask) => {
+                (refused, redirection(error, &self.way.node).map_or(Next::Stop, Next::Moved))
+            }
+            // It may be cut off from the others, which have made another node the shard's.
+            ErrorKind::Server(ClusterDown | MasterDown | BusyLoading | ReadOnly) => (refused, Next::Doubt),
+            _ => (refused, Next::Stop),
+        };
+        if no_login || matches!(next, Next::Doubt) {
+            self.drop_connections();
+        }
+        Failure { error, next }
+    }
+
+    /// Drops the connections of all nodes that had a part in the call.
+    fn drop_connections(&self) {
+        self.way.node.drop_connection(self.number());
+        if let Some((node, connected)) = &*self.way.lock() {
+            node.drop_connection(connected.number);
+        }
     }
 }
 
-impl Cluster {
-    fn lock(&self) -> MutexGuard<'_, Option<Elsewhere>> {
+impl Way {
+    fn lock(&self) -> MutexGuard<'_, Option<(Arc<Link>, Connected)>> {
         self.elsewhere.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Sends the command where the error says. It is sent once: what goes wrong there is the caller's.
-    fn follow<'a>(&'a self, error: RedisError, command: &'a Cmd) -> RedisFuture<'a, Value> {
-        Box::pin(async move {
-            let Some(address) = redirection(&error, &self.node) else { return Err(error) };
-            let node = self.nodes.at(&address);
-            let connected = node.get().await.map_err(ConnectError::into_redis)?;
-            let mut redis = connected.redis.clone();
-            *self.lock() = Some(Elsewhere { node, connected });
-            if error.kind() == ErrorKind::Server(ServerErrorKind::Moved) {
-                return redis.req_packed_command(command).await;
-            }
-            // In one piece: on a shared connection another call's command must not come in between.
-            let mut asking = Pipeline::with_capacity(2);
-            asking.cmd("ASKING").add_command(command.clone());
-            let answers = redis.req_packed_commands(&asking, 1, 1).await?;
-            answers.into_iter().next().unwrap_or_default().extract_error()
-        })
+    async fn follow(&self, error: RedisError, command: &Cmd) -> RedisResult<Value> {
+        let Some(address) = redirection(&error, &self.node) else { return Err(error) };
+        let node = self.nodes.at(&address);
+        let connected = node
+            .get()
+            .await
+            .map_err(|error| RedisError::from((ErrorKind::Io, "no connection to another node", error.reason)))?;
+        let mut redis = connected.redis.clone();
+        *self.lock() = Some((node, connected));
+        if error.kind() == ErrorKind::Server(ServerErrorKind::Moved) {
+            return redis.req_packed_command(command).await;
+        }
+        // In one piece: on a shared connection another call's command must not come in between.
+        let mut asking = Pipeline::with_capacity(2);
+        asking.cmd("ASKING").add_command(command.clone());
+        let answers = redis.req_packed_commands(&asking, 1, 1).await?;
+        answers.into_iter().next().unwrap_or_default().extract_error()
     }
 }
 
 impl ConnectionLike for Connection {
     fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
         #[cfg(any(test, feature = "testing"))]
-        if let Some(held_back) = &self.held_back {
-            return Box::pin(async { held_back.hold(command).await });
-        }
-        let Self { redis, cluster, any_slot, .. } = self;
-        let Some(cluster) = cluster else { return redis.req_packed_command(command) };
-        // A script is loaded where it was missing.
-        if is_script_load(command)
-            && let Some(mut elsewhere) = cluster.lock().clone()
-        {
-            return Box::pin(async move { elsewhere.connected.redis.req_packed_command(command).await });
+        if let Some(held_back) = self.held_back.clone() {
+            return Box::pin(async move { held_back.hold(command).await });
         }
         Box::pin(async move {
+            let mut redis = self.way.connected.redis.clone();
+            if !self.way.nodes.is_cluster() {
+                return redis.req_packed_command(command).await;
+            }
+            // A script is loaded where it was missing.
+            let is_script_load = matches!(command.args_iter().next(), Some(Arg::Simple(b"SCRIPT")));
+            let elsewhere = self.way.lock().as_ref().map(|(_, connected)| connected.redis.clone());
+            if let (true, Some(mut elsewhere)) = (is_script_load, elsewhere) {
+                return elsewhere.req_packed_command(command).await;
+            }
             let answer = redis.req_packed_command(command).await.and_then(Value::extract_error);
             match answer {
-                Err(error) if follows(&error, *any_slot) => cluster.follow(error, command).await,
+                Err(error) if follows(&error, self.any_slot) => self.way.follow(error, command).await,
                 answer => answer,
             }
         })
@@ -518,16 +444,12 @@ impl ConnectionLike for Connection {
         offset: usize,
         count: usize,
     ) -> RedisFuture<'a, Vec<Value>> {
-        self.redis.req_packed_commands(pipeline, offset, count)
+        Box::pin(async move { self.way.connected.redis.clone().req_packed_commands(pipeline, offset, count).await })
     }
 
     fn get_db(&self) -> i64 {
-        self.redis.get_db()
+        self.way.connected.redis.get_db()
     }
-}
-
-fn is_script_load(command: &Cmd) -> bool {
-    matches!(command.args_iter().next(), Some(Arg::Simple(b"SCRIPT")))
 }
 
 fn follows(error: &RedisError, any_slot: bool) -> bool {

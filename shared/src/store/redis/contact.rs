@@ -4,7 +4,7 @@
 //! record is missing is new, unless the roster shows that the server belongs to others: then its name
 //! points at the wrong server, or two deployments share one, and a count read there would be wrong.
 //!
-//! The server also tells which run of it this is, and how it is: see [`Server`]. A server that may evict any key is refused,
+//! The server also tells which run of it this is, and how it is. A server that may evict any key is refused,
 //! unless the settings allow it: counts and applied sets would vanish.
 //!
 //! [`Health`] is pure: texts of a server in, warnings for an operator out. The functions log these at the first contact. Where
@@ -15,40 +15,17 @@ use crate::batch::WriterId;
 use crate::config::Config;
 use crate::shard::{Namespace, ShardConfig};
 use crate::store::redis::cluster::{Connection, Nodes};
-use crate::store::redis::connection::{ConnectError, Link, advice, is_no_login};
+use crate::store::redis::connection::Link;
 use crate::store::redis::keys::{self, Key, Keys};
 use crate::store::{Incarnation, StoreError};
-use futures_util::future::{BoxFuture, join3};
-use redis::{AsyncCommands, Cmd, RedisError, RedisResult};
-use std::fmt;
+use futures_util::future::{BoxFuture, join4};
+use redis::{AsyncCommands, Cmd, RedisResult};
 use std::mem::{Discriminant, discriminant};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use xxhash_rust::xxh3::xxh3_64;
 
 /// Version of the layout of a shard's keys.
 const FORMAT: &str = "1";
-
-/// Why a server is not taken for the shard: a sentence for the operator.
-#[derive(Debug)]
-pub(crate) enum ContactError {
-    Redis(redis::RedisError),
-    UnfitServer(String),
-}
-
-impl ContactError {
-    pub(crate) fn into_redis(self) -> Option<redis::RedisError> {
-        match self {
-            Self::Redis(error) => Some(error),
-            Self::UnfitServer(_) => None,
-        }
-    }
-}
-
-impl From<redis::RedisError> for ContactError {
-    fn from(error: redis::RedisError) -> Self {
-        Self::Redis(error)
-    }
-}
 
 /// What is needed to recognise the shards of a deployment.
 #[derive(Debug)]
@@ -71,187 +48,140 @@ impl Contact {
         self.looks_only = true;
     }
 
-    /// Checks that `redis` is the server of this shard, and makes the shard's record if it is new.
-    /// Returns the shard's identity (empty where it is new and stays so) and what the server tells of itself.
+    /// Checks that `redis` is the server of this shard, makes the shard's record if it is new, and recognises the shard over this
+    /// connection. Returns the run of the server, or a sentence for the operator why the server is not taken for the shard.
     ///
     /// Boxed, since it runs once a connection: it takes no room in every call, and is compiled here for size, not
     /// where it is awaited.
     pub(crate) fn check<'a>(
         &'a self,
         redis: &'a mut Connection,
-        keys: &'a Keys,
-        shard: &'a ShardConfig,
-    ) -> BoxFuture<'a, Result<(String, Server), ContactError>> {
-        Box::pin(self.check_inline(redis, keys, shard))
+        shard: &'a Shard,
+    ) -> BoxFuture<'a, RedisResult<Result<Incarnation, String>>> {
+        Box::pin(self.check_inline(redis, shard))
     }
 
-    async fn check_inline(
-        &self,
-        redis: &mut Connection,
-        keys: &Keys,
-        shard: &ShardConfig,
-    ) -> Result<(String, Server), ContactError> {
-        if let Some(learning) = redis.learn_nodes() {
-            let _ = learning.await;
-        }
-        // At the same time, so that it costs a cold start no further round trip.
-        let (info, config) = questions();
-        let (info, config) = (answer(redis.clone(), info), answer(redis.clone(), config));
-        let (record, info, mut config) = join3(Record::read(redis, keys), info, config).await;
-        if info.is_empty() {
-            config = answer(redis.clone(), instead_of_info()).await;
-        }
-        let server = Server::new(&info, &config);
-        if let (Some(policy), false) = (server.health.evicting_policy(), self.allow_eviction) {
+    async fn check_inline(&self, redis: &mut Connection, shard: &Shard) -> RedisResult<Result<Incarnation, String>> {
+        // At the same time, so that it costs a cold start no further round trip. `INFO` and `CONFIG` may each be forbidden.
+        let questions = [redis::cmd("INFO"), config_question()].map(|question| answer(redis.clone(), question));
+        let [info, config] = questions;
+        let ((), record, info, config) =
+            join4(redis.learn_nodes(), read_record(redis.clone(), &shard.keys), info, config).await;
+        let info = info.first().map_or("", String::as_str);
+        let (run, mut health) = (Incarnation::of_info(info), Health::read(info, &config));
+        health.hides_run = run.is_none();
+        if let (Some(policy), false) = (health.evicting_policy(), self.allow_eviction) {
             let warning = Warning::Eviction { policy: policy.to_owned() };
-            return Err(ContactError::UnfitServer(format!(
-                "{warning} (or VISITS_ALLOW_EVICTION=on to count all the same)"
-            )));
+            return Ok(Err(format!("{warning} (or VISITS_ALLOW_EVICTION=on to count all the same)")));
         }
-        if shard.endpoint.is_cluster() && server.health.cluster == Some(false) {
-            let mend = "it is no node of a cluster; take ;cluster off its entry in REDIS_ENDPOINTS";
-            return Err(ContactError::UnfitServer(mend.to_owned()));
+        if shard.config.endpoint.is_cluster() && health.cluster == Some(false) {
+            let hint = "it is no node of a cluster; take ;cluster off its entry in REDIS_ENDPOINTS";
+            return Ok(Err(hint.to_owned()));
         }
         let mut record = record?;
-        if record.identity.is_empty() {
-            self.check_roster(redis, shard).await?;
-            if self.looks_only {
-                return Ok((record.identity, server));
+        if record[IDENTITY].is_empty() {
+            if let Err(reason) = self.check_roster(redis, &shard.config).await? {
+                return Ok(Err(reason));
             }
-            let mut to_roster = redis.to_any_slot();
-            let _: () = to_roster.sadd(keys::roster(&self.namespace), shard.name.as_str()).await?;
-            let identity = WriterId::random().map_err(|error| ContactError::UnfitServer(error.to_string()))?;
-            record = self.create(redis, keys, shard, &identity.to_string()).await?;
+            if !self.looks_only {
+                let identity = match WriterId::random() {
+                    Ok(identity) => identity.to_string(),
+                    Err(error) => return Ok(Err(error.to_string())),
+                };
+                record = self.create(redis, shard, &identity).await?;
+            }
         }
-        record.check(&self.namespace, shard)?;
-        Ok((record.identity, server))
+        if !record[IDENTITY].is_empty()
+            && let Some(reason) = self.difference(&record, &shard.config)
+        {
+            return Ok(Err(reason));
+        }
+        let run = run.unwrap_or_else(Incarnation::of_one_connection);
+        let [.., identity] = record;
+        shard.recognise(identity, (redis.number(), run), &health);
+        Ok(Ok(run))
     }
 
     /// Creates the shard's record, unless another program has just done so; returns the record that is there.
-    async fn create(
-        &self,
-        redis: &mut Connection,
-        keys: &Keys,
-        shard: &ShardConfig,
-        identity: &str,
-    ) -> RedisResult<Record> {
+    async fn create(&self, redis: &mut Connection, shard: &Shard, identity: &str) -> RedisResult<Record> {
+        let name = shard.config.name.as_str();
+        let _: () = redis.to_any_slot().sadd(keys::roster(&self.namespace), name).await?;
         // Once in a shard's life: not worth a digest. Where the roster is, the script would be loaded on its node, not the shard's.
         let mut create = redis::cmd("EVAL");
-        create.arg(include_str!("contact.lua")).arg(1).arg(keys.of(&Key::Shard));
-        create.arg(FORMAT).arg(self.namespace.as_str()).arg(shard.name.as_str()).arg(identity);
-        let (format, namespace, name, identity) = create.query_async(redis).await?;
-        Ok(Record { format, namespace, name, identity })
+        create.arg(include_str!("contact.lua")).arg(1).arg(shard.keys.of(&Key::Shard));
+        create.arg(FORMAT).arg(self.namespace.as_str()).arg(name).arg(identity);
+        create.query_async(redis).await
     }
 
-    async fn check_roster(&self, redis: &Connection, shard: &ShardConfig) -> Result<(), ContactError> {
+    async fn check_roster(&self, redis: &Connection, shard: &ShardConfig) -> RedisResult<Result<(), String>> {
         let roster = keys::roster(&self.namespace);
         // In a cluster it is one key for all nodes, in a slot of its own.
-        let mut redis = redis.to_any_slot();
-        let residents: Vec<String> = redis.smembers(&roster).await?;
+        let residents: Vec<String> = redis.to_any_slot().smembers(&roster).await?;
         for resident in residents.iter().filter(|name| **name != shard.name.as_str()) {
             let configured = self.shards.iter().find(|other| other.name.as_str() == resident);
             if configured.is_none_or(|other| other.endpoint != shard.endpoint) {
-                return Err(ContactError::UnfitServer(wrong_server(resident, configured, &roster)));
+                return Ok(Err(wrong_server(resident, configured, &roster)));
             }
         }
-        Ok(())
+        Ok(Ok(()))
+    }
+
+    /// Returns the difference between a record and the one that the shard should have.
+    fn difference(&self, [format, namespace, name, _]: &Record, shard: &ShardConfig) -> Option<String> {
+        if format != FORMAT {
+            return Some(format!("its layout is version {format}, this program's is {FORMAT}"));
+        }
+        let same = namespace == self.namespace.as_str() && name == shard.name.as_str();
+        (!same).then(|| format!("its record says shard {name} of namespace {namespace}"))
     }
 }
 
 fn wrong_server(resident: &str, configured: Option<&ShardConfig>, roster: &str) -> String {
-    let mend = format!("if {resident} has left that server for good: SREM {roster} {resident}");
+    let hint = format!("if {resident} has left that server for good: SREM {roster} {resident}");
     match configured {
         Some(_) => format!(
-            "its server holds shard {resident}, which REDIS_ENDPOINTS places elsewhere; are the endpoints swapped? ({mend})"
+            "its server holds shard {resident}, which REDIS_ENDPOINTS places elsewhere; are the endpoints swapped? ({hint})"
         ),
         None => format!(
             "its server holds shard {resident}, which REDIS_ENDPOINTS does not name; \
-             give each deployment on one server its own VISITS_NAMESPACE ({mend})"
+             give each deployment on one server its own VISITS_NAMESPACE ({hint})"
         ),
     }
 }
 
-#[derive(Debug)]
-struct Record {
-    format: String,
-    namespace: String,
-    name: String,
-    identity: String,
+/// The fields of a shard's record that say which shard it is: format, namespace, name and identity. All are empty where the
+/// shard is new.
+type Record = [String; 4];
+
+/// The place of the identity in a [`Record`].
+const IDENTITY: usize = 3;
+
+/// Reads a shard's record. A user who may only read can do this.
+async fn read_record(mut redis: Connection, keys: &Keys) -> RedisResult<Record> {
+    let fields: [Option<String>; 4] =
+        redis.hmget(keys.of(&Key::Shard), &["format", "namespace", "name", "identity"]).await?;
+    Ok(fields.map(Option::unwrap_or_default))
 }
 
-impl Record {
-    /// Reads a shard's record: all of it is empty where the shard is new. A user who may only read can do this.
-    async fn read(redis: &mut Connection, keys: &Keys) -> RedisResult<Self> {
-        let fields = ["format", "namespace", "name", "identity"];
-        let fields: [Option<String>; 4] = redis.hmget(keys.of(&Key::Shard), &fields).await?;
-        let [format, namespace, name, identity] = fields.map(Option::unwrap_or_default);
-        Ok(Self { format, namespace, name, identity })
-    }
-
-    fn check(&self, namespace: &Namespace, shard: &ShardConfig) -> Result<(), ContactError> {
-        if self.format != FORMAT {
-            let found = &self.format;
-            return Err(ContactError::UnfitServer(format!(
-                "its layout is version {found}, this program's is {FORMAT}"
-            )));
-        }
-        if self.namespace != namespace.as_str() || self.name != shard.name.as_str() {
-            let Self { namespace, name, .. } = self;
-            return Err(ContactError::UnfitServer(format!("its record says shard {name} of namespace {namespace}")));
-        }
-        Ok(())
+impl Incarnation {
+    /// Reads the run of a server from the answer to `INFO`.
+    fn of_info(info: &str) -> Option<Self> {
+        // A process that was made a replica and a master again goes on with other data under the same `run_id`;
+        // its replication id is new.
+        let (run, replication) = (field(info, "run_id")?, field(info, "master_replid").unwrap_or_default());
+        Some(Self(xxh3_64(format!("{run} {replication}").as_bytes())))
     }
 }
 
-/// A server's state and which run of it this is.
-#[derive(Debug, Default)]
-pub(crate) struct Server {
-    pub(crate) health: Health,
-    pub(crate) incarnation: Incarnation,
-}
-
-impl Server {
-    /// Reads the answers to [`questions`].
-    pub(crate) fn new(info: &[String], config: &[String]) -> Self {
-        let (mut health, mut ids) = (Health::default(), ["", ""]);
-        for (name, value) in info.first().into_iter().flat_map(|info| fields(info)) {
-            match name {
-                "run_id" => ids[0] = value,
-                // A process that was made a replica and a master again goes on with other data under the same `run_id`;
-                // its replication id is new.
-                "master_replid" => ids[1] = value,
-                _ => health.learn(name, value),
-            }
-        }
-        health.complete(config);
-        health.hides_run = ids[0].is_empty();
-        let incarnation = if health.hides_run {
-            Incarnation::of_one_connection()
-        } else {
-            Incarnation(xxh3_64(ids.join(" ").as_bytes()))
-        };
-        Self { health, incarnation }
-    }
-}
-
-/// What to ask: `INFO`, and `CONFIG GET` for what it does not tell. Both at once, since each may be forbidden.
-fn questions() -> (Cmd, Cmd) {
-    (redis::cmd("INFO"), config("save"))
-}
-
-/// What to ask where `INFO` is forbidden. Not always: each of its answers costs a start some thousand instructions.
-fn instead_of_info() -> Cmd {
-    config(CONFIG_PATTERN)
-}
-
-fn config(pattern: &str) -> Cmd {
+/// Returns the question for what `INFO` does not tell.
+pub(crate) fn config_question() -> Cmd {
     let mut config = redis::cmd("CONFIG");
-    config.arg("GET").arg(pattern);
+    config.arg("GET").arg(CONFIG_PATTERN);
     config
 }
 
 /// The answer as a list, which for a single text has one item. Nothing for an error.
-pub(crate) async fn answer(mut redis: Connection, question: Cmd) -> Vec<String> {
+async fn answer(mut redis: Connection, question: Cmd) -> Vec<String> {
     question.query_async(&mut redis).await.unwrap_or_default()
 }
 
@@ -260,146 +190,97 @@ pub(crate) struct Shard {
     pub(crate) config: ShardConfig,
     pub(crate) keys: Keys,
     pub(crate) nodes: Arc<Nodes>,
-    place: Mutex<Place>,
-    /// The connection over which this shard was last recognised.
-    recognised: Mutex<Option<Recognised>>,
-    /// Identity as first seen; empty while the shard is new.
-    identity: Mutex<Option<String>>,
-    /// What was logged about its server.
-    warned: Mutex<Vec<Discriminant<Warning>>>,
+    state: Mutex<ShardState>,
 }
 
-/// Where a shard is.
 #[derive(Debug)]
-struct Place {
+struct ShardState {
+    /// The server, or the node of a cluster where the shard was found last.
     node: Arc<Link>,
-    /// It was there at the last call. Else the node must be asked for.
-    sure: bool,
-}
-
-/// A shard was recognised over a connection.
-#[derive(Clone, Copy, Debug)]
-struct Recognised {
-    connection: u64,
-    incarnation: Incarnation,
+    /// It was there at the last call. Else a node must be asked for it.
+    found: bool,
+    /// The connection over which the shard was last recognised, and the run of its server.
+    recognised: Option<(u64, Incarnation)>,
+    /// Identity as first seen; empty while the shard is new.
+    identity: Option<String>,
+    /// The kinds of warnings that were logged about its server.
+    warned: Vec<Discriminant<Warning>>,
 }
 
 impl Shard {
     pub(crate) fn new(config: ShardConfig, keys: Keys, nodes: Arc<Nodes>) -> Self {
-        let place = Mutex::new(Place { node: nodes.entry(), sure: !nodes.is_cluster() });
-        Self {
-            config,
-            keys,
-            nodes,
-            place,
-            recognised: Mutex::new(None),
-            identity: Mutex::default(),
-            warned: Mutex::default(),
-        }
+        let (node, found) = (nodes.entry(), !nodes.is_cluster());
+        let state = ShardState { node, found, recognised: None, identity: None, warned: Vec::new() };
+        Self { config, keys, nodes, state: Mutex::new(state) }
     }
 
-    /// Whom to call: the server, or the node where the shard was found last, or one to ask for it.
+    /// Returns the node to call: the server, or the node where the shard was found last, or one to ask for it.
     pub(crate) fn node(&self) -> Arc<Link> {
-        let place = self.place();
-        if place.sure { Arc::clone(&place.node) } else { self.nodes.entry() }
+        let state = self.state();
+        if state.found { Arc::clone(&state.node) } else { self.nodes.entry() }
     }
 
-    /// The node where the shard was found last, also if that is in doubt.
+    /// Returns the node where the shard was found last, also if that is in doubt.
     pub(crate) fn last_node(&self) -> Arc<Link> {
-        Arc::clone(&self.place().node)
+        Arc::clone(&self.state().node)
     }
 
-    /// The shard is on this node.
+    /// Notes that the shard is on this node.
     pub(crate) fn found_at(&self, node: &Arc<Link>) {
-        *self.place() = Place { node: Arc::clone(node), sure: true };
-    }
-
-    /// The node failed: the next call asks another one where the shard is.
-    pub(crate) fn lost(&self, node: &Arc<Link>) {
-        self.place().sure = false;
-        self.nodes.failed(node);
-    }
-
-    fn place(&self) -> MutexGuard<'_, Place> {
-        self.place.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(crate) fn recognised_over(&self, connection: u64) -> Option<Incarnation> {
-        let recognised = *self.recognised.lock().unwrap_or_else(PoisonError::into_inner);
-        recognised.filter(|recognised| recognised.connection == connection).map(|recognised| recognised.incarnation)
-    }
-
-    pub(crate) fn recognise(&self, identity: &str, connection: u64, server: &Server) {
-        self.warn(&server.health);
-        let mut known = self.identity.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*known {
-            Some(known) if !known.is_empty() && known != identity => {
-                let shard = self.config.name.as_str();
-                tracing::error!(shard, "the shard came back with another identity: its data was replaced or lost");
-            }
-            Some(known) if known == identity => {}
-            _ => *known = Some(identity.to_owned()),
+        if self.nodes.is_cluster() {
+            let mut state = self.state();
+            (state.node, state.found) = (Arc::clone(node), true);
         }
-        let recognised = Recognised { connection, incarnation: server.incarnation };
-        *self.recognised.lock().unwrap_or_else(PoisonError::into_inner) = Some(recognised);
+    }
+
+    /// Notes that the node of a cluster failed: the next call asks another one where the shard is.
+    pub(crate) fn lost(&self, node: &Arc<Link>) {
+        if self.nodes.is_cluster() {
+            self.state().found = false;
+            self.nodes.failed(node);
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, ShardState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the run of the server at the other end, if the shard was recognised over this connection.
+    pub(crate) fn recognised_over(&self, connection: u64) -> Option<Incarnation> {
+        self.state().recognised.filter(|(number, _)| *number == connection).map(|(_, run)| run)
     }
 
     /// Logs what an operator should know, each kind once in the life of this environment: a log for each connection
     /// would bury it.
-    fn warn(&self, health: &Health) {
-        let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
+    fn recognise(&self, identity: String, recognised: (u64, Incarnation), health: &Health) {
+        let (shard, mut state) = (self.config.name.as_str(), self.state());
         for warning in health.warnings() {
             let kind = discriminant(&warning);
-            if !warned.contains(&kind) {
-                tracing::warn!(shard = self.config.name.as_str(), "{warning}");
-                warned.push(kind);
+            if !state.warned.contains(&kind) {
+                tracing::warn!(shard, "{warning}");
+                state.warned.push(kind);
             }
         }
+        match &state.identity {
+            Some(known) if !known.is_empty() && *known != identity => {
+                tracing::error!(shard, "the shard came back with another identity: its data was replaced or lost");
+            }
+            _ => state.identity = Some(identity),
+        }
+        state.recognised = Some(recognised);
     }
 
-    /// Whether its server had no record of it when it was last recognised.
+    /// Returns whether its server had no record of it when it was last recognised.
     pub(crate) fn is_new(&self) -> bool {
-        self.identity.lock().unwrap_or_else(PoisonError::into_inner).as_ref().is_some_and(String::is_empty)
+        self.state().identity.as_ref().is_some_and(String::is_empty)
     }
 
-    /// There is no connection that somebody is logged in on.
-    pub(crate) fn unconnected(&self, error: &ConnectError) -> StoreError {
-        match error {
-            ConnectError::Unanswered(error) => self.unanswered(error.as_ref()),
-            ConnectError::Login(error) => self.unreachable(error.to_string()),
-            ConnectError::Closed(error) => {
-                // A server without TLS says nothing that tells so, or nothing at all.
-                let over = if self.config.endpoint.is_tls() { "no connection over TLS (rediss://): " } else { "" };
-                let error = error.to_string();
-                self.unreachable(format!("{over}{error}{}", advice(&error)))
-            }
-        }
-    }
-
-    /// A connection was opened, and not answered as Redis answers. None: not in time.
-    pub(crate) fn unanswered(&self, error: Option<&RedisError>) -> StoreError {
-        let told = error.map(|error| format!(": {error}")).unwrap_or_default();
-        // So does a server that is greeted without the TLS that it wants.
-        let hint = if error.is_some() && !self.config.endpoint.is_tls() {
-            " (the address of a server with TLS begins with rediss://)"
-        } else {
-            ""
-        };
-        self.unreachable(format!("no answer at first contact{told}{hint}"))
-    }
-
-    fn unreachable(&self, reason: String) -> StoreError {
+    pub(crate) fn unreachable(&self, reason: String) -> StoreError {
         StoreError::Unreachable { shard: self.config.name.to_string(), reason }
     }
 
     pub(crate) fn unfit(&self, reason: &str) -> StoreError {
         StoreError::UnfitServer { shard: self.config.name.to_string(), reason: reason.to_owned() }
-    }
-
-    /// The server answered with an error.
-    pub(crate) fn answered(&self, error: &RedisError) -> StoreError {
-        let text = error.to_string();
-        if is_no_login(error) { self.refused(&format!("{text}{}", advice(&text))) } else { self.refused(&text) }
     }
 
     pub(crate) fn refused(&self, error: &impl ToString) -> StoreError {
@@ -434,16 +315,19 @@ pub struct Health {
 }
 
 /// Something that an operator should change before it costs visits. `Display` says what, and what to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Warning {
     /// Its policy lets it evict keys without a TTL: counts, and what tells whether a batch was counted.
+    #[error("its maxmemory-policy is {policy}, so that it may evict counts: set noeviction or volatile-*")]
     Eviction {
         /// The policy.
         policy: String,
     },
     /// A restart would lose everything.
+    #[error("it keeps nothing on disk, a restart loses all counts: set appendonly yes")]
     NoPersistence,
     /// At least 80 % of the connections that it takes are open. Each environment needs one.
+    #[error("{open} of {most} connections are open: raise maxclients")]
     Clients {
         /// Connections that are open.
         open: u64,
@@ -451,6 +335,7 @@ pub enum Warning {
         most: u64,
     },
     /// At least 90 % of its memory are used; when it is full, it refuses visits.
+    #[error("{used} of {most} bytes of memory are used, full it refuses visits: raise maxmemory")]
     Memory {
         /// Bytes used.
         used: u64,
@@ -458,13 +343,19 @@ pub enum Warning {
         most: u64,
     },
     /// It is a replica, and refuses visits until it is promoted.
+    #[error("it is a replica and refuses visits: promote it or give the primary's address")]
     Replica,
     /// `INFO` is forbidden, so a restart that lost data looks like one that did not: each connection counts as a run of its own.
+    #[error(
+        "INFO is forbidden, so that a new connection counts as a restart and what no second look confirms is kept: allow the \
+         user +info"
+    )]
     HiddenRun,
 }
 
 impl Health {
-    /// Reads the answers to `INFO` and to `CONFIG GET` [`CONFIG_PATTERN`] (names and values in turn).
+    /// Reads the answers to `INFO` and to `CONFIG GET` [`CONFIG_PATTERN`] (names and values in turn), which counts where `INFO` does
+    /// not tell.
     ///
     /// ```
     /// # use visits_core::store::redis::{Health, Warning};
@@ -473,39 +364,31 @@ impl Health {
     /// ```
     pub fn read(info: &str, config: &[String]) -> Self {
         let mut health = Self::default();
-        fields(info).for_each(|(name, value)| health.learn(name, value));
-        health.complete(config);
-        health
-    }
-
-    /// Takes a field of `INFO`.
-    pub(crate) fn learn(&mut self, name: &str, value: &str) {
-        let number = || value.parse().unwrap_or(0);
-        match name {
-            "maxmemory_policy" => self.eviction_policy = Some(value.to_owned()),
-            "role" => self.is_replica = value == "slave",
-            "cluster_enabled" => self.cluster = Some(value == "1"),
-            "aof_enabled" if value == "1" => self.persistent = Some(true),
-            "connected_clients" => self.clients = number(),
-            "maxclients" => self.max_clients = number(),
-            "used_memory" => self.used_memory = number(),
-            "maxmemory" => self.max_memory = number(),
-            _ => {}
-        }
-    }
-
-    /// Takes from the answer to `CONFIG GET` what `INFO` has not told.
-    pub(crate) fn complete(&mut self, config: &[String]) {
-        for pair in config.chunks_exact(2) {
-            match (pair[0].as_str(), pair[1].as_str()) {
-                ("maxmemory-policy", policy) if self.eviction_policy.is_none() => {
-                    self.eviction_policy = Some(policy.to_owned());
-                }
-                ("save", points) if self.persistent.is_none() => self.persistent = Some(!points.is_empty()),
-                ("maxclients", most) if self.max_clients == 0 => self.max_clients = most.parse().unwrap_or(0),
+        for (name, value) in fields(info) {
+            let number = || value.parse().unwrap_or(0);
+            match name {
+                "maxmemory_policy" => health.eviction_policy = Some(value.to_owned()),
+                "role" => health.is_replica = value == "slave",
+                "cluster_enabled" => health.cluster = Some(value == "1"),
+                "aof_enabled" if value == "1" => health.persistent = Some(true),
+                "connected_clients" => health.clients = number(),
+                "maxclients" => health.max_clients = number(),
+                "used_memory" => health.used_memory = number(),
+                "maxmemory" => health.max_memory = number(),
                 _ => {}
             }
         }
+        for pair in config.chunks_exact(2) {
+            match (pair[0].as_str(), pair[1].as_str()) {
+                ("maxmemory-policy", policy) if health.eviction_policy.is_none() => {
+                    health.eviction_policy = Some(policy.to_owned());
+                }
+                ("save", points) if health.persistent.is_none() => health.persistent = Some(!points.is_empty()),
+                ("maxclients", most) if health.max_clients == 0 => health.max_clients = most.parse().unwrap_or(0),
+                _ => {}
+            }
+        }
+        health
     }
 
     /// The policy, if it lets the server evict counts. No key of ours has a TTL, so `volatile-*` evicts none.
@@ -544,8 +427,8 @@ impl Health {
     }
 }
 
-/// The fields in the answer to `INFO`, with their values. To go through once: a start should not pay for every field anew.
-pub(crate) fn fields(info: &str) -> impl Iterator<Item = (&str, &str)> {
+/// The fields in the answer to `INFO`, with their values.
+fn fields(info: &str) -> impl Iterator<Item = (&str, &str)> {
     info.split('\n').filter_map(|line| {
         let colon = line.bytes().position(|byte| byte == b':')?;
         Some((&line[..colon], line[colon + 1..].trim_end_matches('\r')))
@@ -560,30 +443,6 @@ pub(crate) fn field<'a>(info: &'a str, name: &str) -> Option<&'a str> {
 /// Whether `value` is `percent` of `most` or more; never where `most` is not known.
 fn reaches(value: u64, percent: u64, most: u64) -> bool {
     most > 0 && value.saturating_mul(100) >= most.saturating_mul(percent)
-}
-
-impl fmt::Display for Warning {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Eviction { policy } => {
-                write!(f, "its maxmemory-policy is {policy}, so that it may evict counts: set noeviction or volatile-*")
-            }
-            Self::NoPersistence => {
-                f.write_str("it keeps nothing on disk, a restart loses all counts: set appendonly yes")
-            }
-            Self::Clients { open, most } => write!(f, "{open} of {most} connections are open: raise maxclients"),
-            Self::Memory { used, most } => {
-                write!(f, "{used} of {most} bytes of memory are used, full it refuses visits: raise maxmemory")
-            }
-            Self::Replica => {
-                f.write_str("it is a replica and refuses visits: promote it or give the primary's address")
-            }
-            Self::HiddenRun => f.write_str(
-                "INFO is forbidden, so that a new connection counts as a restart and what no second look confirms is kept: allow the \
-                 user +info",
-            ),
-        }
-    }
 }
 
 #[cfg(test)]

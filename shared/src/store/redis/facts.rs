@@ -6,7 +6,7 @@ use super::{InvalidEndpoint, RedisStore, Shard};
 use crate::config::Config;
 use crate::handoff::{Kind, Mailbox};
 use crate::store::Ledger as _;
-use crate::store::redis::contact::{CONFIG_PATTERN, Health, field};
+use crate::store::redis::contact::{Health, config_question, field};
 use crate::store::{ShardIndex, StoreError};
 use futures_util::future::join_all;
 use redis::{AsyncCommands, Cmd, FromRedisValue};
@@ -74,8 +74,6 @@ impl RedisStore {
         let parked = self.outgoing(shard).await?;
         let round_trip = self.ping(shard).await?;
         let shard = &self.shards[shard];
-        let mut config = redis::cmd("CONFIG");
-        config.arg("GET").arg(CONFIG_PATTERN);
         Ok(ShardFacts {
             round_trip,
             writers: self
@@ -86,7 +84,7 @@ impl RedisStore {
                 .with_shard(shard, |mut redis| async move { redis.hlen(shard.keys.of(&Key::Aside)).await })
                 .await?,
             info: self.ask_server(shard, &redis::cmd("INFO")).await?,
-            config: self.ask_server(shard, &config).await?,
+            config: self.ask_server(shard, &config_question()).await?,
         })
     }
 

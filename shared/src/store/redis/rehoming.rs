@@ -206,7 +206,8 @@ impl RedisStore {
     ) -> Result<bool, StoreError> {
         let shard = &self.shards[shard];
         let members = members.iter().map(ShardName::as_str).collect::<Vec<_>>().join(",");
-        let call = |mut redis: Connection, run: Incarnation| {
+        let call = |mut redis: Connection| {
+            let run = redis.run;
             let mut script = self.rehoming.advance.prepare_invoke();
             script.key(shard.keys.of(&Key::Shard)).key(shard.keys.of(&Key::Outgoing));
             script.arg(known.ring.map(|ring| ring.to_string()).unwrap_or_default()).arg(known.round);
@@ -215,7 +216,7 @@ impl RedisStore {
             let holds = next == "take" || run == known.incarnation;
             async move { if holds { script.invoke_async::<bool>(&mut redis).await } else { Ok(false) } }
         };
-        Ok(self.with_run(shard, call).await?.0)
+        self.with_shard(shard, call).await
     }
 
     /// Empties records, at most [`MAX_BATCH_PAGES`], and keeps what they counted as an envelope for `owner`, in one step. `id` is
@@ -229,7 +230,8 @@ impl RedisStore {
         id: BatchId,
     ) -> Result<Taken, StoreError> {
         let (shard, mailbox) = (&self.shards[shard], Mailbox::records(owner));
-        let call = |mut redis: Connection, run: Incarnation| {
+        let call = |mut redis: Connection| {
+            let run = redis.run;
             let mut script = self.rehoming.take.prepare_invoke();
             script
                 .key(shard.keys.of(&Key::Shard))
@@ -244,7 +246,7 @@ impl RedisStore {
             script.arg(shard.keys.prefix().len()).arg(MAX_FIELDS);
             async move { script.invoke_async::<TakeReply>(&mut redis).await }
         };
-        let (TakeReply(outcome, pages, visits, rejected), _) = self.with_run(shard, call).await?;
+        let TakeReply(outcome, pages, visits, rejected) = self.with_shard(shard, call).await?;
         let rejected = rejected.into_iter().filter_map(|(number, reason)| {
             // What a record that stays counts is not known here: it stays counted.
             Some(RejectedRecord { record: records.get(number)?.clone(), visits: 0, reason })
