@@ -1,8 +1,10 @@
 //! A batch: a sealed, immutable value that says which visits its writer adds to one shard, and its bytes.
 //!
 //! A batch has one encoding ([`Batch::encode`]), used wherever a batch is kept: in a shard's journal and in a parked copy. It is
-//! a version byte and, in `postcard`'s format, the day, the pages with visits, bots and visitors of each, and the visits that
-//! were refused. Bytes that are read back may be damaged or another program's, so [`Content::decode`] checks all of them.
+//! a version byte, in `postcard`'s format the day, the visits that were refused and the pages, and behind that the visitors.
+//! Each byte costs a shard three copies and the memory of a journal, so pages of equal numbers have these once, and a name
+//! is told by where it differs from the one before. Bytes that are read back may be damaged or another program's:
+//! [`Content::decode`] checks all of them.
 
 use crate::clock::Moment;
 use crate::day::Day;
@@ -22,7 +24,7 @@ pub const MAX_BATCH_PAGES: usize = 500;
 pub const MAX_VISITS: u64 = 999_999_999_999_999;
 
 /// First byte of a batch's encoding.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// Identity of a writer: one warm environment of `record-visit`. 128 random bits, shown as 32 hex digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -226,51 +228,67 @@ pub enum InvalidBatch {
     Day,
 }
 
-/// Layout of the encoding, behind the version byte. `V`: visitors, borrowed to write and owned to read.
+/// Layout of the encoding, behind the version byte and before the visitors, eight bytes each in the order of their pages.
 #[derive(Serialize, Deserialize)]
-struct Layout<'a, V> {
+struct Layout<'a> {
     day: Option<u32>,
-    #[serde(borrow)]
-    pages: Vec<(&'a str, u64, u64, V)>,
     /// For their origin, their page, and as a repeat.
     refused: (u64, u64, u64),
+    /// Visits, bots and number of visitors that each page of a run has, and the pages' names.
+    #[serde(borrow)]
+    runs: Vec<(u64, u64, usize, Vec<Name<'a>>)>,
 }
+
+/// Name of a page: how many bytes it begins with of the name before it, and the others. The paths of a site begin alike.
+type Name<'a> = (usize, &'a str);
 
 impl Content {
     /// Reads a batch's encoding and checks all of it.
     pub fn decode(bytes: &[u8]) -> Result<Self, InvalidBatch> {
-        let (&version, bytes) = bytes.split_first().ok_or(InvalidBatch::Version)?;
-        if version != VERSION {
-            return Err(InvalidBatch::Version);
-        }
-        let (layout, rest) = postcard::take_from_bytes::<Layout<Vec<Visitor>>>(bytes)?;
-        if !rest.is_empty() {
-            return Err(InvalidBatch::Shape(postcard::Error::SerdeDeCustom));
-        }
+        let bytes = bytes.strip_prefix(&[VERSION]).ok_or(InvalidBatch::Version)?;
+        let (layout, mut visitors) = postcard::take_from_bytes::<Layout<'_>>(bytes)?;
         let (origin, page, repeat) = layout.refused;
         let refused = Refused { origin, page, repeat, new_page: 0 };
-        let least = usize::from(refused.is_empty());
-        if !(least..=MAX_BATCH_PAGES).contains(&layout.pages.len()) {
-            return Err(InvalidBatch::Pages(layout.pages.len()));
+        let pages = layout.runs.iter().map(|(.., names)| names.len()).sum();
+        if !(usize::from(refused.is_empty())..=MAX_BATCH_PAGES).contains(&pages) {
+            return Err(InvalidBatch::Pages(pages));
         }
-        let sum = layout.pages.iter().try_fold(0_u64, |sum, (_, visits, ..)| sum.checked_add(*visits));
-        let wrong = layout.pages.iter().any(|(_, visits, bots, _)| *visits == 0 || bots > visits);
-        let too_many = [origin, page, repeat].iter().any(|count| *count > MAX_VISITS);
-        if wrong || too_many || sum.is_none_or(|sum| sum > MAX_VISITS) {
+        if [origin, page, repeat].iter().any(|count| *count > MAX_VISITS) {
             return Err(InvalidBatch::Count);
         }
-        let mut distinct = HashSet::with_capacity(layout.pages.len());
-        if !layout.pages.iter().all(|(id, ..)| distinct.insert(*id)) {
+        let (mut increments, mut name, mut sum) = (Vec::with_capacity(pages), String::new(), 0_u64);
+        for (visits, bots, each, names) in layout.runs {
+            for (shared, rest) in names {
+                sum = sum.saturating_add(visits);
+                if visits == 0 || bots > visits || sum > MAX_VISITS {
+                    return Err(InvalidBatch::Count);
+                }
+                name = [name.get(..shared).ok_or(postcard::Error::DeserializeBadUtf8)?, rest].concat();
+                let length = each.saturating_mul(size_of::<Visitor>());
+                let own = visitors.split_off(..length).ok_or(postcard::Error::DeserializeUnexpectedEnd)?;
+                let visitors = own.as_chunks().0.iter().copied().map(Visitor::from).collect();
+                increments.push(Increment { page: PageId::from_decoded(&name)?, visits, bots, visitors });
+            }
+        }
+        if !visitors.is_empty() {
+            return Err(InvalidBatch::Shape(postcard::Error::SerdeDeCustom));
+        }
+        let mut distinct = HashSet::with_capacity(pages);
+        if !increments.iter().all(|one| distinct.insert(one.page.as_str())) {
             return Err(InvalidBatch::Twice);
         }
-        let increment =
-            |(id, visits, bots, visitors)| Ok(Increment { page: PageId::from_decoded(id)?, visits, bots, visitors });
-        Ok(Self {
-            day: layout.day.map(|day| Day::from_number(day).ok_or(InvalidBatch::Day)).transpose()?,
-            increments: layout.pages.into_iter().map(increment).collect::<Result<_, PageIdError>>()?,
-            refused,
-        })
+        let day = layout.day.map(|day| Day::from_number(day).ok_or(InvalidBatch::Day)).transpose()?;
+        Ok(Self { day, increments, refused })
     }
+}
+
+/// Returns how many bytes two names begin with in common, whole characters only.
+fn shared(left: &str, right: &str) -> usize {
+    let mut shared = left.bytes().zip(right.bytes()).take_while(|(left, right)| left == right).count();
+    while !right.is_char_boundary(shared) {
+        shared -= 1;
+    }
+    shared
 }
 
 /// A sealed batch: which visits its sequence stands for. It never changes again and belongs to one shard
@@ -316,20 +334,27 @@ impl Batch {
 
     /// Returns the bytes that stand for its content in a journal and in a parked copy; [`Content::decode`] reads them.
     pub fn encode(&self) -> Vec<u8> {
-        let refused = &self.refused;
-        let layout = Layout {
-            day: self.day.map(Day::number),
-            pages: self
-                .increments
-                .iter()
-                .map(|one| (one.page.as_str(), one.visits, one.bots, one.visitors.as_slice()))
-                .collect(),
-            refused: (refused.origin, refused.page, refused.repeat),
-        };
-        let mut bytes = Vec::with_capacity(64 + self.increments.iter().map(Increment::bytes).sum::<usize>() / 2);
+        let (refused, mut before, mut runs) = (&self.refused, "", Vec::new());
+        for run in self.increments.chunk_by(|left, right| left.run() == right.run()) {
+            let mut names: Vec<Name<'_>> = Vec::with_capacity(run.len());
+            for name in run.iter().map(|one| one.page.as_str()) {
+                let shared = shared(before, name);
+                names.push((shared, &name[shared..]));
+                before = name;
+            }
+            let (visits, bots, visitors) = run[0].run();
+            runs.push((visits, bots, visitors, names));
+        }
+        let layout =
+            Layout { day: self.day.map(Day::number), refused: (refused.origin, refused.page, refused.repeat), runs };
+        let mut bytes = Vec::with_capacity(self.bytes);
         bytes.push(VERSION);
         // Texts and numbers into a vector: this cannot fail.
-        postcard::to_extend(&layout, bytes).unwrap_or_default()
+        let mut bytes = postcard::to_extend(&layout, bytes).unwrap_or_default();
+        for visitor in self.increments.iter().flat_map(|one| &one.visitors) {
+            bytes.extend_from_slice(&<[u8; 8]>::from(*visitor));
+        }
+        bytes
     }
 
     /// Its number.

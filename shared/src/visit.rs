@@ -102,11 +102,9 @@ impl fmt::Debug for Fingerprint {
 }
 
 /// A visitor as a shard's sketches know them: a pseudonym that lasts for a day.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
-#[serde(from = "[u8; 8]", into = "[u8; 8]")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Visitor(pub u64);
 
-// Eight bytes always: as a number of varying length it would take ten.
 impl From<[u8; 8]> for Visitor {
     fn from(bytes: [u8; 8]) -> Self {
         Self(u64::from_be_bytes(bytes))

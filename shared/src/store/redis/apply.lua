@@ -84,7 +84,7 @@ local function count_up(batch)
       else
         if is_new then left = left - 1 end
         call('HINCRBY', KEYS[page], 'total', run.by)
-        if run.bots then try('HINCRBY', KEYS[page], 'bots', run.bots) end
+        if run.bots then redis.pcall('HINCRBY', KEYS[page], 'bots', run.bots) end
       end
     end
   end

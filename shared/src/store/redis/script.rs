@@ -4,7 +4,7 @@ use super::cluster::Connection;
 use super::digest::sha1_hex;
 use super::keys::{Key, Keys};
 use crate::applied::AppliedSet;
-use crate::batch::Sequence;
+use crate::batch::{Increment, Sequence};
 use crate::config::Config;
 use crate::store::{Applied, Apply, Incarnation, Rejected, Standing};
 use crate::timing::Timing;
@@ -88,7 +88,8 @@ impl Scripts {
         command.arg(new_pages).arg(self.journal_bytes);
         for (batch, age) in &call.batches {
             let bytes = if self.journal_bytes > 0 { batch.encode() } else { Vec::new() };
-            let runs = || batch.increments().chunk_by(|left, right| left.run() == right.run());
+            let numbers = |one: &Increment| (one.visits, one.bots);
+            let runs = || batch.increments().chunk_by(|left, right| numbers(left) == numbers(right));
             command.arg(batch.sequence().get()).arg(millis(*age)).arg(bytes).arg(runs().count());
             for run in runs() {
                 command.arg(run[0].visits).arg(run[0].bots).arg(run.len());
