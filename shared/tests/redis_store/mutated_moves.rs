@@ -130,22 +130,8 @@ fn land() -> Call {
             RING,
             "one",
             "17",
-            PREFIX, // the head
-            "2",
-            "total",
-            "50",
-            "bots",
-            "20", // the first page
-            "1",
-            "total",
-            "4", // the second
-            "3",
-            "24",
-            "30",
-            "24b",
-            "20",
-            "24u",
-            "9", // the month
+            PREFIX,
+            r#"[[["total",50],["bots",20]],[["total",4]],[["24",30],["24b",20],["24u",9]]]"#,
         ]),
     }
 }

@@ -34,7 +34,10 @@ async fn a_set_whose_writer_flushed_in_between_stays() {
         apply(&store, &Apply { writer: WriterId::from_u128(writer), ..visit() }).await.unwrap();
     }
     keep_until(&mut redis, 2, 1);
-    let script = Script::new(include_str!("../../src/store/redis/tidy.lua"));
+    let script = Script::new(concat!(
+        include_str!("../../src/store/redis/prelude.lua"),
+        include_str!("../../src/store/redis/tidy.lua")
+    ));
     let mut tidy = script.key(SETS);
     tidy.key(WRITERS).arg(3_600_000);
     for writer in [1, 2, 3] {

@@ -2,45 +2,41 @@
 --
 -- KEYS  1 the envelope's applied set (hash)   2 sets (sorted set)   3 the shard's record (hash)   4… the records
 -- ARGV  1 writer   2 how long to keep the set, ms   3 the ring that places the records here, or empty   4 the shard that they come
---       from   5 round   6 length of what the records' keys begin with   7… for each record: number of fields, then field and amount
+--       from   5 round   6 length of what the records' keys begin with   7 for each record, its fields with what to add (JSON)
 -- Returns whether it was new, and what was rejected.
-local KEYS, ARGV, call = KEYS, ARGV, redis.call
-local keep, prefix = whole(ARGV[2]), whole(ARGV[6])
-if #KEYS < 4 or not (keep and whole(ARGV[5]) and prefix) then return invalid('keep, round or prefix') end
+local keep, prefix, records = whole(ARGV[2]), whole(ARGV[6]), cjson.decode(ARGV[7])
+if #ARGV ~= 7 or not (keep and whole(ARGV[5]) and prefix) then return invalid('keep, round or prefix') end
+if #KEYS < 4 or #records ~= #KEYS - 3 then return invalid('number of records') end
 
 local function is(kind, key)
   return string.sub(key, prefix + 1, prefix + #kind) == kind
 end
 
-local arg, sum = 7, 0
-for i = 4, #KEYS do
-  local fields = whole(ARGV[arg])
-  if not fields or fields < 1 then return invalid('number of fields') end
-  for field = arg + 1, arg + 2 * fields, 2 do
-    local amount = whole(ARGV[field + 1])
-    if not amount or amount < 1 then return invalid('amount') end
-    if ARGV[field] == 'total' and is('page:', KEYS[i]) then sum = sum + amount end
+local sum = 0
+for i, fields in ipairs(records) do
+  if #fields == 0 then return invalid('number of fields') end
+  for _, field in ipairs(fields) do
+    local amount = whole(digits(field[2]))
+    if not amount or amount < 1 or amount ~= field[2] or type(field[1]) ~= 'string' then return invalid('amount') end
+    if field[1] == 'total' and is('page:', KEYS[i + 3]) then sum = sum + amount end
   end
-  arg = arg + 2 * fields + 1
 end
-if ARGV[arg] then return invalid('number of arguments') end
-
-local kind = call('TYPE', KEYS[2]).ok
-if kind ~= 'none' and kind ~= 'zset' then return redis.error_reply('WRONGTYPE ' .. KEYS[2] .. ' is no sorted set') end
 if call('HEXISTS', KEYS[1], 'floor') == 1 then return { 0, {} } end
 
-call('HSET', KEYS[1], 'floor', 1, 'visits', string.format('%.0f', sum))
+-- The first write is one that Redis may refuse, also because of its key's type (see apply.lua).
+call('ZADD', KEYS[2], now() + keep, ARGV[1])
+call('HSET', KEYS[1], 'floor', 1, 'visits', digits(sum))
 local note = 'in:' .. ARGV[4] .. ':' .. ARGV[5]
 local notes = { total = note, bots = note .. ':bots' }
 
-local function add(key, first, last)
+local function add(key, fields)
   local is_page = is('page:', key)
-  for i = first, last, 2 do
-    local field, amount = ARGV[i], ARGV[i + 1]
+  for _, pair in ipairs(fields) do
+    local field, amount = pair[1], digits(pair[2])
     if not is_page and string.match(field, '^%d+u$') then
       -- The same visitors may be in both numbers: their sum would be further off than the greater one.
       local before = whole(call('HGET', key, field) or '0') or 0
-      if before < tonumber(amount) then call('HSET', key, field, amount) end
+      if before < pair[2] then call('HSET', key, field, amount) end
     else
       call('HINCRBY', key, field, amount)
       if is_page and notes[field] then call('HINCRBY', key, notes[field], amount) end
@@ -49,16 +45,12 @@ local function add(key, first, last)
 end
 
 local rejected = {}
-arg = 7
-for i = 4, #KEYS do
-  local last = arg + 2 * ARGV[arg]
-  local done, refusal = pcall(add, KEYS[i], arg + 1, last)
+for i, fields in ipairs(records) do
+  local done, refusal = pcall(add, KEYS[i + 3], fields)
   if not done then
-    rejected[#rejected + 1] = { i - 4, type(refusal) == 'table' and refusal.err or tostring(refusal) }
+    rejected[#rejected + 1] = { i - 1, type(refusal) == 'table' and refusal.err or tostring(refusal) }
   end
-  arg = last + 1
 end
-call('ZADD', KEYS[2], now() + keep, ARGV[1])
-local known, ring = pcall(call, 'HGET', KEYS[3], 'ring')
-if known and ring and ring ~= ARGV[3] then pcall(call, 'HINCRBY', KEYS[3], 'late', 1) end
+local ring = try('HGET', KEYS[3], 'ring')
+if ring and ring ~= ARGV[3] then try('HINCRBY', KEYS[3], 'late', 1) end
 return { 1, rejected }

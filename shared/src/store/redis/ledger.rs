@@ -202,6 +202,9 @@ impl Ledger for RedisStore {
     async fn land(&self, shard: ShardIndex, landing: &Landing<'_>) -> Result<Landed, StoreError> {
         let shard = &self.shards[shard];
         let Landing { id, source, content, ring } = landing;
+        let fields: Vec<_> = content.records.iter().map(|(_, fields)| fields).collect();
+        // Texts and numbers: this cannot fail.
+        let fields = serde_json::to_string(&fields).unwrap_or_default();
         let call = |mut redis: Connection| {
             let mut script = self.ledger.land.prepare_invoke();
             script
@@ -210,12 +213,9 @@ impl Ledger for RedisStore {
                 .key(shard.keys.of(&Key::Shard));
             script.arg(id.writer.to_string()).arg(millis(self.timing.move_kept));
             script.arg(ring.map(|ring| ring.to_string()).unwrap_or_default());
-            script.arg(source.as_str()).arg(content.round).arg(shard.keys.prefix().len());
-            for (record, fields) in &content.records {
-                script.key(shard.keys.of(record)).arg(fields.len());
-                for (field, amount) in fields {
-                    script.arg(field).arg(*amount);
-                }
+            script.arg(source.as_str()).arg(content.round).arg(shard.keys.prefix().len()).arg(&fields);
+            for (record, _) in &content.records {
+                script.key(shard.keys.of(record));
             }
             async move { script.invoke_async::<(bool, Vec<(usize, String)>)>(&mut redis).await }
         };

@@ -30,3 +30,16 @@ local function try(...)
   local done, answer = pcall(call, ...)
   return done and answer or nil
 end
+
+-- Returns a number's decimal digits.
+local function digits(number)
+  return string.format('%.0f', number)
+end
+
+-- Moves a key that is no hash out of the way. Returns whether it did.
+local function clear(key, to)
+  local kind = call('TYPE', key).ok
+  if kind == 'hash' or kind == 'none' then return false end
+  call('RENAME', key, to)
+  return true
+end

@@ -17,7 +17,7 @@ use crate::shard::ShardName;
 use crate::store::redis::keys::Key;
 use crate::store::{Incarnation, ShardIndex, StoreError};
 use futures_util::future::try_join_all;
-use redis::{AsyncCommands, FromRedisValue, ParsingError, Script, Value};
+use redis::{AsyncCommands, Script};
 use std::collections::HashMap;
 
 /// Fields after which a take leaves the records that are left to the next one. A page has two fields, and a month up to
@@ -119,20 +119,6 @@ pub enum Taken {
     Full,
     /// Another ring is in force by now, or the shard is past that stage.
     Superseded,
-}
-
-struct TakeReply(i64, u64, u64, Vec<(usize, String)>);
-
-impl FromRedisValue for TakeReply {
-    fn from_redis_value(value: Value) -> Result<Self, ParsingError> {
-        match value {
-            Value::Array(parts) if parts.len() == 1 => {
-                Ok(Self(<(i64,)>::from_redis_value(Value::Array(parts))?.0, 0, 0, Vec::new()))
-            }
-            value => FromRedisValue::from_redis_value(value)
-                .map(|(outcome, pages, visits, rejected)| Self(outcome, pages, visits, rejected)),
-        }
-    }
 }
 
 impl RedisStore {
@@ -244,9 +230,9 @@ impl RedisStore {
             script.arg(known.ring.map(|ring| ring.to_string()).unwrap_or_default()).arg(known.round);
             script.arg(mailbox.to_string()).arg(MAILBOX_BYTES).arg(id.to_string()).arg(run.0.to_string());
             script.arg(shard.keys.prefix().len()).arg(MAX_FIELDS);
-            async move { script.invoke_async::<TakeReply>(&mut redis).await }
+            async move { script.invoke_async::<(i64, u64, u64, Vec<(usize, String)>)>(&mut redis).await }
         };
-        let TakeReply(outcome, pages, visits, rejected) = self.with_shard(shard, call).await?;
+        let (outcome, pages, visits, rejected) = self.with_shard(shard, call).await?;
         let rejected = rejected.into_iter().filter_map(|(number, reason)| {
             // What a record that stays counts is not known here: it stays counted.
             Some(RejectedRecord { record: records.get(number)?.clone(), visits: 0, reason })

@@ -5,30 +5,28 @@
 -- ARGV  1 mailbox   2… for each envelope: id, then the note that it must still have to be deleted, or empty; then, for one
 --       to be put aside, the reason, else empty
 -- Returns how many there were.
-local kind = redis.call('TYPE', KEYS[1]).ok
-if kind ~= 'hash' and kind ~= 'none' then
-  redis.call('RENAME', KEYS[1], KEYS[5])
-  if redis.call('TYPE', KEYS[3]).ok == 'hash' then redis.call('HDEL', KEYS[3], ARGV[1]) end
+if clear(KEYS[1], KEYS[5]) then
+  try('HDEL', KEYS[3], ARGV[1])
   return 0
 end
 local removed, bytes = 0, 0
 for i = 2, #ARGV, 3 do
   local id, note, reason = ARGV[i], ARGV[i + 1], ARGV[i + 2]
-  local envelope = redis.call('HGET', KEYS[1], id)
-  if envelope and (note == '' or redis.call('HGET', KEYS[2], id) == note) then
+  local envelope = call('HGET', KEYS[1], id)
+  if envelope and (note == '' or call('HGET', KEYS[2], id) == note) then
     -- The only write that needs memory comes first: refused, it leaves the envelope where it is.
-    if reason ~= '' then redis.call('HSET', KEYS[4], ARGV[1] .. ':' .. id, reason .. '\n' .. envelope) end
-    redis.call('HDEL', KEYS[1], id)
-    redis.call('HDEL', KEYS[2], id)
+    if reason ~= '' then call('HSET', KEYS[4], ARGV[1] .. ':' .. id, reason .. '\n' .. envelope) end
+    call('HDEL', KEYS[1], id)
+    call('HDEL', KEYS[2], id)
     removed, bytes = removed + 1, bytes + #id + #envelope
   end
 end
 if removed > 0 then
-  local left = (tonumber(redis.call('HGET', KEYS[3], ARGV[1]) or '0') or 0) - bytes
-  if redis.call('EXISTS', KEYS[1]) == 0 then
-    redis.call('HDEL', KEYS[3], ARGV[1])
+  local left = (whole(call('HGET', KEYS[3], ARGV[1]) or '0') or 0) - bytes
+  if call('EXISTS', KEYS[1]) == 0 then
+    call('HDEL', KEYS[3], ARGV[1])
   else
-    redis.call('HSET', KEYS[3], ARGV[1], string.format('%.0f', math.max(left, 0)))
+    call('HSET', KEYS[3], ARGV[1], digits(math.max(left, 0)))
   end
 end
 return removed

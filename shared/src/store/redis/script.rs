@@ -45,7 +45,7 @@ pub(super) struct Scripts {
 impl Scripts {
     pub(super) fn new(config: &Config) -> Self {
         Self {
-            tidy: LazyScript::new(|| Script::new(include_str!("tidy.lua"))),
+            tidy: LazyScript::new(|| Script::new(with_checks!("tidy.lua"))),
             timing: config.testing.timing,
             new_pages_a_day: config.new_pages_a_day,
             journal_bytes: if config.history_days > 0 { JOURNAL_BYTES } else { 0 },

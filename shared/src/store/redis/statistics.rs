@@ -63,7 +63,7 @@ impl StatisticsScripts {
         Self {
             top: LazyScript::new(|| Script::new(include_str!("top.lua"))),
             set: LazyScript::new(|| Script::new(with_checks!("set.lua"))),
-            delete: LazyScript::new(|| Script::new(include_str!("delete_pages.lua"))),
+            delete: LazyScript::new(|| Script::new(with_checks!("delete_pages.lua"))),
             merge: LazyScript::new(|| Script::new(include_str!("merge.lua"))),
             remove: LazyScript::new(|| Script::new(include_str!("remove_unchanged.lua"))),
             count: LazyScript::new(|| Script::new(include_str!("count_visitors.lua"))),

@@ -8,21 +8,20 @@
 --       keys begin with   8 fields after which the records that are left wait for the next take
 -- Returns how many records were looked at, how many pages of them counted something, their visits, and what stays.
 -- The envelope is "<ms> <round> <JSON: [[record, {field: what to add}], …]>".
-local KEYS, ARGV, call = KEYS, ARGV, redis.call
 local most, prefix, enough = whole(ARGV[4]), whole(ARGV[7]), whole(ARGV[8])
 if #KEYS < 5 or #ARGV ~= 8 or not (most and prefix and enough) then return invalid('number of arguments') end
 
 -- 1. Only the ring in force takes, and only while the shard looks for what does not belong here.
 local have = call('HMGET', KEYS[1], 'ring', 'round', 'moving')
-if have[1] ~= ARGV[1] or have[2] ~= ARGV[2] or have[3] ~= 'take' then return { -1 } end
+if have[1] ~= ARGV[1] or have[2] ~= ARGV[2] or have[3] ~= 'take' then return { -1, 0, 0, {} } end
 
 -- 2. What there is to take. A page's notes say what is on its way, and stay.
 local function read(key, name)
-  local fields, found = call('HGETALL', key), { key = key, name = name, content = {}, fields = {} }
-  found.is_page = string.sub(name, 1, 5) == 'page:'
+  local fields, is_page = call('HGETALL', key), string.sub(name, 1, 5) == 'page:'
+  local found = { key = key, name = name, is_page = is_page, content = {}, fields = {} }
   for i = 1, #fields, 2 do
     local field, value = fields[i], fields[i + 1]
-    if not (found.is_page and (string.sub(field, 1, 4) == 'out:' or string.sub(field, 1, 3) == 'in:')) then
+    if not (is_page and (string.sub(field, 1, 4) == 'out:' or string.sub(field, 1, 3) == 'in:')) then
       if not whole(value) then return nil, 'its field ' .. field .. ' is no number of visits' end
       found.fields[#found.fields + 1] = field
       if value ~= '0' then found.content[field] = value end
@@ -56,24 +55,22 @@ end
 
 -- 3. Keep it, and take it out.
 if #moved > 0 then
-  local at = string.format('%.0f ', now())
+  local at = digits(now()) .. ' '
   local envelope = at .. ARGV[2] .. ' ' .. cjson.encode(moved)
   local bytes = (whole(call('HGET', KEYS[4], ARGV[3]) or '0') or 0) + #ARGV[5] + #envelope
-  if bytes > most then return { -2 } end
+  if bytes > most then return { -2, 0, 0, {} } end
   -- Also from a full server, which must get rid of something: the first write needs no memory.
   call('HDEL', KEYS[3], ARGV[5])
   call('HSET', KEYS[2], ARGV[5], envelope)
   call('HSET', KEYS[3], ARGV[5], at .. ARGV[6] .. ' here')
-  call('HSET', KEYS[4], ARGV[3], string.format('%.0f', bytes))
+  call('HSET', KEYS[4], ARGV[3], digits(bytes))
   call('HSET', KEYS[1], 'taken', ARGV[2])
 end
 for _, found in ipairs(taken) do
   -- Lua passes at most some 8,000 values at once.
-  for i = 1, #found.fields, 1000 do
-    call('HDEL', found.key, unpack(found.fields, i, math.min(i + 999, #found.fields)))
+  for i = 1, #found.fields, 1000 do call('HDEL', found.key, unpack(found.fields, i, math.min(i + 999, #found.fields))) end
+  for field, note in pairs(found.is_page and { total = '', bots = ':bots' } or {}) do
+    if found.content[field] then call('HINCRBY', found.key, 'out:' .. ARGV[2] .. note, found.content[field]) end
   end
-  local total, bots = found.content.total, found.content.bots
-  if found.is_page and total then call('HINCRBY', found.key, 'out:' .. ARGV[2], total) end
-  if found.is_page and bots then call('HINCRBY', found.key, 'out:' .. ARGV[2] .. ':bots', bots) end
 end
-return { looked_at, pages, string.format('%.0f', visits), rejected }
+return { looked_at, pages, digits(visits), rejected }

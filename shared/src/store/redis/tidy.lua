@@ -3,17 +3,16 @@
 --
 -- KEYS  1 sets (sorted set)   2 writers (sorted set)   3… the applied sets
 -- ARGV  1 ms without a flush after which a writer is taken off the list   2… the writers of KEYS 3…
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local at = now()
 local removed = 0
 for i = 2, #ARGV do
-  local until_ = redis.call('ZSCORE', KEYS[1], ARGV[i])
-  if until_ and tonumber(until_) <= now then
-    redis.call('DEL', KEYS[i + 1])
-    redis.call('ZREM', KEYS[1], ARGV[i])
-    redis.call('ZREM', KEYS[2], ARGV[i])
+  local until_ = call('ZSCORE', KEYS[1], ARGV[i])
+  if until_ and tonumber(until_) <= at then
+    call('DEL', KEYS[i + 1])
+    call('ZREM', KEYS[1], ARGV[i])
+    call('ZREM', KEYS[2], ARGV[i])
     removed = removed + 1
   end
 end
-redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now - tonumber(ARGV[1]))
+call('ZREMRANGEBYSCORE', KEYS[2], '-inf', at - tonumber(ARGV[1]))
 return removed
