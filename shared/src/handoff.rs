@@ -383,14 +383,13 @@ impl<S: Ledger> Run<'_, S> {
         let mut mailboxes = Vec::new();
         for (name, _) in outgoing {
             let mailbox = name.parse::<Mailbox>().ok();
-            match mailbox.and_then(|mailbox| Some((self.step.ring.index(mailbox.owner.as_str())?, mailbox))) {
-                Some(mailbox) => mailboxes.push(mailbox),
-                None => {
-                    let shard = self.step.name(shard);
-                    let line = || tracing::error!(shard, mailbox = name, "it is for no shard that is configured");
-                    self.step.lines.write(line);
-                }
+            let of_owner = mailbox.and_then(|mailbox| Some((self.step.ring.index(mailbox.owner.as_str())?, mailbox)));
+            if of_owner.is_none() {
+                let shard = self.step.name(shard);
+                let line = || tracing::error!(shard, mailbox = name, "it is for no shard that is configured");
+                self.step.lines.write(line);
             }
+            mailboxes.extend(of_owner);
         }
         mailboxes.sort_unstable();
         let minute = usize::try_from(self.step.started.epoch_millis() / 60_000).unwrap_or(0);
@@ -472,7 +471,9 @@ impl<S: Ledger> Run<'_, S> {
         {
             // A key of another type where the writer's applied set belongs never changes by itself. The owner may take
             // the next writer's batches.
-            copies.iter().for_each(|copy| found.set_aside(copy, format!("its owner refuses it: {reason}")));
+            for copy in copies {
+                found.set_aside(copy, format!("its owner refuses it: {reason}"));
+            }
         }
         match self.answer_of(way, answer) {
             Ok(applied) => self.learn(&applied, copies, found),

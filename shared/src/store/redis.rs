@@ -26,9 +26,7 @@ use connection::Link;
 pub use contact::{CONFIG_PATTERN, Health, Warning};
 use contact::{Contact, Shard};
 use keys::{Key, Keys};
-use ledger::LedgerScripts;
 use redis::{AsyncCommands, RedisResult};
-use rehoming::RehomingScripts;
 use script::{LazyScript, Scripts};
 use statistics::StatisticsScripts;
 use std::collections::HashMap;
@@ -42,8 +40,6 @@ pub struct RedisStore {
     contact: Contact,
     scripts: Scripts,
     commit: LazyScript,
-    ledger: LedgerScripts,
-    rehoming: RehomingScripts,
     statistics: StatisticsScripts,
     timing: Timing,
     /// From the call to the answer, connecting and first contact included.
@@ -102,8 +98,6 @@ impl RedisStore {
             contact: Contact::new(config),
             scripts: Scripts::new(config),
             commit: journal::commit_script(),
-            ledger: LedgerScripts::new(),
-            rehoming: RehomingScripts::new(),
             statistics: StatisticsScripts::new(),
             timing: config.testing.timing,
             answer_timeout: config.redis_timeout,

@@ -116,7 +116,7 @@ async fn damaged_copies_are_set_aside_with_the_reason_and_the_others_are_deliver
         (id(3), format!("{now} {}", &home[..8]), "not the encoding"),
         (id(4), "1".to_owned(), "not begin with a time"),
         (id(5), format!("{now} {}", home.replace("home", "h\u{7}me")), "control character"),
-        (id(7), format!(r#"{now} [["home",1]]"#), "of version 1"),
+        (id(7), format!(r#"{now} [["home",1]]"#), "of version 2"),
         ("nonsense".to_owned(), format!("{now} {home}"), "its name"),
         (id(8), format!("{now} {home}"), "older than"),
     ];

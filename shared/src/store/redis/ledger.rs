@@ -6,7 +6,7 @@
 
 use super::cluster::Connection;
 use super::keys::Keys;
-use super::script::{LazyScript, millis, with_checks};
+use super::script::{LazyScript, millis, script, with_checks};
 use super::{RedisStore, server_millis};
 use crate::batch::{self, Batch, BatchId};
 use crate::clock::Moment;
@@ -19,7 +19,7 @@ use crate::store::redis::keys::Key;
 use crate::store::{Applied, Apply, Incarnation, Ledger, Nearness, ShardIndex, StoreError};
 use crate::visit::Secret;
 use futures_util::future::join_all;
-use redis::{AsyncCommands, RedisResult, Script};
+use redis::{AsyncCommands, RedisResult};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -28,24 +28,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 /// Envelopes that one read asks for, so that it stays below a few megabytes; Redis may return some more.
 const PAGE: usize = 10;
 
-#[derive(Debug)]
-pub(super) struct LedgerScripts {
-    park: LazyScript,
-    mark: LazyScript,
-    remove: LazyScript,
-    land: LazyScript,
-}
-
-impl LedgerScripts {
-    pub(super) fn new() -> Self {
-        Self {
-            park: LazyScript::new(|| Script::new(with_checks!("park.lua"))),
-            mark: LazyScript::new(|| Script::new(with_checks!("mark.lua"))),
-            remove: LazyScript::new(|| Script::new(with_checks!("remove.lua"))),
-            land: LazyScript::new(|| Script::new(with_checks!("land.lua"))),
-        }
-    }
-}
+static PARK: LazyScript = script!("park.lua");
+static MARK: LazyScript = script!("mark.lua");
+static REMOVE: LazyScript = script!("remove.lua");
+static LAND: LazyScript = script!("land.lua");
 
 impl Ledger for RedisStore {
     async fn apply(&self, shard: ShardIndex, call: &Apply) -> Result<Applied, StoreError> {
@@ -74,18 +60,14 @@ impl Ledger for RedisStore {
 
     async fn park(&self, shard: ShardIndex, park: &Park) -> Result<Parked, StoreError> {
         let (shard, mailbox) = (&self.shards[shard], Mailbox::batches(&park.owner));
-        let aside = aside_key(&shard.keys, &mailbox);
-        let call = |mut redis: Connection| {
-            let mut script = self.ledger.park.prepare_invoke();
-            script.key(shard.keys.of(&Key::Out(mailbox.clone()))).key(shard.keys.of(&Key::Outgoing)).key(&aside);
-            script.arg(mailbox.to_string()).arg(MAILBOX_BYTES);
-            for (batch, age) in &park.batches {
-                let id = BatchId { writer: park.writer, sequence: batch.sequence() };
-                script.arg(id.to_string()).arg(millis(*age)).arg(batch.encode());
-            }
-            async move { script.invoke_async::<u64>(&mut redis).await }
-        };
-        let (now, incarnation) = self.with_incarnation(shard, call).await?;
+        let mut script = PARK.key(shard.keys.of(&Key::Out(mailbox.clone())));
+        script.key(shard.keys.of(&Key::Outgoing)).key(aside_key(&shard.keys, &mailbox));
+        script.arg(mailbox.to_string()).arg(MAILBOX_BYTES);
+        for (batch, age) in &park.batches {
+            let id = BatchId { writer: park.writer, sequence: batch.sequence() };
+            script.arg(id.to_string()).arg(millis(*age)).arg(batch.encode());
+        }
+        let (now, incarnation) = self.invoke(shard, &script).await?;
         let server_time = Duration::from_millis(now);
         Ok(if now > 0 { Parked::Taken { incarnation, server_time } } else { Parked::Full })
     }
@@ -162,64 +144,42 @@ impl Ledger for RedisStore {
         envelopes: &[(BatchId, Incarnation)],
     ) -> Result<(), StoreError> {
         let shard = &self.shards[shard];
-        let aside = aside_key(&shard.keys, mailbox);
-        let call = |mut redis: Connection| {
-            let mut script = self.ledger.mark.prepare_invoke();
-            script
-                .key(shard.keys.of(&Key::Out(mailbox.clone())))
-                .key(shard.keys.of(&Key::Notes(mailbox.clone())))
-                .key(&aside)
-                .arg(place(there));
-            for (id, run) in envelopes {
-                script.arg(id.to_string()).arg(run.0.to_string());
-            }
-            async move { script.invoke_async::<()>(&mut redis).await }
-        };
-        self.with_shard(shard, call).await
+        let mut script = MARK.key(shard.keys.of(&Key::Out(mailbox.clone())));
+        script.key(shard.keys.of(&Key::Notes(mailbox.clone()))).key(aside_key(&shard.keys, mailbox)).arg(place(there));
+        for (id, run) in envelopes {
+            script.arg(id.to_string()).arg(run.0.to_string());
+        }
+        Ok(self.invoke(shard, &script).await?.0)
     }
 
     async fn remove(&self, shard: ShardIndex, mailbox: &Mailbox, envelopes: &[Removal]) -> Result<usize, StoreError> {
         let shard = &self.shards[shard];
-        let aside = aside_key(&shard.keys, mailbox);
-        let call = |mut redis: Connection| {
-            let mut script = self.ledger.remove.prepare_invoke();
-            script
-                .key(shard.keys.of(&Key::Out(mailbox.clone())))
-                .key(shard.keys.of(&Key::Notes(mailbox.clone())))
-                .key(shard.keys.of(&Key::Outgoing));
-            script.key(shard.keys.of(&Key::Aside)).key(&aside).arg(mailbox.to_string());
-            for removal in envelopes {
-                match removal {
-                    Removal::Delivered(id, note) => script.arg(id.to_string()).arg(note_text(note)).arg(""),
-                    Removal::Aside(Unreadable { field, reason }) => script.arg(field).arg("").arg(reason),
-                };
-            }
-            async move { script.invoke_async(&mut redis).await }
-        };
-        self.with_shard(shard, call).await
+        let mut script = REMOVE.key(shard.keys.of(&Key::Out(mailbox.clone())));
+        script.key(shard.keys.of(&Key::Notes(mailbox.clone()))).key(shard.keys.of(&Key::Outgoing));
+        script.key(shard.keys.of(&Key::Aside)).key(aside_key(&shard.keys, mailbox)).arg(mailbox.to_string());
+        for removal in envelopes {
+            match removal {
+                Removal::Delivered(id, note) => script.arg(id.to_string()).arg(note_text(note)).arg(""),
+                Removal::Aside(Unreadable { field, reason }) => script.arg(field).arg("").arg(reason),
+            };
+        }
+        Ok(self.invoke(shard, &script).await?.0)
     }
 
     async fn land(&self, shard: ShardIndex, landing: &Landing<'_>) -> Result<Landed, StoreError> {
-        let shard = &self.shards[shard];
-        let Landing { id, source, content, ring } = landing;
+        let (shard, Landing { id, source, content, ring }) = (&self.shards[shard], landing);
         let fields: Vec<_> = content.records.iter().map(|(_, fields)| fields).collect();
+        let mut script = LAND.key(shard.keys.of(&Key::Applied(id.writer)));
+        script.key(shard.keys.of(&Key::Sets)).key(shard.keys.of(&Key::Shard));
+        for (record, _) in &content.records {
+            script.key(shard.keys.of(record));
+        }
+        script.arg(id.writer.to_string()).arg(millis(self.timing.move_kept));
+        script.arg(ring.map(|ring| ring.to_string()).unwrap_or_default());
+        script.arg(source.as_str()).arg(content.round).arg(shard.keys.prefix().len());
         // Texts and numbers: this cannot fail.
-        let fields = serde_json::to_string(&fields).unwrap_or_default();
-        let call = |mut redis: Connection| {
-            let mut script = self.ledger.land.prepare_invoke();
-            script
-                .key(shard.keys.of(&Key::Applied(id.writer)))
-                .key(shard.keys.of(&Key::Sets))
-                .key(shard.keys.of(&Key::Shard));
-            script.arg(id.writer.to_string()).arg(millis(self.timing.move_kept));
-            script.arg(ring.map(|ring| ring.to_string()).unwrap_or_default());
-            script.arg(source.as_str()).arg(content.round).arg(shard.keys.prefix().len()).arg(&fields);
-            for (record, _) in &content.records {
-                script.key(shard.keys.of(record));
-            }
-            async move { script.invoke_async::<(bool, Vec<(usize, String)>)>(&mut redis).await }
-        };
-        let ((fresh, rejected), incarnation) = self.with_incarnation(shard, call).await?;
+        script.arg(serde_json::to_string(&fields).unwrap_or_default());
+        let ((fresh, rejected), incarnation): ((bool, Vec<(usize, String)>), _) = self.invoke(shard, &script).await?;
         let rejected = rejected.into_iter().filter_map(|(number, reason)| {
             let (record, fields) = content.records.get(number)?;
             Some(RejectedRecord { record: record.clone(), visits: visits(record, fields), reason })
@@ -296,18 +256,21 @@ fn records(bytes: &[u8]) -> Result<Records, String> {
     let (round, records) = number(bytes).ok_or("its round is no number")?;
     let records: Vec<(String, BTreeMap<String, String>)> =
         serde_json::from_slice(records).map_err(|error| format!("not a JSON list of records and fields: {error}"))?;
-    let record = |(name, fields): (String, BTreeMap<String, String>)| {
-        let record: Option<Key> = name.parse().ok().filter(Key::is_record);
-        let name = record.ok_or_else(|| format!("{name:?} is not the name of a record"))?;
+    let mut read = Vec::with_capacity(records.len());
+    for (name, fields) in records {
+        let record = name.parse().ok().filter(Key::is_record);
+        let record = record.ok_or_else(|| format!("{name:?} is not the name of a record"))?;
         let amount = |(field, amount): (String, String)| match amount.parse::<u64>() {
             Ok(amount) if amount > 0 => Ok((field, amount)),
             _ => Err(format!("its field {field} is no number of visits")),
         };
-        let fields = fields.into_iter().map(amount).collect::<Result<Vec<_>, String>>()?;
-        if fields.is_empty() { Err(format!("its record {name} has no fields")) } else { Ok((name, fields)) }
-    };
-    let records = records.into_iter().map(record).collect::<Result<Vec<_>, String>>()?;
-    if records.is_empty() { Err("it has no records".to_owned()) } else { Ok(Records { round, records }) }
+        let fields = fields.into_iter().map(amount).collect::<Result<Vec<_>, _>>()?;
+        if fields.is_empty() {
+            return Err(format!("its record {name} has no fields"));
+        }
+        read.push((record, fields));
+    }
+    if read.is_empty() { Err("it has no records".to_owned()) } else { Ok(Records { round, records: read }) }
 }
 
 /// The visits that a record counts. Numbers of visitors are none of visits.

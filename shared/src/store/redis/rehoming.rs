@@ -7,7 +7,7 @@
 
 use super::cluster::Connection;
 use super::ledger::stamp;
-use super::script::{LazyScript, with_checks};
+use super::script::{LazyScript, script, with_checks};
 use super::{RedisStore, pages, server_millis};
 use crate::batch::{BatchId, MAX_BATCH_PAGES};
 use crate::handoff::{MAILBOX_BYTES, Mailbox, RejectedRecord};
@@ -16,8 +16,7 @@ use crate::ring::Fingerprint;
 use crate::shard::ShardName;
 use crate::store::redis::keys::Key;
 use crate::store::{Incarnation, ShardIndex, StoreError};
-use futures_util::future::try_join_all;
-use redis::{AsyncCommands, Script};
+use redis::AsyncCommands;
 use std::collections::HashMap;
 
 /// Fields after which a take leaves the records that are left to the next one. A page has two fields, and a month up to
@@ -25,22 +24,9 @@ use std::collections::HashMap;
 /// Serverless takes.
 const MAX_FIELDS: usize = 1_000;
 
-#[derive(Debug)]
-pub(super) struct RehomingScripts {
-    advance: LazyScript,
-    take: LazyScript,
-    clean: LazyScript,
-}
-
-impl RehomingScripts {
-    pub(super) fn new() -> Self {
-        Self {
-            advance: LazyScript::new(|| Script::new(with_checks!("advance.lua"))),
-            take: LazyScript::new(|| Script::new(with_checks!("take.lua"))),
-            clean: LazyScript::new(|| Script::new(with_checks!("clean.lua"))),
-        }
-    }
-}
+static ADVANCE: LazyScript = script!("advance.lua");
+static TAKE: LazyScript = script!("take.lua");
+static CLEAN: LazyScript = script!("clean.lua");
 
 /// The stage of a shard in a ring change.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -194,7 +180,7 @@ impl RedisStore {
         let members = members.iter().map(ShardName::as_str).collect::<Vec<_>>().join(",");
         let call = |mut redis: Connection| {
             let run = redis.run;
-            let mut script = self.rehoming.advance.prepare_invoke();
+            let mut script = ADVANCE.prepare_invoke();
             script.key(shard.keys.of(&Key::Shard)).key(shard.keys.of(&Key::Outgoing));
             script.arg(known.ring.map(|ring| ring.to_string()).unwrap_or_default()).arg(known.round);
             script.arg(known.stage.name()).arg(known.late).arg(next).arg(run.0.to_string()).arg(&members);
@@ -218,7 +204,7 @@ impl RedisStore {
         let (shard, mailbox) = (&self.shards[shard], Mailbox::records(owner));
         let call = |mut redis: Connection| {
             let run = redis.run;
-            let mut script = self.rehoming.take.prepare_invoke();
+            let mut script = TAKE.prepare_invoke();
             script
                 .key(shard.keys.of(&Key::Shard))
                 .key(shard.keys.of(&Key::Out(mailbox.clone())))
@@ -259,26 +245,20 @@ impl RedisStore {
     ) -> Result<Option<u64>, StoreError> {
         // Only pages have notes. The others were there a moment ago, which is all that is asked of them.
         let (pages, others): (Vec<_>, Vec<_>) = records.iter().partition(|record| matches!(record, Key::Page(_)));
-        let (pages, shard) = (&pages, &self.shards[shard]);
+        let (mut kept, shard) = (others.len() as u64, &self.shards[shard]);
         let stage = if known.stage == Stage::Out { "out" } else { "cleaned" };
-        let call = |redis: Connection| async move {
-            // Some hundred at once: a script's keys are all in memory, and no other call is served meanwhile.
-            let calls = pages.chunks(MAX_BATCH_PAGES).map(|pages| {
-                let mut redis = redis.clone();
-                async move {
-                    let mut script = self.rehoming.clean.prepare_invoke();
-                    script.key(shard.keys.of(&Key::Shard));
-                    for page in pages {
-                        script.key(shard.keys.of(page));
-                    }
-                    script.arg(known.round).arg(stage).invoke_async::<i64>(&mut redis).await
-                }
-            });
-            try_join_all(calls).await
-        };
-        let kept: Vec<i64> = self.with_shard(shard, call).await?;
-        let kept: Option<Vec<u64>> = kept.into_iter().map(|kept| u64::try_from(kept).ok()).collect();
-        Ok(kept.map(|kept| kept.into_iter().sum::<u64>() + others.len() as u64))
+        // Some hundred at once: a script's keys are all in memory, and no other call is served meanwhile.
+        for pages in pages.chunks(MAX_BATCH_PAGES) {
+            let mut script = CLEAN.key(shard.keys.of(&Key::Shard));
+            for page in pages {
+                script.key(shard.keys.of(page));
+            }
+            script.arg(known.round).arg(stage);
+            let (left, _) = self.invoke::<i64>(shard, &script).await?;
+            let Ok(left) = u64::try_from(left) else { return Ok(None) };
+            kept += left;
+        }
+        Ok(Some(kept))
     }
 
     /// Whether the shard's journal holds something that is not folded yet.

@@ -3,12 +3,15 @@
 use super::cluster::Connection;
 use super::digest::sha1_hex;
 use super::keys::{Key, Keys};
+use super::{RedisStore, Shard};
 use crate::applied::AppliedSet;
 use crate::batch::{Increment, Sequence};
 use crate::config::Config;
-use crate::store::{Applied, Apply, Incarnation, Rejected, Standing};
+use crate::store::{Applied, Apply, Incarnation, Rejected, Standing, StoreError};
 use crate::timing::Timing;
-use redis::{Cmd, ErrorKind, FromRedisValue, ParsingError, RedisResult, Script, ServerErrorKind, Value};
+use redis::{
+    Cmd, ErrorKind, FromRedisValue, ParsingError, RedisResult, Script, ScriptInvocation, ServerErrorKind, Value,
+};
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -26,6 +29,14 @@ macro_rules! with_checks {
 }
 pub(super) use with_checks;
 
+/// A script that checks its arguments.
+macro_rules! script {
+    ($file:literal) => {
+        LazyScript::new(|| redis::Script::new(with_checks!($file)))
+    };
+}
+pub(super) use script;
+
 /// The text of the script that applies batches, and its digest.
 const APPLY: &str = with_checks!("apply.lua");
 const APPLY_DIGEST: [u8; 40] = sha1_hex(APPLY.as_bytes());
@@ -33,9 +44,10 @@ const APPLY_DIGEST: [u8; 40] = sha1_hex(APPLY.as_bytes());
 /// A script whose digest is taken when it is first run: a start that runs none should not pay for it.
 pub(super) type LazyScript = LazyLock<Script>;
 
+static TIDY: LazyScript = script!("tidy.lua");
+
 #[derive(Debug)]
 pub(super) struct Scripts {
-    tidy: LazyScript,
     timing: Timing,
     new_pages_a_day: u64,
     /// Most bytes of the journal; 0 where no days are kept.
@@ -45,7 +57,6 @@ pub(super) struct Scripts {
 impl Scripts {
     pub(super) fn new(config: &Config) -> Self {
         Self {
-            tidy: LazyScript::new(|| Script::new(with_checks!("tidy.lua"))),
             timing: config.testing.timing,
             new_pages_a_day: config.new_pages_a_day,
             journal_bytes: if config.history_days > 0 { JOURNAL_BYTES } else { 0 },
@@ -99,13 +110,24 @@ impl Scripts {
     }
 
     pub(super) async fn tidy(&self, mut redis: Connection, keys: &Keys, writers: &[String]) -> RedisResult<usize> {
-        let mut script = self.tidy.prepare_invoke();
+        let mut script = TIDY.prepare_invoke();
         script.key(keys.of(&Key::Sets)).key(keys.of(&Key::Writers)).arg(millis(self.timing.writer_listed));
         // Some may be no writer's id: they go as well.
         for writer in writers {
             script.key(keys.prefix() + "applied:" + writer).arg(writer);
         }
         script.invoke_async(&mut redis).await
+    }
+}
+
+impl RedisStore {
+    /// Runs a script on a shard. Returns its answer, and the run of the server that gave it.
+    pub(super) async fn invoke<T: FromRedisValue + Send>(
+        &self,
+        shard: &Shard,
+        script: &ScriptInvocation<'_>,
+    ) -> Result<(T, Incarnation), StoreError> {
+        self.with_incarnation(shard, |mut redis: Connection| async move { script.invoke_async(&mut redis).await }).await
     }
 }
 
