@@ -14,21 +14,21 @@ pub mod rehoming;
 mod script;
 pub mod statistics;
 
-use super::{Reading, ShardIndex, StoreError, TIDY_AT_ONCE, Traces, WRITERS_AT_ONCE};
+use super::{ShardIndex, StoreError, TIDY_AT_ONCE, WRITERS_AT_ONCE};
 use crate::batch::WriterId;
 use crate::config::Config;
 use crate::credentials::Logins;
-use crate::page::PageId;
-use crate::shard::{Endpoint, PasswordSource};
+use crate::shard::{Endpoint, Namespace, PasswordSource};
 use crate::timing::Timing;
 use cluster::{Connection, Nodes};
 use connection::Link;
+use contact::Shard;
 pub use contact::{CONFIG_PATTERN, Health, Warning};
-use contact::{Contact, Shard};
 use keys::{Key, Keys};
 use redis::{AsyncCommands, RedisResult};
 use script::{LazyScript, Scripts};
 use statistics::StatisticsScripts;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,7 +37,10 @@ use std::time::Duration;
 #[derive(Debug)]
 pub struct RedisStore {
     shards: Vec<Shard>,
-    contact: Contact,
+    namespace: Namespace,
+    /// Whether only to look: then a shard that is new stays so.
+    looks_only: bool,
+    allow_eviction: bool,
     scripts: Scripts,
     commit: LazyScript,
     statistics: StatisticsScripts,
@@ -95,7 +98,9 @@ impl RedisStore {
             #[cfg(any(test, feature = "testing"))]
             faults: crate::tests::Faults::new(shards.len()),
             shards,
-            contact: Contact::new(config),
+            namespace: config.namespace.clone(),
+            looks_only: false,
+            allow_eviction: config.allow_eviction,
             scripts: Scripts::new(config),
             commit: journal::commit_script(),
             statistics: StatisticsScripts::new(),
@@ -120,30 +125,6 @@ impl RedisStore {
 }
 
 impl RedisStore {
-    /// Reads a page's count on this shard, and whether that can be all.
-    pub async fn read(&self, shard: ShardIndex, page: &PageId) -> Result<Reading, StoreError> {
-        self.read_page(&self.shards[shard], page).await
-    }
-
-    /// Reads some pages, in their order and in one round trip. At most a few hundred at once.
-    pub async fn read_all(
-        &self,
-        shard: ShardIndex,
-        pages: &[PageId],
-    ) -> Result<Vec<Result<Reading, StoreError>>, StoreError> {
-        self.read_pages(&self.shards[shard], pages).await
-    }
-
-    /// Reads a page's count on this shard; 0 if it has none.
-    pub async fn total(&self, shard: ShardIndex, page: &PageId) -> Result<u64, StoreError> {
-        Ok(self.read(shard, page).await?.total)
-    }
-
-    /// Reads all that this shard knows of where a page's visits are.
-    pub async fn traces(&self, shard: ShardIndex, page: &PageId) -> Result<Traces, StoreError> {
-        self.page_traces(&self.shards[shard], page).await
-    }
-
     /// Lists the writers for the sweep, with the time since their last flush by the shard's own clock: the
     /// [`WRITERS_AT_ONCE`] that have been silent longest.
     pub async fn writers(&self, shard: ShardIndex) -> Result<HashMap<WriterId, Duration>, StoreError> {

@@ -122,7 +122,7 @@ impl RedisStore {
             return Ok(connection(run));
         }
         let mut first = connection(Incarnation::default());
-        match timeout(self.answer_timeout, self.contact.check(&mut first, shard)).await {
+        match timeout(self.answer_timeout, self.recognise(&mut first, shard)).await {
             // Another one for the call: the roster may have led this one elsewhere.
             Ok(Ok(Ok(run))) => Ok(connection(run)),
             Ok(Ok(Err(reason))) => Err(Failure { error: shard.unfit(&reason), next: Next::Stop }),
@@ -164,21 +164,23 @@ impl Next {
     /// Turns the shard away from `node`, where this asks for it. Returns whether the call goes on at the shard's node.
     fn turn(&self, shard: &Shard, node: &Arc<Link>) -> bool {
         match self {
-            Self::Doubt | Self::Another => shard.lost(node),
-            Self::Moved(address) => shard.found_at(&shard.nodes.at(address)),
-            Self::Again | Self::Stop => {}
-        }
-        match self {
             Self::Again => true,
-            Self::Another | Self::Moved(_) => shard.nodes.is_cluster(),
-            Self::Stop | Self::Doubt => false,
+            Self::Stop => false,
+            Self::Doubt => {
+                shard.lost(node);
+                false
+            }
+            Self::Another => {
+                shard.lost(node);
+                shard.nodes.is_cluster()
+            }
+            Self::Moved(address) => {
+                shard.found_at(&shard.nodes.at(address));
+                true
+            }
         }
     }
 }
-
-/// Most nodes that are remembered: some more than any cluster that this program was made for, since a node that
-/// came back at another address is remembered twice.
-const MOST_KNOWN: usize = 256;
 
 /// Host and port of a node.
 type Address = (String, u16);
@@ -204,20 +206,15 @@ impl Nodes {
         first.unwrap_or_else(|| Arc::clone(&self.seed))
     }
 
-    /// The node that listens there.
+    /// Returns the node that listens there.
     pub(crate) fn at(&self, (host, port): &Address) -> Arc<Link> {
         let Some(mut known) = self.known() else { return Arc::clone(&self.seed) };
-        if let Some(link) = known.iter().find(|link| link.address() == (host, *port)) {
-            return Arc::clone(link);
-        }
-        if known.len() >= MOST_KNOWN {
-            // The one that failed last, but for the seed: its name may mean another server by now.
-            let gone = known.iter().rposition(|link| !Arc::ptr_eq(link, &self.seed));
-            gone.map(|gone| known.remove(gone));
-        }
-        let link = Arc::new(self.seed.beside(host, *port));
-        known.push(Arc::clone(&link));
-        link
+        let found = known.iter().find(|link| link.address() == (host, *port)).cloned();
+        found.unwrap_or_else(|| {
+            let link = Arc::new(self.seed.beside(host, *port));
+            known.push(Arc::clone(&link));
+            link
+        })
     }
 
     /// Whether these are the nodes of a cluster.
@@ -234,9 +231,17 @@ impl Nodes {
     }
 
     /// Learns of the nodes that `asked` names in its answer to `CLUSTER SLOTS`, so that it is not the only one known
-    /// should it fail. Any other answer teaches nothing.
+    /// should it fail, and forgets all others but the seed. Any other answer teaches nothing.
     pub(crate) fn learn(&self, answer: &Value, asked: &Link) {
-        addresses(answer, asked, &mut |address| drop(self.at(&address)));
+        let mut found = Vec::new();
+        addresses(answer, asked, &mut found);
+        if let (Some(mut known), false) = (self.known(), found.is_empty()) {
+            let is_there = |link: &Link| found.iter().any(|(host, port)| link.address() == (host, *port));
+            known.retain(|link| Arc::ptr_eq(link, &self.seed) || is_there(link));
+        }
+        for address in &found {
+            self.at(address);
+        }
     }
 
     fn known(&self) -> Option<MutexGuard<'_, Vec<Arc<Link>>>> {
@@ -246,12 +251,12 @@ impl Nodes {
 
 /// Finds the addresses in an answer to `CLUSTER SLOTS`, nested lists with `[host, port, id, …]` at the ends. A node
 /// that does not know its own host tells none: it is the one that it was reached at.
-fn addresses(answer: &Value, asked: &Link, found: &mut impl FnMut(Address)) {
+fn addresses(answer: &Value, asked: &Link, found: &mut Vec<Address>) {
     let Value::Array(items) = answer else { return };
     if let [host @ (Value::BulkString(_) | Value::Nil), Value::Int(port), ..] = items.as_slice() {
         let host = if let Value::BulkString(host) = host { String::from_utf8_lossy(host) } else { "".into() };
         if let Some(port) = u16::try_from(*port).ok().filter(|port| *port != 0) {
-            found((host_or(&host, asked), port));
+            found.push((host_or(&host, asked), port));
         }
         return;
     }

@@ -11,9 +11,9 @@
 //! `INFO` or `CONFIG` is forbidden, as managed services do with `CONFIG`, its text is empty, and nothing is said of what
 //! only it tells.
 
+use super::RedisStore;
 use crate::batch::WriterId;
-use crate::config::Config;
-use crate::shard::{Namespace, ShardConfig};
+use crate::shard::ShardConfig;
 use crate::store::redis::cluster::{Connection, Nodes};
 use crate::store::redis::connection::Link;
 use crate::store::redis::keys::{self, Key, Keys};
@@ -27,41 +27,25 @@ use xxhash_rust::xxh3::xxh3_64;
 /// Version of the layout of a shard's keys.
 const FORMAT: &str = "1";
 
-/// What is needed to recognise the shards of a deployment.
-#[derive(Debug)]
-pub(crate) struct Contact {
-    namespace: Namespace,
-    shards: Vec<ShardConfig>,
-    /// Whether only to look: then a shard that is new stays so.
-    looks_only: bool,
-    allow_eviction: bool,
-}
-
-impl Contact {
-    pub(crate) fn new(config: &Config) -> Self {
-        let (namespace, shards) = (config.namespace.clone(), config.shards.clone());
-        Self { namespace, shards, looks_only: false, allow_eviction: config.allow_eviction }
-    }
-
-    /// From now on, a shard that is new gets no record.
-    pub(crate) fn only_look(&mut self) {
-        self.looks_only = true;
-    }
-
+impl RedisStore {
     /// Checks that `redis` is the server of this shard, makes the shard's record if it is new, and recognises the shard over this
     /// connection. Returns the run of the server, or a sentence for the operator why the server is not taken for the shard.
     ///
     /// Boxed, since it runs once a connection: it takes no room in every call, and is compiled here for size, not
     /// where it is awaited.
-    pub(crate) fn check<'a>(
+    pub(crate) fn recognise<'a>(
         &'a self,
         redis: &'a mut Connection,
         shard: &'a Shard,
     ) -> BoxFuture<'a, RedisResult<Result<Incarnation, String>>> {
-        Box::pin(self.check_inline(redis, shard))
+        Box::pin(self.recognise_inline(redis, shard))
     }
 
-    async fn check_inline(&self, redis: &mut Connection, shard: &Shard) -> RedisResult<Result<Incarnation, String>> {
+    async fn recognise_inline(
+        &self,
+        redis: &mut Connection,
+        shard: &Shard,
+    ) -> RedisResult<Result<Incarnation, String>> {
         // At the same time, so that it costs a cold start no further round trip. `INFO` and `CONFIG` may each be forbidden.
         let questions = [redis::cmd("INFO"), config_question()].map(|question| answer(redis.clone(), question));
         let [info, config] = questions;
@@ -98,7 +82,7 @@ impl Contact {
         }
         let run = run.unwrap_or_else(Incarnation::of_one_connection);
         let [.., identity] = record;
-        shard.recognise(identity, (redis.number(), run), &health);
+        shard.recognised(identity, (redis.number(), run), &health);
         Ok(Ok(run))
     }
 
@@ -118,7 +102,8 @@ impl Contact {
         // In a cluster it is one key for all nodes, in a slot of its own.
         let residents: Vec<String> = redis.to_any_slot().smembers(&roster).await?;
         for resident in residents.iter().filter(|name| **name != shard.name.as_str()) {
-            let configured = self.shards.iter().find(|other| other.name.as_str() == resident);
+            let configured =
+                self.shards.iter().map(|other| &other.config).find(|other| other.name.as_str() == resident);
             if configured.is_none_or(|other| other.endpoint != shard.endpoint) {
                 return Ok(Err(wrong_server(resident, configured, &roster)));
             }
@@ -252,7 +237,7 @@ impl Shard {
 
     /// Logs what an operator should know, each kind once in the life of this environment: a log for each connection
     /// would bury it.
-    fn recognise(&self, identity: String, recognised: (u64, Incarnation), health: &Health) {
+    fn recognised(&self, identity: String, recognised: (u64, Incarnation), health: &Health) {
         let (shard, mut state) = (self.config.name.as_str(), self.state());
         for warning in health.warnings() {
             let kind = discriminant(&warning);

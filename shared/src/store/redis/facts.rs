@@ -60,7 +60,7 @@ impl RedisStore {
     /// change something are not to be made with it.
     pub fn looking(config: &Config) -> Result<Self, InvalidEndpoint> {
         let mut store = Self::new(config)?;
-        store.contact.only_look();
+        store.looks_only = true;
         Ok(store)
     }
 

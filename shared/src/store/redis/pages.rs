@@ -1,8 +1,8 @@
 //! Pages and their records in Redis.
 
+use super::RedisStore;
 use super::cluster::Connection;
 use super::keys::Key;
-use super::{RedisStore, Shard};
 use crate::page::PageId;
 use crate::record::{BadField, PageRecord};
 use crate::ring::Fingerprint;
@@ -78,8 +78,9 @@ pub(super) type Answer = Result<redis::Value, String>;
 type Fields = HashMap<String, String>;
 
 impl RedisStore {
-    /// A page's total, and whether the shard's ring is settled, in one round trip.
-    pub(super) async fn read_page(&self, shard: &Shard, page: &PageId) -> Result<Reading, StoreError> {
+    /// Reads a page's count on this shard, and whether that can be all, in one round trip.
+    pub async fn read(&self, shard: ShardIndex, page: &PageId) -> Result<Reading, StoreError> {
+        let shard = &self.shards[shard];
         let key = shard.keys.of(&Key::Page(page.clone()));
         let call = |mut redis: Connection| {
             let (mut beside, key) = (redis.clone(), &key);
@@ -93,12 +94,18 @@ impl RedisStore {
         Ok(Reading { total, bots, settled: settled(&ring) })
     }
 
-    /// The same of some pages, all in one round trip.
-    pub(super) async fn read_pages(
+    /// Reads a page's count on this shard; 0 if it has none.
+    pub async fn total(&self, shard: ShardIndex, page: &PageId) -> Result<u64, StoreError> {
+        Ok(self.read(shard, page).await?.total)
+    }
+
+    /// Reads some pages, in their order and in one round trip. At most a few hundred at once.
+    pub async fn read_all(
         &self,
-        shard: &Shard,
+        shard: ShardIndex,
         pages: &[PageId],
     ) -> Result<Vec<Result<Reading, StoreError>>, StoreError> {
+        let shard = &self.shards[shard];
         let keys: Vec<String> = pages.iter().map(|page| shard.keys.of(&Key::Page(page.clone()))).collect();
         let call = |redis: Connection| {
             let (mut beside, keys) = (redis.clone(), &keys);
@@ -122,7 +129,9 @@ impl RedisStore {
         Ok(keys.iter().zip(answers).map(reading).collect())
     }
 
-    pub(super) async fn page_traces(&self, shard: &Shard, page: &PageId) -> Result<Traces, StoreError> {
+    /// Reads all that this shard knows of where a page's visits are.
+    pub async fn traces(&self, shard: ShardIndex, page: &PageId) -> Result<Traces, StoreError> {
+        let shard = &self.shards[shard];
         let key = shard.keys.of(&Key::Page(page.clone()));
         let call = |mut redis: Connection| {
             let (mut beside, key) = (redis.clone(), &key);
