@@ -29,13 +29,20 @@ use crate::store::{ShardIndex, StoreError};
 use crate::telemetry::Lines;
 use crate::visit::{Refused, Visitor, site_key};
 use futures_util::future::join_all;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// Bytes of the pieces of all shards together, about: their sums fit the memory of a small function.
-const PIECE_BYTES: usize = 8 << 20;
+/// Memory of the sums of all shards' pieces together, about: it fits a small function. The larger a piece, the more visits
+/// of one page are one sum.
+const PIECE_MEMORY: usize = 24 << 20;
 
-/// Entries that are read at once: each has 25 KB at most, and mostly 2.
+/// Memory that a page takes among the sums beside its name and its visitors, about.
+const PAGE_MEMORY: usize = 160;
+
+/// Memory that an entry takes among the sums that is set aside, and bytes of a commit.
+const ASIDE_MEMORY: usize = 4 << 10;
+
+/// Entries that are read at once: each mostly has one or two KB.
 const ENTRIES_AT_ONCE: usize = 100;
 
 /// Bytes that an entry is taken to need beside its batch, as `apply.lua` has it.
@@ -101,8 +108,8 @@ pub struct PageSums {
     pub people: u64,
     /// Visits by bots.
     pub bots: u64,
-    /// Visitors, as far as they may be told apart.
-    pub visitors: BTreeSet<Visitor>,
+    /// Visitors, as far as they may be told apart; one may be there again.
+    pub visitors: Vec<Visitor>,
 }
 
 impl Sums {
@@ -115,11 +122,14 @@ impl Sums {
         sums
     }
 
-    /// Adds an entry, with its day if that is `first_day` or later.
-    pub fn add(&mut self, entry: &Entry, first_day: Day) {
+    /// Adds an entry, with its day if that is `first_day` or later. Returns about how much more memory the sums take.
+    pub fn add(&mut self, entry: &Entry, first_day: Day) -> usize {
         let content = match Content::decode(&entry.bytes) {
             Ok(content) => content,
-            Err(reason) => return self.aside.push((entry.id.clone(), reason.to_string())),
+            Err(reason) => {
+                self.aside.push((entry.id.clone(), reason.to_string()));
+                return ASIDE_MEMORY;
+            }
         };
         let (mut counted, mut too_many) = (Vec::with_capacity(content.increments.len()), 0);
         for (place, increment) in content.increments.into_iter().enumerate() {
@@ -132,52 +142,76 @@ impl Sums {
             }
         }
         match content.day {
-            None => {}
-            Some(day) if day < first_day => self.too_old += counted.iter().map(|one| one.visits).sum::<u64>(),
+            None => 0,
+            Some(day) if day < first_day => {
+                self.too_old += counted.iter().map(|one| one.visits).sum::<u64>();
+                0
+            }
             Some(day) => {
                 let of_day = self.days.entry(day).or_default();
                 of_day.refused.add_all(content.refused);
                 of_day.refused.new_page += too_many;
-                for increment in counted {
-                    of_day.add(increment);
-                }
+                counted.into_iter().map(|increment| of_day.add(increment)).sum()
             }
         }
-    }
-
-    /// Adds the sums of other entries.
-    pub fn add_all(&mut self, more: Self) {
-        self.visits += more.visits;
-        self.bots += more.bots;
-        self.too_old += more.too_old;
-        self.aside.extend(more.aside);
-        for (day, of_day) in more.days {
-            let sums = self.days.entry(day).or_default();
-            sums.refused.add_all(of_day.refused);
-            (sums.people, sums.bots) = (sums.people + of_day.people, sums.bots + of_day.bots);
-            for (page, of_page) in of_day.pages {
-                let sums = sums.pages.entry(page).or_default();
-                (sums.people, sums.bots) = (sums.people + of_page.people, sums.bots + of_page.bots);
-                sums.visitors.extend(of_page.visitors);
-            }
-        }
-    }
-
-    /// Returns the pages with their days, in the order in which a commit names them.
-    pub fn pages(&self) -> impl Iterator<Item = (Day, &PageId, &PageSums)> {
-        self.days.iter().flat_map(|(day, of_day)| of_day.pages.iter().map(|(page, of_page)| (*day, page, of_page)))
     }
 }
 
 impl DaySums {
-    fn add(&mut self, increment: Increment) {
-        let people = increment.people();
+    fn add(&mut self, increment: Increment) -> usize {
+        let (people, visitors) = (increment.people(), size_of_val(increment.visitors.as_slice()));
+        let (known, name) = (self.pages.len(), increment.page.as_str().len());
         self.people += people;
         self.bots += increment.bots;
         let of_page = self.pages.entry(increment.page).or_default();
         of_page.people += people;
         of_page.bots += increment.bots;
         of_page.visitors.extend(increment.visitors);
+        visitors + (self.pages.len() - known) * (PAGE_MEMORY + name)
+    }
+}
+
+/// Part of the sums of a piece: what one commit adds.
+#[derive(Debug, Default)]
+pub(crate) struct Part<'a> {
+    /// All sums of the piece. Only its last part has them: for the site, and for what is set aside.
+    pub(crate) whole: Option<&'a Sums>,
+    /// Day of the pages. None: the piece has no day, or none that is left.
+    pub(crate) day: Option<Day>,
+    /// Sums of the day. Only its last part has them.
+    pub(crate) of_day: Option<&'a DaySums>,
+    /// Pages of the day, some of them.
+    pub(crate) pages: Vec<(&'a PageId, &'a PageSums)>,
+}
+
+impl Sums {
+    /// Divides what is not `done` into parts of so many pages of a day.
+    fn parts(&self, done: Option<Progress<'_>>, pages_at_once: usize) -> Vec<Part<'_>> {
+        let mut parts = Vec::new();
+        for (&day, of_day) in &self.days {
+            let is_left = |page: &str| done.is_none_or(|done| (day, page) > (done.day, done.page));
+            // The sums of a day are added with the last of its pages.
+            if !is_left(of_day.pages.last_key_value().map_or("", |(page, _)| page.as_str())) {
+                continue;
+            }
+            let mut pages: Vec<_> = of_day.pages.iter().filter(|(page, _)| is_left(page.as_str())).collect();
+            loop {
+                let rest = pages.split_off(pages_at_once.min(pages.len()));
+                let is_last = rest.is_empty();
+                parts.push(Part { day: Some(day), of_day: is_last.then_some(of_day), pages, ..Part::default() });
+                if is_last {
+                    break;
+                }
+                pages = rest;
+            }
+        }
+        if parts.is_empty() {
+            parts.push(Part::default());
+        }
+        if let Some(last) = parts.last_mut() {
+            last.whole = Some(self);
+        }
+        parts
     }
 }
 
@@ -295,12 +329,13 @@ struct Piece {
     last: String,
     entries: usize,
     bytes: usize,
+    memory: usize,
     sums: Sums,
 }
 
 impl Piece {
     fn add(&mut self, entry: Entry, first_day: Day) {
-        self.sums.add(&entry, first_day);
+        self.memory += ENTRY_BYTES + self.sums.add(&entry, first_day);
         self.entries += 1;
         self.bytes += entry.bytes.len() + ENTRY_BYTES;
         if self.first.is_empty() {
@@ -325,12 +360,12 @@ impl Run<'_> {
             if piece.entries == 0 {
                 return Ok(());
             }
-            let (parts, whole) = (parts(&piece, done, self.settings.pages_at_once), piece.bytes >= self.piece_bytes());
             self.add_visitors(&piece.sums).await;
-            match self.commit(&piece, note.clone(), parts).await? {
+            let was_all = piece.memory < self.piece_memory() && note.is_empty();
+            match self.commit(&piece, done, note.clone()).await? {
                 false => stale += 1,
-                true if whole || !note.is_empty() => stale = 0,
-                true => return Ok(()),
+                true if was_all => return Ok(()),
+                true => stale = 0,
             }
         }
         Ok(())
@@ -349,28 +384,30 @@ impl Run<'_> {
             for entry in entries {
                 piece.add(entry, first_day);
             }
-            if all || (last.is_none() && piece.bytes >= self.piece_bytes()) {
+            if all || (last.is_none() && piece.memory >= self.piece_memory()) {
                 return Ok(piece);
             }
         }
     }
 
-    /// Commits the parts of a piece one after the other. Returns whether all are done; otherwise another fold is at work, or
-    /// the time is over.
+    /// Commits what is not `done` of a piece, part by part. Returns whether all is; otherwise another fold is at work, or the
+    /// time is over.
     async fn commit(
         &mut self,
         piece: &Piece,
+        done: Option<Progress<'_>>,
         mut note: String,
-        parts: Vec<(String, Sums)>,
     ) -> Result<bool, StoreError> {
-        for (becomes, sums) in parts {
-            let entries = (piece.first.as_str(), piece.last.as_str(), piece.bytes);
-            match self.store.commit(self.shard, self.ring, entries, (&note, &becomes), &sums).await? {
+        let entries = (piece.first.as_str(), piece.last.as_str(), piece.bytes);
+        for part in piece.sums.parts(done, self.settings.pages_at_once) {
+            let progress = part.day.filter(|_| part.whole.is_none()).map(|day| {
+                let page = part.pages.last().map_or("", |(page, _)| page.as_str());
+                Progress { last: &piece.last, day, page }.write()
+            });
+            let becomes = progress.unwrap_or_default();
+            match self.store.commit(self.shard, self.ring, entries, (&note, &becomes), &part).await? {
                 Committed::Stale => return Ok(false),
-                Committed::Done { skipped, rejected } => {
-                    let entries = if becomes.is_empty() { piece.entries } else { 0 };
-                    self.note(entries, &sums, skipped, &rejected);
-                }
+                Committed::Done { skipped, rejected } => self.note(piece.entries, &part, skipped, &rejected),
             }
             if !becomes.is_empty() && self.is_over() {
                 return Ok(false);
@@ -384,8 +421,8 @@ impl Run<'_> {
         self.settings.budget.is_over(self.started, self.clock.now())
     }
 
-    fn piece_bytes(&self) -> usize {
-        PIECE_BYTES / self.ring.len()
+    fn piece_memory(&self) -> usize {
+        PIECE_MEMORY / self.ring.len()
     }
 
     /// The first day that is kept; with no history, one that never comes.
@@ -402,14 +439,13 @@ impl Run<'_> {
     async fn add_visitors(&mut self, sums: &Sums) {
         let mut shards: Vec<Vec<Sketch<'_>>> = vec![Vec::new(); self.ring.len()];
         for (day, of_day) in &sums.days {
-            let pages = || of_day.pages.iter().filter(|(_, of_page)| !of_page.visitors.is_empty());
-            for (page, of_page) in pages() {
-                let visitors = of_page.visitors.iter().copied().collect();
-                shards[self.ring.owner(page.as_str())].push((*day, Some(page), visitors));
+            let mut site = Vec::new();
+            for (page, of_page) in of_day.pages.iter().filter(|(_, of_page)| !of_page.visitors.is_empty()) {
+                shards[self.ring.owner(page.as_str())].push((*day, Some(page), distinct(&of_page.visitors)));
+                site.extend_from_slice(&of_page.visitors);
             }
-            let site: BTreeSet<Visitor> = pages().flat_map(|(_, of_page)| of_page.visitors.iter().copied()).collect();
             if !site.is_empty() {
-                shards[self.ring.owner(&site_key(*day))].push((*day, None, site.into_iter().collect()));
+                shards[self.ring.owner(&site_key(*day))].push((*day, None, distinct(&site)));
             }
         }
         for (owner, sketches) in shards.iter().enumerate().filter(|(_, sketches)| !sketches.is_empty()) {
@@ -430,18 +466,22 @@ impl Run<'_> {
         self.done.oldest_entry_seconds = self.done.oldest_entry_seconds.max(age.as_secs());
     }
 
-    fn note(&mut self, entries: usize, sums: &Sums, skipped: u64, rejected: &[(Day, PageId, String)]) {
+    fn note(&mut self, entries: usize, part: &Part<'_>, skipped: u64, rejected: &[(PageId, String)]) {
         let shard = self.ring.name(self.shard).as_str();
-        self.done.add(&Folded {
-            entries_folded: entries as u64,
-            visits_folded: sums.visits,
+        let mut done = Folded {
             pieces: 1,
-            visits_too_old: sums.too_old,
-            entries_set_aside: sums.aside.len() as u64,
             statistics_skipped: skipped,
             days_rejected: rejected.len() as u64,
             ..Folded::default()
-        });
+        };
+        if let Some(Sums { visits, too_old, aside, .. }) = part.whole {
+            done.entries_folded = entries as u64;
+            (done.visits_folded, done.visits_too_old, done.entries_set_aside) = (*visits, *too_old, aside.len() as u64);
+            for (entry, reason) in aside {
+                self.lines.write(|| tracing::error!(shard, entry, reason, "an entry of the journal was set aside"));
+            }
+        }
+        self.done.add(&done);
         if skipped > 0 {
             tracing::error!(
                 shard,
@@ -449,14 +489,11 @@ impl Run<'_> {
                 "the journal was full: these visits are in no statistics"
             );
         }
-        for (entry, reason) in &sums.aside {
-            self.lines.write(|| tracing::error!(shard, entry, reason, "an entry of the journal was set aside"));
-        }
-        for (day, page, reason) in rejected {
-            let page = page.as_str();
-            self.lines.write(
-                || tracing::error!(shard, page, %day, reason, "a page's visits are counted, but not in their day"),
-            );
+        for (page, reason) in rejected {
+            let (page, day) = (page.as_str(), part.day.map(tracing::field::display));
+            self.lines.write(|| {
+                tracing::error!(shard, page, day, reason, "a page's visits are counted, but not in their day")
+            });
         }
     }
 }
@@ -481,35 +518,10 @@ impl<'a> Progress<'a> {
     }
 }
 
-/// Divides the sums of a piece into parts of so many pages, behind what is `done`, each with the note of what is done
-/// with it. The last one has no note, and all that is not of a page.
-fn parts(piece: &Piece, done: Option<Progress<'_>>, pages_at_once: usize) -> Vec<(String, Sums)> {
-    let is_left = |day: Day, page: &PageId| done.is_none_or(|done| (day, page.as_str()) > (done.day, done.page));
-    let left: Vec<_> = piece.sums.pages().filter(|(day, page, _)| is_left(*day, page)).collect();
-    let (mut parts, mut chunks) = (Vec::new(), left.chunks(pages_at_once.max(1)).peekable());
-    while let Some(chunk) = chunks.next() {
-        let mut sums = Sums::default();
-        for (day, page, of_page) in chunk {
-            let (PageSums { people, bots, .. }, visitors) = (of_page, BTreeSet::new());
-            let of_page = PageSums { people: *people, bots: *bots, visitors };
-            sums.days.entry(*day).or_default().pages.insert((*page).clone(), of_page);
-        }
-        let note = match chunk.last().filter(|_| chunks.peek().is_some()) {
-            Some((day, page, _)) => Progress { last: &piece.last, day: *day, page: page.as_str() }.write(),
-            None => String::new(),
-        };
-        parts.push((note, sums));
-    }
-    if parts.is_empty() {
-        parts.push((String::new(), Sums::default()));
-    }
-    if let Some((_, last)) = parts.last_mut() {
-        let Sums { visits, bots, too_old, aside, days } = &piece.sums;
-        (last.visits, last.bots, last.too_old, last.aside) = (*visits, *bots, *too_old, aside.clone());
-        for (day, DaySums { people, bots, refused, pages: _ }) in days {
-            let sums = last.days.entry(*day).or_default();
-            (sums.people, sums.bots, sums.refused) = (*people, *bots, *refused);
-        }
-    }
-    parts
+/// Returns these visitors, each once.
+fn distinct(visitors: &[Visitor]) -> Vec<Visitor> {
+    let mut visitors = visitors.to_vec();
+    visitors.sort_unstable();
+    visitors.dedup();
+    visitors
 }

@@ -12,6 +12,7 @@ mod ledger;
 pub mod pages;
 pub mod rehoming;
 mod script;
+mod sketch;
 pub mod statistics;
 
 use super::{ShardIndex, StoreError, TIDY_AT_ONCE, WRITERS_AT_ONCE};

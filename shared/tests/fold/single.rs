@@ -60,6 +60,22 @@ async fn visitors_are_counted_on_the_shards_that_own_them_and_here_where_these_d
     }
 }
 
+/// Thousands go as one sketch, a few one by one, and both into the same key.
+#[tokio::test]
+async fn visitors_are_known_again_however_many_came_with_them() {
+    let mut world = world(1);
+    for visitors in [0..50, 0..5_000, 4_990..5_010] {
+        let visitors: Vec<u64> = visitors.map(|n: u64| n.wrapping_mul(0x9e37_79b9_7f4a_7c15)).collect();
+        world.seal(0, Some(first_day()), vec![increment("home", 9_000, 0, &visitors)], Refused::default());
+        world.send(0, &[world.batches[0].len() - 1]).await.unwrap();
+        world.fold().await;
+    }
+    for name in ["visitors:2026-11-29", "visitors:2026-11-29:home"] {
+        let counted: u64 = world.shards.connect().pfcount(world.shards.key(0, name)).unwrap();
+        assert!((4_900..5_120).contains(&counted), "{name}: {counted}");
+    }
+}
+
 fn empty() -> Apply {
     let (writer, base) = (WriterId::from_u128(9), Sequence::FIRST);
     Apply { writer, base, batches: Vec::new(), standing: Standing::Active, ring: None }
