@@ -284,7 +284,11 @@ impl Content {
 
 /// Returns how many bytes two names begin with in common, whole characters only.
 fn shared(left: &str, right: &str) -> usize {
-    let mut shared = left.bytes().zip(right.bytes()).take_while(|(left, right)| left == right).count();
+    // Eight at a time: it is all that a flush does for each byte of its names.
+    let words = left.as_bytes().as_chunks::<8>().0.iter().zip(right.as_bytes().as_chunks::<8>().0);
+    let words = 8 * words.take_while(|(left, right)| left == right).count();
+    let bytes = left.bytes().zip(right.bytes()).skip(words);
+    let mut shared = words + bytes.take_while(|(left, right)| left == right).count();
     while !right.is_char_boundary(shared) {
         shared -= 1;
     }

@@ -3,7 +3,6 @@
 mod cluster;
 mod connection;
 mod contact;
-mod digest;
 pub mod facts;
 mod imports;
 pub mod journal;

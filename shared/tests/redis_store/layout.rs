@@ -42,7 +42,7 @@ async fn the_keys_and_fields_are_as_documented() {
     is(fields(&mut redis, applied), &[("3", "1"), ("floor", "1"), ("visits", "10")]);
     let mut shard = fields(&mut redis, "visits:{redis_7070}:shard");
     assert_eq!(shard.remove("identity").map(|identity| identity.len()), Some(32));
-    is(shard, &[("format", "1"), ("journal", "99"), ("name", "redis_7070"), ("namespace", "visits")]);
+    is(shard, &[("format", "1"), ("journal", "105"), ("name", "redis_7070"), ("namespace", "visits")]);
     assert_eq!(redis.smembers("visits:shards"), Ok(["redis_7070".to_owned()]));
     for list in ["writers", "sets"] {
         let members: Vec<String> = redis.zrange(format!("visits:{{redis_7070}}:{list}"), 0, -1).unwrap();

@@ -1,7 +1,6 @@
 //! The Lua scripts and how their arguments and answers are laid out.
 
 use super::cluster::Connection;
-use super::digest::sha1_hex;
 use super::keys::{Key, Keys};
 use super::{RedisStore, Shard};
 use crate::applied::AppliedSet;
@@ -39,7 +38,7 @@ pub(super) use script;
 
 /// The text of the script that applies batches, and its digest.
 const APPLY: &str = with_checks!("apply.lua");
-const APPLY_DIGEST: [u8; 40] = sha1_hex(APPLY.as_bytes());
+const APPLY_DIGEST: &str = env!("APPLY_DIGEST");
 
 /// A script whose digest is taken when it is first run: a start that runs none should not pay for it.
 pub(super) type LazyScript = LazyLock<Script>;
@@ -79,7 +78,7 @@ impl Scripts {
         let batches = || call.batches.iter().map(|(batch, _)| batch);
         let pages = batches().map(|batch| batch.pages()).sum::<usize>();
         let mut command = Cmd::with_capacity(32 + 3 * pages, 256 + 128 * pages);
-        command.arg("EVALSHA").arg(&APPLY_DIGEST).arg(5 + pages);
+        command.arg("EVALSHA").arg(APPLY_DIGEST).arg(5 + pages);
         command
             .arg(keys.of(&Key::Applied(call.writer)))
             .arg(keys.of(&Key::Writers))

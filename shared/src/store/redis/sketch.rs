@@ -42,7 +42,8 @@ mod tests {
         let server = RedisServer::start();
         let mut redis = server.connect();
         for visitors in [0, 1, 2, 100, 20_000] {
-            let visitors: Vec<Visitor> = (0..visitors).map(|n: u64| Visitor(n.wrapping_mul(0x9e37_79b9_7f4a_7c15))).collect();
+            let visitors: Vec<Visitor> =
+                (0..visitors).map(|n: u64| Visitor(n.wrapping_mul(0x9e37_79b9_7f4a_7c15))).collect();
             let added: Vec<Vec<u8>> = visitors.iter().map(|visitor| <[u8; 8]>::from(*visitor).to_vec()).collect();
             let () = redis.set("made", sketch(&visitors)).unwrap();
             let () = redis.del("added").unwrap();
