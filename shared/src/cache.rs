@@ -16,8 +16,7 @@ use crate::store::{Reading, ShardIndex, StoreError};
 use crate::telemetry::metrics::{self, Figures, Samples};
 use futures_util::future::join_all;
 use quick_cache::sync::{Cache, EntryAction, EntryResult};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// Time for which a shard that failed is left alone: without it, every reader of a mute shard would wait for
@@ -60,39 +59,16 @@ struct Entry {
     fetched: Moment,
 }
 
-/// Figures since the last line of metrics. Relaxed: each stands for itself.
+/// Figures since the last line of metrics, and failures. The lock is never held across an await.
 #[derive(Debug, Default)]
-struct Counters {
-    hits: AtomicU64,
-    misses: AtomicU64,
-    latencies: Mutex<Samples>,
-}
-
-impl Counters {
-    /// Takes note of a count that was answered from memory, stale ones included.
-    fn hit(&self) {
-        self.hits.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Takes note of counts that a shard is asked for.
-    fn missed(&self, counts: usize) {
-        self.misses.fetch_add(counts as u64, Ordering::Relaxed);
-    }
-
-    /// Takes note of an answer that came `latency` after its call.
-    fn answered(&self, latency: Duration) {
-        self.latencies.lock().unwrap_or_else(PoisonError::into_inner).add(latency);
-    }
-
-    /// The figures of a line. From here on everything is counted anew.
-    fn take(&self) -> Figures {
-        let mut figures = Figures::default();
-        figures.count(metrics::CACHE_HITS, self.hits.swap(0, Ordering::Relaxed));
-        figures.count(metrics::CACHE_MISSES, self.misses.swap(0, Ordering::Relaxed));
-        let latencies = std::mem::take(&mut *self.latencies.lock().unwrap_or_else(PoisonError::into_inner));
-        figures.durations(metrics::REDIS_LATENCY, &latencies);
-        figures
-    }
+struct State {
+    /// Counts that were answered from memory, stale ones included.
+    hits: u64,
+    /// Counts that a shard was asked for.
+    misses: u64,
+    latencies: Samples,
+    /// For each shard: when a call of it last failed.
+    failed: Vec<Option<Moment>>,
 }
 
 /// A bounded cache in front of the shards.
@@ -105,19 +81,16 @@ pub struct CountCache {
     ttl: Duration,
     counted: Counted,
     entries: Cache<PageId, Entry>,
-    /// For each shard: when a call of it last failed.
-    failed: Vec<Mutex<Option<Moment>>>,
-    counters: Counters,
+    state: Mutex<State>,
 }
 
 impl CountCache {
     /// An empty cache of `config.cache_pages` pages. The ring's shards are the store's, in the same order.
     pub fn new(store: Arc<RedisStore>, ring: Ring, clock: Clock, config: &Config) -> Self {
-        let failed = (0..ring.len()).map(|_| Mutex::default()).collect();
+        let state = State { failed: vec![None; ring.len()], ..State::default() };
         let (fingerprint, entries) = (ring.fingerprint(), Cache::new(config.cache_pages));
         let (ttl, counted) = (config.cache_ttl, config.count);
-        let counters = Counters::default();
-        Self { store, ring, fingerprint, clock, ttl, counted, entries, failed, counters }
+        Self { store, ring, fingerprint, clock, ttl, counted, entries, state: Mutex::new(state) }
     }
 
     /// A page's count: from memory while it is fresh, else from its shard, else an expired one.
@@ -125,7 +98,7 @@ impl CountCache {
         let now = self.clock.now();
         let shard = self.ring.owner(page.as_str());
         if let Some(entry) = self.entries.get(page).filter(|entry| self.fresh_for(entry, now).is_some()) {
-            self.counters.hit();
+            self.state().hits += 1;
             return Ok(self.cached(entry, now));
         }
         let pause = self.pause(shard, now);
@@ -135,7 +108,7 @@ impl CountCache {
         };
         match self.entries.entry_async(page, known).await {
             EntryResult::Retained(entry) => {
-                self.counters.hit();
+                self.state().hits += 1;
                 Ok(self.cached(entry, self.clock.now()))
             }
             EntryResult::Replaced(guard, old) => {
@@ -167,7 +140,7 @@ impl CountCache {
             if known.as_ref().is_none_or(|count| count.stale) {
                 missing[self.ring.owner(page.as_str())].push(index);
             } else {
-                self.counters.hit();
+                self.state().hits += 1;
             }
             counts.push(known.ok_or(Unavailable { retry_after: PAUSE_AFTER_FAILURE }));
         }
@@ -192,14 +165,14 @@ impl CountCache {
     ) -> Vec<(usize, Result<Count, Unavailable>)> {
         let asked: Vec<PageId> = indices.iter().map(|index| pages[*index].clone()).collect();
         let fetched = self.clock.now();
-        self.counters.missed(asked.len());
+        self.state().misses += asked.len() as u64;
         let readings = match self.pause(shard, fetched) {
             Some(retry_after) => Err(Unavailable { retry_after }),
             None => self.store.read_all(shard, &asked).await.map_err(|error| self.note_failure(shard, &error)),
         };
         let readings = match readings {
             Ok(readings) => {
-                self.counters.answered(self.clock.now().since(fetched));
+                self.state().latencies.add(self.clock.now().since(fetched));
                 readings
             }
             Err(down) => return indices.into_iter().map(|index| (index, Err(down))).collect(),
@@ -215,15 +188,23 @@ impl CountCache {
 
     /// The figures for a line of metrics: of what was asked since the last time.
     pub fn take_figures(&self) -> Figures {
-        self.counters.take()
+        let (mut state, mut figures) = (self.state(), Figures::default());
+        figures.count(metrics::CACHE_HITS, std::mem::take(&mut state.hits));
+        figures.count(metrics::CACHE_MISSES, std::mem::take(&mut state.misses));
+        figures.durations(metrics::REDIS_LATENCY, &std::mem::take(&mut state.latencies));
+        figures
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn fetch(&self, shard: ShardIndex, page: &PageId) -> Result<Entry, Unavailable> {
         // Read before the call: the count may be from any time since.
         let fetched = self.clock.now();
-        self.counters.missed(1);
+        self.state().misses += 1;
         let reading = self.store.read(shard, page).await.map_err(|error| self.note_failure(shard, &error))?;
-        self.counters.answered(self.clock.now().since(fetched));
+        self.state().latencies.add(self.clock.now().since(fetched));
         self.entry(page, reading, fetched).await
     }
 
@@ -273,15 +254,14 @@ impl CountCache {
     fn note_failure(&self, shard: ShardIndex, error: &StoreError) -> Unavailable {
         tracing::warn!(%error, "a count could not be read");
         if !matches!(error, StoreError::Refused { .. }) {
-            *self.failed[shard].lock().unwrap_or_else(PoisonError::into_inner) = Some(self.clock.now());
+            self.state().failed[shard] = Some(self.clock.now());
         }
         Unavailable { retry_after: PAUSE_AFTER_FAILURE }
     }
 
     /// Returns the rest of a failed shard's pause.
     fn pause(&self, shard: ShardIndex, now: Moment) -> Option<Duration> {
-        let failed = (*self.failed[shard].lock().unwrap_or_else(PoisonError::into_inner))?;
-        let left = PAUSE_AFTER_FAILURE.saturating_sub(now.since(failed));
+        let left = PAUSE_AFTER_FAILURE.saturating_sub(now.since(self.state().failed[shard]?));
         (!left.is_zero()).then_some(left)
     }
 

@@ -1,7 +1,7 @@
 //! The writing side: takes visits into memory and pushes them to their shards, each exactly once.
 //!
 //! [`Flusher`] is the handle that the function and its layers share. Its state lies behind one plain mutex that is never held
-//! across an await. The decisions are pure and elsewhere: [`crate::policy`] when, `crate::lane` what, [`crate::outbox`]
+//! across an await. The decisions are pure and elsewhere: `crate::lane` when and what, [`crate::outbox`]
 //! what is known. Here are the calls that follow from it: batches to their shard, one call at a time; copies of what it does
 //! not take to another one, as an insurance only, since the writer goes on trying; and the day's secret, under which visitors
 //! are sealed, from the shard that owns it.
@@ -11,9 +11,8 @@ use crate::clock::{Clock, Moment};
 use crate::config::Config;
 use crate::day::Day;
 use crate::handoff::{Park, Parked};
-use crate::lane::{Call, Lane, Place, Want};
+use crate::lane::{self, Call, Lane, Place, Reason, Want};
 use crate::outbox::Refuge;
-use crate::policy::{self, Reason};
 use crate::report::FlushReport;
 use crate::ring::Ring;
 use crate::store::{Applied, Ledger, Rejected, ShardIndex, Standing, StoreError};
@@ -220,7 +219,7 @@ impl<S: Ledger> Flusher<S> {
         let reason = {
             let state = self.lock();
             let shards = state.lanes.iter().map(|lane| lane.pending(now));
-            policy::due(shards, state.last_flush, state.interval, now)?
+            lane::due(shards, state.last_flush, state.interval, now)?
         };
         // Boxed, since most visits end here: a future is moved about with all that its rarest branch may need.
         Some(Box::pin(self.flush(reason, budget)).await)
@@ -387,7 +386,7 @@ impl<S: Ledger> Flusher<S> {
             let mut state = self.lock();
             let oldest = state.lanes.iter().filter_map(|lane| lane.oldest(started)).max();
             state.line.oldest = state.line.oldest.max(oldest);
-            let takes_part = |shard: &usize| policy::takes_part(state.lanes[*shard].pending(started), reason);
+            let takes_part = |shard: &usize| lane::takes_part(state.lanes[*shard].pending(started), reason);
             let shards: Vec<ShardIndex> = (0..state.lanes.len()).filter(takes_part).collect();
             if shards.len() == state.lanes.len() {
                 state.last_flush = Some(started);

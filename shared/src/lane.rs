@@ -1,17 +1,18 @@
 //! One shard's way from the buffer to the shard and back: what is pending, what is on its way, and when
-//! to try again. Pure: no I/O, and time is an argument.
+//! to try again; and, from what is pending, when a flush is due and which shards take part. Pure: no I/O, and time is an
+//! argument.
 
 use crate::batch::{Batch, MAX_BATCH_PAGES, Sequence, WriterId};
 use crate::buffer::Buffer;
 use crate::clock::Moment;
 use crate::day::Day;
 use crate::outbox::{Outbox, Refuge};
-use crate::policy::Pending;
 use crate::report::FlushReport;
 use crate::ring::Fingerprint;
 use crate::store::{Applied, Apply, Standing};
 use crate::timing::Timing;
 use crate::visit::{Secrets, Visit};
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -363,6 +364,99 @@ impl Backoff {
         let pause = timing.first_pause.saturating_mul(1 << (in_a_row - 1).min(16)).min(timing.longest_pause);
         let left = pause.saturating_sub(now.since(last));
         (!left.is_zero()).then_some(left)
+    }
+}
+
+/// Work that is left for one shard.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Pending {
+    /// Distinct pages with visits that are not sealed yet; 1 where only something else is.
+    pub(crate) pages: usize,
+    /// Batches whose outcome is not known.
+    pub(crate) unresolved: usize,
+    /// Batches among them of which no copy is parked.
+    pub(crate) unparked: usize,
+    /// Batches of which the shard must be asked: applied and to be confirmed, or to be delivered by others.
+    pub(crate) unconfirmed: usize,
+    /// A call is on its way: its caller will see to the rest.
+    pub(crate) in_flight: bool,
+    /// The last call failed and its pause is not over.
+    pub(crate) pausing: bool,
+    /// The last call failed, and copies may be stored on another shard now.
+    pub(crate) can_park: bool,
+}
+
+/// Why a flush is due; it is logged with the flush.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reason {
+    /// A shard has a full batch.
+    Full,
+    /// A call failed earlier: its batches are sent again.
+    Retry,
+    /// Nothing was flushed yet, or not for an interval.
+    Interval,
+    /// The scheduled sweep asked for it.
+    Sweep,
+    /// A visit waits for it (`direct`).
+    Direct,
+    /// The environment ends.
+    Shutdown,
+}
+
+impl Reason {
+    /// Its name.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Retry => "retry",
+            Self::Interval => "interval",
+            Self::Sweep => "sweep",
+            Self::Direct => "direct",
+            Self::Shutdown => "shutdown",
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Decides whether to flush now. `last_flush` is when this environment last flushed all its shards, `None`
+/// if never or if it has been unregistered since: the first visit after a quiet time goes out at once.
+pub(crate) fn due(
+    shards: impl IntoIterator<Item = Pending>,
+    last_flush: Option<Moment>,
+    interval: Duration,
+    now: Moment,
+) -> Option<Reason> {
+    let interval_over = last_flush.is_none_or(|last| now.since(last) >= interval);
+    let reasons = shards.into_iter().filter_map(|shard| reason(shard, interval_over));
+    reasons.min_by_key(|reason| *reason != Reason::Interval)
+}
+
+fn reason(shard: Pending, interval_over: bool) -> Option<Reason> {
+    let Pending { pages, unresolved, unparked, unconfirmed, in_flight, pausing, can_park } = shard;
+    // While the shard pauses, all that can be done is to park what is not parked yet.
+    let (retry, confirm) = if pausing { (unparked, 0) } else { (unresolved, unconfirmed) };
+    if in_flight || (pausing && !can_park) || pages + retry + confirm == 0 {
+        None
+    } else if interval_over {
+        Some(Reason::Interval)
+    } else if retry > 0 {
+        Some(Reason::Retry)
+    } else {
+        (pages >= MAX_BATCH_PAGES).then_some(Reason::Full)
+    }
+}
+
+/// Whether a shard takes part in a flush for this reason. Only those with a full batch or one to retry do
+/// where that is the reason: the others would get a call for a few visits, out of turn.
+pub(crate) fn takes_part(shard: Pending, reason: Reason) -> bool {
+    match reason {
+        Reason::Full | Reason::Retry => shard.unresolved > 0 || shard.pages >= MAX_BATCH_PAGES,
+        Reason::Interval | Reason::Sweep | Reason::Direct | Reason::Shutdown => true,
     }
 }
 

@@ -18,10 +18,8 @@ pub mod budget;
 pub mod buffer;
 mod lane;
 pub mod outbox;
-pub mod policy;
 pub mod report;
 
-pub mod applied;
 pub mod batch;
 pub mod day;
 pub mod page;

@@ -1,7 +1,7 @@
 //! The result of a flush: added up call by call, logged, answered to the sweep, and written as metrics.
 
 use crate::batch::WriterId;
-use crate::policy::Reason;
+use crate::lane::Reason;
 use crate::telemetry::metrics::{self, Figures};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;

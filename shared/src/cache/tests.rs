@@ -1,8 +1,8 @@
 use super::*;
-use crate::applied::AppliedSet;
 use crate::batch::{Batch, Sequence, WriterId};
 use crate::clock::ManualClock;
 use crate::shard::Weight;
+use crate::store::AppliedSet;
 use crate::store::{Apply, Ledger, Standing};
 use crate::tests::{Fault, Shards, page};
 

@@ -1,7 +1,7 @@
 use super::*;
-use crate::applied::AppliedSet;
 use crate::outbox::Refuge;
 use crate::page::PageId;
+use crate::store::AppliedSet;
 use crate::store::Incarnation;
 
 const WRITER: WriterId = WriterId::from_u128(7);
@@ -119,29 +119,96 @@ fn a_writer_that_has_parked_leaves_its_applied_set_to_its_copies() {
     assert_eq!(lane.farewell(), Standing::Gone);
 }
 
-fn at_millis(milliseconds: u64) -> Moment {
-    let time = Duration::from_millis(milliseconds);
-    Moment::new(time, time)
-}
-
 #[test]
 fn pauses_double_from_a_fifth_of_a_second_to_half_a_minute() {
     let (mut backoff, timing) = (Backoff::default(), Timing::REAL);
     let pauses = [(); 10].map(|()| {
-        backoff.failed(at_millis(0));
-        backoff.left(at_millis(0), &timing).unwrap().as_millis()
+        backoff.failed(at(0));
+        backoff.left(at(0), &timing).unwrap().as_millis()
     });
     assert_eq!(pauses, [200, 400, 800, 1_600, 3_200, 6_400, 12_800, 25_600, 30_000, 30_000]);
-    assert_eq!(backoff.left(at_millis(29_999), &timing), Some(Duration::from_millis(1)));
-    assert_eq!((backoff.left(at_millis(30_000), &timing), backoff.is_failing()), (None, true));
+    assert_eq!(backoff.left(at(29_999), &timing), Some(Duration::from_millis(1)));
+    assert_eq!((backoff.left(at(30_000), &timing), backoff.is_failing()), (None, true));
 }
 
 #[test]
 fn after_an_answer_the_pauses_begin_anew() {
     let mut backoff = Backoff::default();
-    (0..5).for_each(|_| backoff.failed(at_millis(0)));
+    (0..5).for_each(|_| backoff.failed(at(0)));
     backoff.succeeded();
-    assert_eq!((backoff.left(at_millis(0), &Timing::REAL), backoff.is_failing()), (None, false));
-    backoff.failed(at_millis(0));
-    assert_eq!(backoff.left(at_millis(0), &Timing::REAL), Some(Timing::REAL.first_pause));
+    assert_eq!((backoff.left(at(0), &Timing::REAL), backoff.is_failing()), (None, false));
+    backoff.failed(at(0));
+    assert_eq!(backoff.left(at(0), &Timing::REAL), Some(Timing::REAL.first_pause));
+}
+
+const INTERVAL: Duration = Duration::from_secs(30);
+
+fn decide(shard: Pending, last_flush: Option<u64>, now: u64) -> Option<Reason> {
+    due([Pending::default(), shard], last_flush.map(|seconds| at(1_000 * seconds)), INTERVAL, at(1_000 * now))
+}
+
+const SOME: Pending =
+    Pending { pages: 1, unresolved: 0, unparked: 0, unconfirmed: 0, in_flight: false, pausing: false, can_park: false };
+
+#[test]
+fn nothing_pending_is_never_due() {
+    assert_eq!(decide(Pending::default(), None, 1_000), None);
+}
+
+#[test]
+fn the_first_visit_after_a_quiet_time_goes_out_at_once() {
+    assert_eq!(decide(SOME, None, 0), Some(Reason::Interval));
+    assert_eq!(decide(SOME, Some(0), 3_600), Some(Reason::Interval));
+}
+
+#[test]
+fn a_busy_environment_flushes_once_an_interval() {
+    assert_eq!(decide(SOME, Some(100), 129), None);
+    assert_eq!(decide(SOME, Some(100), 130), Some(Reason::Interval));
+}
+
+#[test]
+fn a_full_batch_does_not_wait() {
+    let full = Pending { pages: MAX_BATCH_PAGES, ..SOME };
+    assert_eq!(decide(full, Some(100), 100), Some(Reason::Full));
+    assert!(takes_part(full, Reason::Full) && !takes_part(SOME, Reason::Full));
+}
+
+#[test]
+fn an_unresolved_batch_is_retried_as_soon_as_its_pause_is_over() {
+    let failed = Pending { unresolved: 1, pages: 0, ..SOME };
+    assert_eq!(decide(failed, Some(100), 100), Some(Reason::Retry));
+    assert!(takes_part(failed, Reason::Retry) && !takes_part(SOME, Reason::Retry));
+    assert_eq!(decide(Pending { pausing: true, ..failed }, Some(100), 100), None);
+}
+
+#[test]
+fn while_a_shard_pauses_what_can_be_parked_is() {
+    let down = Pending { pausing: true, can_park: true, pages: 0, unresolved: 2, ..SOME };
+    assert_eq!(decide(Pending { unparked: 1, ..down }, Some(100), 100), Some(Reason::Retry));
+    assert_eq!(decide(down, Some(100), 1_000), None, "all is parked");
+    assert_eq!(decide(Pending { pages: 1, ..down }, Some(100), 129), None);
+    assert_eq!(decide(Pending { pages: 1, ..down }, Some(100), 130), Some(Reason::Interval));
+    assert_eq!(decide(Pending { pages: MAX_BATCH_PAGES, ..down }, Some(100), 100), Some(Reason::Full));
+    assert_eq!(decide(Pending { pages: 1, unparked: 1, can_park: false, ..down }, None, 1_000), None);
+}
+
+#[test]
+fn a_batch_to_confirm_is_asked_for_once_an_interval() {
+    let unconfirmed = Pending { unconfirmed: 1, pages: 0, ..SOME };
+    assert_eq!(decide(unconfirmed, Some(100), 129), None);
+    assert_eq!(decide(unconfirmed, Some(100), 130), Some(Reason::Interval));
+}
+
+#[test]
+fn an_interval_that_is_over_takes_all_shards_along() {
+    let full = Pending { pages: MAX_BATCH_PAGES, ..SOME };
+    assert_eq!(due([full, SOME], None, INTERVAL, at(0)), Some(Reason::Interval));
+    assert!(takes_part(SOME, Reason::Interval));
+}
+
+#[test]
+fn one_call_at_a_time_goes_to_a_shard() {
+    let full = Pending { pages: MAX_BATCH_PAGES, in_flight: true, ..SOME };
+    assert_eq!(decide(full, None, 100), None);
 }

@@ -1,6 +1,6 @@
 use super::*;
-use crate::applied::AppliedSet;
 use crate::page::PageId;
+use crate::store::AppliedSet;
 use crate::store::Incarnation;
 use std::time::Duration;
 

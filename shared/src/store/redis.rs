@@ -4,7 +4,6 @@ mod cluster;
 mod connection;
 mod contact;
 pub mod facts;
-mod imports;
 pub mod journal;
 pub mod keys;
 mod ledger;
@@ -27,8 +26,6 @@ pub use contact::{CONFIG_PATTERN, Health, Warning};
 use keys::{Key, Keys};
 use redis::{AsyncCommands, RedisResult};
 use script::{LazyScript, Scripts};
-use statistics::StatisticsScripts;
-
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,7 +40,6 @@ pub struct RedisStore {
     allow_eviction: bool,
     scripts: Scripts,
     commit: LazyScript,
-    statistics: StatisticsScripts,
     timing: Timing,
     /// From the call to the answer, connecting and first contact included.
     answer_timeout: Duration,
@@ -103,7 +99,6 @@ impl RedisStore {
             allow_eviction: config.allow_eviction,
             scripts: Scripts::new(config),
             commit: journal::commit_script(),
-            statistics: StatisticsScripts::new(),
             timing: config.testing.timing,
             answer_timeout: config.redis_timeout,
         })

@@ -1,7 +1,6 @@
 //! A ledger in memory.
 
 use super::{Fault, Faults};
-use crate::applied::AppliedSet;
 use crate::batch::{Batch, BatchId, WriterId};
 use crate::clock::{Clock, Moment};
 use crate::day::Day;
@@ -10,6 +9,7 @@ use crate::handoff::{
 };
 use crate::page::PageId;
 use crate::shard::ShardName;
+use crate::store::AppliedSet;
 use crate::store::{Applied, Apply, Incarnation, Ledger, Nearness, Rejected, ShardIndex, Standing, StoreError};
 use crate::timing::Timing;
 use crate::visit::Secret;

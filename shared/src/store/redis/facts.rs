@@ -76,13 +76,9 @@ impl RedisStore {
         let shard = &self.shards[shard];
         Ok(ShardFacts {
             round_trip,
-            writers: self
-                .with_shard(shard, |mut redis| async move { redis.zcard(shard.keys.of(&Key::Writers)).await })
-                .await?,
+            writers: self.command(shard, &Cmd::zcard(shard.keys.of(&Key::Writers))).await?,
             parked: self.parked_copies(shard, parked).await?,
-            aside: self
-                .with_shard(shard, |mut redis| async move { redis.hlen(shard.keys.of(&Key::Aside)).await })
-                .await?,
+            aside: self.command(shard, &Cmd::hlen(shard.keys.of(&Key::Aside))).await?,
             info: self.ask_server(shard, &redis::cmd("INFO")).await?,
             config: self.ask_server(shard, &config_question()).await?,
         })
@@ -107,8 +103,7 @@ impl RedisStore {
         for (name, bytes) in outgoing {
             // What names no mailbox stands in a list that was damaged: there is no key for it.
             let Ok(mailbox) = name.parse::<Mailbox>() else { continue };
-            let key = &shard.keys.of(&Key::Out(mailbox.clone()));
-            let copies = self.with_shard(shard, |mut redis| async move { redis.hlen(key).await }).await?;
+            let copies = self.command(shard, &Cmd::hlen(shard.keys.of(&Key::Out(mailbox.clone())))).await?;
             parked.push(ParkedFor { kind: mailbox.kind, owner: mailbox.owner.to_string(), copies, bytes });
         }
         Ok(parked)

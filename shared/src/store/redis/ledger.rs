@@ -15,11 +15,12 @@ use crate::handoff::{
     Envelope, EnvelopePage, Kind, Landed, Landing, MAILBOX_BYTES, Mailbox, Note, Park, Parked, Payload, Records,
     RejectedRecord, Removal, Unreadable,
 };
+use crate::store::imports::{ImportId, ImportRecord};
 use crate::store::redis::keys::Key;
 use crate::store::{Applied, Apply, Incarnation, Ledger, Nearness, ShardIndex, StoreError};
 use crate::visit::Secret;
 use futures_util::future::join_all;
-use redis::{AsyncCommands, RedisResult};
+use redis::{AsyncCommands, Cmd, RedisResult};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -194,6 +195,53 @@ impl Ledger for RedisStore {
             true => Nearness::OneEndpoint,
             false => Nearness::Apart,
         }
+    }
+}
+
+/// Records of imports.
+impl RedisStore {
+    /// Reads what this shard knows of an import; `None` if it was never begun here.
+    ///
+    /// # Errors
+    /// As for every call, and [`StoreError::Refused`] for a record that this program cannot read.
+    pub async fn import(&self, shard: ShardIndex, id: &ImportId) -> Result<Option<ImportRecord>, StoreError> {
+        let shard = &self.shards[shard];
+        let key = shard.keys.of(&Key::Imports);
+        let record: Option<Vec<u8>> = self.command(shard, &Cmd::hget(&key, id.as_str())).await?;
+        // Nothing is imported over a record that cannot be read: what it stands for may have been counted.
+        let bad = |error| shard.refused(&format!("{key} has a bad record of {id}: {error}"));
+        record.map(|record| ImportRecord::decode(&record).map_err(bad)).transpose()
+    }
+
+    /// Notes that an import begins, unless it is noted already. Returns what is noted now: the first one stays.
+    ///
+    /// # Errors
+    /// As for [`RedisStore::import`].
+    pub async fn begin_import(
+        &self,
+        index: ShardIndex,
+        id: &ImportId,
+        record: &ImportRecord,
+    ) -> Result<ImportRecord, StoreError> {
+        let shard = &self.shards[index];
+        let note = Cmd::hset_nx(shard.keys.of(&Key::Imports), id.as_str(), record.encode());
+        let _: bool = self.command(shard, &note).await?;
+        // A record is never deleted, so the two commands need not be one step.
+        self.import(index, id).await?.ok_or_else(|| shard.refused(&"the record of an import is gone again"))
+    }
+
+    /// Notes that an import is done. To be called once all shards have all of its batches.
+    ///
+    /// # Errors
+    /// As for every call.
+    pub async fn finish_import(
+        &self,
+        shard: ShardIndex,
+        id: &ImportId,
+        record: &ImportRecord,
+    ) -> Result<(), StoreError> {
+        let (shard, done) = (&self.shards[shard], ImportRecord { done: true, ..record.clone() });
+        self.command(shard, &Cmd::hset(shard.keys.of(&Key::Imports), id.as_str(), done.encode())).await
     }
 }
 

@@ -264,10 +264,8 @@ impl RedisStore {
     /// Whether the shard's journal holds something that is not folded yet.
     pub async fn has_journal(&self, shard: ShardIndex) -> Result<bool, StoreError> {
         let shard = &self.shards[shard];
-        let call = |mut redis: Connection| async move {
-            // An empty stream is still a key.
-            redis::cmd("XLEN").arg(shard.keys.of(&Key::Journal)).query_async::<u64>(&mut redis).await
-        };
-        Ok(self.with_shard(shard, call).await? > 0)
+        // An empty stream is still a key.
+        let entries: u64 = self.command(shard, redis::cmd("XLEN").arg(shard.keys.of(&Key::Journal))).await?;
+        Ok(entries > 0)
     }
 }

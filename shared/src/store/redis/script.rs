@@ -3,9 +3,9 @@
 use super::cluster::Connection;
 use super::keys::{Key, Keys};
 use super::{RedisStore, Shard};
-use crate::applied::AppliedSet;
 use crate::batch::{Increment, Sequence};
 use crate::config::Config;
+use crate::store::AppliedSet;
 use crate::store::{Applied, Apply, Incarnation, Rejected, Standing, StoreError};
 use crate::timing::Timing;
 use redis::{
@@ -127,6 +127,15 @@ impl RedisStore {
         script: &ScriptInvocation<'_>,
     ) -> Result<(T, Incarnation), StoreError> {
         self.with_incarnation(shard, |mut redis: Connection| async move { script.invoke_async(&mut redis).await }).await
+    }
+
+    /// Runs one command on a shard.
+    pub(super) async fn command<T: FromRedisValue + Send>(
+        &self,
+        shard: &Shard,
+        command: &Cmd,
+    ) -> Result<T, StoreError> {
+        self.with_shard(shard, |mut redis: Connection| async move { command.query_async(&mut redis).await }).await
     }
 }
 

@@ -5,7 +5,7 @@
 
 use super::cluster::Connection;
 use super::keys::Key;
-use super::script::{LazyScript, millis, with_checks};
+use super::script::{LazyScript, millis, script, with_checks};
 use super::{RedisStore, Shard};
 use crate::day::{Day, Month};
 use crate::fold::entry_time;
@@ -15,7 +15,7 @@ use crate::store::statistics::{DayCount, Days, SET_ID_KEPT, Set, SetCount, TOP_K
 use crate::store::{ShardIndex, StoreError};
 use crate::visit::Refused;
 use futures_util::future::{try_join_all, try_join3};
-use redis::{AsyncCommands, RedisResult, Script, ScriptInvocation};
+use redis::{AsyncCommands, Cmd, RedisResult, Script, ScriptInvocation};
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
@@ -46,32 +46,14 @@ const DELETED_AT_ONCE: usize = 100;
 /// nothing after it.
 const NOTE: &str = "redis.call('HDEL', KEYS[1], '') return redis.call('HSET', KEYS[1], unpack(ARGV))";
 
-#[derive(Debug)]
-pub(super) struct StatisticsScripts {
-    top: LazyScript,
-    set: LazyScript,
-    delete: LazyScript,
-    merge: LazyScript,
-    remove: LazyScript,
-    count: LazyScript,
-    list_month: LazyScript,
-    note: LazyScript,
-}
-
-impl StatisticsScripts {
-    pub(super) fn new() -> Self {
-        Self {
-            top: LazyScript::new(|| Script::new(include_str!("top.lua"))),
-            set: LazyScript::new(|| Script::new(with_checks!("set.lua"))),
-            delete: LazyScript::new(|| Script::new(with_checks!("delete_pages.lua"))),
-            merge: LazyScript::new(|| Script::new(include_str!("merge.lua"))),
-            remove: LazyScript::new(|| Script::new(include_str!("remove_unchanged.lua"))),
-            count: LazyScript::new(|| Script::new(include_str!("count_visitors.lua"))),
-            list_month: LazyScript::new(|| Script::new(include_str!("list_month.lua"))),
-            note: LazyScript::new(|| Script::new(NOTE)),
-        }
-    }
-}
+static TOP: LazyScript = script!("top.lua");
+static SET: LazyScript = script!("set.lua");
+static DELETE: LazyScript = script!("delete_pages.lua");
+static MERGE: LazyScript = script!("merge.lua");
+static REMOVE: LazyScript = script!("remove_unchanged.lua");
+static COUNT: LazyScript = script!("count_visitors.lua");
+static LIST_MONTH: LazyScript = script!("list_month.lua");
+static ROLLED_UP: LazyScript = LazyScript::new(|| Script::new(NOTE));
 
 /// Pages that were deleted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -164,25 +146,22 @@ impl RedisStore {
         search: Option<&str>,
     ) -> Result<Vec<(PageId, u64)>, StoreError> {
         let shard = &self.shards[shard];
-        let call = |mut redis: Connection| {
-            let mut script = self.statistics.top.prepare_invoke();
-            script.arg(limit).arg(search.unwrap_or_default());
-            for part in parts(first, last) {
-                match part {
-                    Part::Day(day) => {
-                        script.key(shard.keys.of(&Key::Top(day))).arg(0);
-                    }
-                    Part::Month(month) => {
-                        script.key(shard.keys.of(&Key::TopOfMonth(month))).arg(month.last().of_month());
-                        for day in month.first().to(month.last()) {
-                            script.key(shard.keys.of(&Key::Top(day)));
-                        }
+        let mut script = TOP.prepare_invoke();
+        script.arg(limit).arg(search.unwrap_or_default());
+        for part in parts(first, last) {
+            match part {
+                Part::Day(day) => {
+                    script.key(shard.keys.of(&Key::Top(day))).arg(0);
+                }
+                Part::Month(month) => {
+                    script.key(shard.keys.of(&Key::TopOfMonth(month))).arg(month.last().of_month());
+                    for day in month.first().to(month.last()) {
+                        script.key(shard.keys.of(&Key::Top(day)));
                     }
                 }
             }
-            async move { script.invoke_async::<Vec<(String, u64)>>(&mut redis).await }
-        };
-        let found = self.with_shard(shard, call).await?;
+        }
+        let (found, _): (Vec<(String, u64)>, _) = self.invoke(shard, &script).await?;
         // A name that is no page id was not written by this program.
         Ok(found.into_iter().filter_map(|(id, people)| Some((PageId::from_decoded(&id).ok()?, people))).collect())
     }
@@ -191,21 +170,15 @@ impl RedisStore {
     pub async fn set_count(&self, shard: ShardIndex, set: SetCount<'_>) -> Result<Set, StoreError> {
         let shard = &self.shards[shard];
         let what = set.forget.map_or_else(|| set.count.to_string(), |_| format!("{} and forget", set.count));
-        let call = |mut redis: Connection| {
-            let mut script = self.statistics.set.prepare_invoke();
-            script
-                .key(shard.keys.of(&Key::Applied(set.id)))
-                .key(shard.keys.of(&Key::Sets))
-                .key(shard.keys.of(&Key::Shard));
-            script.key(shard.keys.of(&Key::Page(set.page.clone())));
-            if let Some((first, last)) = set.forget {
-                name_forgotten(&mut script, shard, set.page, first, last);
-            }
-            script.arg(set.id.to_string()).arg(millis(SET_ID_KEPT)).arg(set.ring.to_string());
-            script.arg(set.count).arg(set.page.as_str()).arg(&what);
-            async move { script.invoke_async::<(i64, u64, u64)>(&mut redis).await }
-        };
-        Ok(match self.with_shard(shard, call).await? {
+        let mut script = SET.prepare_invoke();
+        script.key(shard.keys.of(&Key::Applied(set.id))).key(shard.keys.of(&Key::Sets)).key(shard.keys.of(&Key::Shard));
+        script.key(shard.keys.of(&Key::Page(set.page.clone())));
+        if let Some((first, last)) = set.forget {
+            name_forgotten(&mut script, shard, set.page, first, last);
+        }
+        script.arg(set.id.to_string()).arg(millis(SET_ID_KEPT)).arg(set.ring.to_string());
+        script.arg(set.count).arg(set.page.as_str()).arg(&what);
+        Ok(match self.invoke::<(i64, u64, u64)>(shard, &script).await?.0 {
             (-1, ..) => Set::KeyTaken,
             (0, ..) => Set::Moving,
             (done, previous, previous_bots) => Set::Done { previous, previous_bots, repeated: done == 2 },
@@ -259,26 +232,23 @@ impl RedisStore {
         let at_once = MAX_KEYS.saturating_sub(lists.len()) / (1 + months.len() + sketches.len());
         let mut deleted = Deleted::default();
         for pages in pages.chunks(at_once.clamp(1, DELETED_AT_ONCE)) {
-            let call = |mut redis: Connection| {
-                let mut script = self.statistics.delete.key(shard.keys.of(&Key::Shard));
-                script.arg(ring.to_string()).arg(lists.len());
-                for list in &lists {
-                    script.key(list);
+            let mut script = DELETE.key(shard.keys.of(&Key::Shard));
+            script.arg(ring.to_string()).arg(lists.len());
+            for list in &lists {
+                script.key(list);
+            }
+            for page in pages {
+                script.key(shard.keys.of(&Key::Page(page.clone()))).arg(page.as_str());
+            }
+            for page in pages {
+                for month in &months {
+                    script.key(shard.keys.of(&Key::Days(*month, page.clone())));
                 }
-                for page in pages {
-                    script.key(shard.keys.of(&Key::Page(page.clone()))).arg(page.as_str());
+                for day in &sketches {
+                    script.key(shard.keys.of(&Key::Visitors(*day, Some(page.clone()))));
                 }
-                for page in pages {
-                    for month in &months {
-                        script.key(shard.keys.of(&Key::Days(*month, page.clone())));
-                    }
-                    for day in &sketches {
-                        script.key(shard.keys.of(&Key::Visitors(*day, Some(page.clone()))));
-                    }
-                }
-                async move { script.invoke_async::<(i64, u64)>(&mut redis).await }
-            };
-            let (counted, visits) = self.with_shard(shard, call).await?;
+            }
+            let ((counted, visits), _): ((i64, u64), _) = self.invoke(shard, &script).await?;
             let Ok(counted) = u64::try_from(counted) else { return Ok(None) };
             deleted = Deleted { pages: deleted.pages + counted, visits: deleted.visits + visits };
         }
@@ -336,12 +306,9 @@ impl RedisStore {
         ring: Fingerprint,
     ) -> Result<(), StoreError> {
         let shard = &self.shards[shard];
-        let call = |mut redis: Connection| {
-            let mut script = self.statistics.note.key(shard.keys.of(&Key::Rollup));
-            script.arg("through").arg(through.to_string()).arg("ring").arg(ring.to_string());
-            async move { script.invoke_async::<()>(&mut redis).await }
-        };
-        self.with_shard(shard, call).await
+        let mut script = ROLLED_UP.key(shard.keys.of(&Key::Rollup));
+        script.arg("through").arg(through.to_string()).arg("ring").arg(ring.to_string());
+        Ok(self.invoke(shard, &script).await?.0)
     }
 
     /// Returns the contents of these sketches; none where the shard has none, or something else in its place. At most
@@ -353,24 +320,17 @@ impl RedisStore {
     ) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
         let shard = &self.shards[shard];
         let keys: Vec<String> = sketches.iter().map(|sketch| shard.keys.of(sketch)).collect();
-        let call = |mut redis: Connection| {
-            let keys = &keys;
-            async move { redis.mget::<_, Vec<Option<Vec<u8>>>>(keys).await }
-        };
-        self.with_shard(shard, call).await
+        self.command(shard, &Cmd::mget(keys)).await
     }
 
     /// Merges these contents into the shard's sketches, and returns which of them it could. At most [`MERGED_AT_ONCE`].
     pub(crate) async fn merge(&self, shard: ShardIndex, sketches: &[(&Key, Vec<u8>)]) -> Result<Vec<bool>, StoreError> {
         let shard = &self.shards[shard];
-        let call = |mut redis: Connection| {
-            let mut script = self.statistics.merge.key(shard.keys.of(&Key::Merging));
-            for (sketch, content) in sketches {
-                script.key(shard.keys.of(sketch)).arg(content.as_slice());
-            }
-            async move { script.invoke_async::<Vec<bool>>(&mut redis).await }
-        };
-        self.with_shard(shard, call).await
+        let mut script = MERGE.key(shard.keys.of(&Key::Merging));
+        for (sketch, content) in sketches {
+            script.key(shard.keys.of(sketch)).arg(content.as_slice());
+        }
+        Ok(self.invoke(shard, &script).await?.0)
     }
 
     /// Deletes these sketches where their content is still this one, and returns how many. At most [`MERGED_AT_ONCE`].
@@ -380,57 +340,44 @@ impl RedisStore {
         sketches: &[(&Key, Vec<u8>)],
     ) -> Result<usize, StoreError> {
         let shard = &self.shards[shard];
-        let call = |mut redis: Connection| {
-            let mut script = self.statistics.remove.prepare_invoke();
-            for (sketch, content) in sketches {
-                script.key(shard.keys.of(sketch)).arg(content.as_slice());
-            }
-            async move { script.invoke_async::<usize>(&mut redis).await }
-        };
-        self.with_shard(shard, call).await
+        let mut script = REMOVE.prepare_invoke();
+        for (sketch, content) in sketches {
+            script.key(shard.keys.of(sketch)).arg(content.as_slice());
+        }
+        Ok(self.invoke(shard, &script).await?.0)
     }
 
     /// Turns sketches into the visitors of their day, each in one step with its deletion. A number that is there already
     /// stays if it is more. At most [`COUNTED_AT_ONCE`].
     pub(crate) async fn count_visitors(&self, shard: ShardIndex, sketches: &[Key]) -> Result<Counted, StoreError> {
         let shard = &self.shards[shard];
-        let call = |mut redis: Connection| {
-            let mut script = self.statistics.count.prepare_invoke();
-            for sketch in sketches {
-                let Key::Visitors(day, page) = sketch else { continue };
-                let month = day.month();
-                let month = page.as_ref().map_or(Key::SiteMonth(month), |page| Key::Days(month, page.clone()));
-                script.key(shard.keys.of(sketch)).key(shard.keys.of(&month)).arg(format!("{}u", day.of_month()));
-            }
-            async move { script.invoke_async::<(usize, Vec<(usize, String)>)>(&mut redis).await }
-        };
-        let (counted, rejected) = self.with_shard(shard, call).await?;
+        let mut script = COUNT.prepare_invoke();
+        for sketch in sketches {
+            let Key::Visitors(day, page) = sketch else { continue };
+            let month = day.month();
+            let month = page.as_ref().map_or(Key::SiteMonth(month), |page| Key::Days(month, page.clone()));
+            script.key(shard.keys.of(sketch)).key(shard.keys.of(&month)).arg(format!("{}u", day.of_month()));
+        }
+        let ((counted, rejected), _) = self.invoke(shard, &script).await?;
         Ok(Counted { counted, rejected })
     }
 
     /// Makes the top list of a month that is over from those of its days: some milliseconds, once a month.
     pub(crate) async fn list_month(&self, shard: ShardIndex, month: Month) -> Result<(), StoreError> {
         let shard = &self.shards[shard];
-        let call = |mut redis: Connection| {
-            let mut script = self.statistics.list_month.key(shard.keys.of(&Key::TopOfMonth(month)));
-            for day in month.first().to(month.last()) {
-                script.key(shard.keys.of(&Key::Top(day)));
-            }
-            script.arg(TOP_KEPT);
-            async move { script.invoke_async::<()>(&mut redis).await }
-        };
-        self.with_shard(shard, call).await
+        let mut script = LIST_MONTH.key(shard.keys.of(&Key::TopOfMonth(month)));
+        for day in month.first().to(month.last()) {
+            script.key(shard.keys.of(&Key::Top(day)));
+        }
+        script.arg(TOP_KEPT);
+        Ok(self.invoke(shard, &script).await?.0)
     }
 
     /// Deletes these keys, of any type, and returns how many there were. At most [`DROPPED_AT_ONCE`].
     pub(crate) async fn drop_keys(&self, shard: ShardIndex, keys: &[Key]) -> Result<usize, StoreError> {
         let shard = &self.shards[shard];
         let keys: Vec<String> = keys.iter().map(|key| shard.keys.of(key)).collect();
-        let call = |mut redis: Connection| {
-            let keys = &keys;
-            async move { redis.unlink::<_, usize>(keys).await }
-        };
-        self.with_shard(shard, call).await
+        self.command(shard, &Cmd::unlink(keys)).await
     }
 }
 

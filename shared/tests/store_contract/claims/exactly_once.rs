@@ -5,8 +5,8 @@ use futures_util::future::join_all;
 use proptest::prelude::{Strategy, any};
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
-use visits_core::applied::AppliedSet;
 use visits_core::batch::{MAX_BATCH_PAGES, WriterId};
+use visits_core::store::AppliedSet;
 use visits_core::store::{Applied, Apply, Ledger};
 
 pub(crate) async fn a_batch_is_applied_once_however_often_it_is_sent(subject: &Subject) {

@@ -3,9 +3,9 @@
 use crate::subject::{SHARD, Subject, apply, batch, call, page, sequence, timeless, total};
 use std::sync::Arc;
 use std::time::Duration;
-use visits_core::applied::AppliedSet;
 use visits_core::batch::{Batch, Increment, Sequence, WriterId};
 use visits_core::clock::Clock;
+use visits_core::store::AppliedSet;
 use visits_core::store::{Apply, Reading};
 
 pub(crate) async fn an_unknown_page_has_count_0(subject: &Subject) {
