@@ -24,7 +24,7 @@ use connection::Link;
 use contact::Shard;
 pub use contact::{CONFIG_PATTERN, Health, Warning};
 use keys::{Key, Keys};
-use redis::{AsyncCommands, RedisResult};
+use redis::{AsyncCommands, Cmd};
 use script::{LazyScript, Scripts};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -125,14 +125,9 @@ impl RedisStore {
     pub async fn writers(&self, shard: ShardIndex) -> Result<HashMap<WriterId, Duration>, StoreError> {
         let shard = &self.shards[shard];
         let longest_silent = isize::try_from(WRITERS_AT_ONCE).unwrap_or(isize::MAX);
-        let list = |mut redis: Connection| async move {
-            let now = server_millis(&mut redis).await?;
-            let writers: Vec<(String, u64)> =
-                redis.zrange_withscores(shard.keys.of(&Key::Writers), 0, longest_silent - 1).await?;
-            Ok((now, writers))
-        };
-        let (now, writers) = self.with_shard(shard, list).await?;
-        let silent = |at| Duration::from_millis(now.saturating_sub(at));
+        let list = Cmd::zrange_withscores(shard.keys.of(&Key::Writers), 0, longest_silent - 1);
+        let ((now, writers), _): ((_, Vec<(String, u64)>), _) = self.query_both(shard, &time_question(), &list).await?;
+        let silent = |at| Duration::from_millis(millis_of(now).saturating_sub(at));
         // A member that is not a writer's id was not put there by us: nothing to sweep.
         Ok(writers.into_iter().filter_map(|(id, at)| Some((id.parse().ok()?, silent(at)))).collect())
     }
@@ -142,7 +137,7 @@ impl RedisStore {
     pub async fn tidy(&self, shard: ShardIndex) -> Result<usize, StoreError> {
         let shard = &self.shards[shard];
         let tidy = |mut redis: Connection| async move {
-            let now = server_millis(&mut redis).await?;
+            let now = millis_of(time_question().query_async(&mut redis).await?);
             let at_once = isize::try_from(TIDY_AT_ONCE).unwrap_or(isize::MAX);
             let past: Vec<String> =
                 redis.zrangebyscore_limit(shard.keys.of(&Key::Sets), "-inf", now, 0, at_once).await?;
@@ -152,8 +147,12 @@ impl RedisStore {
     }
 }
 
-/// The server's own clock, in milliseconds since the Unix epoch.
-async fn server_millis(redis: &mut Connection) -> RedisResult<u64> {
-    let (seconds, micros): (u64, u64) = redis::cmd("TIME").query_async(redis).await?;
-    Ok(seconds * 1000 + micros / 1000)
+/// Returns the question for the server's own clock.
+fn time_question() -> Cmd {
+    redis::cmd("TIME")
+}
+
+/// Returns the server's own clock in milliseconds since the Unix epoch: the answer to [`time_question`].
+fn millis_of((seconds, micros): (u64, u64)) -> u64 {
+    seconds * 1000 + micros / 1000
 }

@@ -9,8 +9,11 @@ use super::connection::{Connected, Link, advice};
 use super::contact::Shard;
 use crate::store::{Incarnation, StoreError};
 use crate::telemetry::traces;
+use futures_util::future::try_join;
 use redis::aio::ConnectionLike;
-use redis::{Arg, Cmd, ErrorKind, Pipeline, RedisError, RedisFuture, RedisResult, ServerErrorKind, Value};
+use redis::{
+    Arg, Cmd, ErrorKind, FromRedisValue, Pipeline, RedisError, RedisFuture, RedisResult, ServerErrorKind, Value,
+};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::time::{Instant, timeout};
 
@@ -32,6 +35,21 @@ impl RedisStore {
         F: Future<Output = RedisResult<T>> + Send,
     {
         Ok(self.with_incarnation(shard, call).await?.0)
+    }
+
+    /// Sends two commands at once, of which one names a key of the shard. Not as a pipeline: while a slot moves, a cluster may
+    /// redirect one of them. Returns their answers, and the run of the server.
+    pub(crate) async fn query_both<A: FromRedisValue + Send, B: FromRedisValue + Send>(
+        &self,
+        shard: &Shard,
+        one: &Cmd,
+        other: &Cmd,
+    ) -> Result<((A, B), Incarnation), StoreError> {
+        let both = |mut redis: Connection| async move {
+            let mut beside = redis.clone();
+            try_join(one.query_async(&mut redis), other.query_async(&mut beside)).await
+        };
+        self.with_incarnation(shard, both).await
     }
 
     /// Runs `call` like [`with_shard`](Self::with_shard), and returns the run of the server that answered, too.

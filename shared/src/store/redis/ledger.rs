@@ -7,7 +7,7 @@
 use super::cluster::Connection;
 use super::keys::Keys;
 use super::script::{LazyScript, millis, script, with_checks};
-use super::{RedisStore, server_millis};
+use super::{RedisStore, millis_of, time_question};
 use crate::batch::{self, Batch, BatchId};
 use crate::clock::Moment;
 use crate::day::Day;
@@ -106,7 +106,7 @@ impl Ledger for RedisStore {
         let read = |mut redis: Connection| {
             let (key, notes) = (&key, &notes);
             async move {
-                let now = server_millis(&mut redis).await?;
+                let now = millis_of(time_question().query_async(&mut redis).await?);
                 let (next, found): Scanned =
                     redis::cmd("HSCAN").arg(key).arg(cursor).arg("COUNT").arg(PAGE).query_async(&mut redis).await?;
                 let fields: Vec<&[u8]> = found.iter().map(|(field, _)| field.as_slice()).collect();

@@ -9,7 +9,7 @@ use crate::ring::Fingerprint;
 use crate::shard::ShardName;
 use crate::store::{Incarnation, Reading, ShardIndex, StoreError, Traces};
 use futures_util::future::{join_all, try_join};
-use redis::{AsyncCommands, FromRedisValue, RedisResult};
+use redis::{AsyncCommands, Cmd, FromRedisValue, RedisResult};
 use std::collections::HashMap;
 
 /// Keys that Redis looks at for one slice. A thousand take it about a third of a millisecond.
@@ -74,6 +74,9 @@ const COUNTS: [&str; 2] = ["total", "bots"];
 /// A command's answer for one key of several; or why that key has none.
 pub(super) type Answer = Result<redis::Value, String>;
 
+/// Two fields of a hash, where it has them.
+type TwoFields = [Option<String>; 2];
+
 /// The fields of a record as they are.
 type Fields = HashMap<String, String>;
 
@@ -82,13 +85,8 @@ impl RedisStore {
     pub async fn read(&self, shard: ShardIndex, page: &PageId) -> Result<Reading, StoreError> {
         let shard = &self.shards[shard];
         let key = shard.keys.of(&Key::Page(page.clone()));
-        let call = |mut redis: Connection| {
-            let (mut beside, key) = (redis.clone(), &key);
-            // Two commands and not a pipeline: while a slot moves, a cluster may redirect one of them.
-            let ring = async move { beside.hmget(shard.keys.of(&Key::Shard), &RING).await };
-            async move { try_join(redis.hmget(key, &COUNTS), ring).await }
-        };
-        let (counts, ring): ([Option<String>; 2], [Option<String>; 2]) = self.with_shard(shard, call).await?;
+        let (counts, ring) = (Cmd::hmget(&key, &COUNTS), Cmd::hmget(shard.keys.of(&Key::Shard), &RING));
+        let ((counts, ring), _): ((TwoFields, TwoFields), _) = self.query_both(shard, &counts, &ring).await?;
         // The connection is good, and so are the other pages.
         let [total, bots] = numbers(&counts).map_err(|error| shard.refused(&format!("{key} {error}")))?;
         Ok(Reading { total, bots, settled: settled(&ring) })
@@ -115,7 +113,7 @@ impl RedisStore {
                     .await
             }
         };
-        let (answers, ring): (Vec<Answer>, [Option<String>; 2]) = self.with_shard(shard, call).await?;
+        let (answers, ring): (Vec<Answer>, TwoFields) = self.with_shard(shard, call).await?;
         let settled = settled(&ring);
         let reading = |(key, answer): (&String, Answer)| {
             let counts = answer.and_then(|value| {
@@ -133,12 +131,8 @@ impl RedisStore {
     pub async fn traces(&self, shard: ShardIndex, page: &PageId) -> Result<Traces, StoreError> {
         let shard = &self.shards[shard];
         let key = shard.keys.of(&Key::Page(page.clone()));
-        let call = |mut redis: Connection| {
-            let (mut beside, key) = (redis.clone(), &key);
-            let members = async move { beside.hget(shard.keys.of(&Key::Shard), "members").await };
-            async move { try_join(redis.hgetall(key), members).await }
-        };
-        let (fields, members): (Fields, Option<String>) = self.with_shard(shard, call).await?;
+        let (fields, members) = (Cmd::hgetall(&key), Cmd::hget(shard.keys.of(&Key::Shard), "members"));
+        let ((fields, members), _): ((Fields, Option<String>), _) = self.query_both(shard, &fields, &members).await?;
         let record = record(&fields).map_err(|error| shard.refused(&format!("{key}: {error}")))?;
         Ok(Traces { record, members: names(members.as_deref().unwrap_or_default()) })
     }
@@ -198,16 +192,13 @@ impl RedisStore {
     pub async fn scan(&self, shard: ShardIndex, scan: Scan, cursor: u64) -> Result<KeySlice, StoreError> {
         let (shard, (pattern, reported)) = (&self.shards[shard], scan.looks_for());
         let prefix = shard.keys.prefix();
-        let call = |mut redis: Connection| {
-            let mut scan = redis::cmd("SCAN");
-            // No character of a shard's name or a namespace has a meaning in a pattern.
-            scan.arg(cursor).arg("MATCH").arg(format!("{prefix}{pattern}")).arg("COUNT").arg(SCANNED);
-            let mut beside = redis.clone();
-            // A scan names no key, so a node that has lost the shard's slot answers it; not so this.
-            let here = async move { beside.exists::<_, bool>(shard.keys.of(&Key::Shard)).await };
-            async move { Ok(try_join(scan.query_async(&mut redis), here).await?.0) }
-        };
-        let ((next, found), run): ((u64, Vec<Vec<u8>>), _) = self.with_incarnation(shard, call).await?;
+        let mut scan = redis::cmd("SCAN");
+        // No character of a shard's name or a namespace has a meaning in a pattern.
+        scan.arg(cursor).arg("MATCH").arg(format!("{prefix}{pattern}")).arg("COUNT").arg(SCANNED);
+        // A scan names no key, so a node that has lost the shard's slot answers it; not so this.
+        let here = Cmd::exists(shard.keys.of(&Key::Shard));
+        let ((found, _), run): ((_, bool), _) = self.query_both(shard, &scan, &here).await?;
+        let (next, found): (u64, Vec<Vec<u8>>) = found;
         let mut slice = KeySlice { next, run, ..KeySlice::default() };
         for key in found {
             let name = key.get(prefix.len()..).unwrap_or_default();

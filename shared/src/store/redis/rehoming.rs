@@ -8,7 +8,7 @@
 use super::cluster::Connection;
 use super::ledger::stamp;
 use super::script::{LazyScript, script, with_checks};
-use super::{RedisStore, pages, server_millis};
+use super::{RedisStore, millis_of, pages, time_question};
 use crate::batch::{BatchId, MAX_BATCH_PAGES};
 use crate::handoff::{MAILBOX_BYTES, Mailbox, RejectedRecord};
 use crate::record::Round;
@@ -16,7 +16,7 @@ use crate::ring::Fingerprint;
 use crate::shard::ShardName;
 use crate::store::redis::keys::Key;
 use crate::store::{Incarnation, ShardIndex, StoreError};
-use redis::AsyncCommands;
+use redis::Cmd;
 use std::collections::HashMap;
 
 /// Fields after which a take leaves the records that are left to the next one. A page has two fields, and a month up to
@@ -111,12 +111,8 @@ impl RedisStore {
     /// Returns what the shard knows of the ring.
     pub async fn ring_state(&self, shard: ShardIndex) -> Result<RingState, StoreError> {
         let shard = &self.shards[shard];
-        let call = |mut redis: Connection| async move {
-            let now = server_millis(&mut redis).await?;
-            let fields: HashMap<String, String> = redis.hgetall(shard.keys.of(&Key::Shard)).await?;
-            Ok((now, fields))
-        };
-        let ((now, fields), incarnation) = self.with_incarnation(shard, call).await?;
+        let ((now, fields), incarnation): ((_, HashMap<String, String>), _) =
+            self.query_both(shard, &time_question(), &Cmd::hgetall(shard.keys.of(&Key::Shard))).await?;
         let field = |name: &str| fields.get(name).map(String::as_str);
         let number = |name: &str| field(name).and_then(|number| number.parse().ok()).unwrap_or(0);
         let (at, run) = field("cleaned").and_then(stamp).unwrap_or_default();
@@ -133,7 +129,7 @@ impl RedisStore {
             taken: field("taken").is_some(),
             late: number("late"),
             members: pages::names(field("members").unwrap_or_default()),
-            now,
+            now: millis_of(now),
             incarnation,
         })
     }
