@@ -28,14 +28,20 @@ pub(crate) use faults::HeldBack;
 pub use faults::{Fault, Faults};
 pub use shards::Shards;
 
+use crate::batch::{Batch, Increment, Sequence, WriterId};
 use crate::clock::Clock;
 use crate::fold::{self, Folded};
 use crate::page::PageId;
 use crate::ring::Ring;
 use crate::shard::Weight;
-use crate::store::ShardIndex;
 use crate::store::redis::RedisStore;
+use crate::store::{Apply, ShardIndex, Standing};
+use crate::visit::Visitor;
+use std::sync::Arc;
 use std::time::Duration;
+
+/// The writer of most tests.
+pub const WRITER: WriterId = WriterId::from_u128(1);
 
 /// The page with this decoded id.
 ///
@@ -43,6 +49,28 @@ use std::time::Duration;
 /// If it is none.
 pub fn page(id: &str) -> PageId {
     PageId::from_decoded(id).unwrap_or_else(|error| panic!("{id}: {error}"))
+}
+
+/// A batch sealed just now, of no day.
+pub fn batch(number: u64, visits: &[(&str, u64)]) -> (Arc<Batch>, Duration) {
+    let increments = visits.iter().map(|(id, visits)| (page(id), *visits)).collect();
+    let sequence = Sequence::new(number).unwrap_or_else(|| panic!("{number} is no sequence"));
+    (Arc::new(Batch::seal(sequence, increments, Clock::system().now())), Duration::ZERO)
+}
+
+/// An increment with these visitors.
+pub fn increment(id: &str, visits: u64, bots: u64, visitors: &[u64]) -> Increment {
+    Increment { page: page(id), visits, bots, visitors: visitors.iter().copied().map(Visitor).collect() }
+}
+
+/// A call of [`WRITER`] with base 1.
+pub fn call(batches: &[(Arc<Batch>, Duration)]) -> Apply {
+    Apply { writer: WRITER, base: Sequence::FIRST, batches: batches.to_vec(), standing: Standing::Active, ring: None }
+}
+
+/// A call with batch 1: one visit of the page `home`.
+pub fn visit() -> Apply {
+    call(&[batch(1, &[("home", 1)])])
 }
 
 /// Folds the journal of a shard to its end, by a ring that places all pages and visitors there.

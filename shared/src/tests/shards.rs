@@ -12,28 +12,29 @@ use crate::shard::{ShardName, Weight};
 use crate::store::ShardIndex;
 use crate::store::redis::RedisStore;
 use crate::timing::Timing;
-use redis::{Client, Commands, Connection, RedisResult};
+use redis::{Client, Commands, Connection, FromRedisValue, RedisResult, ToRedisArgs};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use test_support::Database;
+use test_support::{Database, RedisCluster};
 
 /// Content of a shard at some moment: its keys as `DUMP` tells them.
 type Saved = Vec<(String, Vec<u8>)>;
 
-/// Shards on a real server, named `a`, `b`, `c`, …, empty at first. Faults are planned as with [`Faults`].
+/// Shards on real servers, named `a`, `b`, `c`, …, empty at first. Faults are planned as with [`Faults`].
 ///
-/// Its looks inside panic where the server does not answer.
+/// Its looks inside panic where a server does not answer.
 pub struct Shards {
     store: Arc<RedisStore>,
     config: Config,
     names: Vec<ShardName>,
-    url: String,
+    /// The server of each shard, in a cluster the node that had it at first.
+    urls: Vec<String>,
     /// Database to empty in the end; none on a server of the test's own.
     _database: Option<Database>,
     saved: Mutex<HashMap<ShardIndex, Saved>>,
-    looking: Mutex<Option<Connection>>,
+    looking: Mutex<HashMap<ShardIndex, Connection>>,
 }
 
 impl Shards {
@@ -49,15 +50,15 @@ impl Shards {
     pub fn with(shards: usize, settings: &[(&str, &str)]) -> Self {
         let database = Database::new();
         let url = database.url();
-        Self { _database: Some(database), ..Self::on(&url, shards, settings) }
+        Self { _database: Some(database), ..Self::on(&vec![url; shards], settings) }
     }
 
-    /// So many shards on a server of the test's own.
+    /// A shard at each of these addresses.
     ///
     /// # Panics
-    /// If these are no settings.
-    pub fn on(url: &str, shards: usize, settings: &[(&str, &str)]) -> Self {
-        let endpoints: Vec<_> = ('a'..='z').take(shards).map(|name| format!("{name}={url}")).collect();
+    /// If these are no addresses or no settings.
+    pub fn on(addresses: &[String], settings: &[(&str, &str)]) -> Self {
+        let endpoints: Vec<_> = ('a'..='z').zip(addresses).map(|(name, url)| format!("{name}={url}")).collect();
         let endpoints = endpoints.join(",");
         let value = |name: &str| {
             let set = settings.iter().find(|(set, _)| *set == name).map(|(_, value)| *value);
@@ -70,16 +71,21 @@ impl Shards {
             store,
             config,
             names,
-            url: url.to_owned(),
+            urls: addresses.to_vec(),
             _database: None,
             saved: Mutex::default(),
             looking: Mutex::default(),
         }
     }
 
-    /// The address of the server with the shards' database.
-    pub fn url(&self) -> &str {
-        &self.url
+    /// So many shards on a cluster.
+    ///
+    /// # Panics
+    /// If these are no settings, or the cluster is not whole.
+    pub fn on_cluster(cluster: &RedisCluster, shards: usize, settings: &[(&str, &str)]) -> Self {
+        let on_it = Self::on(&vec![format!("{};cluster", cluster.node(0).url()); shards], settings);
+        let url = |shard| cluster.node(cluster.primary(&on_it.key(shard, "shard"))).url();
+        Self { urls: (0..shards).map(url).collect(), ..on_it }
     }
 
     /// The store.
@@ -142,10 +148,15 @@ impl Shards {
         panic!("the pages do not settle");
     }
 
-    /// A connection of the test's own to all that the shards hold.
+    /// A connection of the test's own to the first shard's server.
     pub fn connect(&self) -> Connection {
-        let open = || Client::open(self.url.as_str())?.get_connection();
-        open().unwrap_or_else(|error| panic!("{}: {error}", self.url))
+        self.connect_to(0)
+    }
+
+    /// A connection of the test's own to a shard's server.
+    pub fn connect_to(&self, shard: ShardIndex) -> Connection {
+        let open = || Client::open(self.urls[shard].as_str())?.get_connection();
+        open().unwrap_or_else(|error| panic!("{}: {error}", self.urls[shard]))
     }
 
     /// The name of a shard's key: `key(0, "writers")`.
@@ -155,12 +166,12 @@ impl Shards {
 
     /// The names of a shard's keys that match a pattern of Redis: `keys(0, "days:*")`.
     pub fn keys(&self, shard: ShardIndex, pattern: &str) -> Vec<String> {
-        self.look(|redis| redis.keys(self.key(shard, pattern)))
+        self.look(shard, |redis| redis.keys(self.key(shard, pattern)))
     }
 
     /// Reads a page's record on `shard`.
     pub fn record(&self, shard: ShardIndex, page: &PageId) -> PageRecord {
-        record_of(page, &self.look(|redis| redis.hgetall(self.key(shard, &format!("page:{page}")))))
+        record_of(page, &self.fields(shard, &format!("page:{page}")))
     }
 
     /// A page's count, from its records on all shards.
@@ -182,24 +193,37 @@ impl Shards {
     }
 
     fn records(&self, page: &PageId) -> Vec<PageRecord> {
-        let mut all = redis::pipe();
-        for shard in 0..self.names.len() {
-            all.hgetall(self.key(shard, &format!("page:{page}")));
-        }
-        let all: Vec<HashMap<String, String>> = self.look(|redis| all.query(redis));
-        all.iter().map(|fields| record_of(page, fields)).collect()
+        (0..self.names.len()).map(|shard| self.record(shard, page)).collect()
     }
 
-    /// Asks over a connection that is kept.
-    fn look<T>(&self, question: impl FnOnce(&mut Connection) -> RedisResult<T>) -> T {
+    /// The fields of one of a shard's hashes.
+    pub fn fields<T: FromRedisValue>(&self, shard: ShardIndex, key: &str) -> T {
+        self.look(shard, |redis| redis.hgetall(self.key(shard, key)))
+    }
+
+    /// Sets fields of one of a shard's hashes.
+    pub fn set_fields<T: ToRedisArgs + Send + Sync>(&self, shard: ShardIndex, key: &str, fields: &[(&str, T)]) {
+        self.look(shard, |redis| redis.hset_multiple(self.key(shard, key), fields))
+    }
+
+    /// Asks over a connection that is kept, or over a new one where the server has closed it.
+    fn look<T>(&self, shard: ShardIndex, question: impl Fn(&mut Connection) -> RedisResult<T>) -> T {
         let mut looking = self.looking.lock().unwrap_or_else(PoisonError::into_inner);
-        question(looking.get_or_insert_with(|| self.connect())).unwrap_or_else(|error| panic!("{error}"))
+        let redis = looking.entry(shard).or_insert_with(|| self.connect_to(shard));
+        let answer = question(redis).or_else(|error| {
+            if !error.is_io_error() {
+                return Err(error);
+            }
+            *redis = self.connect_to(shard);
+            question(redis)
+        });
+        answer.unwrap_or_else(|error| panic!("{error}"))
     }
 
     /// Batches that are parked on `shard`.
     pub fn copies_on(&self, shard: ShardIndex) -> usize {
         let parked = self.keys(shard, "out:batches:*");
-        parked.iter().map(|key| self.look(|redis| redis.hlen::<_, usize>(key))).sum()
+        parked.iter().map(|key| self.look(shard, |redis| redis.hlen::<_, usize>(key))).sum()
     }
 
     /// Batches that are parked on all shards.
@@ -210,14 +234,14 @@ impl Shards {
     /// Makes a page's key on `shard` one that cannot be counted up.
     pub fn break_page(&self, shard: ShardIndex, page: &PageId) {
         let key = self.key(shard, &format!("page:{page}"));
-        let _: () = self.connect().set(key, "not a hash").unwrap_or_else(|error| panic!("{error}"));
+        self.look(shard, |redis| redis.set(&key, "not a hash"))
     }
 
     /// Lets time pass for the shards. Their clock is the machine's: what they noted of writers, sets and waiting batches is
     /// moved back instead.
     pub fn pass(&self, time: Duration) {
-        let (mut redis, mut moved) = (self.connect(), redis::pipe());
         for shard in 0..self.names.len() {
+            let (mut redis, mut moved) = (self.connect_to(shard), redis::pipe());
             for key in ["writers", "sets"].map(|key| self.key(shard, key)) {
                 let noted: Vec<String> = redis.zrange(&key, 0, -1).unwrap_or_else(|error| panic!("{key}: {error}"));
                 for writer in noted {
@@ -236,13 +260,15 @@ impl Shards {
             if let Some(cleaned) = cleaned {
                 moved.hset(&record, "cleaned", earlier(&cleaned, time)).ignore();
             }
+            if !moved.is_empty() {
+                let () = moved.query(&mut redis).unwrap_or_else(|error| panic!("{error}"));
+            }
         }
-        let () = moved.query(&mut redis).unwrap_or_else(|error| panic!("{error}"));
     }
 
     /// Applies the commands that were late, the newest first.
     pub fn deliver_late(&self, shard: ShardIndex) {
-        let mut redis = self.connect();
+        let mut redis = self.connect_to(shard);
         for command in self.take_late(shard) {
             // Its answer is lost.
             let _ = command.query::<redis::Value>(&mut redis);
@@ -251,7 +277,7 @@ impl Shards {
 
     /// Remembers what `shard` holds now, as a disk would.
     pub fn save(&self, shard: ShardIndex) {
-        let (keys, mut redis) = (self.keys(shard, "*"), self.connect());
+        let (keys, mut redis) = (self.keys(shard, "*"), self.connect_to(shard));
         let dump = |key: String| {
             let dumped: Option<Vec<u8>> =
                 redis::cmd("DUMP").arg(&key).query(&mut redis).unwrap_or_else(|error| panic!("{key}: {error}"));
@@ -272,7 +298,7 @@ impl Shards {
         for (key, dumped) in saved.get(&shard).into_iter().flatten() {
             restore.cmd("RESTORE").arg(key).arg(0).arg(dumped).ignore();
         }
-        let () = restore.query(&mut self.connect()).unwrap_or_else(|error| panic!("{error}"));
+        let () = restore.query(&mut self.connect_to(shard)).unwrap_or_else(|error| panic!("{error}"));
         self.begin_run(shard);
     }
 }

@@ -27,7 +27,7 @@ async fn a_page_costs_one_command_and_a_batch_one_entry_whatever_is_counted() {
     let refused = Refused { origin: 1, page: 2, repeat: 3, new_page: 0 };
     for (day, visitors, refused) in [(None, 0, Refused::default()), (Some(first_day()), 9, refused)] {
         let server = RedisServer::start();
-        let mut world = World::with(Shards::on(&server.url(), 1, &[]));
+        let mut world = World::with(Shards::on(&[server.url()], &[]));
         let mut redis = server.connect();
         world.seal(0, day, pages(100, visitors), refused);
         world.send(0, &[]).await.unwrap();

@@ -19,7 +19,7 @@ fn of_days(world: &World) -> u64 {
 #[tokio::test]
 async fn wherever_the_append_only_file_ends_a_fold_makes_days_and_totals_agree() {
     let mut server = RedisServer::builder().append_only(true).start();
-    let mut world = World::with(Shards::on(&server.url(), 1, &[]));
+    let mut world = World::with(Shards::on(&[server.url()], &[]));
     for number in 0..BATCHES {
         let pages = [number % 7, 7 + number % 2]
             .map(|page| increment(&format!("page {page}"), 1 + number, number % 2, &[number]));
@@ -41,7 +41,7 @@ async fn wherever_the_append_only_file_ends_a_fold_makes_days_and_totals_agree()
         OpenOptions::new().write(true).open(&file).unwrap().set_len(length - cut).unwrap();
         server.restart();
         // The connections of the run before are broken.
-        world.shards = Shards::on(&server.url(), 1, &[]);
+        world.shards = Shards::on(&[server.url()], &[]);
         let counted = pages_total(&world);
         assert!(counted <= before, "{cut}");
         before = counted;

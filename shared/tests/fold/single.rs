@@ -110,7 +110,7 @@ async fn keys_of_another_type_cost_what_belongs_there_and_nothing_else() {
 #[tokio::test]
 async fn a_full_server_is_folded_and_rid_of_its_journal() {
     let server = RedisServer::start();
-    let mut world = World::with(Shards::on(&server.url(), 1, &[]));
+    let mut world = World::with(Shards::on(&[server.url()], &[]));
     world.seal(0, Some(first_day()), vec![increment("home", 3, 1, &[7])], Refused::default());
     world.send(0, &[0]).await.unwrap();
     let mut redis = server.connect();

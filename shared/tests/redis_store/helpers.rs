@@ -2,19 +2,14 @@
 
 use redis::{Commands, Connection};
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 use test_support::RedisServer;
-use visits_core::batch::{Batch, Sequence, WriterId};
 use visits_core::clock::Clock;
 use visits_core::config::Config;
-use visits_core::page::PageId;
 use visits_core::store::redis::RedisStore;
-use visits_core::store::{Applied, Apply, Ledger, Standing, StoreError};
+use visits_core::store::{Applied, Apply, Ledger, StoreError};
 use visits_core::tests::fold_here;
-
-/// The writer of most tests.
-pub(crate) const WRITER: WriterId = WriterId::from_u128(1);
+pub(crate) use visits_core::tests::{WRITER, batch, call, page, visit};
 
 /// A store with these settings.
 pub(crate) fn store_with(settings: &[(&str, &str)]) -> RedisStore {
@@ -40,26 +35,6 @@ pub(crate) fn impatient_store_on(server: &RedisServer, timeout: Duration) -> Red
 
 pub(crate) fn endpoint(server: &RedisServer) -> String {
     format!("redis_7070={}", server.url())
-}
-
-pub(crate) fn page(id: &str) -> PageId {
-    PageId::from_decoded(id).unwrap()
-}
-
-/// A batch sealed just now.
-pub(crate) fn batch(number: u64, increments: &[(&str, u64)]) -> (Arc<Batch>, Duration) {
-    let increments = increments.iter().map(|(id, visits)| (page(id), *visits)).collect();
-    (Arc::new(Batch::seal(Sequence::new(number).unwrap(), increments, Clock::system().now())), Duration::ZERO)
-}
-
-/// A call of [`WRITER`] with base 1.
-pub(crate) fn call(batches: &[(Arc<Batch>, Duration)]) -> Apply {
-    Apply { writer: WRITER, base: Sequence::FIRST, batches: batches.to_vec(), standing: Standing::Active, ring: None }
-}
-
-/// A call with batch 1: one visit of the page `home`.
-pub(crate) fn visit() -> Apply {
-    call(&[batch(1, &[("home", 1)])])
 }
 
 /// Applies on the first shard.

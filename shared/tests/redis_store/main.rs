@@ -1,9 +1,10 @@
-//! What only real Redis servers show of the Redis store. What it shares with every store is in
-//! `store_contract`.
+//! The Redis store on real servers: its promises on every version and on a cluster, and what crashes, full or silent
+//! servers and wrong settings do.
 
 mod arguments;
 #[cfg(feature = "iam")]
 mod aws_variables;
+mod batches;
 mod connections;
 mod crash;
 #[cfg(feature = "secrets-manager")]
@@ -22,13 +23,15 @@ mod mutated_arguments;
 mod mutated_moves;
 #[cfg(all(feature = "secrets-manager", feature = "http"))]
 mod owner_by_secret;
-mod parked;
+mod parking;
+mod promises;
 mod reader;
 mod refusals;
 mod rehoming;
 mod ring_changes;
-mod rollup;
+mod rounds;
 mod silence;
-mod tidying;
+mod statistics;
 mod tls;
 mod warnings;
+mod writers;
