@@ -25,7 +25,7 @@ use contact::Shard;
 pub use contact::{CONFIG_PATTERN, Health, Warning};
 use keys::{Key, Keys};
 use redis::{AsyncCommands, Cmd};
-use script::{LazyScript, Scripts};
+use script::{JOURNAL_BYTES, TIDY, millis};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,8 +38,9 @@ pub struct RedisStore {
     /// Whether only to look: then a shard that is new stays so.
     looks_only: bool,
     allow_eviction: bool,
-    scripts: Scripts,
-    commit: LazyScript,
+    new_pages_a_day: u64,
+    /// Most bytes of a journal; 0 where no days are kept.
+    journal_bytes: u64,
     timing: Timing,
     /// From the call to the answer, connecting and first contact included.
     answer_timeout: Duration,
@@ -97,8 +98,8 @@ impl RedisStore {
             namespace: config.namespace.clone(),
             looks_only: false,
             allow_eviction: config.allow_eviction,
-            scripts: Scripts::new(config),
-            commit: journal::commit_script(),
+            new_pages_a_day: config.new_pages_a_day,
+            journal_bytes: if config.history_days > 0 { JOURNAL_BYTES } else { 0 },
             timing: config.testing.timing,
             answer_timeout: config.redis_timeout,
         })
@@ -141,7 +142,16 @@ impl RedisStore {
             let at_once = isize::try_from(TIDY_AT_ONCE).unwrap_or(isize::MAX);
             let past: Vec<String> =
                 redis.zrangebyscore_limit(shard.keys.of(&Key::Sets), "-inf", now, 0, at_once).await?;
-            self.scripts.tidy(redis, &shard.keys, &past).await
+            let mut script = TIDY.prepare_invoke();
+            script
+                .key(shard.keys.of(&Key::Sets))
+                .key(shard.keys.of(&Key::Writers))
+                .arg(millis(self.timing.writer_listed));
+            // Some may be no writer's id: they go as well.
+            for writer in &past {
+                script.key(shard.keys.prefix() + "applied:" + writer).arg(writer);
+            }
+            script.invoke_async(&mut redis).await
         };
         self.with_shard(shard, tidy).await
     }

@@ -122,4 +122,4 @@ if by_another_ring then try('HINCRBY', KEYS[4], 'late', 1) end
 local time = now()
 if listing == '1' then call('ZADD', KEYS[2], time, writer) elseif listing == '0' then call('ZREM', KEYS[2], writer) end
 call('ZADD', KEYS[3], math.max(time + keep, tonumber(listing == '2' and call('ZSCORE', KEYS[3], writer) or 0)), writer)
-return { floor, kept, set.visits, set.rejected, rejected, expired, fresh, refused, time }
+return { floor, kept, { set.visits, set.rejected }, rejected, expired, fresh, { refused, time } }

@@ -4,7 +4,7 @@ use super::RedisStore;
 use super::cluster::Connection;
 use super::keys::Key;
 use super::pages::each;
-use super::script::{LazyScript, with_checks};
+use super::script::{LazyScript, script, with_checks};
 use super::sketch::sketch;
 use crate::day::Day;
 use crate::fold::{Entry, Part};
@@ -13,7 +13,7 @@ use crate::ring::Ring;
 use crate::store::statistics::TOP_KEPT;
 use crate::store::{ShardIndex, StoreError};
 use crate::visit::Visitor;
-use redis::{AsyncCommands, Script, Value};
+use redis::{AsyncCommands, Value};
 use std::collections::HashMap;
 
 /// Visitors from which on a sketch of them is cheaper for the shard than each of them: it takes some 70 µs, as a thousand do.
@@ -36,9 +36,7 @@ pub enum Committed {
     },
 }
 
-pub(super) fn commit_script() -> LazyScript {
-    LazyScript::new(|| Script::new(with_checks!("commit.lua")))
-}
+static COMMIT: LazyScript = script!("commit.lua");
 
 /// An entry as Redis tells it: its id and its fields.
 type RawEntry = (String, HashMap<String, Vec<u8>>);
@@ -131,29 +129,26 @@ impl RedisStore {
         let of_day = part.of_day.map_or_else(Default::default, |day| (day.people, day.bots, day.refused));
         let (of_site, aside) =
             part.whole.map_or_else(Default::default, |sums| ([sums.visits, sums.bots], &sums.aside[..]));
-        let call = |mut redis: Connection| {
-            let mut script = self.commit.prepare_invoke();
-            for key in [Key::Journal, Key::Shard, Key::Site, Key::Aside] {
-                script.key(shard.keys.of(&key));
+        let mut script = COMMIT.prepare_invoke();
+        for key in [Key::Journal, Key::Shard, Key::Site, Key::Aside] {
+            script.key(shard.keys.of(&key));
+        }
+        script.arg(first).arg(last).arg(bytes).arg(was).arg(becomes).arg(ring.fingerprint().to_string());
+        script.arg(misplaced).arg(TOP_KEPT).arg(&of_site).arg(part.day.map_or(0, Day::of_month));
+        let (people, bots, refused) = of_day;
+        script.arg(&[people, bots, refused.origin, refused.page, refused.repeat, refused.new_page]);
+        script.arg(part.pages.len());
+        if let Some(day) = part.day {
+            script.key(shard.keys.of(&Key::SiteMonth(day.month()))).key(shard.keys.of(&Key::Top(day)));
+            for (page, of_page) in &part.pages {
+                script.key(shard.keys.of(&Key::Days(day.month(), (*page).clone())));
+                script.arg(of_page.people).arg(of_page.bots);
             }
-            script.arg(first).arg(last).arg(bytes).arg(was).arg(becomes).arg(ring.fingerprint().to_string());
-            script.arg(misplaced).arg(TOP_KEPT).arg(&of_site).arg(part.day.map_or(0, Day::of_month));
-            let (people, bots, refused) = of_day;
-            script.arg(&[people, bots, refused.origin, refused.page, refused.repeat, refused.new_page]);
-            script.arg(part.pages.len());
-            if let Some(day) = part.day {
-                script.key(shard.keys.of(&Key::SiteMonth(day.month()))).key(shard.keys.of(&Key::Top(day)));
-                for (page, of_page) in &part.pages {
-                    script.key(shard.keys.of(&Key::Days(day.month(), (*page).clone())));
-                    script.arg(of_page.people).arg(of_page.bots);
-                }
-            }
-            for (entry, reason) in aside {
-                script.arg(entry).arg(reason);
-            }
-            async move { script.invoke_async::<(u64, u64, Vec<(usize, String)>)>(&mut redis).await }
-        };
-        let (done, skipped, rejected) = self.with_shard(shard, call).await?;
+        }
+        for (entry, reason) in aside {
+            script.arg(entry).arg(reason);
+        }
+        let (done, skipped, rejected): (u64, u64, Vec<(usize, String)>) = self.invoke(shard, &script).await?.0;
         let named = |(place, reason): (usize, String)| Some(((*part.pages.get(place)?.0).clone(), reason));
         let rejected = rejected.into_iter().filter_map(named).collect();
         Ok(if done == 0 { Committed::Stale } else { Committed::Done { skipped, rejected } })

@@ -36,10 +36,7 @@ static LAND: LazyScript = script!("land.lua");
 
 impl Ledger for RedisStore {
     async fn apply(&self, shard: ShardIndex, call: &Apply) -> Result<Applied, StoreError> {
-        let shard = &self.shards[shard];
-        let apply = |redis| self.scripts.apply(redis, &shard.keys, call);
-        let (reply, incarnation) = self.with_incarnation(shard, apply).await?;
-        Ok(reply.into_applied(call, incarnation))
+        self.apply_batches(&self.shards[shard], call).await
     }
 
     async fn secret(&self, shard: ShardIndex, day: Day, offer: Option<Secret>) -> Result<Option<Secret>, StoreError> {

@@ -4,13 +4,9 @@ use super::cluster::Connection;
 use super::keys::{Key, Keys};
 use super::{RedisStore, Shard};
 use crate::batch::{Increment, Sequence};
-use crate::config::Config;
 use crate::store::AppliedSet;
 use crate::store::{Applied, Apply, Incarnation, Rejected, Standing, StoreError};
-use crate::timing::Timing;
-use redis::{
-    Cmd, ErrorKind, FromRedisValue, ParsingError, RedisResult, Script, ScriptInvocation, ServerErrorKind, Value,
-};
+use redis::{Cmd, ErrorKind, FromRedisValue, Script, ScriptInvocation, ServerErrorKind};
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -18,7 +14,7 @@ use std::time::Duration;
 const FORMAT: &str = "3";
 
 /// Most bytes of a shard's journal. Beyond it the statistics of further batches are left out; totals are counted on.
-const JOURNAL_BYTES: u64 = 64 << 20;
+pub(super) const JOURNAL_BYTES: u64 = 64 << 20;
 
 /// The text of a script that checks its arguments, with what it checks them with before it.
 macro_rules! with_checks {
@@ -40,37 +36,45 @@ pub(super) use script;
 const APPLY: &str = with_checks!("apply.lua");
 const APPLY_DIGEST: &str = env!("APPLY_DIGEST");
 
+/// Answer of `apply.lua`: floor, sequences above it, visits and rejected visits, rejected increments (their places in the call,
+/// reasons), sequences too old, sequences applied by this call, visits of new pages that were too many and the server's time in
+/// milliseconds.
+type Answer = (u64, Vec<u64>, [u64; 2], Vec<(usize, String)>, Vec<u64>, Vec<u64>, [u64; 2]);
+
 /// A script whose digest is taken when it is first run: a start that runs none should not pay for it.
 pub(super) type LazyScript = LazyLock<Script>;
 
-static TIDY: LazyScript = script!("tidy.lua");
+pub(super) static TIDY: LazyScript = script!("tidy.lua");
 
-#[derive(Debug)]
-pub(super) struct Scripts {
-    timing: Timing,
-    new_pages_a_day: u64,
-    /// Most bytes of the journal; 0 where no days are kept.
-    journal_bytes: u64,
-}
-
-impl Scripts {
-    pub(super) fn new(config: &Config) -> Self {
-        Self {
-            timing: config.testing.timing,
-            new_pages_a_day: config.new_pages_a_day,
-            journal_bytes: if config.history_days > 0 { JOURNAL_BYTES } else { 0 },
-        }
-    }
-
-    pub(super) async fn apply(&self, mut redis: Connection, keys: &Keys, call: &Apply) -> RedisResult<ApplyReply> {
-        let command = self.apply_command(keys, call);
-        match command.query_async(&mut redis).await {
-            Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
-                let _: String = redis::cmd("SCRIPT").arg("LOAD").arg(APPLY).query_async(&mut redis).await?;
-                command.query_async(&mut redis).await
+impl RedisStore {
+    pub(super) async fn apply_batches(&self, shard: &Shard, call: &Apply) -> Result<Applied, StoreError> {
+        let command = &self.apply_command(&shard.keys, call);
+        let send = |mut redis: Connection| async move {
+            match command.query_async::<Answer>(&mut redis).await {
+                Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
+                    let _: String = redis::cmd("SCRIPT").arg("LOAD").arg(APPLY).query_async(&mut redis).await?;
+                    command.query_async(&mut redis).await
+                }
+                answer => answer,
             }
-            answer => answer,
-        }
+        };
+        let ((floor, above, [visits, rejected], places, expired, fresh, [refused, now]), incarnation) =
+            self.with_incarnation(shard, send).await?;
+        let increments: Vec<_> = call.batches.iter().flat_map(|(batch, _)| batch.increments()).collect();
+        let rejected_page = |(place, reason): (usize, String)| {
+            let Increment { page, visits, .. } = increments.get(place)?;
+            Some(Rejected { page: page.clone(), visits: *visits, reason })
+        };
+        let sequences = |numbers: Vec<u64>| numbers.into_iter().filter_map(Sequence::new).collect();
+        Ok(Applied {
+            set: AppliedSet { floor, above: above.into_iter().collect(), visits, rejected },
+            incarnation,
+            server_time: Duration::from_millis(now),
+            fresh: sequences(fresh),
+            rejected: places.into_iter().filter_map(rejected_page).collect(),
+            expired: sequences(expired),
+            refused,
+        })
     }
 
     /// Built here and not by `Script`, which copies every key three times.
@@ -79,12 +83,9 @@ impl Scripts {
         let pages = batches().map(|batch| batch.pages()).sum::<usize>();
         let mut command = Cmd::with_capacity(32 + 3 * pages, 256 + 128 * pages);
         command.arg("EVALSHA").arg(APPLY_DIGEST).arg(5 + pages);
-        command
-            .arg(keys.of(&Key::Applied(call.writer)))
-            .arg(keys.of(&Key::Writers))
-            .arg(keys.of(&Key::Sets))
-            .arg(keys.of(&Key::Shard))
-            .arg(keys.of(&Key::Journal));
+        for key in [Key::Applied(call.writer), Key::Writers, Key::Sets, Key::Shard, Key::Journal] {
+            command.arg(keys.of(&key));
+        }
         let mut key = String::new();
         for increment in batches().flat_map(|batch| batch.increments()) {
             keys.page_into(&mut key, &increment.page);
@@ -108,18 +109,6 @@ impl Scripts {
         command
     }
 
-    pub(super) async fn tidy(&self, mut redis: Connection, keys: &Keys, writers: &[String]) -> RedisResult<usize> {
-        let mut script = TIDY.prepare_invoke();
-        script.key(keys.of(&Key::Sets)).key(keys.of(&Key::Writers)).arg(millis(self.timing.writer_listed));
-        // Some may be no writer's id: they go as well.
-        for writer in writers {
-            script.key(keys.prefix() + "applied:" + writer).arg(writer);
-        }
-        script.invoke_async(&mut redis).await
-    }
-}
-
-impl RedisStore {
     /// Runs a script on a shard. Returns its answer, and the run of the server that gave it.
     pub(super) async fn invoke<T: FromRedisValue + Send>(
         &self,
@@ -151,42 +140,4 @@ fn listing(standing: Standing) -> &'static str {
 /// Milliseconds, at most what the scripts take as a number (15 digits).
 pub(super) fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX).min(999_999_999_999_999)
-}
-
-/// The answer of `apply.lua`: floor, sequences above it, visits, rejected visits, rejected increments
-/// (number in the call, reason), sequences too old, sequences applied by this call, visits of new pages that were too many,
-/// and the server's time in milliseconds.
-type Layout = (u64, Vec<u64>, u64, u64, Vec<(usize, String)>, Vec<u64>, Vec<u64>, u64, u64);
-
-pub(super) struct ApplyReply(Layout);
-
-impl FromRedisValue for ApplyReply {
-    fn from_redis_value(value: Value) -> Result<Self, ParsingError> {
-        Layout::from_redis_value(value).map(Self)
-    }
-}
-
-impl ApplyReply {
-    pub(super) fn into_applied(self, call: &Apply, incarnation: Incarnation) -> Applied {
-        let (floor, above, visits, rejected_visits, rejected, expired, fresh, refused, now) = self.0;
-        let set = AppliedSet { floor, above: above.into_iter().collect(), visits, rejected: rejected_visits };
-        let increments: Vec<_> = call.batches.iter().flat_map(|(batch, _)| batch.increments()).collect();
-        let find = |found: Vec<(usize, String)>| {
-            let rejected = found.into_iter().filter_map(|(number, reason)| {
-                let increment = increments.get(number)?;
-                Some(Rejected { page: increment.page.clone(), visits: increment.visits, reason })
-            });
-            rejected.collect()
-        };
-        let sequences = |numbers: Vec<u64>| numbers.into_iter().filter_map(Sequence::new).collect();
-        Applied {
-            set,
-            incarnation,
-            server_time: Duration::from_millis(now),
-            fresh: sequences(fresh),
-            rejected: find(rejected),
-            expired: sequences(expired),
-            refused,
-        }
-    }
 }
