@@ -55,6 +55,12 @@ impl WriterId {
     }
 }
 
+/// Reads so many lower-case hex digits.
+pub(crate) fn from_hex(text: &str, digits: usize) -> Option<u128> {
+    let is_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    (text.len() == digits && text.bytes().all(is_hex)).then(|| u128::from_str_radix(text, 16).ok())?
+}
+
 impl fmt::Display for WriterId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:032x}", self.0)
@@ -71,11 +77,7 @@ impl FromStr for WriterId {
     type Err = InvalidWriterId;
 
     fn from_str(text: &str) -> Result<Self, InvalidWriterId> {
-        let hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
-        if text.len() != 32 || !text.bytes().all(hex) {
-            return Err(InvalidWriterId);
-        }
-        u128::from_str_radix(text, 16).map(Self).map_err(|_| InvalidWriterId)
+        from_hex(text, 32).map(Self).ok_or(InvalidWriterId)
     }
 }
 

@@ -70,10 +70,7 @@ impl Mailbox {
 
 impl fmt::Display for Mailbox {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = match self.kind {
-            Kind::Batches => "batches",
-            Kind::Records => "records",
-        };
+        let kind = if self.kind == Kind::Batches { "batches" } else { "records" };
         write!(f, "{kind}:{}", self.owner)
     }
 }
@@ -83,12 +80,12 @@ impl FromStr for Mailbox {
 
     fn from_str(text: &str) -> Result<Self, InvalidMailbox> {
         let (kind, owner) = text.split_once(':').ok_or(InvalidMailbox)?;
-        let owner = owner.parse().map_err(|_| InvalidMailbox)?;
-        match kind {
-            "batches" => Ok(Self { kind: Kind::Batches, owner }),
-            "records" => Ok(Self { kind: Kind::Records, owner }),
-            _ => Err(InvalidMailbox),
-        }
+        let kind = match kind {
+            "batches" => Kind::Batches,
+            "records" => Kind::Records,
+            _ => return Err(InvalidMailbox),
+        };
+        Ok(Self { kind, owner: owner.parse().map_err(|_| InvalidMailbox)? })
     }
 }
 

@@ -12,6 +12,7 @@
 //!
 //! All in 64-bit integers, so every machine agrees. `tests/ring_golden.txt` pins the placement.
 
+use crate::batch::from_hex;
 use crate::shard::{ShardName, Weight};
 use std::fmt;
 use std::hint::select_unpredictable;
@@ -191,11 +192,7 @@ impl FromStr for Fingerprint {
     type Err = InvalidFingerprint;
 
     fn from_str(text: &str) -> Result<Self, InvalidFingerprint> {
-        let hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
-        if text.len() != 16 || !text.bytes().all(hex) {
-            return Err(InvalidFingerprint);
-        }
-        u64::from_str_radix(text, 16).map(Self).map_err(|_| InvalidFingerprint)
+        from_hex(text, 16).and_then(|bits| bits.try_into().ok()).map(Self).ok_or(InvalidFingerprint)
     }
 }
 

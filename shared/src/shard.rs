@@ -137,33 +137,15 @@ pub struct Endpoint {
     cluster: bool,
 }
 
-/// Why a text is not an endpoint. No message repeats a part of the text, since any part may be a secret.
+/// Reason why a text is not an endpoint. No message repeats a part of the text, since any part may be a secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EndpointError {
-    /// Not a URL at all.
+    /// The text is no URL at all.
     #[error("the URL does not parse: {0}")]
     Url(#[from] url::ParseError),
-    /// Any scheme but `redis` and `rediss`.
-    #[error("the URL's scheme is not redis:// or rediss://")]
-    Scheme,
-    /// No host, or one that no server answers at.
-    #[error("the URL names no host to connect to")]
-    Host,
-    /// Port 0.
-    #[error("the port is not from 1 to 65535")]
-    Port,
-    /// A path that is no database number.
-    #[error("the URL's path is not a database number such as /0")]
-    Database,
-    /// User or password with escapes that are not UTF-8.
-    #[error("the user or password is not UTF-8 once percent-decoded")]
-    Credentials,
-    /// `?` or `#`: nothing is configured there, and a password with one must be percent-encoded.
-    #[error("the URL has a query or fragment; write ? as %3F and # as %23 in a password")]
-    Extra,
-    /// A cluster with another database than 0.
-    #[error("a cluster has database 0 only: leave out the number in the URL's path")]
-    ClusterDatabase,
+    /// The URL has a part that no Redis server has.
+    #[error("{0}")]
+    Part(&'static str),
 }
 
 impl Endpoint {
@@ -180,9 +162,11 @@ impl Endpoint {
         self.full.starts_with("rediss:")
     }
 
-    /// The same address as one node of a Redis or Valkey Cluster, whose nodes say which of them holds a shard.
+    /// Returns the same address as one node of a Redis or Valkey Cluster, whose nodes say which of them holds a shard.
     pub fn of_cluster(self) -> Result<Self, EndpointError> {
-        if self.full.ends_with("/0") { Ok(Self { cluster: true, ..self }) } else { Err(EndpointError::ClusterDatabase) }
+        let has_database = !self.full.ends_with("/0");
+        refuse(has_database, "a cluster has database 0 only: leave out the number in the URL's path")?;
+        Ok(Self { cluster: true, ..self })
     }
 
     /// Whether the server is a node of a cluster.
@@ -208,23 +192,17 @@ impl Endpoint {
     }
 
     fn from_url(url: &Url) -> Result<Self, EndpointError> {
-        let scheme = url.scheme();
-        if !["redis", "rediss"].contains(&scheme) {
-            return Err(EndpointError::Scheme);
-        }
-        if url.query().is_some() || url.fragment().is_some() {
-            return Err(EndpointError::Extra);
-        }
-        let host = host(url).ok_or(EndpointError::Host)?;
+        let (scheme, password) = (url.scheme(), url.password().unwrap_or_default());
+        refuse(!["redis", "rediss"].contains(&scheme), "the URL's scheme is not redis:// or rediss://")?;
+        let has_more = url.query().is_some() || url.fragment().is_some();
+        refuse(has_more, "the URL has a query or fragment; write ? as %3F and # as %23 in a password")?;
+        let host = host(url).ok_or(EndpointError::Part("the URL names no host to connect to"))?;
         let port = url.port().unwrap_or(Self::DEFAULT_PORT);
-        if port == 0 {
-            return Err(EndpointError::Port);
-        }
-        let db = database(url.path()).ok_or(EndpointError::Database)?;
-        let password = url.password().unwrap_or_default();
-        if !decodes(url.username()) || !decodes(password) {
-            return Err(EndpointError::Credentials);
-        }
+        refuse(port == 0, "the port is not from 1 to 65535")?;
+        let no_number = EndpointError::Part("the URL's path is not a database number such as /0");
+        let db = database(url.path()).ok_or(no_number)?;
+        let is_text = decodes(url.username()) && decodes(password);
+        refuse(!is_text, "the user or password is not UTF-8 once percent-decoded")?;
         let address = |secret: &str| match (url.username(), secret) {
             ("", "") => format!("{scheme}://{host}:{port}/{db}"),
             (user, "") => format!("{scheme}://{user}@{host}:{port}/{db}"),
@@ -233,6 +211,10 @@ impl Endpoint {
         let mask = if password.is_empty() { "" } else { "***" };
         Ok(Self { full: address(password).into(), masked: address(mask).into(), cluster: false })
     }
+}
+
+fn refuse(wrong: bool, reason: &'static str) -> Result<(), EndpointError> {
+    if wrong { Err(EndpointError::Part(reason)) } else { Ok(()) }
 }
 
 /// The host as a URL writes it. None for a wildcard address: it is for listening, and the client refuses it.

@@ -3,6 +3,7 @@
 //! A visitor is known here by a fingerprint of address and user agent, which stays in memory until the visit's batch is
 //! sealed. What leaves the process is that fingerprint under a keyed hash whose secret lasts for a day ([`Secret`]).
 
+use crate::batch::from_hex;
 use crate::day::Day;
 use crate::page::PageId;
 use siphasher::sip::SipHasher24;
@@ -186,9 +187,7 @@ impl FromStr for Secret {
     type Err = InvalidSecret;
 
     fn from_str(text: &str) -> Result<Self, InvalidSecret> {
-        let hex = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
-        let bits = u128::from_str_radix(text, 16).ok().filter(|_| hex).ok_or(InvalidSecret)?;
-        Ok(Self(bits.to_be_bytes()))
+        from_hex(text, 32).map(|bits| Self(bits.to_be_bytes())).ok_or(InvalidSecret)
     }
 }
 

@@ -46,16 +46,6 @@ impl World {
 }
 
 #[tokio::test]
-async fn a_visit_reaches_its_shard_with_the_first_flush() {
-    let world = world();
-    let page = world.page_of(1, 0);
-    world.visit(&page);
-    let report = world.flusher.flush_if_due(BUDGET).await.unwrap();
-    assert_eq!((report.calls, report.visits, report.visits_held), (1, 1, 0));
-    assert_eq!(world.store.count(1, &page), (1, 0));
-}
-
-#[tokio::test]
 async fn a_busy_environment_makes_one_call_a_shard_and_interval() {
     let world = world();
     let pages = [world.page_of(0, 0), world.page_of(1, 0)];
@@ -210,21 +200,6 @@ async fn a_full_buffer_refuses_new_pages_and_keeps_what_it_took() {
 }
 
 #[tokio::test]
-async fn what_a_shard_lost_is_sent_again() {
-    let world = world();
-    let page = world.page_of(0, 0);
-    world.store.save(0);
-    world.visit(&page);
-    world.flusher.flush_if_due(BUDGET).await;
-    world.store.crash(0);
-    world.time.advance(INTERVAL);
-    world.visit(&page);
-    let report = world.flusher.flush_if_due(BUDGET).await.unwrap();
-    assert_eq!(report.visits_healing, 1);
-    assert_eq!(world.store.sum(&page), 2);
-}
-
-#[tokio::test]
 async fn an_environment_frozen_for_ten_minutes_heals_at_its_thaw() {
     let world = world();
     let page = world.page_of(0, 0);
@@ -316,18 +291,6 @@ async fn shutdown_does_not_wait_for_a_call_on_its_way() {
     assert_eq!(world.flusher.shutdown().await.visits_held, 0);
     assert_eq!(world.store.sum(&page), 2);
     stuck.abort();
-}
-
-#[tokio::test(start_paused = true)]
-async fn shutdown_ends_in_time_with_a_mute_shard() {
-    let world = world();
-    world.store.set_down(0, Some(Fault::Mute));
-    world.visit(&world.page_of(0, 0));
-    world.visit(&world.page_of(1, 0));
-    let started = tokio::time::Instant::now();
-    let report = world.flusher.shutdown().await;
-    assert!(started.elapsed() <= SHUTDOWN_BUDGET + Duration::from_millis(2));
-    assert_eq!((report.visits, report.visits_held), (1, 1));
 }
 
 #[tokio::test]

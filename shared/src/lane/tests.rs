@@ -151,64 +151,42 @@ const SOME: Pending =
     Pending { pages: 1, unresolved: 0, unparked: 0, unconfirmed: 0, in_flight: false, pausing: false, can_park: false };
 
 #[test]
-fn nothing_pending_is_never_due() {
-    assert_eq!(decide(Pending::default(), None, 1_000), None);
-}
-
-#[test]
-fn the_first_visit_after_a_quiet_time_goes_out_at_once() {
-    assert_eq!(decide(SOME, None, 0), Some(Reason::Interval));
-    assert_eq!(decide(SOME, Some(0), 3_600), Some(Reason::Interval));
-}
-
-#[test]
-fn a_busy_environment_flushes_once_an_interval() {
-    assert_eq!(decide(SOME, Some(100), 129), None);
-    assert_eq!(decide(SOME, Some(100), 130), Some(Reason::Interval));
-}
-
-#[test]
-fn a_full_batch_does_not_wait() {
+fn a_flush_is_due_once_an_interval_and_at_once_for_a_full_batch_or_one_to_retry() {
     let full = Pending { pages: MAX_BATCH_PAGES, ..SOME };
-    assert_eq!(decide(full, Some(100), 100), Some(Reason::Full));
-    assert!(takes_part(full, Reason::Full) && !takes_part(SOME, Reason::Full));
-}
-
-#[test]
-fn an_unresolved_batch_is_retried_as_soon_as_its_pause_is_over() {
     let failed = Pending { unresolved: 1, pages: 0, ..SOME };
-    assert_eq!(decide(failed, Some(100), 100), Some(Reason::Retry));
-    assert!(takes_part(failed, Reason::Retry) && !takes_part(SOME, Reason::Retry));
-    assert_eq!(decide(Pending { pausing: true, ..failed }, Some(100), 100), None);
-}
-
-#[test]
-fn while_a_shard_pauses_what_can_be_parked_is() {
-    let down = Pending { pausing: true, can_park: true, pages: 0, unresolved: 2, ..SOME };
-    assert_eq!(decide(Pending { unparked: 1, ..down }, Some(100), 100), Some(Reason::Retry));
-    assert_eq!(decide(down, Some(100), 1_000), None, "all is parked");
-    assert_eq!(decide(Pending { pages: 1, ..down }, Some(100), 129), None);
-    assert_eq!(decide(Pending { pages: 1, ..down }, Some(100), 130), Some(Reason::Interval));
-    assert_eq!(decide(Pending { pages: MAX_BATCH_PAGES, ..down }, Some(100), 100), Some(Reason::Full));
-    assert_eq!(decide(Pending { pages: 1, unparked: 1, can_park: false, ..down }, None, 1_000), None);
-}
-
-#[test]
-fn a_batch_to_confirm_is_asked_for_once_an_interval() {
     let unconfirmed = Pending { unconfirmed: 1, pages: 0, ..SOME };
-    assert_eq!(decide(unconfirmed, Some(100), 129), None);
-    assert_eq!(decide(unconfirmed, Some(100), 130), Some(Reason::Interval));
-}
-
-#[test]
-fn an_interval_that_is_over_takes_all_shards_along() {
-    let full = Pending { pages: MAX_BATCH_PAGES, ..SOME };
+    let down = Pending { pausing: true, can_park: true, pages: 0, unresolved: 2, ..SOME };
+    let table = [
+        ("nothing is pending", Pending::default(), None, 1_000, None),
+        ("the first visit", SOME, None, 0, Some(Reason::Interval)),
+        ("the first after a quiet time", SOME, Some(0), 3_600, Some(Reason::Interval)),
+        ("within the interval", SOME, Some(100), 129, None),
+        ("the interval is over", SOME, Some(100), 130, Some(Reason::Interval)),
+        ("a full batch", full, Some(100), 100, Some(Reason::Full)),
+        ("one call at a time", Pending { in_flight: true, ..full }, None, 100, None),
+        ("a failed batch after its pause", failed, Some(100), 100, Some(Reason::Retry)),
+        ("and within it", Pending { pausing: true, ..failed }, Some(100), 100, None),
+        ("to be parked", Pending { unparked: 1, ..down }, Some(100), 100, Some(Reason::Retry)),
+        ("all is parked", down, Some(100), 1_000, None),
+        ("later visits are parked once an interval", Pending { pages: 1, ..down }, Some(100), 129, None),
+        ("and then", Pending { pages: 1, ..down }, Some(100), 130, Some(Reason::Interval)),
+        ("or full", Pending { pages: MAX_BATCH_PAGES, ..down }, Some(100), 100, Some(Reason::Full)),
+        ("nowhere to park", Pending { pages: 1, unparked: 1, can_park: false, ..down }, None, 1_000, None),
+        ("a confirmation within the interval", unconfirmed, Some(100), 129, None),
+        ("a confirmation", unconfirmed, Some(100), 130, Some(Reason::Interval)),
+    ];
+    for (case, shard, last_flush, now, expected) in table {
+        assert_eq!(decide(shard, last_flush, now), expected, "{case}");
+    }
+    // An interval that is over takes all shards along; the other reasons only those that they are of.
     assert_eq!(due([full, SOME], None, INTERVAL, at(0)), Some(Reason::Interval));
-    assert!(takes_part(SOME, Reason::Interval));
-}
-
-#[test]
-fn one_call_at_a_time_goes_to_a_shard() {
-    let full = Pending { pages: MAX_BATCH_PAGES, in_flight: true, ..SOME };
-    assert_eq!(decide(full, None, 100), None);
+    for (shard, reason, expected) in [
+        (SOME, Reason::Interval, true),
+        (full, Reason::Full, true),
+        (SOME, Reason::Full, false),
+        (failed, Reason::Retry, true),
+        (SOME, Reason::Retry, false),
+    ] {
+        assert_eq!(takes_part(shard, reason), expected, "{shard:?} {reason}");
+    }
 }

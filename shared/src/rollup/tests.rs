@@ -192,19 +192,6 @@ async fn secrets_go_an_hour_after_their_day_and_once_more_if_one_is_made_again()
 }
 
 #[tokio::test]
-async fn sketches_on_two_shards_become_the_number_of_their_union() {
-    let mut world = World::new();
-    let (two, three, day) = (world.two(), world.three(), world.today());
-    world.visit_all(&two);
-    world.visit_all(&three);
-    world.visit(&three, day, 1, &[30, 31]);
-    world.pass(4);
-    let run = world.finish(&three).await;
-    assert!(run.sketches_moved > 0, "{run:?}");
-    world.assert_counted();
-}
-
-#[tokio::test]
 async fn a_new_ring_has_todays_visitors_at_their_new_owner_at_once() {
     let mut world = World::new();
     let (two, three) = (world.two(), world.three());

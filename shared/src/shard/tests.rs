@@ -25,7 +25,7 @@ mod shard {
 }
 
 mod endpoint {
-    use super::super::{Endpoint, EndpointError};
+    use super::super::Endpoint;
 
     #[test]
     fn an_endpoint_is_completed_and_shows_no_password() {
@@ -53,31 +53,32 @@ mod endpoint {
     #[test]
     fn an_endpoint_that_could_not_work_is_refused() {
         let table = [
-            ("", EndpointError::Url(url::ParseError::RelativeUrlWithoutBase)),
-            ("127.0.0.1:7070", EndpointError::Url(url::ParseError::RelativeUrlWithoutBase)),
-            ("redis://h:70707", EndpointError::Url(url::ParseError::InvalidPort)),
-            ("localhost:7070", EndpointError::Scheme),
-            ("http://h", EndpointError::Scheme),
-            ("unix:///tmp/redis", EndpointError::Scheme),
-            ("valkeys://h", EndpointError::Scheme),
-            ("rediss://", EndpointError::Host),
-            ("rediss://h#insecure", EndpointError::Extra),
-            ("redis://", EndpointError::Host),
-            ("redis:h", EndpointError::Host),
-            ("redis:///0", EndpointError::Host),
-            ("redis://0.0.0.0", EndpointError::Host),
-            ("redis://[::]", EndpointError::Host),
-            ("redis://h:0", EndpointError::Port),
-            ("redis://h/-1", EndpointError::Database),
-            ("redis://h/+1", EndpointError::Database),
-            ("redis://h/0/1", EndpointError::Database),
-            ("redis://h/zero", EndpointError::Database),
-            ("redis://h?db=1", EndpointError::Extra),
-            ("redis://h#", EndpointError::Extra),
-            ("redis://a:%E9@h", EndpointError::Credentials),
+            ("", "relative URL without a base"),
+            ("127.0.0.1:7070", "relative URL without a base"),
+            ("redis://h:70707", "invalid port number"),
+            ("localhost:7070", "scheme"),
+            ("http://h", "scheme"),
+            ("unix:///tmp/redis", "scheme"),
+            ("valkeys://h", "scheme"),
+            ("rediss://", "names no host"),
+            ("rediss://h#insecure", "query or fragment"),
+            ("redis://", "names no host"),
+            ("redis:h", "names no host"),
+            ("redis:///0", "names no host"),
+            ("redis://0.0.0.0", "names no host"),
+            ("redis://[::]", "names no host"),
+            ("redis://h:0", "the port"),
+            ("redis://h/-1", "database number"),
+            ("redis://h/+1", "database number"),
+            ("redis://h/0/1", "database number"),
+            ("redis://h/zero", "database number"),
+            ("redis://h?db=1", "query or fragment"),
+            ("redis://h#", "query or fragment"),
+            ("redis://a:%E9@h", "UTF-8"),
         ];
-        for (text, error) in table {
-            assert_eq!(text.parse::<Endpoint>(), Err(error), "{text:?}");
+        for (text, reason) in table {
+            let error = text.parse::<Endpoint>().unwrap_err().to_string();
+            assert!(error.contains(reason), "{text:?}: {error}");
         }
     }
 

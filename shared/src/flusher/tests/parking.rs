@@ -33,26 +33,6 @@ async fn what_a_shard_does_not_take_is_parked_at_once_and_survives_the_environme
 }
 
 #[tokio::test]
-async fn the_writer_and_the_deliverer_bring_the_same_batch_once() {
-    let world = world();
-    let page = world.page_of(0, 0);
-    for writer_first in [true, false] {
-        world.store.set_down(0, Some(Fault::AnswerLost));
-        world.visit(&page);
-        world.time.advance(INTERVAL);
-        world.flusher.flush_if_due(BUDGET).await;
-        world.store.set_down(0, None);
-        world.time.advance(INTERVAL);
-        if writer_first {
-            world.flusher.flush_if_due(BUDGET).await;
-        }
-        assert_eq!(world.deliver().await.visits_delivered, 0, "the lost answer's call was applied");
-        world.flusher.flush_if_due(BUDGET).await;
-    }
-    assert_eq!(world.store.sum(&page), 2);
-}
-
-#[tokio::test]
 async fn while_a_shard_is_down_each_intervals_visits_are_parked_and_none_is_refused() {
     let mut world = world();
     let page = world.page_of(0, 0);
