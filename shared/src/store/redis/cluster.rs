@@ -52,25 +52,9 @@ impl RedisStore {
         self.with_incarnation(shard, both).await
     }
 
-    /// Runs `call` like [`with_shard`](Self::with_shard), and returns the run of the server that answered, too.
-    pub(crate) fn with_incarnation<T, F>(
-        &self,
-        shard: &Shard,
-        call: impl Fn(Connection) -> F + Send + Sync,
-    ) -> impl Future<Output = Result<(T, Incarnation), StoreError>>
-    where
-        F: Future<Output = RedisResult<T>> + Send,
-    {
-        #[cfg(any(test, feature = "testing"))]
-        let answer = self.with_faults(shard, call);
-        #[cfg(not(any(test, feature = "testing")))]
-        let answer = self.with_route(shard, call);
-        traces::call(shard.config.name.as_str(), answer)
-    }
-
-    /// Lets a test's faults happen to the call.
-    #[cfg(any(test, feature = "testing"))]
-    async fn with_faults<T, F>(
+    /// Runs `call` like [`with_shard`](Self::with_shard), and returns the run of the server that answered, too. In tests, the planned
+    /// faults happen to it.
+    pub(crate) async fn with_incarnation<T, F>(
         &self,
         shard: &Shard,
         call: impl Fn(Connection) -> F + Send + Sync,
@@ -78,16 +62,21 @@ impl RedisStore {
     where
         F: Future<Output = RedisResult<T>> + Send,
     {
-        let (faults, call) = (&self.faults, &call);
-        let index = self.shards.iter().position(|other| std::ptr::eq(other, shard)).unwrap_or_default();
-        let send = |held_back: Option<crate::tests::HeldBack>| async move {
-            let call = |redis: Connection| {
-                call(Connection { run: faults.run(index, redis.run), held_back: held_back.clone(), ..redis })
+        #[cfg(not(any(test, feature = "testing")))]
+        return traces::call(shard.config.name.as_str(), self.with_route(shard, call)).await;
+        #[cfg(any(test, feature = "testing"))]
+        {
+            let (faults, call) = (&self.faults, &call);
+            let index = self.shards.iter().position(|other| std::ptr::eq(other, shard)).unwrap_or_default();
+            let send = |held_back: Option<crate::tests::HeldBack>| async move {
+                let call = |redis: Connection| {
+                    call(Connection { run: faults.run(index, redis.run), held_back: held_back.clone(), ..redis })
+                };
+                let (answer, run) = self.with_route(shard, call).await?;
+                Ok((answer, faults.run(index, run)))
             };
-            let (answer, run) = self.with_route(shard, call).await?;
-            Ok((answer, faults.run(index, run)))
-        };
-        faults.call(index, shard.config.name.as_str(), send).await
+            traces::call(shard.config.name.as_str(), faults.call(index, shard.config.name.as_str(), send)).await
+        }
     }
 
     async fn with_route<T, F>(
