@@ -1,8 +1,7 @@
 //! What the HTTP functions share: what a request asks for, which page it is about, and how it is answered.
 //!
-//! Events and answers have types of their own instead of `lambda_http`'s: of an event's two kilobytes a few short
-//! texts matter here. Reading only those takes a third off the work of an invocation, and what is not read cannot be
-//! malformed (`docs/PERFORMANCE.md`).
+//! `aws_lambda_events` describes the events of the front ends. Handlers see one [`Request`] and give one [`Response`], whichever
+//! front end it is; `lambda_http`'s own would panic on requests that clients can send (`docs/DECISIONS.md`).
 
 mod cors;
 mod event;
@@ -13,7 +12,7 @@ mod route;
 mod tests;
 
 pub use cors::Cors;
-pub use event::{Body, DirectEvent, Event, Headers, MOST_BODY, Request, SESSION_COOKIE};
+pub use event::{Body, DirectEvent, Event, MAX_BODY, Request, SESSION_COOKIE, Source};
 pub use owner::{Owner, SESSION, Shown, UnreadableToken};
 pub use reply::{Problem, Reply, Response};
 pub use route::{Found, Query, Route, Routes, Target};

@@ -21,11 +21,15 @@
 
 mod fake;
 mod faults;
+#[cfg(feature = "http")]
+mod front_end;
 mod shards;
 
 pub use fake::Fake;
 pub(crate) use faults::HeldBack;
 pub use faults::{Fault, Faults};
+#[cfg(feature = "http")]
+pub use front_end::FrontEnd;
 pub use shards::Shards;
 
 use crate::batch::{Batch, Increment, Sequence, WriterId};

@@ -50,7 +50,6 @@ impl Handler {
                 let response = self.answer(&request).await.unwrap_or_else(Problem::into_response);
                 Ok(Reply::to(&request, response))
             }
-            Event::Foreign => Ok(Reply::unsupported_event()),
             Event::Direct(_) => Err(NOT_FOR_THIS_FUNCTION.into()),
         }
     }
@@ -64,7 +63,7 @@ impl Handler {
             }
         };
         match action {
-            Action::File(file) if file.is_local_only() && !request.is_local() => Err(problems::demo_is_local()),
+            Action::File(file) if file.is_local_only() && !request.is_local => Err(problems::demo_is_local()),
             Action::File(file) => Ok(file.answer(request)),
             Action::ToPage => Ok(to_page(&request.path)),
             Action::WhoAmI => self.who_am_i(request).await,
@@ -124,7 +123,7 @@ impl Handler {
 
     async fn change(&self, action: Action, target: &Target<'_>, request: &Request) -> Result<Response, Problem> {
         let page = target.page()?;
-        let key = change::key(request.headers.idempotency_key.as_deref())?;
+        let key = change::key(request.header("idempotency-key"))?;
         let wanted = if matches!(action, Action::Delete) { change::DELETE } else { change::wanted(&request.body)? };
         let changed = self.figures.set(&page, wanted, &key).await.map_err(problems::not_changed)?;
         Ok(Response::json(&change::Answer::new(&page, wanted, changed), "no-store"))
@@ -140,7 +139,7 @@ fn to_page(path: &str) -> Response {
 
 /// What an event that is no request gets.
 const NOT_FOR_THIS_FUNCTION: &str =
-    "dashboard answers HTTP requests only: of an API Gateway HTTP API (payload version 2.0) or a function URL";
+    "dashboard answers HTTP requests only: of API Gateway, a function URL or a load balancer";
 
 #[cfg(test)]
 mod tests;

@@ -82,7 +82,6 @@ impl Handler {
                 let answer = self.answer(&request).await.unwrap_or_else(Problem::into_response);
                 Ok(Reply::to(&request, self.cors.admit(&request, answer)))
             }
-            Event::Foreign => Ok(Reply::unsupported_event()),
             Event::Direct(_) => Err(NOT_FOR_THIS_FUNCTION.into()),
         }
     }
@@ -178,7 +177,7 @@ fn served_via(count: &Count) -> &str {
 
 /// What an event that is no request gets.
 const NOT_FOR_THIS_FUNCTION: &str =
-    "get-visits answers HTTP requests only: of an API Gateway HTTP API (payload version 2.0) or a function URL";
+    "get-visits answers HTTP requests only: of API Gateway, a function URL or a load balancer";
 
 #[cfg(test)]
 mod tests;

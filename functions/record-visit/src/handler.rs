@@ -73,7 +73,6 @@ impl Handler {
                 let answer = self.answer(&request, deadline).await.unwrap_or_else(Problem::into_response);
                 Ok(Reply::to(&request, self.cors.admit(&request, answer)))
             }
-            Event::Foreign => Ok(Reply::unsupported_event()),
             // Boxed, here and below: what a buffered visit carries about is small, and faster by a quarter.
             Event::Direct(event) => Box::pin(self.direct(event, deadline)).await,
         }
@@ -98,7 +97,7 @@ impl Handler {
             }
             Action::Pixel => {
                 let page = target.page()?;
-                if request.is_head() || request.headers.speculative {
+                if request.is_head() || request.is_speculative() {
                     // No image is shown, or not yet: nothing is counted, not even a refusal.
                     self.rules.check(request, &[page]).map_err(|(_, problem)| problem)?;
                 } else {

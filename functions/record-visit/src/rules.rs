@@ -58,7 +58,7 @@ impl Rules {
     /// Checks that visits of these pages are taken from where the request comes from. `Err` tells of the first that is not.
     pub(crate) fn check(&self, request: &Request, pages: &[PageId]) -> Result<(), Refused> {
         if self.origins != Origins::Any {
-            let origin = origin::of(&request.headers);
+            let origin = origin::of(request);
             if !origin.is_some_and(|origin| self.origins.allow(origin)) {
                 return Err((Refusal::Origin, Problem::origin_not_allowed(origin)));
             }
@@ -69,9 +69,9 @@ impl Rules {
 
     /// Who calls, as far as the settings want it known.
     pub(crate) fn caller(&self, request: &Request) -> Caller {
-        let agent = request.headers.user_agent.as_deref().unwrap_or_default();
+        let agent = request.header("user-agent").unwrap_or_default();
         let bot = self.bots.is_bot(agent);
-        let hides = request.headers.do_not_track && self.do_not_track == DoNotTrack::Respect;
+        let hides = request.do_not_track() && self.do_not_track == DoNotTrack::Respect;
         let known = self.visitors && !bot && !hides;
         let fingerprint = (known || self.repeats.is_some())
             .then(|| Fingerprint::of(request.address.as_deref().unwrap_or_default(), agent));
@@ -103,7 +103,7 @@ impl Rules {
 mod tests {
     use super::Rules;
     use visits_core::config::Config;
-    use visits_core::http::{Headers, Request};
+    use visits_core::http::Request;
     use visits_core::page::PageId;
     use visits_core::visit::Fingerprint;
 
@@ -116,8 +116,10 @@ mod tests {
     }
 
     fn request(agent: Option<&str>, do_not_track: bool) -> Request {
-        let headers = Headers { user_agent: agent.map(str::to_owned), do_not_track, ..Headers::default() };
-        Request { headers, address: Some(ADDRESS.to_owned()), ..Request::default() }
+        let mut request = Request { address: Some(ADDRESS.to_owned()), ..Request::default() };
+        agent.map(|agent| request.headers.insert("user-agent", agent.parse().unwrap()));
+        do_not_track.then(|| request.headers.insert("dnt", "1".parse().unwrap()));
+        request
     }
 
     #[test]

@@ -1,21 +1,40 @@
-//! Events as the runtime hands them over: requests, requests of other kinds of HTTP proxies, direct invocations.
+//! Events as the runtime hands them over: requests of four HTTP front ends, and direct invocations.
 //!
-//! Only the members and headers that mean something here are kept; all others are skipped where they stand. JSON that
-//! has another type than expected counts as missing, so that no event can be malformed.
+//! `aws_lambda_events` describes the events; here each becomes a [`Request`] in which every front end looks alike. They differ
+//! in what they have decoded:
+//!
+//! | source | path | query | caller's address |
+//! | --- | --- | --- | --- |
+//! | HTTP API, payload 2.0 | decoded, with the stage | as sent | `requestContext.http.sourceIp` |
+//! | function URL, `cargo lambda watch` | as sent | as sent | `requestContext.http.sourceIp` |
+//! | HTTP API, payload 1.0 | decoded, with the stage | decoded | `requestContext.identity.sourceIp` |
+//! | REST API | as sent, without the stage | decoded | `requestContext.identity.sourceIp` |
+//! | load balancer | as sent | as sent | the last of `X-Forwarded-For`, which the load balancer has added |
+//!
+//! Sources: API Gateway's guide, "Lambda proxy integrations" of HTTP APIs and of REST APIs; the load balancer's guide, "Lambda
+//! functions as targets" ("does not decode"), and its attribute `routing.http.xff_header_processing.mode`, which must be
+//! `append`, its default; captured events in middleapi/standard-server #93 and aws/aws-lambda-rust-runtime #543.
 
 use crate::http::reply::Problem;
+use aws_lambda_events::alb::AlbTargetGroupRequest;
+use aws_lambda_events::apigw::{ApiGatewayProxyRequest, ApiGatewayV2httpRequest};
+use aws_lambda_events::query_map::QueryMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use serde::Deserialize;
-use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
-use serde::de::{DeserializeOwned, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use http::Method;
+use http::header::{COOKIE, HeaderMap, HeaderValue};
+use serde::de::{DeserializeOwned, Deserializer};
+use serde::{Deserialize, de};
 use serde_json::Value;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::fmt;
-use std::marker::PhantomData;
+use std::net::SocketAddr;
+use std::panic::catch_unwind;
+use url::form_urlencoded;
 
-/// An event, told apart by what its source fills in. Any JSON is one, read from a text or bytes.
+/// An event. Any JSON is one, read from a text or bytes.
 ///
 /// ```
 /// use visits_core::http::Event;
@@ -27,55 +46,13 @@ use std::marker::PhantomData;
 /// ```
 #[derive(Clone, Debug)]
 pub enum Event {
-    /// A request of an API Gateway HTTP API (payload version 2.0) or of a function URL: `requestContext.http` is an
-    /// object. Whatever else such an event holds is the client's.
+    /// A request. Everything that such an event holds is the client's: nothing in it is an order.
     Http(Box<Request>),
-    /// A request of a REST API, of an HTTP API with payload version 1.0, or of a load balancer. What it
-    /// holds is the client's, too: nothing in it may be taken for an order.
-    Foreign,
-    /// Everything else: an invocation by somebody who may invoke the function.
+    /// Everything else: an invocation by a caller with the permission to invoke the function.
     Direct(DirectEvent),
 }
 
-/// What matters of a request. `Debug` shows neither the address nor the body, which may hold the owner's token.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub struct Request {
-    /// `requestContext.http.method`; empty if there is none.
-    pub method: String,
-    /// `rawPath`; empty if there is none.
-    pub path: String,
-    /// `requestContext.stage`.
-    pub stage: Option<String>,
-    /// `requestContext.domainName`.
-    pub domain: Option<String>,
-    /// `requestContext.http.sourceIp`: who opened the connection, as the event source saw it. The only address that is
-    /// not the client's word.
-    pub address: Option<String>,
-    /// `rawQueryString`, as the client wrote it; empty if there is none.
-    pub query: String,
-    /// The headers that mean something here.
-    pub headers: Headers,
-    /// The body.
-    pub body: Body,
-}
-
-impl Request {
-    /// Whether it asks for the headers of `GET` alone.
-    pub fn is_head(&self) -> bool {
-        self.method == "HEAD"
-    }
-}
-
-impl fmt::Debug for Request {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { method, path, stage, domain, query, headers, .. } = self;
-        let mut request = f.debug_struct("Request");
-        request.field("method", method).field("path", path).field("stage", stage).field("domain", domain);
-        request.field("query", query).field("headers", headers).finish_non_exhaustive()
-    }
-}
-
-/// What matters of a direct invocation.
+/// The members of a direct invocation that mean something.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DirectEvent {
     /// The member `flush`.
@@ -84,474 +61,252 @@ pub struct DirectEvent {
     pub nothing_else: bool,
 }
 
-/// The members that decide what an event is.
-#[derive(Default)]
-struct Members {
-    raw_path: Text,
-    raw_query_string: Text,
-    headers: Object<Headers>,
-    cookies: List<Cookies>,
-    body: LongText,
-    is_base64_encoded: Flag,
-    request_context: Object<RequestContext>,
-    http_method: Text,
-    path: Text,
-    flush: Option<Value>,
-    others: bool,
+/// The front end that a request came through, which decides the shape of its answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Source {
+    /// An HTTP API with payload version 2.0, or a function URL.
+    #[default]
+    Version2,
+    /// A REST API, or an HTTP API with payload version 1.0.
+    Version1,
+    /// An Application Load Balancer; its target group has multi-value headers or not.
+    LoadBalancer {
+        /// The answer has them, too.
+        multi_value: bool,
+    },
 }
 
-#[derive(serde::Deserialize)]
-#[serde(field_identifier, rename_all = "camelCase")]
-enum Member {
-    RawPath,
-    RawQueryString,
-    Headers,
-    Cookies,
-    Body,
-    IsBase64Encoded,
-    RequestContext,
-    HttpMethod,
-    Path,
-    Flush,
-    #[serde(other)]
-    Other,
+/// A request. `Debug` shows neither headers nor address nor body: the owner's token may be among them.
+#[derive(Clone, Default)]
+pub struct Request {
+    /// The front end.
+    pub source: Source,
+    /// The event is a front end's, and cannot be read: [`Routes`](crate::http::Routes) answers it with a 400.
+    pub malformed: bool,
+    /// The method.
+    pub method: Method,
+    /// The path.
+    pub path: String,
+    /// The path is as the client wrote it, and still has to be percent-decoded.
+    pub path_is_encoded: bool,
+    /// The stage that may stand in front of the path.
+    pub stage: Option<String>,
+    /// It came through `cargo lambda watch`.
+    pub is_local: bool,
+    /// The query, percent-encoded.
+    pub query: String,
+    /// The headers, cookies among them. All of them are the client's word.
+    pub headers: HeaderMap,
+    /// The address from which the connection was opened, as the front end saw it. It is not the client's word.
+    pub address: Option<String>,
+    /// The body.
+    pub body: Body,
 }
 
-#[derive(Default, serde::Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct RequestContext {
-    domain_name: Text,
-    stage: Text,
-    http: Object<Http>,
-    elb: Object<IgnoredAny>,
-}
+/// The domain that `cargo lambda watch` reports for every request, and AWS for none.
+const EMULATOR: &str = "localhost";
 
-#[derive(Default, serde::Deserialize)]
-#[serde(default)]
-struct Http {
-    method: Text,
-    #[serde(rename = "sourceIp")]
-    source_ip: Text,
-}
-
-impl<'de> Deserialize<'de> for Event {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // The runtime's deserializer notes the path to each value that is read, key by key, for errors that these cannot
-        // have: it is asked for the text alone, and that is read without.
-        let json = <&RawValue>::deserialize(deserializer)?;
-        let Object(members): Object<Members> = serde_json::from_str(json.get()).map_err(D::Error::custom)?;
-        Ok(members.map_or(Self::Direct(DirectEvent::default()), Self::from))
-    }
-}
-
-impl<'de> Deserialize<'de> for Members {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(MembersVisitor)
-    }
-}
-
-struct MembersVisitor;
-
-impl<'de> Visitor<'de> for MembersVisitor {
-    type Value = Members;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("an event")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
-        let mut members = Members::default();
-        while let Some(member) = map.next_key()? {
-            members.others |= !matches!(member, Member::Flush);
-            match member {
-                Member::RawPath => members.raw_path = map.next_value()?,
-                Member::RawQueryString => members.raw_query_string = map.next_value()?,
-                Member::Headers => members.headers = map.next_value()?,
-                Member::Cookies => members.cookies = map.next_value()?,
-                Member::Body => members.body = map.next_value()?,
-                Member::IsBase64Encoded => members.is_base64_encoded = map.next_value()?,
-                Member::RequestContext => members.request_context = map.next_value()?,
-                Member::HttpMethod => members.http_method = map.next_value()?,
-                Member::Path => members.path = map.next_value()?,
-                Member::Flush => members.flush = Some(map.next_value()?),
-                Member::Other => drop(map.next_value::<IgnoredAny>()?),
-            }
-        }
-        Ok(members)
-    }
-}
-
-impl From<Members> for Event {
-    fn from(members: Members) -> Self {
-        let context = members.request_context.0.unwrap_or_default();
-        if let Some(http) = context.http.0 {
-            let mut headers = members.headers.0.unwrap_or_default();
-            headers.sessions.extend(members.cookies.0.into_iter().flat_map(|Cookies(sessions)| sessions));
-            return Self::Http(Box::new(Request {
-                method: http.method.0.unwrap_or_default(),
-                path: members.raw_path.0.unwrap_or_default(),
-                stage: context.stage.0,
-                domain: context.domain_name.0,
-                address: http.source_ip.0,
-                query: members.raw_query_string.0.unwrap_or_default(),
-                headers,
-                body: Body::new(members.body, members.is_base64_encoded),
-            }));
-        }
-        let rest = members.http_method.0.is_some() && members.path.0.is_some();
-        if rest || context.elb.0.is_some() {
-            return Self::Foreign;
-        }
-        Self::Direct(DirectEvent { flush: members.flush, nothing_else: !members.others })
-    }
-}
+/// Ends of the domains of function URLs, in AWS's public regions and in China.
+const URL_DOMAINS: [&str; 2] = [".on.aws", ".on.amazonwebservices.com.cn"];
 
 /// The session cookie's name. By its prefix a browser takes it from this host only, over TLS, and for all paths: a page of a
 /// neighbouring subdomain can set none.
 pub const SESSION_COOKIE: &str = "__Host-visits_session";
 
-/// What matters of a request's headers. All of them are the client's word. `Debug` hides what shows to be the owner.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub struct Headers {
-    /// `User-Agent`.
-    pub user_agent: Option<String>,
-    /// `Origin`.
-    pub origin: Option<String>,
-    /// `Referer`.
-    pub referer: Option<String>,
-    /// `Authorization`.
-    pub authorization: Option<String>,
-    /// `Idempotency-Key`.
-    pub idempotency_key: Option<String>,
-    /// `X-Requested-With`.
-    pub requested_with: Option<String>,
-    /// `Accept-Encoding`.
-    pub accept_encoding: Option<String>,
-    /// `If-None-Match`.
-    pub if_none_match: Option<String>,
-    /// `Access-Control-Request-Headers`.
-    pub asked_headers: Option<String>,
-    /// `DNT: 1` or `Sec-GPC: 1`.
-    pub do_not_track: bool,
-    /// The browser loads this for a page that it may never show: `Sec-Purpose: prefetch`, or one of the names that were
-    /// used before that.
-    pub speculative: bool,
-    /// The values of all cookies that are called [`SESSION_COOKIE`]. Other cookies are not kept.
-    pub sessions: Vec<String>,
+impl<'de> Deserialize<'de> for Event {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let json = <&RawValue>::deserialize(deserializer)?.get();
+        // A `HeaderMap` panics at its 32,769th header, and a `QueryMap` at a parameter with an empty list of values.
+        let request = catch_unwind(|| Request::read(json)).unwrap_or(None);
+        Ok(request.map_or_else(|| Self::of_no_known_shape(json), |request| Self::Http(Box::new(request))))
+    }
 }
 
-impl fmt::Debug for Headers {
+impl Event {
+    /// Reads an event that is no request: a direct invocation, unless it has a member that front ends write.
+    fn of_no_known_shape(json: &str) -> Self {
+        let members = |json| serde_json::from_str::<HashMap<String, &RawValue>>(json).unwrap_or_default();
+        let event = members(json);
+        let has = |name| event.contains_key(name);
+        if !["requestContext", "httpMethod", "rawPath"].into_iter().any(has) {
+            let flush = event.get("flush").and_then(|order| serde_json::from_str(order.get()).ok());
+            return Self::Direct(DirectEvent { flush, nothing_else: event.keys().all(|name| name == "flush") });
+        }
+        let context = event.get("requestContext").map(|context| members(context.get())).unwrap_or_default();
+        let source = if context.contains_key("elb") {
+            Source::LoadBalancer { multi_value: has("multiValueHeaders") }
+        } else if has("httpMethod") {
+            Source::Version1
+        } else {
+            Source::Version2
+        };
+        Self::Http(Box::new(Request { source, malformed: true, ..Request::default() }))
+    }
+}
+
+impl Request {
+    fn read(json: &str) -> Option<Self> {
+        let version2 = || serde_json::from_str(json).ok().map(Self::version2);
+        let load_balancer = || serde_json::from_str(json).ok().map(Self::load_balancer);
+        let version1 = || serde_json::from_str(json).ok().map(|event| Self::version1(event, is_http_api(json)));
+        version2().or_else(load_balancer).or_else(version1)
+    }
+
+    fn version2(event: ApiGatewayV2httpRequest) -> Self {
+        let (context, mut headers) = (event.request_context, event.headers);
+        for cookie in event.cookies.iter().flatten().filter_map(|cookie| HeaderValue::from_str(cookie).ok()) {
+            headers.append(COOKIE, cookie);
+        }
+        let domain = context.domain_name.unwrap_or_default();
+        let is_local = domain == EMULATOR;
+        Self {
+            method: context.http.method,
+            path: event.raw_path.unwrap_or_default(),
+            path_is_encoded: is_local || is_function_url(&domain),
+            stage: named_stage(context.stage),
+            is_local,
+            query: event.raw_query_string.unwrap_or_default(),
+            headers,
+            address: context.http.source_ip,
+            body: Body { text: event.body, is_base64: event.is_base64_encoded },
+            ..Self::default()
+        }
+    }
+
+    fn version1(event: ApiGatewayProxyRequest, is_http_api: bool) -> Self {
+        let context = event.request_context;
+        let parameters = fuller(event.multi_value_query_string_parameters, event.query_string_parameters);
+        Self {
+            source: Source::Version1,
+            method: event.http_method,
+            path: event.path.unwrap_or_default(),
+            path_is_encoded: !is_http_api,
+            stage: named_stage(context.stage).filter(|_| is_http_api),
+            query: form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters.iter()).finish(),
+            headers: if event.multi_value_headers.is_empty() { event.headers } else { event.multi_value_headers },
+            address: context.identity.source_ip,
+            body: Body { text: event.body, is_base64: event.is_base64_encoded },
+            ..Self::default()
+        }
+    }
+
+    fn load_balancer(event: AlbTargetGroupRequest) -> Self {
+        let parameters = fuller(event.multi_value_query_string_parameters, event.query_string_parameters);
+        let pairs: Vec<_> = parameters.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let multi_value = !event.multi_value_headers.is_empty();
+        let headers = if multi_value { event.multi_value_headers } else { event.headers };
+        let forwarded = headers.get_all("x-forwarded-for").iter().next_back().and_then(text);
+        let address = forwarded.and_then(|addresses| addresses.rsplit(',').next()).map(|last| {
+            // With the attribute `xff_client_port` the port is there, too, which is another one for each connection.
+            let last = last.trim();
+            last.parse().map_or_else(|_| last.to_owned(), |socket: SocketAddr| socket.ip().to_string())
+        });
+        Self {
+            source: Source::LoadBalancer { multi_value },
+            method: event.http_method,
+            path: event.path.unwrap_or_default(),
+            path_is_encoded: true,
+            query: pairs.join("&"),
+            address,
+            headers,
+            body: Body { text: event.body, is_base64: event.is_base64_encoded },
+            ..Self::default()
+        }
+    }
+
+    /// Tells whether only the headers of the answer to `GET` are asked for.
+    pub fn is_head(&self) -> bool {
+        self.method == Method::HEAD
+    }
+
+    /// Returns a header's first value, unless it is no UTF-8.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(text)
+    }
+
+    /// Tells whether the client asks not to be tracked: `DNT: 1` or `Sec-GPC: 1`.
+    pub fn do_not_track(&self) -> bool {
+        ["dnt", "sec-gpc"].into_iter().any(|name| self.header(name).is_some_and(|value| value.trim() == "1"))
+    }
+
+    /// Tells whether the browser loads this for a page that it may never show: `Sec-Purpose: prefetch`,
+    /// `prefetch;prerender`, Safari's `preview`, or one of the names that were used before that.
+    pub fn is_speculative(&self) -> bool {
+        let is_known =
+            |word: &str| ["prefetch", "prerender", "preview"].iter().any(|known| word.eq_ignore_ascii_case(known));
+        let is_ahead = |purpose: &str| purpose.split([',', ';']).map(str::trim).any(is_known);
+        ["sec-purpose", "purpose", "x-purpose", "x-moz"].into_iter().any(|name| self.header(name).is_some_and(is_ahead))
+    }
+
+    /// Returns the values of all cookies that are called [`SESSION_COOKIE`].
+    pub fn sessions(&self) -> impl Iterator<Item = &str> {
+        let cookies = self.headers.get_all(COOKIE).iter().filter_map(text).flat_map(|cookies| cookies.split(';'));
+        cookies.filter_map(|cookie| cookie.trim().strip_prefix(SESSION_COOKIE)?.strip_prefix('='))
+    }
+}
+
+impl fmt::Debug for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { user_agent, origin, referer, .. } = self;
-        let mut headers = f.debug_struct("Headers");
-        headers
-            .field("user_agent", user_agent)
-            .field("origin", origin)
-            .field("referer", referer)
-            .finish_non_exhaustive()
+        let Self { source, method, path, query, .. } = self;
+        let mut request = f.debug_struct("Request");
+        request.field("source", source).field("method", method).field("path", path).field("query", query);
+        request.finish_non_exhaustive()
     }
 }
 
-/// HTTP APIs, function URLs and `cargo lambda watch` write names in lower case.
-#[derive(Deserialize)]
-#[serde(field_identifier, rename_all = "kebab-case")]
-enum Name {
-    UserAgent,
-    Origin,
-    Referer,
-    Authorization,
-    IdempotencyKey,
-    #[serde(rename = "x-requested-with")]
-    RequestedWith,
-    AcceptEncoding,
-    IfNoneMatch,
-    AccessControlRequestHeaders,
-    SecPurpose,
-    Purpose,
-    XPurpose,
-    XMoz,
-    Dnt,
-    SecGpc,
-    Cookie,
-    #[serde(other)]
-    Other,
+fn text(value: &HeaderValue) -> Option<&str> {
+    std::str::from_utf8(value.as_bytes()).ok()
 }
 
-impl<'de> Deserialize<'de> for Headers {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(HeadersVisitor)
-    }
+/// Returns the parameters with all their values, if the event has them.
+fn fuller(all: QueryMap, one: QueryMap) -> QueryMap {
+    if all.is_empty() { one } else { all }
 }
 
-struct HeadersVisitor;
-
-impl<'de> Visitor<'de> for HeadersVisitor {
-    type Value = Headers;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("headers")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Headers, A::Error> {
-        let mut headers = Headers::default();
-        while let Some(name) = map.next_key()? {
-            if matches!(name, Name::Other) {
-                map.next_value::<IgnoredAny>()?;
-                continue;
-            }
-            let Text(value) = map.next_value()?;
-            match name {
-                Name::UserAgent => headers.user_agent = value,
-                Name::Origin => headers.origin = value,
-                Name::Referer => headers.referer = value,
-                Name::Authorization => headers.authorization = value,
-                Name::IdempotencyKey => headers.idempotency_key = value,
-                Name::RequestedWith => headers.requested_with = value,
-                Name::AcceptEncoding => headers.accept_encoding = value,
-                Name::IfNoneMatch => headers.if_none_match = value,
-                Name::AccessControlRequestHeaders => headers.asked_headers = value,
-                Name::SecPurpose | Name::Purpose | Name::XPurpose | Name::XMoz => {
-                    headers.speculative |= value.is_some_and(|value| is_speculative(&value));
-                }
-                Name::Dnt | Name::SecGpc => headers.do_not_track |= value.is_some_and(|value| value.trim() == "1"),
-                Name::Cookie => {
-                    headers.sessions.extend(value.iter().flat_map(|cookies| cookies.split(';').filter_map(session)));
-                }
-                Name::Other => {}
-            }
-        }
-        Ok(headers)
-    }
+/// Returns the stage, unless it is the one that leaves no mark in the path.
+fn named_stage(stage: Option<String>) -> Option<String> {
+    stage.filter(|stage| stage != "$default")
 }
 
-/// Tells whether a purpose is to load ahead: `prefetch`, `prefetch;prerender`, and Safari's `preview`.
-fn is_speculative(purpose: &str) -> bool {
-    let is_known =
-        |word: &str| ["prefetch", "prerender", "preview"].iter().any(|known| word.eq_ignore_ascii_case(known));
-    purpose.split([',', ';']).map(str::trim).any(is_known)
+/// Tells an HTTP API's event of payload version 1.0 from a REST API's, which has no version.
+fn is_http_api(json: &str) -> bool {
+    #[derive(Deserialize)]
+    struct Payload {
+        version: Option<de::IgnoredAny>,
+    }
+    serde_json::from_str::<Payload>(json).is_ok_and(|payload| payload.version.is_some())
 }
 
-/// The sessions among the cookies of an event's own list.
-struct Cookies(Vec<String>);
-
-impl<'de> Deserialize<'de> for Cookies {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_seq(CookiesVisitor).map(Self)
-    }
-}
-
-struct CookiesVisitor;
-
-impl<'de> Visitor<'de> for CookiesVisitor {
-    type Value = Vec<String>;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("cookies")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Vec<String>, A::Error> {
-        let mut sessions = Vec::new();
-        while let Some(Text(cookie)) = items.next_element()? {
-            sessions.extend(cookie.as_deref().and_then(session));
-        }
-        Ok(sessions)
-    }
-}
-
-/// Returns the value of `name=value` if the name is that of the session's cookie.
-fn session(cookie: &str) -> Option<String> {
-    Some(cookie.trim().strip_prefix(SESSION_COOKIE)?.strip_prefix('=')?.to_owned())
+/// Tells whether a domain is `<id>.lambda-url.<region>.on.aws`. Without regard to case and to a root dot, in case that AWS
+/// should ever repeat the domain as the client wrote it.
+fn is_function_url(domain: &str) -> bool {
+    let domain = domain.trim_end_matches('.').to_ascii_lowercase();
+    let name = URL_DOMAINS.iter().find_map(|suffix| domain.strip_suffix(suffix));
+    let Some((service, region)) = name.and_then(|name| name.rsplit_once('.')) else { return false };
+    !region.is_empty() && service.strip_suffix(".lambda-url").is_some_and(|id| !id.is_empty() && !id.contains('.'))
 }
 
 /// Longest body in bytes: a hundred page ids of the greatest length, in JSON, fit.
-pub const MOST_BODY: usize = 64 * 1024;
+pub const MAX_BODY: usize = 64 * 1024;
 
-/// A request's body as its event source hands it over.
+/// A request's body as its front end hands it over.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Body(Content);
-
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-enum Content {
-    #[default]
-    None,
-    Text(String),
-    /// What the event source takes for no text, in base64.
-    Base64(String),
-    TooLong,
+pub struct Body {
+    text: Option<String>,
+    is_base64: bool,
 }
 
 impl Body {
-    fn new(body: LongText, base64: Flag) -> Self {
-        Self(match (body.0, base64.0) {
-            (None, _) => Content::None,
-            (Some(Err(TooLong)), _) => Content::TooLong,
-            (Some(Ok(text)), false) => Content::Text(text),
-            (Some(Ok(text)), true) => Content::Base64(text),
-        })
-    }
-
-    /// The body read as JSON, whatever content type it claims. 413 for one over [`MOST_BODY`], 400 for what is no such
+    /// Reads the body as JSON, whatever content type it claims. 413 for one over [`MAX_BODY`], 400 for what is no such
     /// JSON; `accepted` says there what is.
     pub fn json<T: DeserializeOwned>(&self, accepted: &str) -> Result<T, Problem> {
-        let bytes = self.bytes(accepted)?;
+        let text = self.text.as_deref().unwrap_or_default();
+        let bytes = if self.is_base64 { BASE64.decode(text).map(Cow::Owned) } else { Ok(text.as_bytes().into()) };
+        let not_base64 = |_| Problem::invalid_body(&"it is marked as base64 and is none", accepted);
+        let bytes = bytes.map_err(not_base64)?;
+        if bytes.len() > MAX_BODY {
+            return Err(Problem::body_too_large());
+        }
         serde_json::from_slice(&bytes).map_err(|error| Problem::invalid_body(&error, accepted))
     }
-
-    fn bytes(&self, accepted: &str) -> Result<Cow<'_, [u8]>, Problem> {
-        let bytes = match &self.0 {
-            Content::None => Cow::Borrowed(&[][..]),
-            Content::Text(text) => Cow::Borrowed(text.as_bytes()),
-            Content::Base64(text) => BASE64
-                .decode(text)
-                .map(Cow::Owned)
-                .map_err(|_| Problem::invalid_body(&"it is marked as base64 and is none", accepted))?,
-            Content::TooLong => return Err(Problem::body_too_large()),
-        };
-        if bytes.len() > MOST_BODY { Err(Problem::body_too_large()) } else { Ok(bytes) }
-    }
 }
-
-/// An object read as `T`; `None` for any other JSON.
-///
-/// Derived structs also take an array for their members in order, which no event source means.
-#[derive(Clone, Debug)]
-struct Object<T>(Option<T>);
-
-/// A text; `None` for any other JSON, and for a text of more than [`MOST_TEXT`] bytes.
-#[derive(Clone, Debug, Default)]
-struct Text(Option<String>);
-
-/// A text that may be too long, which is then told from none.
-#[derive(Clone, Debug, Default)]
-struct LongText(Option<Result<String, TooLong>>);
-
-/// More than [`MOST_TEXT`] bytes.
-#[derive(Clone, Copy, Debug)]
-struct TooLong;
-
-/// `true`; anything else is not.
-#[derive(Clone, Copy, Debug, Default)]
-struct Flag(bool);
-
-/// Longest text that is kept, in bytes: a body of 64 KiB in base64. No header, path or query of an event source is longer
-/// than 16 KiB.
-const MOST_TEXT: usize = (64 * 1024_usize).div_ceil(3) * 4;
-
-/// An array read as `T`; `None` for any other JSON.
-#[derive(Clone, Debug)]
-struct List<T>(Option<T>);
-
-impl<T> Default for Object<T> {
-    fn default() -> Self {
-        Self(None)
-    }
-}
-
-impl<T> Default for List<T> {
-    fn default() -> Self {
-        Self(None)
-    }
-}
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Lenient(PhantomData::<(T, IgnoredAny)>)).map(|read| match read {
-            Read::Object(object) => Self(Some(object)),
-            _ => Self(None),
-        })
-    }
-}
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for List<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Lenient(PhantomData::<(IgnoredAny, T)>)).map(|read| match read {
-            Read::List(list) => Self(Some(list)),
-            _ => Self(None),
-        })
-    }
-}
-
-impl<'de> Deserialize<'de> for Text {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        read(deserializer).map(|read| match read {
-            Read::Text(text) => Self(Some(text)),
-            _ => Self(None),
-        })
-    }
-}
-
-impl<'de> Deserialize<'de> for LongText {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        read(deserializer).map(|read| match read {
-            Read::Text(text) => Self(Some(Ok(text))),
-            Read::TooLong => Self(Some(Err(TooLong))),
-            _ => Self(None),
-        })
-    }
-}
-
-impl<'de> Deserialize<'de> for Flag {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        read(deserializer).map(|read| Self(matches!(read, Read::Bool(true))))
-    }
-}
-
-/// One instance for all that is neither an object nor an array.
-fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Read<IgnoredAny, IgnoredAny>, D::Error> {
-    deserializer.deserialize_any(Lenient(PhantomData))
-}
-
-enum Read<O, L> {
-    Object(O),
-    List(L),
-    Text(String),
-    TooLong,
-    Bool(bool),
-    Other,
-}
-
-/// Reads an object as `O` and an array as `L`.
-struct Lenient<O, L>(PhantomData<(O, L)>);
-
-impl<'de, O: Deserialize<'de>, L: Deserialize<'de>> Visitor<'de> for Lenient<O, L> {
-    type Value = Read<O, L>;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("any JSON")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Read<O, L>, A::Error> {
-        O::deserialize(MapAccessDeserializer::new(map)).map(Read::Object)
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Read<O, L>, E> {
-        Ok(if text.len() > MOST_TEXT { Read::TooLong } else { Read::Text(text.to_owned()) })
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<Read<O, L>, A::Error> {
-        L::deserialize(SeqAccessDeserializer::new(items)).map(Read::List)
-    }
-
-    fn visit_unit<E>(self) -> Result<Read<O, L>, E> {
-        Ok(Read::Other)
-    }
-
-    fn visit_bool<E>(self, flag: bool) -> Result<Read<O, L>, E> {
-        Ok(Read::Bool(flag))
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<Read<O, L>, E> {
-        Ok(Read::Other)
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<Read<O, L>, E> {
-        Ok(Read::Other)
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Read<O, L>, E> {
-        Ok(Read::Other)
-    }
-}
-
-#[cfg(test)]
-mod tests;

@@ -98,20 +98,21 @@ impl Owner {
     /// be read.
     pub async fn authorize(&self, request: &Request) -> Result<Shown, Problem> {
         let token = self.token().await?;
-        if let Some(header) = &request.headers.authorization {
+        if let Some(header) = request.header("authorization") {
             let given = bearer(header).ok_or_else(|| Problem::unauthorized(NO_BEARER))?;
             return if token.is(given) { Ok(Shown::Token) } else { Err(Problem::unauthorized(WRONG)) };
         }
-        let (sessions, now) = (&request.headers.sessions, self.clock.now());
-        if sessions.iter().any(|session| is_open_session(session, &token, now)) {
+        let (mut sessions, now) = (request.sessions().peekable(), self.clock.now());
+        let refusal = if sessions.peek().is_none() { NOTHING } else { ENDED };
+        if sessions.any(|session| is_open_session(session, &token, now)) {
             return Ok(Shown::Session);
         }
-        Err(Problem::unauthorized(if sessions.is_empty() { NOTHING } else { ENDED }))
+        Err(Problem::unauthorized(refusal))
     }
 
     /// The same for a request that changes something: by cookie it needs a header that no other site can send (403).
     pub async fn authorize_change(&self, request: &Request) -> Result<(), Problem> {
-        let by_us = request.headers.requested_with.as_deref() == Some("visits");
+        let by_us = request.header("x-requested-with") == Some("visits");
         match self.authorize(request).await? {
             Shown::Session if !by_us => Err(Problem::forged_request()),
             _ => Ok(()),

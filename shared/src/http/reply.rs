@@ -1,39 +1,43 @@
-//! Answers as the runtime takes them, and the errors among them.
+//! Answers as the front ends take them, and the errors among them.
 //!
 //! Errors are problems after RFC 9457, "Problem Details for HTTP APIs". They say what the client can do, and nothing of
 //! what went wrong inside: no internal error text, no address.
 
-use crate::http::event::{MOST_BODY, Request};
+use crate::http::event::{MAX_BODY, Request, Source};
 use crate::page::PageId;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use http::StatusCode;
-use serde::ser::{SerializeMap, SerializeStruct};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::time::Duration;
 
-/// Keeps browsers from taking an answer for a script or a page that is none.
-const NOSNIFF: (&str, Cow<'static, str>) = ("x-content-type-options", Cow::Borrowed("nosniff"));
+/// A header's name in lower case, and its value.
+type Header = (&'static str, Cow<'static, str>);
+
+/// Keeps browsers from taking an answer for a script or a page that it is not.
+const NOSNIFF: Header = ("x-content-type-options", Cow::Borrowed("nosniff"));
 
 /// The answer to an event.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Reply {
-    /// To a client, through an HTTP API or a function URL.
+    /// To a client, through a front end.
     Http(Response),
-    /// To whoever invoked the function directly, as it is.
+    /// To the caller of a direct invocation, as it is.
     Direct(Value),
 }
 
-/// An HTTP answer. It serializes as the payload version 2.0 of HTTP APIs and function URLs.
+/// An HTTP answer. It serializes in the shape that its request's front end takes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Response {
+    source: Source,
     status: StatusCode,
-    headers: Vec<(&'static str, Cow<'static, str>)>,
+    headers: Vec<Header>,
     body: Cow<'static, str>,
-    base64: bool,
+    is_base64: bool,
     cookies: Vec<String>,
 }
 
@@ -48,7 +52,7 @@ impl Response {
         // Room for what CORS adds.
         let mut headers = Vec::with_capacity(8);
         headers.extend([("content-type", content_type.into()), ("cache-control", cache_control.into()), NOSNIFF]);
-        Self { status, headers, body: body.into(), base64: false, cookies: Vec::new() }
+        Self { source: Source::default(), status, headers, body: body.into(), is_base64: false, cookies: Vec::new() }
     }
 
     /// A 200 with a body in JSON. A body that cannot be written as JSON gives an empty 500.
@@ -62,7 +66,7 @@ impl Response {
     /// A 200 with a body of bytes.
     pub fn binary(content_type: &'static str, cache_control: impl Into<Cow<'static, str>>, body: &[u8]) -> Self {
         let text = BASE64.encode(body);
-        Self { base64: true, ..Self::new(StatusCode::OK, content_type, cache_control, text) }
+        Self { is_base64: true, ..Self::new(StatusCode::OK, content_type, cache_control, text) }
     }
 
     /// A 200 with a picture in SVG. Opened by itself it is a document, whose scripts, had it any, would not run.
@@ -79,8 +83,9 @@ impl Response {
 
     /// A 204, which has no body.
     pub fn no_content() -> Self {
-        let headers = vec![("cache-control", "no-store".into()), NOSNIFF];
-        Self { status: StatusCode::NO_CONTENT, headers, body: "".into(), base64: false, cookies: Vec::new() }
+        let mut response = Self::new(StatusCode::NO_CONTENT, "", "no-store", "");
+        response.headers.remove(0);
+        response
     }
 
     /// The same with a further header, whose name is in lower case.
@@ -101,10 +106,10 @@ impl Response {
     fn without_body(mut self) -> Self {
         if !self.body.is_empty() {
             let padding = self.body.bytes().rev().take_while(|byte| *byte == b'=').count();
-            let length = if self.base64 { self.body.len() / 4 * 3 - padding } else { self.body.len() };
+            let length = if self.is_base64 { self.body.len() / 4 * 3 - padding } else { self.body.len() };
             self.headers.push(("content-length", length.to_string().into()));
         }
-        Self { body: "".into(), base64: false, ..self }
+        Self { body: "".into(), is_base64: false, ..self }
     }
 
     /// The status.
@@ -129,64 +134,62 @@ impl Response {
 }
 
 impl Reply {
-    /// Answers a request. `HEAD` is answered like `GET`, without the body.
+    /// Answers a request in the shape of its front end. `HEAD` is answered like `GET`, without the body.
     pub fn to(request: &Request, response: Response) -> Self {
-        Self::Http(if request.is_head() { response.without_body() } else { response })
-    }
-
-    /// The answer to an [`Event::Foreign`](super::Event::Foreign): such proxies show it to the client as a 501
-    /// problem.
-    pub fn unsupported_event() -> Self {
-        let problem = Problem::unsupported_event();
-        let status = problem.status();
-        Self::Direct(serde_json::json!({
-            "statusCode": status.as_u16(),
-            // Load balancers want the reason, too.
-            "statusDescription": status.to_string(),
-            "headers": { "content-type": "application/problem+json", "cache-control": "no-store", "x-content-type-options": "nosniff" },
-            "isBase64Encoded": false,
-            "body": problem.body(),
-        }))
-    }
-}
-
-impl From<Problem> for Reply {
-    fn from(problem: Problem) -> Self {
-        Self::Http(problem.into_response())
+        let response = if request.is_head() { response.without_body() } else { response };
+        Self::Http(Response { source: request.source, ..response })
     }
 }
 
 impl Serialize for Reply {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
-            Self::Http(response) => response.serialize(serializer),
+            Self::Http(response) => response.payload().serialize(serializer),
             Self::Direct(value) => value.serialize(serializer),
         }
     }
 }
 
-impl Serialize for Response {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut response = serializer.serialize_struct("Response", 5)?;
-        response.serialize_field("statusCode", &self.status.as_u16())?;
-        response.serialize_field("headers", &Headers(&self.headers))?;
-        response.serialize_field("body", &self.body)?;
-        response.serialize_field("isBase64Encoded", &self.base64)?;
-        // Mostly none, but `cargo lambda watch` insists on it.
-        response.serialize_field("cookies", &self.cookies)?;
-        response.end()
-    }
+/// The members of an answer. A front end takes none but its own: a REST API fails at an unknown one.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Payload<'a> {
+    status_code: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status_description: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    headers: Option<BTreeMap<&'a str, &'a str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    multi_value_headers: Option<BTreeMap<&'a str, Vec<&'a str>>>,
+    body: &'a str,
+    is_base64_encoded: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cookies: Option<&'a [String]>,
 }
 
-struct Headers<'a>(&'a [(&'static str, Cow<'static, str>)]);
-
-impl Serialize for Headers<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(self.0.len()))?;
-        for (name, value) in self.0 {
-            map.serialize_entry(name, value)?;
+impl Response {
+    fn payload(&self) -> Payload<'_> {
+        let has_cookies = self.source == Source::Version2;
+        let cookies = self.cookies.iter().filter(|_| !has_cookies).map(|cookie| ("set-cookie", cookie.as_str()));
+        let headers = self.headers.iter().map(|(name, value)| (*name, value.as_ref())).chain(cookies);
+        let (one, all) = match self.source {
+            Source::Version2 | Source::LoadBalancer { multi_value: false } => (Some(headers.collect()), None),
+            Source::Version1 | Source::LoadBalancer { multi_value: true } => {
+                let mut all = BTreeMap::<_, Vec<_>>::new();
+                headers.for_each(|(name, value)| all.entry(name).or_default().push(value));
+                (None, Some(all))
+            }
+        };
+        Payload {
+            status_code: self.status.as_u16(),
+            status_description: matches!(self.source, Source::LoadBalancer { .. }).then(|| self.status.to_string()),
+            headers: one,
+            multi_value_headers: all,
+            body: &self.body,
+            is_base64_encoded: self.is_base64,
+            // Mostly none, but `cargo lambda watch` insists on the member.
+            cookies: has_cookies.then_some(&self.cookies),
         }
-        map.end()
     }
 }
 
@@ -197,7 +200,7 @@ pub struct Problem {
     title: &'static str,
     status: StatusCode,
     detail: String,
-    headers: Vec<(&'static str, Cow<'static, str>)>,
+    headers: Vec<Header>,
 }
 
 /// The body of a [`Problem`], with RFC 9457's names.
@@ -254,6 +257,13 @@ impl Problem {
 
 /// Requests that cannot be understood.
 impl Problem {
+    /// Returns a 400: a front end's event that cannot be read.
+    pub fn malformed_request() -> Self {
+        let detail =
+            "the request cannot be read: its event is not as API Gateway, a function URL or a load balancer writes it";
+        Self::new("urn:visits:problem:malformed-request", "Malformed request", StatusCode::BAD_REQUEST, detail)
+    }
+
     /// 400: a text that names no page.
     pub fn invalid_page_id(error: &dyn Display) -> Self {
         let detail = error.to_string();
@@ -292,15 +302,8 @@ impl Problem {
 
     /// 413: a body that is too long.
     pub fn body_too_large() -> Self {
-        let detail = format!("the body is too long; at most {MOST_BODY} bytes are accepted");
+        let detail = format!("the body is too long; at most {MAX_BODY} bytes are accepted");
         Self::new("urn:visits:problem:body-too-large", "Body too large", StatusCode::PAYLOAD_TOO_LARGE, detail)
-    }
-
-    /// 501: an HTTP event of a kind that carries the path differently.
-    pub fn unsupported_event() -> Self {
-        let detail = "this function answers API Gateway HTTP APIs (payload version 2.0) and Lambda function URLs";
-        let (kind, title) = ("urn:visits:problem:unsupported-event", "Unsupported event");
-        Self::new(kind, title, StatusCode::NOT_IMPLEMENTED, detail)
     }
 }
 

@@ -1,7 +1,6 @@
 //! Routes: the action, the page and the query that a request asks for.
 //!
-//! How a path is read depends on the event source, which is recognised by `requestContext` alone; headers are the
-//! client's.
+//! Whether a path is still encoded depends on the front end, which [`event`](super::event) recognises.
 
 use crate::http::event::Request;
 use crate::http::reply::Problem;
@@ -48,17 +47,14 @@ pub enum Found<'r, A> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Target<'r> {
     id: &'r str,
-    form: PathForm,
+    is_encoded: bool,
 }
 
 impl Target<'_> {
     /// The page, with its id percent-decoded exactly once in all. 400 for what is no page id, and on a route
     /// without one.
     pub fn page(&self) -> Result<PageId, Problem> {
-        let page = match self.form {
-            PathForm::Decoded => PageId::from_decoded(self.id),
-            PathForm::Encoded => PageId::from_encoded(self.id),
-        };
+        let page = if self.is_encoded { PageId::from_encoded(self.id) } else { PageId::from_decoded(self.id) };
         page.map_err(|error| Problem::invalid_page_id(&error))
     }
 }
@@ -85,15 +81,18 @@ impl<A> Route<A> {
 impl<A: Copy> Routes<A> {
     /// What `request` asks for; otherwise 404 for another path, 405 for another method, in this order.
     pub fn find<'r>(&self, request: &'r Request) -> Result<Found<'r, A>, Problem> {
-        let path = self.without_stage(&request.path, stage(request));
+        if request.malformed {
+            return Err(Problem::malformed_request());
+        }
+        let (path, method) = (self.without_stage(&request.path, request.stage.as_deref()), request.method.as_str());
         for route in self.routes {
             if let Some(id) = route.id(path)
-                && route.takes(&request.method)
+                && route.takes(method)
             {
-                return Ok(Found::Route(route.action, Target { id, form: path_form(request) }));
+                return Ok(Found::Route(route.action, Target { id, is_encoded: request.path_is_encoded }));
             }
         }
-        self.without_action(path, &request.method)
+        self.without_action(path, method)
     }
 
     /// The path without the stage that an HTTP API puts in front of it. Only where the rest is a route: behind
@@ -125,13 +124,12 @@ impl<A: Copy> Routes<A> {
 }
 
 /// The parameters of a query string, as `application/x-www-form-urlencoded` has them and WHATWG's `URLSearchParams` writes
-/// them: `+` is a space, everything else is percent-encoded, once. Event sources hand a query over as the client wrote it,
-/// whatever they do with the path.
+/// them: `+` is a space, everything else is percent-encoded, once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Query(Vec<(String, String)>);
 
 impl Query {
-    /// Reads `rawQueryString`. 400 for a `%` without two hexadecimal digits and for what is not UTF-8: both would make one
+    /// Reads a [`Request`]'s query. 400 for a `%` without two hexadecimal digits and for what is not UTF-8: both would make one
     /// page of two.
     pub fn parse(text: &str) -> Result<Self, Problem> {
         let pairs = text.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
@@ -172,49 +170,6 @@ fn decode(text: &str) -> Result<String, Problem> {
     let decoded = percent_decode(spaced.as_bytes()).decode_utf8();
     let not_utf8 = |_| Problem::invalid_query("the query is not UTF-8 once percent-decoded; only UTF-8 is accepted");
     decoded.map(Cow::into_owned).map_err(not_utf8)
-}
-
-/// Whether the path still has to be percent-decoded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum PathForm {
-    /// By an API Gateway HTTP API, which has decoded it.
-    Decoded,
-    /// By a function URL or by `cargo lambda watch`, which hand it over as the client wrote it.
-    Encoded,
-}
-
-/// The domain that `cargo lambda watch` reports for every request.
-const EMULATOR: &str = "localhost";
-
-/// What the domains of function URLs end with, in AWS's public regions and in China.
-const URL_DOMAINS: [&str; 2] = [".on.aws", ".on.amazonwebservices.com.cn"];
-
-impl Request {
-    /// Whether it came through `cargo lambda watch`. On AWS no request reports that domain.
-    pub fn is_local(&self) -> bool {
-        self.domain.as_deref() == Some(EMULATOR)
-    }
-}
-
-fn path_form(request: &Request) -> PathForm {
-    match request.domain.as_deref() {
-        Some(domain) if request.is_local() || is_function_url(domain) => PathForm::Encoded,
-        _ => PathForm::Decoded,
-    }
-}
-
-/// The API's stage, unless it is the one that leaves no mark in the path.
-fn stage(request: &Request) -> Option<&str> {
-    request.stage.as_deref().filter(|stage| *stage != "$default")
-}
-
-/// `<id>.lambda-url.<region>.on.aws`. Without regard to case and to a root dot, in case that AWS should ever
-/// repeat the domain as the client wrote it.
-fn is_function_url(domain: &str) -> bool {
-    let domain = domain.trim_end_matches('.').to_ascii_lowercase();
-    let name = URL_DOMAINS.iter().find_map(|suffix| domain.strip_suffix(suffix));
-    let Some((service, region)) = name.and_then(|name| name.rsplit_once('.')) else { return false };
-    !region.is_empty() && service.strip_suffix(".lambda-url").is_some_and(|id| !id.is_empty() && !id.contains('.'))
 }
 
 #[cfg(test)]

@@ -1,34 +1,24 @@
-//! Requests made of AWS's own sample events: which page each is about, or which problem it gets.
+//! Requests of every front end: which page each is about, what is known of its caller, how it is answered, and that no
+//! event costs more than its own request.
 
-use super::{Event, Found, Request, Route, Routes};
+use super::{DirectEvent, Event, Found, Problem, Reply, Request, Response, Route, Routes};
+use crate::http::event::MAX_BODY;
+use crate::tests::FrontEnd;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use proptest::prelude::{prop_assert_eq, proptest};
 use serde_json::{Value, json};
 
-pub(crate) const HTTP_API: &str = include_str!("../../tests/fixtures/aws/example-apigw-v2-request-no-authorizer.json");
-pub(crate) const FUNCTION_URL: &str = include_str!("../../tests/fixtures/aws/lambda_function_url_request.json");
 const WITH_STAGE: &str = include_str!("../../tests/fixtures/aws/apigw_v2_proxy_request_with_stage_in_path.json");
-const OTHER_HTTP_APIS: [&str; 4] = [
+const SCHEDULE: &str = include_str!("../../tests/fixtures/aws/example-eventbridge-schedule.json");
+const OTHER_SAMPLES: [&str; 6] = [
+    WITH_STAGE,
+    include_str!("../../tests/fixtures/aws/example-apigw-sam-http-request.json"),
     include_str!("../../tests/fixtures/aws/example-apigw-v2-request-iam.json"),
     include_str!("../../tests/fixtures/aws/example-apigw-v2-request-jwt-authorizer.json"),
     include_str!("../../tests/fixtures/aws/example-apigw-v2-request-lambda-authorizer.json"),
     include_str!("../../tests/fixtures/aws/example-apigw-v2-request-multi-value-parameters.json"),
 ];
-
-/// A sample event for another method and path.
-pub(crate) fn event(sample: &str, method: &str, path: &str) -> Value {
-    let mut event: Value = serde_json::from_str(sample).unwrap();
-    event["rawPath"] = json!(path);
-    event["requestContext"]["http"]["method"] = json!(method);
-    event["requestContext"]["http"]["path"] = json!(path);
-    event
-}
-
-fn request(event: &Value) -> Request {
-    match serde_json::from_str(&event.to_string()).unwrap() {
-        Event::Http(request) => *request,
-        other => panic!("{other:?} is no request"),
-    }
-}
 
 const RECORD: Routes<&str> = Routes {
     routes: &[
@@ -39,6 +29,17 @@ const RECORD: Routes<&str> = Routes {
     cors: true,
 };
 const READ: Routes<&str> = Routes { routes: &[Route::new("GET", "/visits/{page_id}", "read")], cors: false };
+
+fn read(text: &str) -> Event {
+    serde_json::from_str(text).unwrap()
+}
+
+fn request(event: &Value) -> Request {
+    match read(&event.to_string()) {
+        Event::Http(request) => *request,
+        other @ Event::Direct(_) => panic!("{other:?} is no request"),
+    }
+}
 
 /// The page, or the status of the problem.
 fn answer(routes: &Routes<&str>, event: &Value) -> Result<String, u16> {
@@ -52,116 +53,131 @@ fn answer(routes: &Routes<&str>, event: &Value) -> Result<String, u16> {
     page.map(|page| page.to_string()).map_err(|problem| problem.status().as_u16())
 }
 
-/// Runs rows of a path and what `POST` on it gives.
-fn check(sample: &str, change: impl Fn(&mut Value), rows: &[(&str, Result<&str, u16>)]) {
-    for (path, expected) in rows {
-        let mut event = event(sample, "POST", path);
-        change(&mut event);
-        assert_eq!(answer(&RECORD, &event), expected.map(str::to_owned), "{path:?}");
-    }
-}
-
-const DECODED: [(&str, Result<&str, u16>); 21] = [
-    ("/visit/home", Ok("home")),
-    ("/visit/a/b", Ok("a/b")),
-    ("/visit/a/", Ok("a/")),
-    ("/visit//", Ok("/")),
-    ("/visit/café", Ok("café")),
-    ("/visit/a b", Ok("a b")),
-    ("/visit/a+b", Ok("a+b")),
-    ("/visit/%", Ok("%")),
-    ("/visit/%25", Ok("%25")),
-    ("/visit/%zz", Ok("%zz")),
-    ("/visit/a?b#c", Ok("a?b#c")),
-    ("/visit/a/../b", Ok("a/../b")),
-    ("/visit/visit/x", Ok("visit/x")),
-    ("/visit/", Err(400)),
-    ("/visit/a\u{0}", Err(400)),
-    ("/visit/a\u{85}", Err(400)),
-    ("/visit", Err(404)),
-    ("/visits/home", Err(404)),
-    ("/", Err(404)),
-    ("", Err(404)),
-    ("//visit/home", Err(404)),
-];
-
-const ENCODED: [(&str, Result<&str, u16>); 16] = [
-    ("/visit/home", Ok("home")),
-    ("/visit/a/b", Ok("a/b")),
-    ("/visit/a%2Fb", Ok("a/b")),
-    ("/visit/caf%C3%A9", Ok("café")),
-    ("/visit/a%20b", Ok("a b")),
-    ("/visit/a+b", Ok("a+b")),
-    ("/visit/%25", Ok("%")),
-    ("/visit/%2525", Ok("%25")),
-    ("/visit/a/%2E%2E/b", Ok("a/../b")),
-    ("/visit/", Err(400)),
-    ("/visit/%", Err(400)),
-    ("/visit/%zz", Err(400)),
-    ("/visit/%E9", Err(400)),
-    ("/visit/%00", Err(400)),
-    ("/visit%2Fhome", Err(404)),
-    ("/%76isit/home", Err(404)),
-];
-
 #[test]
-fn an_http_api_hands_the_path_over_decoded() {
-    check(HTTP_API, |_| {}, &DECODED);
-    for sample in OTHER_HTTP_APIS {
-        check(sample, |_| {}, &DECODED);
-    }
-    let own_domain = |event: &mut Value| event["requestContext"]["domainName"] = json!("visits.example.org");
-    check(HTTP_API, own_domain, &DECODED);
-}
-
-#[test]
-fn function_urls_and_the_emulator_hand_the_path_over_encoded() {
-    check(FUNCTION_URL, |_| {}, &ENCODED);
-    check(HTTP_API, |event| event["requestContext"]["domainName"] = json!("localhost"), &ENCODED);
-}
-
-#[test]
-fn no_header_decides_how_the_path_is_read() {
-    let posing_as = |host: &'static str| {
-        move |event: &mut Value| {
-            event["headers"]["host"] = json!(host);
-            event["headers"]["user-agent"] = json!("cargo-lambda");
+fn every_front_end_names_the_same_page_by_a_path_that_is_decoded_once() {
+    for (path, page) in [
+        ("/visit/home", Ok("home")),
+        ("/visit/a/b", Ok("a/b")),
+        ("/visit/a%2Fb", Ok("a/b")),
+        ("/visit/a/", Ok("a/")),
+        ("/visit//", Ok("/")),
+        ("/visit/caf%C3%A9", Ok("café")),
+        ("/visit/a%20b", Ok("a b")),
+        ("/visit/a+b", Ok("a+b")),
+        ("/visit/%25", Ok("%")),
+        ("/visit/%2525", Ok("%25")),
+        ("/visit/%25zz", Ok("%zz")),
+        ("/visit/a%3Fb%23c", Ok("a?b#c")),
+        ("/visit/a/%2E%2E/b", Ok("a/../b")),
+        ("/visit/visit/x", Ok("visit/x")),
+        ("/visit/", Err(400)),
+        ("/visit/a%00", Err(400)),
+        ("/visit/a%C2%85", Err(400)),
+        ("/visit", Err(404)),
+        ("/visits/home", Err(404)),
+        ("/", Err(404)),
+        ("", Err(404)),
+        ("//visit/home", Err(404)),
+    ] {
+        for front_end in FrontEnd::ALL {
+            let event = front_end.event("POST", path);
+            assert_eq!(answer(&RECORD, &event), page.map(str::to_owned), "{front_end:?} {path}");
         }
-    };
-    check(HTTP_API, posing_as("abc.lambda-url.eu-west-2.on.aws"), &DECODED);
-    check(HTTP_API, posing_as("localhost"), &DECODED);
-    check(FUNCTION_URL, posing_as("visits.example.org"), &ENCODED);
+    }
+}
+
+#[test]
+fn a_path_that_is_still_encoded_is_wrong_where_it_does_not_decode() {
+    let mut local = FrontEnd::HttpApi.event("POST", "/");
+    local["requestContext"]["domainName"] = json!("localhost");
+    let as_sent = [FrontEnd::FunctionUrl, FrontEnd::RestApi, FrontEnd::LoadBalancer];
+    let as_sent = as_sent.map(|front_end| front_end.event("POST", "/")).into_iter().chain([local]);
+    for mut event in as_sent {
+        for (path, status) in [
+            ("/visit/%", 400),
+            ("/visit/%zz", 400),
+            ("/visit/%E9", 400),
+            ("/visit%2Fhome", 404),
+            ("/%76isit/home", 404),
+        ] {
+            let member = if event["rawPath"].is_string() { "rawPath" } else { "path" };
+            event[member] = json!(path);
+            assert_eq!(answer(&RECORD, &event), Err(status), "{path} in {event}");
+        }
+    }
+}
+
+#[test]
+fn only_the_domain_that_aws_reports_decides_how_a_path_is_read() {
+    let table = [
+        ("abc.lambda-url.eu-west-2.on.aws", true),
+        ("ABC.Lambda-URL.eu-west-2.on.aws.", true),
+        ("abc.lambda-url.cn-north-1.on.amazonwebservices.com.cn", true),
+        ("localhost", true),
+        ("abc.execute-api.eu-west-2.amazonaws.com", false),
+        ("visits.example.org", false),
+        ("", false),
+        (".lambda-url.eu-west-2.on.aws", false),
+        ("abc.lambda-url..on.aws", false),
+        ("abc.lambda-url.on.aws", false),
+        ("abc.lambda-url.eu-west-2.on.aws.example.org", false),
+        ("abc.lambda-url.eu-west-2.example.org", false),
+        ("abc.notlambda-url.eu-west-2.on.aws", false),
+        ("a.b.lambda-url.eu-west-2.on.aws", false),
+    ];
+    for (domain, is_encoded) in table {
+        let mut event = FrontEnd::HttpApi.event("POST", "/visit/%2525");
+        event["requestContext"]["domainName"] = json!(domain);
+        event["headers"] = json!({"host": table[0].0, "user-agent": "cargo-lambda"});
+        let read = request(&event);
+        assert_eq!((read.path_is_encoded, read.is_local), (is_encoded, domain == "localhost"), "{domain}");
+        assert_eq!(answer(&RECORD, &event), Ok(if is_encoded { "%" } else { "%25" }.to_owned()), "{domain}");
+    }
 }
 
 #[test]
 fn a_stage_in_front_of_the_route_is_left_out() {
-    check(
-        WITH_STAGE,
-        |_| {},
-        &[
-            ("/Prod/visit/home", Ok("home")),
-            ("/Prod/visit/Prod/visit/a%20b", Ok("Prod/visit/a%20b")),
-            ("/visit/home", Ok("home")),
-            ("/visit/Prod/x", Ok("Prod/x")),
-            ("/Prod/visit/", Err(400)),
-            ("/Prod/visit", Err(404)),
-            ("/Prodvisit/home", Err(404)),
-            ("/prod/visit/home", Err(404)),
-            ("/Prod/Prod/visit/home", Err(404)),
-            ("/other/visit/home", Err(404)),
-            ("/Prod/many", Ok("(many)")),
-            ("/Prod/Prod/many", Err(404)),
-        ],
-    );
-    let called_like_the_route = |event: &mut Value| event["requestContext"]["stage"] = json!("visit");
-    check(WITH_STAGE, called_like_the_route, &[("/visit/visit/home", Ok("home")), ("/visit/home", Ok("home"))]);
-    let default = |event: &mut Value| event["requestContext"]["stage"] = json!("$default");
-    check(WITH_STAGE, default, &[("/$default/visit/home", Err(404))]);
+    let check = |sample: &str, stage: &str, rows: &[(&str, Result<&str, u16>)]| {
+        for (path, expected) in rows {
+            let mut event: Value = serde_json::from_str(sample).unwrap();
+            event["requestContext"]["stage"] = json!(stage);
+            if event["rawPath"].is_string() {
+                event["rawPath"] = json!(path);
+                event["requestContext"]["http"]["method"] = json!("POST");
+            } else {
+                event["path"] = json!(path);
+                event["httpMethod"] = json!("POST");
+            }
+            assert_eq!(answer(&RECORD, &event), expected.map(str::to_owned), "{stage} {path}");
+        }
+    };
+    let rows = [
+        ("/Prod/visit/home", Ok("home")),
+        ("/Prod/visit/Prod/visit/a%20b", Ok("Prod/visit/a%20b")),
+        ("/visit/home", Ok("home")),
+        ("/visit/Prod/x", Ok("Prod/x")),
+        ("/Prod/visit/", Err(400)),
+        ("/Prod/visit", Err(404)),
+        ("/Prodvisit/home", Err(404)),
+        ("/prod/visit/home", Err(404)),
+        ("/Prod/Prod/visit/home", Err(404)),
+        ("/other/visit/home", Err(404)),
+        ("/Prod/many", Ok("(many)")),
+        ("/Prod/Prod/many", Err(404)),
+    ];
+    for sample in [WITH_STAGE, FrontEnd::HttpApiVersion1.sample()] {
+        check(sample, "Prod", &rows);
+        check(sample, "visit", &[("/visit/visit/home", Ok("home")), ("/visit/home", Ok("home"))]);
+        check(sample, "$default", &[("/$default/visit/home", Err(404))]);
+    }
+    // A REST API leaves its stage out itself.
+    let rows = [("/visit/visit/home", Ok("visit/home")), ("/visit/home", Ok("home"))];
+    check(FrontEnd::RestApi.sample(), "visit", &rows);
 }
 
 #[test]
 fn each_route_has_its_method_and_an_unknown_path_is_told_first() {
-    let table = [
+    for (route, method, path, expected) in [
         (&RECORD, "POST", "/visit/home", Ok("home")),
         (&READ, "GET", "/visits/home", Ok("home")),
         (&RECORD, "GET", "/visit/home", Err(405)),
@@ -182,73 +198,340 @@ fn each_route_has_its_method_and_an_unknown_path_is_told_first() {
         (&RECORD, "OPTIONS", "/", Err(404)),
         (&RECORD, "GET", "/", Ok("POST /visit/{page_id}\nPOST /many\nPUT /visit/{page_id}")),
         (&RECORD, "GET", "//", Err(404)),
-    ];
-    for (route, method, path, expected) in table {
-        let expected = expected.map(str::to_owned);
-        assert_eq!(answer(route, &event(HTTP_API, method, path)), expected, "{method} {path}");
-    }
-}
-
-#[test]
-fn the_samples_themselves_are_on_no_route() {
-    for sample in OTHER_HTTP_APIS.into_iter().chain([HTTP_API, FUNCTION_URL, WITH_STAGE]) {
-        let event: Value = serde_json::from_str(sample).unwrap();
-        let index = event["rawPath"] == "/" && event["requestContext"]["http"]["method"] == "GET";
-        let expected = if index { Ok("GET /visits/{page_id}".to_owned()) } else { Err(404) };
-        assert_eq!(answer(&READ, &event), expected, "{}", event["rawPath"]);
-    }
-}
-
-/// Each of these made `lambda_http` 1.3.2 panic, or refuse the event, when it built a request of it.
-#[test]
-fn no_part_of_an_event_that_we_do_not_read_costs_a_visit() {
-    let home = |change: &dyn Fn(&mut Value)| {
-        let mut event = event(HTTP_API, "POST", "/visit/home");
-        change(&mut event);
-        assert_eq!(answer(&RECORD, &event), Ok("home".to_owned()), "{event}");
-    };
-    for (name, value) in [
-        ("host", "a b"),
-        ("host", "h:99999"),
-        ("host", "a\"b"),
-        ("host", "xn--"),
-        ("x-forwarded-proto", ""),
-        ("x-forwarded-proto", "https,http"),
-        ("x-a", "\u{7f}"),
-        ("x-a", "a\nb"),
-        ("x a", ""),
     ] {
-        home(&|event| event["headers"][name] = json!(value));
+        for front_end in FrontEnd::ALL {
+            let answer = answer(route, &front_end.event(method, path));
+            assert_eq!(answer, expected.map(str::to_owned), "{front_end:?} {method} {path}");
+        }
     }
-    for domain in ["", " ", "{", "a b", "xn--", "h:99999", "a\"b", "http://h"] {
-        home(&|event| event["requestContext"]["domainName"] = json!(domain));
-    }
-    for stage in ["", "a b", "//", "..", "?#", &"é".repeat(70_000)] {
-        home(&|event| event["requestContext"]["stage"] = json!(stage));
-    }
-    for query in ["\"", "a b", "%zz"] {
-        home(&|event| event["rawQueryString"] = json!(query));
-    }
-    home(&|event| event["headers"] = (0..40_000).map(|n| (n.to_string(), json!("x"))).collect());
-    home(&|event| event["body"] = json!(7));
 }
 
 #[test]
-fn a_path_that_is_no_routes_is_unknown() {
-    for path in [":x", "@[", " x", "*", "http://h/visit/home"] {
-        assert_eq!(answer(&RECORD, &event(HTTP_API, "POST", path)), Err(404), "{path}");
+fn the_samples_themselves_are_read_and_on_no_route() {
+    for sample in OTHER_SAMPLES.into_iter().chain(FrontEnd::ALL.map(FrontEnd::sample)) {
+        let event: Value = serde_json::from_str(sample).unwrap();
+        let read = request(&event);
+        assert!(!read.malformed && !read.headers.is_empty() && read.address.is_some(), "{sample}");
+        let index = read.path == "/" && read.method == "GET";
+        let expected = if index { Ok("GET /visits/{page_id}".to_owned()) } else { Err(404) };
+        assert_eq!(answer(&READ, &event), expected, "{sample}");
     }
-    let mut without_path = event(HTTP_API, "POST", "");
-    without_path["rawPath"] = Value::Null;
-    assert_eq!(answer(&RECORD, &without_path), Err(404));
-    let long = format!("/visit/{}", "é".repeat(40_000));
-    assert_eq!(answer(&RECORD, &event(HTTP_API, "POST", &long)), Err(400));
+}
+
+#[test]
+fn a_query_is_decoded_once_and_keeps_all_values_where_the_front_end_does() {
+    use super::Query;
+    for front_end in FrontEnd::ALL {
+        let event = front_end.event("GET", "/visits?page=a%2Fb&days=7&page=a+b&page=a%2Bb&page=%2525&page=caf%C3%A9");
+        let query = Query::parse(&request(&event).query).unwrap();
+        let pages: Vec<_> = query.all("page").collect();
+        let expected: &[&str] = match front_end {
+            // It hands over the last value alone.
+            FrontEnd::LoadBalancer => &["café"],
+            _ => &["a/b", "a b", "a+b", "%25", "café"],
+        };
+        assert_eq!((pages.as_slice(), query.get("days")), (expected, Some("7")), "{front_end:?}");
+    }
+}
+
+#[test]
+fn headers_have_any_case_and_the_address_is_the_front_ends_word() {
+    for (front_end, address) in FrontEnd::ALL.into_iter().zip([
+        "192.0.2.99",
+        "127.0.0.1",
+        "65.78.31.245",
+        "192.168.196.186",
+        "192.0.2.9",
+        "192.0.2.9",
+    ]) {
+        let mut event = front_end.event("GET", "/");
+        if front_end == FrontEnd::HttpApi {
+            event["requestContext"]["http"]["sourceIp"] = json!(address);
+        }
+        front_end.add_header(&mut event, "User-Agent", "a");
+        front_end.add_header(&mut event, "origin", "é");
+        front_end.add_header(&mut event, "X-Forwarded-For", "203.0.113.7, 192.0.2.9");
+        front_end.add_header(&mut event, "forwarded", "for=203.0.113.7");
+        let read = request(&event);
+        let headers = ["user-agent", "origin", "referer"].map(|name| read.header(name));
+        assert_eq!(headers, [Some("a"), Some("é"), None], "{front_end:?}");
+        assert_eq!(read.address.as_deref(), Some(address), "{front_end:?}");
+    }
+    for (forwarded, address) in [
+        ("192.0.2.9:54321", "192.0.2.9"),
+        ("203.0.113.7, [2001:db8::1]:443", "2001:db8::1"),
+        ("2001:db8::1", "2001:db8::1"),
+        ("203.0.113.7,", ""),
+        ("x", "x"),
+    ] {
+        let mut event = FrontEnd::LoadBalancer.event("GET", "/");
+        event["headers"]["x-forwarded-for"] = json!(forwarded);
+        assert_eq!(request(&event).address.as_deref(), Some(address));
+    }
+    assert_eq!(request(&FrontEnd::LoadBalancer.event("GET", "/")).address, None);
+}
+
+fn with_headers(headers: &[(&'static str, &str)]) -> Request {
+    let mut event = FrontEnd::RestApi.event("GET", "/");
+    for (name, value) in headers {
+        FrontEnd::RestApi.add_header(&mut event, name, value);
+    }
+    request(&event)
+}
+
+#[test]
+fn who_asks_not_to_be_followed_and_what_is_loaded_ahead_is_told() {
+    for (name, value, asks) in
+        [("dnt", "1", true), ("sec-gpc", "1", true), ("dnt", "0", false), ("dnt", "", false), ("sec-gpc", "11", false)]
+    {
+        assert_eq!(with_headers(&[(name, value)]).do_not_track(), asks, "{name}: {value}");
+    }
+    assert!(with_headers(&[("dnt", "1"), ("sec-gpc", "0")]).do_not_track());
+    for (name, value, ahead) in [
+        // Chromium 148 sends these for a prefetched file, and for all that a prerendered page loads.
+        ("sec-purpose", "prefetch", true),
+        ("sec-purpose", "prefetch;prerender", true),
+        ("sec-purpose", "prefetch; anonymous-client-ip", true),
+        ("purpose", "prefetch", true),
+        ("x-moz", "Prefetch", true),
+        ("x-purpose", "preview", true),
+        ("sec-purpose", "", false),
+        ("sec-purpose", "prefetched", false),
+        ("purpose", "none", false),
+    ] {
+        assert_eq!(with_headers(&[(name, value)]).is_speculative(), ahead, "{name}: {value}");
+    }
+    assert!(with_headers(&[("sec-purpose", "prefetch"), ("x-moz", "other")]).is_speculative());
+}
+
+#[test]
+fn of_all_cookies_each_session_is_read_wherever_it_is() {
+    let (first, second) = ("__Host-visits_session=1.x", "__Host-visits_session=2.y");
+    let others = "x__Host-visits_session=1; __Host-visits_sessionx=2; __Host-visits_session; visits_session=3; \
+                  __host-visits_session=4";
+    for front_end in FrontEnd::ALL {
+        let sessions = |cookies: &[&str]| {
+            let mut event = front_end.event("GET", "/");
+            for cookie in cookies {
+                if front_end.is_version2() {
+                    event["cookies"].as_array_mut().unwrap().push(json!(cookie));
+                } else {
+                    front_end.add_header(&mut event, "Cookie", cookie);
+                }
+            }
+            request(&event).sessions().map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert_eq!(sessions(&[&format!("a=b; {first}; c=d")]), ["1.x"], "{front_end:?}");
+        assert_eq!(sessions(&[&format!("{first};{second}")]), ["1.x", "2.y"], "{front_end:?}");
+        assert_eq!(sessions(&[others]), Vec::<String>::new(), "{front_end:?}");
+        if front_end != FrontEnd::LoadBalancer {
+            assert_eq!(sessions(&["a=b", first, second]), ["1.x", "2.y"], "{front_end:?}");
+        }
+    }
+    let mut event = FrontEnd::HttpApi.event("GET", "/");
+    (event["headers"]["cookie"], event["cookies"]) = (json!(first), json!([second]));
+    assert_eq!(request(&event).sessions().collect::<Vec<_>>(), ["1.x", "2.y"]);
+}
+
+#[test]
+fn a_body_is_read_whether_or_not_its_front_end_takes_it_for_text() {
+    for front_end in FrontEnd::ALL {
+        let body = |body: Value, is_base64: bool| -> Result<Value, Problem> {
+            let mut event = front_end.event("POST", "/many");
+            (event["body"], event["isBase64Encoded"]) = (body, json!(is_base64));
+            request(&event).body.json("any JSON is accepted")
+        };
+        assert_eq!(body(json!("[\"é\"]"), false), Ok(json!(["é"])));
+        assert_eq!(body(json!(BASE64.encode("[\"é\"]")), true), Ok(json!(["é"])));
+        for (wrong, is_base64) in [
+            (json!(null), false),
+            (json!(""), false),
+            (json!("x"), false),
+            (json!("[]"), true),
+            (json!("é"), true),
+            (json!(BASE64.encode(b"[\"\xff\"]")), true),
+        ] {
+            let problem = body(wrong.clone(), is_base64).unwrap_err();
+            let text = problem.body();
+            assert_eq!(problem.status(), 400, "{wrong}");
+            assert!(text.contains("the body cannot be read: ") && text.contains("any JSON is accepted"), "{text}");
+        }
+        let text = |bytes: usize| format!("\"{}\"", "a".repeat(bytes - 2));
+        for (bytes, fits) in [(MAX_BODY, true), (MAX_BODY + 1, false), (MAX_BODY * 20, false)] {
+            for (body, is_base64) in [(text(bytes), false), (BASE64.encode(text(bytes)), true)] {
+                let read = self::request(&{
+                    let mut event = front_end.event("POST", "/many");
+                    (event["body"], event["isBase64Encoded"]) = (json!(body), json!(is_base64));
+                    event
+                });
+                let status = read.body.json::<Value>("").map_or_else(|problem| problem.status().as_u16(), |_| 200);
+                assert_eq!(status, if fits { 200 } else { 413 }, "{bytes}");
+            }
+        }
+    }
+}
+
+#[test]
+fn json_of_no_front_end_is_a_direct_event_and_an_order_is_its_only_member_or_told_from_one() {
+    for text in ["[]", "null", "{}", "7", "-7", "1.5", "\"text\"", "true", "[{}]", "[{\"flush\":{}}]", SCHEDULE] {
+        assert!(matches!(read(text), Event::Direct(DirectEvent { flush: None, .. })), "{text}");
+    }
+    let direct = |text| match read(text) {
+        Event::Direct(event) => event,
+        other @ Event::Http(_) => panic!("{other:?}"),
+    };
+    let order = direct(r#"{"flush":{"hold_until":1}}"#);
+    assert_eq!(order, DirectEvent { flush: Some(json!({"hold_until": 1})), nothing_else: true });
+    assert!(!direct(r#"{"flush":{},"x":1}"#).nothing_else);
+}
+
+/// Members that are replaced by a value, by JSON pointer; `None` takes the member away.
+fn hostile(front_end: FrontEnd) -> Vec<(&'static str, Option<Value>)> {
+    let (path, method, query) = if front_end.is_version2() {
+        ("/rawPath", "/requestContext/http/method", "/rawQueryString")
+    } else {
+        ("/path", "/httpMethod", "/queryStringParameters")
+    };
+    let headers = if front_end.has_multi_value() { "/multiValueHeaders" } else { "/headers" };
+    let header = |name: &str, value: &str| {
+        Some(if front_end.has_multi_value() { json!({name: [value]}) } else { json!({name: value}) })
+    };
+    let mut events: Vec<_> = [
+        (headers, header("host", "a b")),
+        (headers, header("host", "h:99999")),
+        (headers, header("host", "a\"b<c>")),
+        (headers, header("host", "xn--")),
+        (headers, header("x-forwarded-proto", "https,http")),
+        (headers, header("x-forwarded-for", ",,\u{e9}")),
+        (headers, header("x-a", "\u{7f}")),
+        (headers, header("x-a", "a\nb")),
+        (headers, header("x a", "")),
+        (headers, header("", "")),
+        (headers, Some((0..40_000).map(|n| (n.to_string(), json!("x"))).collect())),
+        (headers, Some(json!(null))),
+        (headers, Some(json!([["x"]]))),
+        (headers, Some(json!({"x": {"y": 1}}))),
+        (headers, Some(json!({"x": []}))),
+        (path, None),
+        (path, Some(json!(null))),
+        (path, Some(json!(7))),
+        (path, Some(json!("*"))),
+        (path, Some(json!("http://h/visit/home"))),
+        (path, Some(json!(format!("/visit/{}", "é".repeat(40_000))))),
+        (method, None),
+        (method, Some(json!("G ET"))),
+        (method, Some(json!([]))),
+        ("/requestContext", None),
+        ("/requestContext", Some(json!("x"))),
+        ("/requestContext", Some(json!({}))),
+        ("/requestContext/http", Some(json!(null))),
+        ("/requestContext/stage", Some(json!("//".repeat(40_000)))),
+        ("/requestContext/domainName", Some(json!("http://{\"<>}"))),
+        ("/requestContext/identity", Some(json!([1]))),
+        ("/body", Some(json!({"a": 7}))),
+        ("/isBase64Encoded", Some(json!("true"))),
+        ("/cookies", Some(json!([null, 7, "\n"]))),
+    ]
+    .into();
+    events.extend(["\"<>", "a b", "%zz", "%FF", "a=%00"].map(|text| {
+        let value = if front_end.is_version2() { json!(text) } else { json!({text: text}) };
+        (query, Some(value))
+    }));
+    events.extend([json!({"a": []}), json!({"a": null}), json!(null), json!(7)].map(|value| (query, Some(value))));
+    events
+}
+
+#[test]
+fn a_hostile_event_is_answered_as_a_request_and_never_taken_for_an_order() {
+    for front_end in FrontEnd::ALL {
+        for (member, value) in hostile(front_end) {
+            let mut event = front_end.event("POST", "/visit/home");
+            event["flush"] = json!({});
+            let (parent, name) = member.rsplit_once('/').unwrap();
+            let parent = event.pointer_mut(parent).and_then(Value::as_object_mut);
+            match (parent, value) {
+                (Some(parent), Some(value)) => drop(parent.insert(name.to_owned(), value)),
+                (Some(parent), None) => drop(parent.remove(name)),
+                (None, _) => {}
+            }
+            let answer = answer(&RECORD, &event);
+            let right = answer.as_deref() == Ok("home") || matches!(answer, Err(400 | 404 | 405));
+            assert!(right, "{front_end:?} {member}: {answer:?}");
+        }
+        let event = front_end.event("POST", "/visit/home").to_string();
+        let twice = event.replacen('{', r#"{"requestContext":{},"body":"x","#, 1);
+        let deep = event.replacen('{', &format!(r#"{{"x":{}{},"#, "[".repeat(500), "]".repeat(500)), 1);
+        assert_eq!(answer_of(&twice), Err(400), "{front_end:?}: a member twice");
+        assert_eq!(answer_of(&deep), Ok("home".to_owned()), "{front_end:?}: a member that means nothing");
+    }
+    for event in
+        [r#"{"requestContext":{},"flush":{}}"#, r#"{"httpMethod":1,"flush":{}}"#, r#"{"rawPath":1,"flush":{}}"#]
+    {
+        assert_eq!(answer_of(event), Err(400), "{event}");
+    }
+}
+
+fn answer_of(event: &str) -> Result<String, u16> {
+    let Event::Http(request) = read(event) else { panic!("{event} is no request") };
+    let found = RECORD.find(&request).and_then(|found| match found {
+        Found::Route(_, target) => target.page(),
+        _ => panic!("{event}"),
+    });
+    found.map(|page| page.to_string()).map_err(|problem| problem.status().as_u16())
+}
+
+#[test]
+fn no_log_shows_address_or_token() {
+    for front_end in FrontEnd::ALL {
+        let mut event = front_end.event("POST", "/session");
+        front_end.add_header(&mut event, "authorization", "Bearer s3cret");
+        front_end.add_header(&mut event, "x-forwarded-for", "192.0.2.99");
+        event["body"] = json!(r#"{"token":"s3cret"}"#);
+        let shown = format!("{:?}", read(&event.to_string()));
+        assert!(shown.contains("/session") && !shown.contains("s3cret") && !shown.contains("192.0.2.99"), "{shown}");
+    }
+}
+
+#[test]
+fn an_answer_has_the_shape_that_its_front_end_takes() {
+    let response = Response::binary("image/gif", "no-store", b"\xffGIF").with_cookie("a=b; Path=/".to_owned());
+    let with_cookie = |headers: bool| {
+        let mut all =
+            json!({"cache-control": "no-store", "content-type": "image/gif", "x-content-type-options": "nosniff"});
+        if headers {
+            all["set-cookie"] = json!("a=b; Path=/");
+        }
+        all
+    };
+    let lists: Value =
+        with_cookie(true).as_object().unwrap().iter().map(|(name, value)| (name.clone(), json!([value]))).collect();
+    for front_end in FrontEnd::ALL {
+        let mut expected = json!({"statusCode": 200, "body": "/0dJRg==", "isBase64Encoded": true});
+        match front_end {
+            FrontEnd::HttpApi | FrontEnd::FunctionUrl => {
+                (expected["headers"], expected["cookies"]) = (with_cookie(false), json!(["a=b; Path=/"]));
+            }
+            FrontEnd::LoadBalancer => expected["headers"] = with_cookie(true),
+            _ => expected["multiValueHeaders"] = lists.clone(),
+        }
+        if matches!(front_end, FrontEnd::LoadBalancer | FrontEnd::LoadBalancerMultiValue) {
+            expected["statusDescription"] = json!("200 OK");
+        }
+        let reply = Reply::to(&request(&front_end.event("GET", "/pixel/a")), response.clone());
+        assert_eq!(serde_json::to_value(reply).unwrap(), expected, "{front_end:?}");
+        // A request that cannot be read is answered in that shape, too.
+        let mut event = front_end.event("GET", "/pixel/a");
+        event["body"] = json!(7);
+        let reply = serde_json::to_value(Reply::to(&request(&event), response.clone())).unwrap();
+        assert_eq!(reply, expected, "{front_end:?}");
+    }
 }
 
 proptest! {
     #[test]
     fn any_path_is_read_as_it_was_sent(path in r"(?s)/.{0,40}", host in r"[ -~é]{0,12}", query in r"[ -~é]{0,12}") {
-        let mut event = event(HTTP_API, "POST", &path);
+        let mut event = FrontEnd::HttpApi.event("POST", "/");
+        event["rawPath"] = json!(path);
         event["headers"]["host"] = json!(host);
         event["rawQueryString"] = json!(query);
         prop_assert_eq!(request(&event).path, path);

@@ -7,12 +7,8 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
 use visits_core::clock::ManualClock;
-use visits_core::tests::{Fault, Shards};
+use visits_core::tests::{Fault, FrontEnd, Shards};
 
-const HTTP_API: &str =
-    include_str!("../../../../shared/tests/fixtures/aws/example-apigw-v2-request-no-authorizer.json");
-const FUNCTION_URL: &str = include_str!("../../../../shared/tests/fixtures/aws/lambda_function_url_request.json");
-const REST_API: &str = include_str!("../../../../shared/tests/fixtures/aws/example-apigw-request.json");
 const SCHEDULE: &str = include_str!("../../../../shared/tests/fixtures/aws/example-eventbridge-schedule.json");
 
 struct World {
@@ -36,20 +32,23 @@ impl World {
         self.store.ring().owner(page)
     }
 
-    async fn get(&self, sample: &str, method: &str, path: &str) -> Response {
-        let reply = self.handler.handle(request(sample, method, path)).await.unwrap();
+    async fn get(&self, method: &str, target: &str) -> Response {
+        self.send(&FrontEnd::HttpApi.event(method, target)).await
+    }
+
+    async fn get_with(&self, method: &str, target: &str, headers: &[(&str, &str)]) -> Response {
+        let mut event = FrontEnd::HttpApi.event(method, target);
+        for (name, value) in headers {
+            FrontEnd::HttpApi.add_header(&mut event, name, value);
+        }
+        self.send(&event).await
+    }
+
+    async fn send(&self, event: &Value) -> Response {
+        let reply = self.handler.handle(serde_json::from_str(&event.to_string()).unwrap()).await.unwrap();
         let Reply::Http(response) = reply else { panic!("{reply:?} is for nobody with a browser") };
         response
     }
-}
-
-fn request(sample: &str, method: &str, path: &str) -> Event {
-    let mut event: Value = serde_json::from_str(sample).unwrap();
-    event["rawPath"] = json!(path);
-    event["requestContext"]["stage"] = json!("$default");
-    event["requestContext"]["http"]["method"] = json!(method);
-    event["requestContext"]["http"]["path"] = json!(path);
-    serde_json::from_str(&event.to_string()).unwrap()
 }
 
 fn body(response: &Response) -> Value {
@@ -63,9 +62,9 @@ fn header<'a>(response: &'a Response, name: &str) -> &'a str {
 #[tokio::test]
 async fn a_count_comes_from_its_shard_and_then_from_memory() {
     let world = world();
-    for sample in [HTTP_API, FUNCTION_URL] {
+    for front_end in FrontEnd::ALL {
         world.time.advance(Duration::from_secs(5));
-        let first = world.get(sample, "GET", "/visits/home").await;
+        let first = world.send(&front_end.event("GET", "/visits/home")).await;
         assert_eq!(first.status(), 200);
         assert_eq!(
             first.body(),
@@ -76,7 +75,7 @@ async fn a_count_comes_from_its_shard_and_then_from_memory() {
             ("max-age=5", "application/json")
         );
         world.time.advance(Duration::from_millis(2_001));
-        let second = world.get(sample, "GET", "/visits/home").await;
+        let second = world.send(&front_end.event("GET", "/visits/home")).await;
         assert_eq!(second.body(), r#"{"count":0,"served_via":"in_memory"}"#);
         assert_eq!(header(&second, "cache-control"), "max-age=2");
     }
@@ -85,10 +84,10 @@ async fn a_count_comes_from_its_shard_and_then_from_memory() {
 #[tokio::test]
 async fn a_shard_that_is_down_gives_the_old_count_as_stale() {
     let world = world();
-    world.get(HTTP_API, "GET", "/visits/home").await;
+    world.get("GET", "/visits/home").await;
     world.time.advance(Duration::from_mins(1));
     world.store.set_down(world.owner("home"), Some(Fault::Unreachable));
-    let stale = world.get(HTTP_API, "GET", "/visits/home").await;
+    let stale = world.get("GET", "/visits/home").await;
     assert_eq!(body(&stale), json!({"count": 0, "served_via": "in_memory", "stale": true}));
     assert_eq!(header(&stale, "cache-control"), "max-age=0");
 }
@@ -97,7 +96,7 @@ async fn a_shard_that_is_down_gives_the_old_count_as_stale() {
 async fn a_shard_that_is_down_without_an_old_count_is_a_503() {
     let world = world();
     world.store.set_down(world.owner("home"), Some(Fault::Unreachable));
-    let answer = world.get(HTTP_API, "GET", "/visits/home").await;
+    let answer = world.get("GET", "/visits/home").await;
     assert_eq!(
         (answer.status().as_u16(), body(&answer)["type"].as_str()),
         (503, Some("urn:visits:problem:count-unavailable"))
@@ -118,7 +117,7 @@ async fn wrong_requests_get_a_problem() {
         ("GET", "/badge", 404),
         ("GET", "/nowhere", 404),
     ] {
-        let answer = world.get(HTTP_API, method, path).await;
+        let answer = world.get(method, path).await;
         assert_eq!(answer.status(), status, "{method} {path}");
         assert_eq!(header(&answer, "content-type"), "application/problem+json");
         assert_eq!(header(&answer, "access-control-allow-origin"), "*");
@@ -130,15 +129,15 @@ async fn wrong_requests_get_a_problem() {
 async fn head_is_answered_like_get_without_a_body() {
     let world = world();
     for path in ["/visits/home", "/badge/home", "/visits/", "/visits", "/"] {
-        world.get(HTTP_API, "GET", path).await;
-        let (get, head) = (world.get(HTTP_API, "GET", path).await, world.get(HTTP_API, "HEAD", path).await);
+        world.get("GET", path).await;
+        let (get, head) = (world.get("GET", path).await, world.get("HEAD", path).await);
         assert_eq!((head.status(), head.body()), (get.status(), ""), "{path}");
         assert_eq!(header(&head, "content-length"), get.body().len().to_string(), "{path}");
         for name in ["content-type", "cache-control", "access-control-allow-origin"] {
             assert_eq!(header(&head, name), header(&get, name), "{path}");
         }
     }
-    assert_eq!(header(&world.get(HTTP_API, "PUT", "/badge/home").await, "allow"), "GET, HEAD, OPTIONS");
+    assert_eq!(header(&world.get("PUT", "/badge/home").await, "allow"), "GET, HEAD, OPTIONS");
 }
 
 #[tokio::test]
@@ -151,11 +150,11 @@ async fn every_answer_may_be_shown_by_other_pages_and_is_taken_for_nothing_else(
         ("GET", "/nowhere"),
         ("OPTIONS", "/visits"),
     ] {
-        let answer = world.get(HTTP_API, method, path).await;
+        let answer = world.get(method, path).await;
         assert_eq!(header(&answer, "cross-origin-resource-policy"), "cross-origin", "{method} {path}");
         assert_eq!(header(&answer, "x-content-type-options"), "nosniff", "{method} {path}");
     }
-    assert!(header(&world.get(HTTP_API, "GET", "/badge/home").await, "content-security-policy").ends_with("; sandbox"));
+    assert!(header(&world.get("GET", "/badge/home").await, "content-security-policy").ends_with("; sandbox"));
 }
 
 #[tokio::test]
@@ -165,9 +164,6 @@ async fn events_of_other_shapes_get_a_clear_error_and_cost_nothing() {
         let error = world.handler.handle(serde_json::from_str(event).unwrap()).await.unwrap_err().to_string();
         assert!(error.starts_with("get-visits answers HTTP requests only"), "{event}: {error}");
     }
-    let answer = world.handler.handle(serde_json::from_str(REST_API).unwrap()).await.unwrap();
-    let Reply::Direct(answer) = answer else { panic!("{answer:?} is for a browser") };
-    assert_eq!(answer["statusCode"], 501);
-    let still = world.get(HTTP_API, "GET", "/visits/home").await;
+    let still = world.get("GET", "/visits/home").await;
     assert_eq!(still.status(), 200);
 }

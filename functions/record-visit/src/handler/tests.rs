@@ -6,14 +6,8 @@ use super::*;
 use serde_json::{Value, json};
 use visits_core::clock::ManualClock;
 use visits_core::flusher::Limits;
-use visits_core::tests::{Fault, Shards, page};
+use visits_core::tests::{Fault, FrontEnd, Shards, page};
 
-const HTTP_API: &str =
-    include_str!("../../../../shared/tests/fixtures/aws/example-apigw-v2-request-no-authorizer.json");
-const FUNCTION_URL: &str = include_str!("../../../../shared/tests/fixtures/aws/lambda_function_url_request.json");
-const REST_API: &str = include_str!("../../../../shared/tests/fixtures/aws/example-apigw-request.json");
-const LOAD_BALANCER: &str =
-    include_str!("../../../../shared/tests/fixtures/aws/example-alb-lambda-target-request-headers-only.json");
 const SCHEDULE: &str = include_str!("../../../../shared/tests/fixtures/aws/example-eventbridge-schedule.json");
 
 struct World {
@@ -39,12 +33,12 @@ fn world() -> World {
     world_with(Durability::Buffered, 10_000)
 }
 
-fn request(sample: &str, method: &str, path: &str) -> Event {
-    let mut event: Value = serde_json::from_str(sample).unwrap();
-    event["rawPath"] = json!(path);
-    event["requestContext"]["http"]["method"] = json!(method);
-    event["requestContext"]["http"]["path"] = json!(path);
-    serde_json::from_str(&event.to_string()).unwrap()
+fn request(method: &str, target: &str) -> Event {
+    event(&FrontEnd::HttpApi.event(method, target))
+}
+
+fn event(json: &Value) -> Event {
+    serde_json::from_str(&json.to_string()).unwrap()
 }
 
 fn body(response: &Response) -> Value {
@@ -73,7 +67,7 @@ fn value(reply: Reply) -> Value {
 
 impl World {
     async fn post(&self, path: &str) -> Response {
-        response(self.handle(request(HTTP_API, "POST", path)).await.unwrap())
+        response(self.handle(request("POST", path)).await.unwrap())
     }
 
     async fn send(&self, event: &str) -> Result<Reply, Error> {
@@ -100,14 +94,15 @@ async fn a_visit_is_acknowledged_from_memory() {
 }
 
 #[tokio::test]
-async fn http_apis_and_function_urls_name_the_same_page() {
+async fn every_front_end_names_the_same_page() {
     let world = world();
-    for (sample, path) in [(HTTP_API, "/visit/a/café %"), (FUNCTION_URL, "/visit/a/caf%C3%A9%20%25")] {
-        let answer = response(world.handle(request(sample, "POST", path)).await.unwrap());
-        assert_eq!(body(&answer)["message"], "Visit recorded for page a/café %");
+    for front_end in FrontEnd::ALL {
+        let visit = event(&front_end.event("POST", "/visit/a/caf%C3%A9%20%25"));
+        let answer = response(world.handle(visit).await.unwrap());
+        assert_eq!(body(&answer)["message"], "Visit recorded for page a/café %", "{front_end:?}");
     }
     world.handler.flusher.shutdown().await;
-    assert_eq!(world.counted("a/café %"), 2);
+    assert_eq!(world.counted("a/café %"), 6);
 }
 
 #[tokio::test]
@@ -121,9 +116,9 @@ async fn wrong_requests_get_a_problem_and_count_nothing() {
         ("GET", "/pixel", 404),
         ("POST", "/visits/home", 404),
         ("POST", "/visit/", 400),
-        ("POST", "/visit/a\u{7}", 400),
+        ("POST", "/visit/a%07", 400),
     ] {
-        let answer = response(world.handle(request(HTTP_API, method, path)).await.unwrap());
+        let answer = response(world.handle(request(method, path)).await.unwrap());
         assert_eq!(answer.status(), status, "{method} {path}");
         assert_eq!(header(&answer, "access-control-allow-origin"), "*", "a script must see it");
         assert_eq!(
@@ -132,10 +127,10 @@ async fn wrong_requests_get_a_problem_and_count_nothing() {
         );
     }
     for path in ["/visit/home", "/visits"] {
-        let answer = response(world.handle(request(HTTP_API, "HEAD", path)).await.unwrap());
+        let answer = response(world.handle(request("HEAD", path)).await.unwrap());
         assert_eq!((answer.status().as_u16(), header(&answer, "allow"), answer.body()), (405, "POST, OPTIONS", ""));
     }
-    let answer = response(world.handle(request(HTTP_API, "PUT", "/pixel/home")).await.unwrap());
+    let answer = response(world.handle(request("PUT", "/pixel/home")).await.unwrap());
     assert_eq!(header(&answer, "allow"), "GET, HEAD, OPTIONS");
     assert_eq!(world.handler.flusher.shutdown().await.visits, 0);
 }
@@ -143,10 +138,10 @@ async fn wrong_requests_get_a_problem_and_count_nothing() {
 #[tokio::test]
 async fn the_bare_address_names_the_routes() {
     let world = world();
-    let answer = response(world.handle(request(FUNCTION_URL, "GET", "/")).await.unwrap());
+    let answer = response(world.handle(request("GET", "/")).await.unwrap());
     assert_eq!((answer.status().as_u16(), header(&answer, "content-type")), (200, "text/plain; charset=utf-8"));
     assert!(answer.body().contains("POST /visit/{page_id}\nPOST /visits\nGET /pixel/{page_id}\n"), "{}", answer.body());
-    assert_eq!(response(world.handle(request(FUNCTION_URL, "POST", "/")).await.unwrap()).status(), 404);
+    assert_eq!(response(world.handle(request("POST", "/")).await.unwrap()).status(), 404);
 }
 
 #[tokio::test]
@@ -244,16 +239,16 @@ async fn an_order_to_flush_holds_its_answer() {
 async fn no_http_request_can_order_a_flush() {
     let world = world();
     world.post("/visit/home").await;
-    for sample in [HTTP_API, FUNCTION_URL] {
-        let mut event: Value = serde_json::from_str(sample).unwrap();
-        event["rawPath"] = json!("/events");
-        event["body"] = json!(r#"{"flush":{"hold_until":0}}"#);
-        assert_eq!(response(world.send(&event.to_string()).await.unwrap()).status(), 404);
-        event["flush"] = json!({"hold_until": 0});
-        assert_eq!(response(world.send(&event.to_string()).await.unwrap()).status(), 404);
-        event["rawPath"] = json!("/visit/events");
-        event["requestContext"]["http"]["method"] = json!("G ET");
-        assert_eq!(response(world.send(&event.to_string()).await.unwrap()).status(), 405);
+    for front_end in FrontEnd::ALL {
+        let mut order = front_end.event("POST", "/events");
+        order["body"] = json!(r#"{"flush":{"hold_until":0}}"#);
+        assert_eq!(response(world.send(&order.to_string()).await.unwrap()).status(), 404, "{front_end:?}");
+        order["flush"] = json!({"hold_until": 0});
+        assert_eq!(response(world.send(&order.to_string()).await.unwrap()).status(), 404, "{front_end:?}");
+        for member in ["requestContext", "body"] {
+            order[member] = json!(7);
+            assert_eq!(response(world.send(&order.to_string()).await.unwrap()).status(), 400, "{front_end:?}");
+        }
     }
     assert_eq!(world.counted("home"), 0);
 }
@@ -266,13 +261,6 @@ async fn events_of_other_shapes_get_a_clear_error_and_cost_nothing() {
     for event in ["[]", "null", "{}", "7", "\"POST\"", SCHEDULE, r#"{"flush":[]}"#, more] {
         let error = world.send(event).await.unwrap_err().to_string();
         assert!(error.starts_with("not a flush event") && error.ends_with("is accepted"), "{event}: {error}");
-    }
-    for event in [REST_API, LOAD_BALANCER] {
-        let answer = value(world.send(event).await.unwrap());
-        assert_eq!(
-            (&answer["statusCode"], answer["body"].as_str().unwrap().contains("payload version 2.0")),
-            (&json!(501), true)
-        );
     }
     assert_eq!(world.handler.flusher.shutdown().await.visits, 1);
 }

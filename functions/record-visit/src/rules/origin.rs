@@ -1,11 +1,11 @@
 //! The origin of the page that a request comes from.
 
-use visits_core::http::Headers;
+use visits_core::http::Request;
 
 /// `Origin`, where the browser sends it; else the origin of `Referer`, which images have. `null` is an origin that nobody can
 /// list.
-pub(super) fn of(headers: &Headers) -> Option<&str> {
-    headers.origin.as_deref().or_else(|| headers.referer.as_deref().map(of_url))
+pub(super) fn of(request: &Request) -> Option<&str> {
+    request.header("origin").or_else(|| request.header("referer").map(of_url))
 }
 
 /// Scheme, host and port of a URL, as browsers write them: in lower case, without the scheme's own port.
@@ -18,12 +18,13 @@ fn of_url(url: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::of;
-    use visits_core::http::Headers;
+    use visits_core::http::Request;
 
     fn origin(origin: Option<&str>, referer: Option<&str>) -> Option<String> {
-        let text = |text: Option<&str>| text.map(str::to_owned);
-        let headers = Headers { origin: text(origin), referer: text(referer), ..Headers::default() };
-        of(&headers).map(str::to_owned)
+        let mut request = Request::default();
+        origin.map(|origin| request.headers.insert("origin", origin.parse().unwrap()));
+        referer.map(|referer| request.headers.insert("referer", referer.parse().unwrap()));
+        of(&request).map(str::to_owned)
     }
 
     #[test]

@@ -1,7 +1,7 @@
 use super::{Owner, SESSION, Shown, UnreadableToken, bearer};
 use crate::clock::ManualClock;
 use crate::config::Config;
-use crate::http::{Headers, Problem, Request};
+use crate::http::{Problem, Request};
 use proptest::prelude::{prop_assert, proptest};
 use std::time::Duration;
 use tempfile::NamedTempFile;
@@ -24,14 +24,16 @@ fn world() -> World {
     World { owner, file, time }
 }
 
-fn with(change: impl FnOnce(&mut Headers)) -> Request {
+fn with(name: &'static str, values: &[String]) -> Request {
     let mut request = Request::default();
-    change(&mut request.headers);
+    for value in values {
+        request.headers.append(name, value.parse().unwrap());
+    }
     request
 }
 
 fn with_token(token: &str) -> Request {
-    with(|headers| headers.authorization = Some(format!("Bearer {token}")))
+    with("authorization", &[format!("Bearer {token}")])
 }
 
 fn with_session(session: &str) -> Request {
@@ -39,7 +41,8 @@ fn with_session(session: &str) -> Request {
 }
 
 fn with_sessions(sessions: &[&str]) -> Request {
-    with(|headers| headers.sessions = sessions.iter().map(|session| (*session).to_owned()).collect())
+    let cookies: Vec<_> = sessions.iter().map(|session| format!("__Host-visits_session={session}")).collect();
+    with("cookie", &cookies)
 }
 
 impl World {
@@ -228,7 +231,7 @@ async fn a_change_by_cookie_needs_a_header_that_no_other_site_can_send() {
     let session = world.session().await;
     let by = |requested_with: Option<&str>| {
         let mut request = with_session(&session);
-        request.headers.requested_with = requested_with.map(str::to_owned);
+        requested_with.map(|value| request.headers.insert("x-requested-with", value.parse().unwrap()));
         request
     };
     assert_eq!(world.owner.authorize_change(&by(Some("visits"))).await, Ok(()));

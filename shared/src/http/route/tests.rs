@@ -48,33 +48,3 @@ mod query {
         }
     }
 }
-
-mod source {
-    use super::super::is_function_url;
-
-    #[test]
-    fn only_domains_of_function_urls_count_as_such() {
-        for domain in [
-            "abc.lambda-url.eu-west-2.on.aws",
-            "ABC.Lambda-URL.eu-west-2.on.aws.",
-            "abc.lambda-url.cn-north-1.on.amazonwebservices.com.cn",
-        ] {
-            assert!(is_function_url(domain), "{domain}");
-        }
-        for domain in [
-            "abc.execute-api.eu-west-2.amazonaws.com",
-            "visits.example.org",
-            "localhost",
-            "",
-            ".lambda-url.eu-west-2.on.aws",
-            "abc.lambda-url..on.aws",
-            "abc.lambda-url.on.aws",
-            "abc.lambda-url.eu-west-2.on.aws.example.org",
-            "abc.lambda-url.eu-west-2.example.org",
-            "abc.notlambda-url.eu-west-2.on.aws",
-            "a.b.lambda-url.eu-west-2.on.aws",
-        ] {
-            assert!(!is_function_url(domain), "{domain}");
-        }
-    }
-}

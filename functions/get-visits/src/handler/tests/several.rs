@@ -5,18 +5,9 @@ use visits_core::batch::{Batch, Increment, Sequence, WriterId};
 use visits_core::store::{Apply, Ledger, Standing};
 use visits_core::tests::page;
 
-fn with_query(path: &str, query: &str) -> Event {
-    let mut event: Value = serde_json::from_str(HTTP_API).unwrap();
-    event["rawPath"] = json!(path);
-    event["rawQueryString"] = json!(query);
-    event["requestContext"]["http"] = json!({"method": "GET", "path": path});
-    serde_json::from_str(&event.to_string()).unwrap()
-}
-
 impl World {
     async fn ask(&self, path: &str, query: &str) -> Response {
-        let Reply::Http(response) = self.handler.handle(with_query(path, query)).await.unwrap() else { panic!() };
-        response
+        self.get("GET", &format!("{path}?{query}")).await
     }
 
     /// `visits` visits of a page, `bots` of them by bots.
@@ -154,7 +145,7 @@ async fn a_count_is_of_people_only_where_the_settings_say_so() {
     for (settings, count) in [(vec![], 10), (vec![("VISITS_COUNT", "people")], 7)] {
         let world = world_of(&settings);
         world.visit("home", 10, 3).await;
-        let single = world.get(HTTP_API, "GET", "/visits/home").await;
+        let single = world.get("GET", "/visits/home").await;
         assert_eq!(body(&single)["count"], count);
         world.time.advance(Duration::from_mins(1));
         assert_eq!(body(&world.ask("/visits", "page=home").await)["visits"][0]["count"], count);

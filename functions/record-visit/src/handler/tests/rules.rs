@@ -9,15 +9,14 @@ const GOOGLEBOT: &str = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.goo
 
 /// A request of a browser at this address, with these headers besides.
 fn browser(method: &str, path: &str, address: &str, headers: &[(&str, &str)]) -> Event {
-    let mut event: Value = serde_json::from_str(HTTP_API).unwrap();
-    event["rawPath"] = json!(path);
-    event["requestContext"]["http"] = json!({"method": method, "path": path, "sourceIp": address});
-    event["headers"] = json!({"user-agent": BROWSER});
+    let mut call = FrontEnd::HttpApi.event(method, path);
+    call["requestContext"]["http"]["sourceIp"] = json!(address);
+    call["headers"]["user-agent"] = json!(BROWSER);
     for (name, value) in headers {
-        event["headers"][name] = json!(value);
+        call["headers"][name] = json!(value);
     }
-    event["body"] = json!(r#"["home","other"]"#);
-    serde_json::from_str(&event.to_string()).unwrap()
+    call["body"] = json!(r#"["home","other"]"#);
+    event(&call)
 }
 
 impl World {

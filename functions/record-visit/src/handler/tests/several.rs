@@ -2,20 +2,17 @@
 
 use super::*;
 
-fn event(body: &Value, base64: bool) -> Event {
-    let mut event: Value = serde_json::from_str(HTTP_API).unwrap();
-    event["rawPath"] = json!("/visits");
-    event["requestContext"]["http"]["method"] = json!("POST");
-    event["headers"]["user-agent"] = json!("Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0");
-    event["headers"]["content-type"] = json!("text/plain;charset=UTF-8");
-    event["body"] = body.clone();
-    event["isBase64Encoded"] = json!(base64);
-    serde_json::from_str(&event.to_string()).unwrap()
+fn listed(body: &Value, base64: bool) -> Event {
+    let mut list = FrontEnd::HttpApi.event("POST", "/visits");
+    list["headers"]["user-agent"] = json!("Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0");
+    list["headers"]["content-type"] = json!("text/plain;charset=UTF-8");
+    (list["body"], list["isBase64Encoded"]) = (body.clone(), json!(base64));
+    event(&list)
 }
 
 impl World {
     async fn post_all(&self, body: &str) -> Response {
-        response(self.handle(event(&json!(body), false)).await.unwrap())
+        response(self.handle(listed(&json!(body), false)).await.unwrap())
     }
 }
 
@@ -29,7 +26,7 @@ async fn each_listed_page_is_one_visit() {
         assert_eq!(answer.body(), r#"{"status":"success","recorded":3,"repeated":0}"#);
         assert_eq!((answer.status().as_u16(), header(&answer, "content-type")), (200, "application/json"));
     }
-    let base64 = response(world.handle(event(&json!("WyJob21lIl0="), true)).await.unwrap());
+    let base64 = response(world.handle(listed(&json!("WyJob21lIl0="), true)).await.unwrap());
     assert_eq!(body(&base64)["recorded"], 1);
     world.handler.flusher.shutdown().await;
     assert_eq!((world.counted("home"), world.counted("a/b")), (7, 3));
