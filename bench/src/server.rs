@@ -147,7 +147,7 @@ pub(crate) async fn apply(store: &RedisStore, call: &Apply) {
 /// Folds all that is in the journals.
 pub(crate) async fn fold_all(store: &RedisStore, ring: &Ring) -> Folded {
     let settings = Settings::new(MAX_HISTORY_DAYS, FOLDING);
-    let folded = fold(store, ring, &Clock::system(), settings).await;
+    let folded = fold(store, ring, &Clock::system(), settings, 0..ring.len()).await;
     let wrong = [folded.entries_set_aside, folded.statistics_skipped, folded.visits_too_old];
     assert_eq!((wrong, folded.fold_calls_failed, folded.days_rejected), ([0; 3], 0, 0), "all is folded");
     folded

@@ -319,7 +319,7 @@ impl Caller<'_> {
 
     async fn fold(&self, shard: ShardIndex) {
         let settings = fold::Settings::new(self.history_days, FOLD_TIME);
-        fold::fold_one(self.store, &self.configured, &Clock::system(), settings, shard).await;
+        fold::fold(self.store, &self.configured, &Clock::system(), settings, [shard]).await;
     }
 }
 

@@ -18,15 +18,13 @@
 //! longer kept are left out.
 
 use crate::batch::{Content, Increment};
-use crate::budget::Budget;
-use crate::clock::{Clock, Moment};
+use crate::budget::{Budget, Step};
+use crate::clock::Clock;
 use crate::day::Day;
 use crate::page::PageId;
 use crate::ring::Ring;
+use crate::store::ShardIndex;
 use crate::store::redis::RedisStore;
-use crate::store::redis::journal::Committed;
-use crate::store::{ShardIndex, StoreError};
-use crate::telemetry::Lines;
 use crate::visit::{Refused, Visitor, site_key};
 use futures_util::future::join_all;
 use std::collections::BTreeMap;
@@ -256,55 +254,19 @@ pub struct Folded {
     pub oldest_entry_seconds: u64,
 }
 
-impl Folded {
-    fn add(&mut self, more: &Self) {
-        self.entries_folded += more.entries_folded;
-        self.visits_folded += more.visits_folded;
-        self.pieces += more.pieces;
-        self.visits_too_old += more.visits_too_old;
-        self.entries_set_aside += more.entries_set_aside;
-        self.statistics_skipped += more.statistics_skipped;
-        self.days_rejected += more.days_rejected;
-        self.fold_calls_failed += more.fold_calls_failed;
-        self.oldest_entry_seconds = self.oldest_entry_seconds.max(more.oldest_entry_seconds);
-    }
-}
-
-/// Folds the journals of all shards, each until it is empty or the time is over.
-pub async fn fold(store: &RedisStore, ring: &Ring, clock: &Clock, settings: Settings) -> Folded {
-    let lines = Lines::default();
-    let shards = (0..ring.len()).map(|shard| fold_shard(store, ring, clock, settings, shard, &lines));
-    let mut folded = Folded::default();
-    join_all(shards).await.iter().for_each(|shard| folded.add(shard));
-    folded
-}
-
-/// Folds the journal of one shard, until it is empty or the time is over.
-pub async fn fold_one(store: &RedisStore, ring: &Ring, clock: &Clock, settings: Settings, shard: ShardIndex) -> Folded {
-    fold_shard(store, ring, clock, settings, shard, &Lines::default()).await
-}
-
-async fn fold_shard(
+/// Folds the journals of these shards, each until it is empty or the time is over.
+pub async fn fold(
     store: &RedisStore,
     ring: &Ring,
     clock: &Clock,
     settings: Settings,
-    shard: ShardIndex,
-    lines: &Lines,
+    shards: impl IntoIterator<Item = ShardIndex>,
 ) -> Folded {
-    let mut run = Run { store, ring, clock, settings, shard, lines, started: clock.now(), done: Folded::default() };
-    let whole = settings.budget.whole();
-    match tokio::time::timeout(whole, run.run()).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => {
-            run.done.fold_calls_failed += 1;
-            tracing::warn!(%error, "a journal could not be folded; the next run goes on");
-        }
-        Err(_) => {
-            tracing::warn!(shard = ring.name(shard).as_str(), after = ?whole, "a fold was cut off; the next run goes on");
-        }
-    }
-    run.done
+    let step = Step::new("fold", (store, ring, clock), settings.budget);
+    let runs = shards.into_iter().map(|shard| Run { step: &step, settings, shard }.run());
+    step.run(join_all(runs)).await;
+    let (done, fold_calls_failed) = step.end();
+    Folded { fold_calls_failed, ..done }
 }
 
 /// Visitors of a day, of a page or of the site.
@@ -312,14 +274,9 @@ type Sketch<'a> = (Day, Option<&'a PageId>, Vec<Visitor>);
 
 /// Fold of one shard.
 struct Run<'a> {
-    store: &'a RedisStore,
-    ring: &'a Ring,
-    clock: &'a Clock,
+    step: &'a Step<'a, RedisStore, Folded>,
     settings: Settings,
     shard: ShardIndex,
-    lines: &'a Lines,
-    started: Moment,
-    done: Folded,
 }
 
 /// First entries of a journal, as far as they are read.
@@ -346,10 +303,11 @@ impl Piece {
 }
 
 impl Run<'_> {
-    async fn run(&mut self) -> Result<(), StoreError> {
-        let mut stale = 0;
-        while stale < MAX_STALE && !self.is_over() {
-            let note = self.store.folding(self.shard).await?;
+    /// Folds piece by piece. Returns nothing at the end, and early where a call brings no answer.
+    async fn run(self) -> Option<()> {
+        let (step, mut stale) = (self.step, 0);
+        while stale < MAX_STALE && !step.is_over() {
+            let note = step.answer(step.store.folding(self.shard).await)?;
             let begun = Progress::read(&note);
             let mut piece = self.read(begun.map(|begun| begun.last)).await?;
             // Without its last entry the piece that was begun is gone, as after a journal's deletion.
@@ -358,46 +316,44 @@ impl Run<'_> {
                 piece = self.read(None).await?;
             }
             if piece.entries == 0 {
-                return Ok(());
+                return None;
             }
             self.add_visitors(&piece.sums).await;
-            let was_all = piece.memory < self.piece_memory() && note.is_empty();
+            let was_all = note.is_empty() && piece.memory < self.piece_memory();
             match self.commit(&piece, done, note.clone()).await? {
-                false => stale += 1,
-                true if was_all => return Ok(()),
+                true if was_all => return None,
                 true => stale = 0,
+                false => stale += 1,
             }
         }
-        Ok(())
+        None
     }
 
     /// Reads a piece: up to `last`, or as much as a piece has.
-    async fn read(&mut self, last: Option<&str>) -> Result<Piece, StoreError> {
+    async fn read(&self, last: Option<&str>) -> Option<Piece> {
         let (mut piece, first_day) = (Piece::default(), self.first_day());
         loop {
             let after = Some(piece.last.as_str()).filter(|after| !after.is_empty());
-            let entries = self.store.journal(self.shard, after, last, ENTRIES_AT_ONCE).await?;
-            if let (0, Some(first)) = (piece.entries, entries.first()) {
-                self.note_age(first);
+            let entries = self.step.store.journal(self.shard, after, last, ENTRIES_AT_ONCE).await;
+            let entries = self.step.answer(entries)?;
+            if let (0, Some(written)) = (piece.entries, entries.first().and_then(|first| entry_time(&first.id))) {
+                let age = Duration::from_millis(self.step.clock.now().epoch_millis().saturating_sub(written));
+                let mut done = self.step.done();
+                done.oldest_entry_seconds = done.oldest_entry_seconds.max(age.as_secs());
             }
             let all = entries.len() < ENTRIES_AT_ONCE;
             for entry in entries {
                 piece.add(entry, first_day);
             }
             if all || (last.is_none() && piece.memory >= self.piece_memory()) {
-                return Ok(piece);
+                return Some(piece);
             }
         }
     }
 
     /// Commits what is not `done` of a piece, part by part. Returns whether all is; otherwise another fold is at work, or the
     /// time is over.
-    async fn commit(
-        &mut self,
-        piece: &Piece,
-        done: Option<Progress<'_>>,
-        mut note: String,
-    ) -> Result<bool, StoreError> {
+    async fn commit(&self, piece: &Piece, done: Option<Progress<'_>>, mut note: String) -> Option<bool> {
         let entries = (piece.first.as_str(), piece.last.as_str(), piece.bytes);
         for part in piece.sums.parts(done, self.settings.pages_at_once) {
             let progress = part.day.filter(|_| part.whole.is_none()).map(|day| {
@@ -405,29 +361,24 @@ impl Run<'_> {
                 Progress { last: &piece.last, day, page }.write()
             });
             let becomes = progress.unwrap_or_default();
-            match self.store.commit(self.shard, self.ring, entries, (&note, &becomes), &part).await? {
-                Committed::Stale => return Ok(false),
-                Committed::Done { skipped, rejected } => self.note(piece.entries, &part, skipped, &rejected),
-            }
-            if !becomes.is_empty() && self.is_over() {
-                return Ok(false);
+            let commit = self.step.store.commit(self.shard, self.step.ring, entries, (&note, &becomes), &part).await;
+            let Some((skipped, rejected)) = self.step.answer(commit)? else { return Some(false) };
+            self.note(piece.entries, &part, skipped, &rejected);
+            if !becomes.is_empty() && self.step.is_over() {
+                return Some(false);
             }
             note = becomes;
         }
-        Ok(true)
-    }
-
-    fn is_over(&self) -> bool {
-        self.settings.budget.is_over(self.started, self.clock.now())
+        Some(true)
     }
 
     fn piece_memory(&self) -> usize {
-        PIECE_MEMORY / self.ring.len()
+        PIECE_MEMORY / self.step.ring.len()
     }
 
     /// The first day that is kept; with no history, one that never comes.
     fn first_day(&self) -> Day {
-        let today = Day::of(self.clock.now());
+        let today = Day::of(self.step.clock.now());
         match self.settings.history_days {
             0 => today.plus(u32::MAX),
             days => today.minus(days - 1),
@@ -436,52 +387,34 @@ impl Run<'_> {
 
     /// Adds visitors to the sketches of those shards that own them, or else to sketches here. They are an estimate: where both
     /// fail, that is logged, and the visits are counted all the same.
-    async fn add_visitors(&mut self, sums: &Sums) {
-        let mut shards: Vec<Vec<Sketch<'_>>> = vec![Vec::new(); self.ring.len()];
+    async fn add_visitors(&self, sums: &Sums) {
+        let (store, ring) = (self.step.store, self.step.ring);
+        let mut shards: Vec<Vec<Sketch<'_>>> = vec![Vec::new(); ring.len()];
         for (day, of_day) in &sums.days {
             let mut site = Vec::new();
             for (page, of_page) in of_day.pages.iter().filter(|(_, of_page)| !of_page.visitors.is_empty()) {
-                shards[self.ring.owner(page.as_str())].push((*day, Some(page), distinct(&of_page.visitors)));
+                shards[ring.owner(page.as_str())].push((*day, Some(page), distinct(&of_page.visitors)));
                 site.extend_from_slice(&of_page.visitors);
             }
             if !site.is_empty() {
-                shards[self.ring.owner(&site_key(*day))].push((*day, None, distinct(&site)));
+                shards[ring.owner(&site_key(*day))].push((*day, None, distinct(&site)));
             }
         }
         for (owner, sketches) in shards.iter().enumerate().filter(|(_, sketches)| !sketches.is_empty()) {
-            let mut added = self.store.add_visitors(owner, sketches).await;
+            let mut added = store.add_visitors(owner, sketches).await;
             if added.is_err() && owner != self.shard {
-                added = self.store.add_visitors(self.shard, sketches).await;
+                added = store.add_visitors(self.shard, sketches).await;
             }
-            if let Err(error) = added {
-                self.done.fold_calls_failed += 1;
-                tracing::warn!(%error, "visitors could not be added to their sketches");
-            }
+            self.step.answer(added);
         }
     }
 
-    fn note_age(&mut self, first: &Entry) {
-        let written = entry_time(&first.id).unwrap_or_default();
-        let age = Duration::from_millis(self.clock.now().epoch_millis().saturating_sub(written));
-        self.done.oldest_entry_seconds = self.done.oldest_entry_seconds.max(age.as_secs());
-    }
-
-    fn note(&mut self, entries: usize, part: &Part<'_>, skipped: u64, rejected: &[(PageId, String)]) {
-        let shard = self.ring.name(self.shard).as_str();
-        let mut done = Folded {
-            pieces: 1,
-            statistics_skipped: skipped,
-            days_rejected: rejected.len() as u64,
-            ..Folded::default()
-        };
-        if let Some(Sums { visits, too_old, aside, .. }) = part.whole {
-            done.entries_folded = entries as u64;
-            (done.visits_folded, done.visits_too_old, done.entries_set_aside) = (*visits, *too_old, aside.len() as u64);
-            for (entry, reason) in aside {
-                self.lines.write(|| tracing::error!(shard, entry, reason, "an entry of the journal was set aside"));
-            }
-        }
-        self.done.add(&done);
+    fn note(&self, entries: usize, part: &Part<'_>, skipped: u64, rejected: &[(PageId, String)]) {
+        let (shard, lines) = (self.step.name(self.shard), &self.step.lines);
+        let mut done = self.step.done();
+        done.pieces += 1;
+        done.statistics_skipped += skipped;
+        done.days_rejected += rejected.len() as u64;
         if skipped > 0 {
             tracing::error!(
                 shard,
@@ -491,9 +424,17 @@ impl Run<'_> {
         }
         for (page, reason) in rejected {
             let (page, day) = (page.as_str(), part.day.map(tracing::field::display));
-            self.lines.write(|| {
+            lines.write(|| {
                 tracing::error!(shard, page, day, reason, "a page's visits are counted, but not in their day")
             });
+        }
+        let Some(sums) = part.whole else { return };
+        done.entries_folded += entries as u64;
+        done.visits_folded += sums.visits;
+        done.visits_too_old += sums.too_old;
+        done.entries_set_aside += sums.aside.len() as u64;
+        for (entry, reason) in &sums.aside {
+            lines.write(|| tracing::error!(shard, entry, reason, "an entry of the journal was set aside"));
         }
     }
 }

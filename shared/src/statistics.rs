@@ -321,7 +321,7 @@ impl Figures {
         let call = SetCount { page, count: change.count, forget, ring: self.fingerprint, id: key.id(page) };
         if change.forget_days {
             let settings = fold::Settings::new(self.history_days, FOLD_TIME);
-            fold::fold_one(&self.store, &self.ring, &self.clock, settings, owner).await;
+            fold::fold(&self.store, &self.ring, &self.clock, settings, [owner]).await;
         }
         let answer = self.store.set_count(owner, call).await;
         self.summaries.forget();

@@ -86,11 +86,11 @@ pub async fn fold_here(store: &RedisStore, shard: ShardIndex, clock: &Clock) -> 
     let shards = (0..=shard).filter_map(|of| Some((format!("s{of}").parse().ok()?, Weight::new(weight(of)).ok()?)));
     let ring = Ring::new(shards).unwrap_or_else(|error| panic!("{error}"));
     let settings = fold::Settings { pages_at_once: 2, ..fold::Settings::new(u32::MAX, Duration::from_mins(1)) };
-    fold::fold_one(store, &ring, clock, settings, shard).await
+    fold::fold(store, &ring, clock, settings, [shard]).await
 }
 
 /// Folds the journals of all shards to their ends; no day is too old.
 pub async fn fold(store: &RedisStore, ring: &Ring, clock: &Clock) -> Folded {
     let settings = fold::Settings { pages_at_once: 2, ..fold::Settings::new(u32::MAX, Duration::from_mins(1)) };
-    fold::fold(store, ring, clock, settings).await
+    fold::fold(store, ring, clock, settings, 0..ring.len()).await
 }

@@ -131,7 +131,7 @@ async fn delete(pattern: &PagePatterns, shards: &Shards, warnings: &mut Warnings
     let (mut deleted, mut visits) = (0, 0);
     let settings = fold::Settings::new(shards.config.history_days, FOLD_TIME);
     for shard in 0..shards.len() {
-        fold::fold_one(&shards.store, &shards.ring, &Clock::system(), settings, shard).await;
+        fold::fold(&shards.store, &shards.ring, &Clock::system(), settings, [shard]).await;
         let mut walk = Walk::new(shards, shard);
         while let Some(mut pages) = walk.next(&mut progress, warnings).await? {
             pages.retain(|page| pattern.allow(page.as_str()) && shards.owns(shard, page));

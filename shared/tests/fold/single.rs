@@ -145,7 +145,7 @@ async fn a_day_out_of_the_days_kept_is_left_out() {
     let settings = fold::Settings::new(1, Duration::from_secs(10));
     let (later, clock) = (Clock::system().now(), Clock::system());
     assert!(later.epoch_millis() > first_day().plus(1).begins_at(), "the tests' days are over");
-    let folded = fold::fold(world.shards.store(), &world.ring, &clock, settings).await;
+    let folded = fold::fold(world.shards.store(), &world.ring, &clock, settings, [0]).await;
     assert_eq!((folded.visits_too_old, world.days().len(), world.site("site", &["total"])), (3, 0, 3));
 }
 

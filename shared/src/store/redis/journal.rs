@@ -13,7 +13,7 @@ use crate::ring::Ring;
 use crate::store::statistics::TOP_KEPT;
 use crate::store::{ShardIndex, StoreError};
 use crate::visit::Visitor;
-use redis::{AsyncCommands, Value};
+use redis::{Cmd, Value};
 use std::collections::HashMap;
 
 /// Visitors from which on a sketch of them is cheaper for the shard than each of them: it takes some 70 µs, as a thousand do.
@@ -22,19 +22,10 @@ const SKETCHED: usize = 1_000;
 /// Sketches that one round trip adds to.
 const SKETCHES_AT_ONCE: usize = 500;
 
-/// Outcome of a commit.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Committed {
-    /// The journal begins with other entries than those that were read: nothing was changed.
-    Stale,
-    /// The sums are added and the entries are gone.
-    Done {
-        /// Visits that were left out of the journal since the last commit, since it was full.
-        skipped: u64,
-        /// Pages whose month is of another type, with the server's reason: their visits of that day are in no day of a page.
-        rejected: Vec<(PageId, String)>,
-    },
-}
+/// Outcome of a commit: the visits that a full journal has left out since the last one, and the pages whose month is of another
+/// type, with the server's reason: their visits of that day are in no day of a page. None: the journal begins with other
+/// entries than those that were read, and nothing was changed.
+pub(crate) type Committed = Option<(u64, Vec<(PageId, String)>)>;
 
 static COMMIT: LazyScript = script!("commit.lua");
 
@@ -53,11 +44,8 @@ impl RedisStore {
     ) -> Result<Vec<Entry>, StoreError> {
         let shard = &self.shards[shard];
         let from = after.map_or_else(|| "-".to_owned(), |after| format!("({after}"));
-        let call = |mut redis: Connection| {
-            let mut range = redis::cmd("XRANGE");
-            range.arg(shard.keys.of(&Key::Journal)).arg(&from).arg(last.unwrap_or("+")).arg("COUNT").arg(count);
-            async move { range.query_async::<Vec<RawEntry>>(&mut redis).await }
-        };
+        let mut range = redis::cmd("XRANGE");
+        range.arg(shard.keys.of(&Key::Journal)).arg(&from).arg(last.unwrap_or("+")).arg("COUNT").arg(count);
         let entry = |(id, mut fields): RawEntry| {
             let places = |list: Option<Vec<u8>>| {
                 let text = list.unwrap_or_default();
@@ -67,7 +55,7 @@ impl RedisStore {
             let (rejected, refused) = (places(fields.remove("x")), places(fields.remove("n")));
             Entry { id, bytes: fields.remove("b").unwrap_or_default(), rejected, refused }
         };
-        Ok(self.with_shard(shard, call).await?.into_iter().map(entry).collect())
+        Ok(self.command::<Vec<RawEntry>>(shard, &range).await?.into_iter().map(entry).collect())
     }
 
     /// Adds visitors to sketches of a shard: of a page, or of the site. Adding one again changes nothing. A key of another
@@ -107,10 +95,8 @@ impl RedisStore {
     /// Returns how far the first entries of a shard's journal are added. Empty: they are not begun.
     pub(crate) async fn folding(&self, shard: ShardIndex) -> Result<String, StoreError> {
         let shard = &self.shards[shard];
-        let call = |mut redis: Connection| async move {
-            redis.hget::<_, _, Option<String>>(shard.keys.of(&Key::Shard), "folding").await
-        };
-        Ok(self.with_shard(shard, call).await?.unwrap_or_default())
+        let folding: Option<String> = self.command(shard, &Cmd::hget(shard.keys.of(&Key::Shard), "folding")).await?;
+        Ok(folding.unwrap_or_default())
     }
 
     /// Adds a part of the sums of the journal's first entries to a day, its top list and the site, in one step. `was` and
@@ -151,6 +137,6 @@ impl RedisStore {
         let (done, skipped, rejected): (u64, u64, Vec<(usize, String)>) = self.invoke(shard, &script).await?.0;
         let named = |(place, reason): (usize, String)| Some(((*part.pages.get(place)?.0).clone(), reason));
         let rejected = rejected.into_iter().filter_map(named).collect();
-        Ok(if done == 0 { Committed::Stale } else { Committed::Done { skipped, rejected } })
+        Ok((done == 1).then_some((skipped, rejected)))
     }
 }
