@@ -16,8 +16,8 @@ use crate::outbox::Refuge;
 use crate::report::FlushReport;
 use crate::ring::Ring;
 use crate::store::{Applied, Ledger, Rejected, ShardIndex, Standing, StoreError};
+use crate::telemetry::Lines;
 use crate::telemetry::metrics::{self, Figures, Metrics, Samples};
-use crate::telemetry::{Lines, traces};
 use crate::timing::Timing;
 use crate::visit::{Refusal, Secret, Visit, secret_key};
 use futures_util::future::{Either, join_all, select};
@@ -373,11 +373,7 @@ impl<S: Ledger> Flusher<S> {
 /// The calls of a flush.
 impl<S: Ledger> Flusher<S> {
     /// Sends what the shards have pending, all that take part at once, within `budget`.
-    fn flush(&self, reason: Reason, budget: Duration) -> impl Future<Output = FlushReport> {
-        traces::flush(reason.as_str(), self.flush_all(reason, budget))
-    }
-
-    async fn flush_all(&self, reason: Reason, budget: Duration) -> FlushReport {
+    async fn flush(&self, reason: Reason, budget: Duration) -> FlushReport {
         let (started, end) = (self.clock.now(), Instant::now() + budget);
         if reason != Reason::Shutdown {
             self.learn_secrets(SECRET_WAIT.min(budget / 4)).await;

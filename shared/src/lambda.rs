@@ -1,7 +1,7 @@
 //! What goes on round a handler in each function: log lines know their invocation, what is to be done after the response is
 //! done then, and nothing that fails or panics there ends the run loop.
 
-use crate::telemetry::{in_invocation, in_invocation_sync, traces};
+use crate::telemetry::{in_invocation, in_invocation_sync};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use lambda_runtime::tower::Layer;
@@ -55,14 +55,13 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, mut invocation: LambdaInvocation) -> Self::Future {
+    fn call(&mut self, invocation: LambdaInvocation) -> Self::Future {
         let (deadline, id) = (invocation.context.deadline, Arc::<str>::from(invocation.context.request_id.as_str()));
-        let trace = invocation.context.xray_trace_id.take();
         // The inner services may panic before there is a future, too.
         let call = AssertUnwindSafe(|| self.inner.call(invocation));
         let answer = in_invocation_sync(&id, || std::panic::catch_unwind(call));
         let after = self.after.clone();
-        let work = async move {
+        Box::pin(in_invocation(id, async move {
             let answered = match answer {
                 Ok(answer) => AssertUnwindSafe(answer).catch_unwind().await,
                 Err(panic) => Err(panic),
@@ -75,11 +74,6 @@ where
             if AssertUnwindSafe(after.run(deadline)).catch_unwind().await.is_err() {
                 tracing::error!("a panic after the response; what was pending is kept");
             }
-        };
-        let work = traces::invocation(&id, trace.as_deref(), work);
-        Box::pin(in_invocation(id, async move {
-            work.await;
-            traces::export().await;
             Ok(())
         }))
     }

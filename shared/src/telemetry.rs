@@ -1,10 +1,9 @@
-//! Logs of an environment, JSON lines on Lambda and plain text elsewhere; metrics and traces.
+//! Logs of an environment, JSON lines on Lambda and plain text elsewhere; metrics.
 //!
 //! Log lines name their invocation by a task-local variable and no span: a span that is opened for each invocation formats
 //! its fields whether a line is logged or not.
 
 pub mod metrics;
-pub mod traces;
 
 use std::env;
 use std::future::Future;
@@ -13,8 +12,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::task::futures::TaskLocalFuture;
 use tracing::{Event, Subscriber};
 use tracing_subscriber::filter::{LevelFilter, Targets};
-use tracing_subscriber::fmt::format::Writer;
-use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::fmt::format::{DefaultFields, Format, Full, Writer};
+use tracing_subscriber::fmt::time::SystemTime;
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -29,33 +29,30 @@ const MAX_OF_OTHERS: LevelFilter = LevelFilter::INFO;
 
 /// Starts logging to standard output. The format follows Lambda's `AWS_LAMBDA_LOG_FORMAT` where it is
 /// set, else JSON on Lambda and text elsewhere; the level `AWS_LAMBDA_LOG_LEVEL`, else `RUST_LOG` (also by
-/// target, `info,visits_core=debug`), else info. Times are left to whoever collects the lines. A JSON line of an invocation
-/// names it as `requestId`, as Lambda's own lines do.
+/// target, `info,visits_core=debug`), else info. A JSON line has its `timestamp` (RFC 3339) and `level` where Lambda looks for them; one
+/// of an invocation names it as `requestId`, as Lambda's own lines do. Text is for a terminal and has no times.
 pub fn init() {
     let json = match env::var("AWS_LAMBDA_LOG_FORMAT") {
         Ok(format) => format.eq_ignore_ascii_case("json"),
         // Set by Lambda itself, not by the local emulator.
         Err(_) => env::var_os("AWS_LAMBDA_INITIALIZATION_TYPE").is_some(),
     };
-    let lines = fmt::layer().with_target(false).without_time();
-    let lines = if json {
-        // `message` and `level` at the top, where CloudWatch looks for them.
-        lines
-            .json()
-            .flatten_event(true)
-            .with_current_span(false)
-            .with_span_list(false)
-            .map_event_format(WithRequestId)
-            .boxed()
-    } else {
-        lines.boxed()
-    };
+    let lines = fmt::layer().with_target(false);
+    let lines = if json { json_lines(lines).boxed() } else { lines.without_time().boxed() };
     let level = env::var("AWS_LAMBDA_LOG_LEVEL").or_else(|_| env::var("RUST_LOG")).unwrap_or_default();
     let subscriber = tracing_subscriber::registry().with(lines.with_filter(filter(&level)));
-    #[cfg(feature = "otel")]
-    let subscriber = subscriber.with(traces::layer(None).inspect_err(|error| eprintln!("no traces: {error}")).ok());
     // Twice in one process (tests) is harmless: the first stays.
     let _ = subscriber.try_init();
+}
+
+/// Turns lines into JSON objects, with all members at the top.
+fn json_lines<S, W>(lines: fmt::Layer<S, DefaultFields, Format<Full, SystemTime>, W>) -> impl Layer<S>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    W: for<'w> MakeWriter<'w> + 'static,
+{
+    let lines = lines.json().flatten_event(true).with_current_span(false).with_span_list(false);
+    lines.map_event_format(WithRequestId)
 }
 
 /// Returns the filter that `level` asks for: a level, or levels by target. Unknown text means info. Crates of others never log more

@@ -94,7 +94,7 @@ fn line(namespace: &MetricsNamespace, at: Moment, request_id: Option<&str>, figu
     );
     for (index, (Metric { name, unit }, _)) in figures.iter().enumerate() {
         let comma = if index == 0 { "" } else { "," };
-        let _ = write!(text, r#"{comma}{{"Name":"{name}","Unit":"{}"}}"#, unit.as_str());
+        let _ = write!(text, r#"{comma}{{"Name":"{name}","Unit":"{}"}}"#, unit);
     }
     text.push_str("]}]}");
     if let Some(request_id) = request_id {
@@ -130,95 +130,56 @@ impl std::fmt::Debug for Metrics {
 pub struct Metric {
     /// Its name.
     pub name: &'static str,
-    /// The unit of its values.
-    pub unit: Unit,
+    /// The unit of its values, by `CloudWatch`'s name.
+    pub unit: &'static str,
 }
 
-/// A unit, by the name that `CloudWatch` has for it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unit {
-    /// A number of things.
-    Count,
-    /// Thousandths of a second.
-    Milliseconds,
-    /// Seconds.
-    Seconds,
-    /// Hundredths of a whole.
-    Percent,
+/// Declares each metric once: its constant, name and unit, and its place in [`ALL`].
+macro_rules! metrics {
+    ($($(#[$doc:meta])* $constant:ident = $name:literal in $unit:ident;)*) => {
+        $($(#[$doc])* pub const $constant: Metric = Metric { name: $name, unit: stringify!($unit) };)*
+
+        /// All metrics.
+        pub const ALL: &[Metric] = &[$($constant),*];
+    };
 }
 
-impl Unit {
-    /// Its name.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Count => "Count",
-            Self::Milliseconds => "Milliseconds",
-            Self::Seconds => "Seconds",
-            Self::Percent => "Percent",
-        }
-    }
+metrics! {
+    /// Visits taken into memory.
+    VISITS = "Visits" in Count;
+    /// Visits now known to be applied that were not before: each once, whoever brought it.
+    VISITS_FLUSHED = "VisitsFlushed" in Count;
+    /// Batches in calls that a shard has answered.
+    BATCHES = "Batches" in Count;
+    /// Batches among them that the shard had applied before.
+    DUPLICATE_BATCHES = "DuplicateBatches" in Count;
+    /// Batches that a shard had applied and has lost again.
+    GAPS = "Gaps" in Count;
+    /// Visits in such batches that are applied again.
+    HEALED = "Healed" in Count;
+    /// Copies of batches stored on another shard.
+    PARKED = "Parked" in Count;
+    /// Visits that were brought to their shard from such copies.
+    DELIVERED = "Delivered" in Count;
+    /// Acknowledged visits that will not be counted.
+    VISITS_LOST = "VisitsLost" in Count;
+    /// Counts answered from memory.
+    CACHE_HITS = "CacheHits" in Count;
+    /// Counts that a shard was asked for.
+    CACHE_MISSES = "CacheMisses" in Count;
+    /// Time from a call of a shard to its answer, connecting included.
+    REDIS_LATENCY = "RedisLatency" in Milliseconds;
+    /// Age of the oldest visit in memory when a flush begins.
+    BUFFER_AGE = "BufferAge" in Milliseconds;
+    /// Age of the oldest parked batch that its shard is not known to have.
+    PARKED_AGE = "ParkedAge" in Seconds;
+    /// Calls that brought no answer, or an error.
+    FLUSH_FAILURES = "FlushFailures" in Count;
+    /// Memory used of the most that a server may use, of the fullest one.
+    REDIS_MEMORY = "RedisMemory" in Percent;
+    /// Visits that are counted and in no statistics, since a journal was full.
+    STATISTICS_SKIPPED = "StatisticsSkipped" in Count;
 }
-
-const fn count(name: &'static str) -> Metric {
-    Metric { name, unit: Unit::Count }
-}
-
-/// Visits taken into memory.
-pub const VISITS: Metric = count("Visits");
-/// Visits now known to be applied that were not before: each once, whoever brought it.
-pub const VISITS_FLUSHED: Metric = count("VisitsFlushed");
-/// Batches in calls that a shard has answered.
-pub const BATCHES: Metric = count("Batches");
-/// Batches among them that the shard had applied before.
-pub const DUPLICATE_BATCHES: Metric = count("DuplicateBatches");
-/// Batches that a shard had applied and has lost again.
-pub const GAPS: Metric = count("Gaps");
-/// Visits in such batches that are applied again.
-pub const HEALED: Metric = count("Healed");
-/// Copies of batches stored on another shard.
-pub const PARKED: Metric = count("Parked");
-/// Visits that were brought to their shard from such copies.
-pub const DELIVERED: Metric = count("Delivered");
-/// Acknowledged visits that will not be counted.
-pub const VISITS_LOST: Metric = count("VisitsLost");
-/// Counts answered from memory.
-pub const CACHE_HITS: Metric = count("CacheHits");
-/// Counts that a shard was asked for.
-pub const CACHE_MISSES: Metric = count("CacheMisses");
-/// Time from a call of a shard to its answer, connecting included.
-pub const REDIS_LATENCY: Metric = Metric { name: "RedisLatency", unit: Unit::Milliseconds };
-/// Age of the oldest visit in memory when a flush begins.
-pub const BUFFER_AGE: Metric = Metric { name: "BufferAge", unit: Unit::Milliseconds };
-/// Age of the oldest parked batch that its shard is not known to have.
-pub const PARKED_AGE: Metric = Metric { name: "ParkedAge", unit: Unit::Seconds };
-/// Calls that brought no answer, or an error.
-pub const FLUSH_FAILURES: Metric = count("FlushFailures");
-/// Memory used of the most that a server may use, of the fullest one.
-pub const REDIS_MEMORY: Metric = Metric { name: "RedisMemory", unit: Unit::Percent };
-
-/// Visits that are counted and in no statistics, since a journal was full.
-pub const STATISTICS_SKIPPED: Metric = count("StatisticsSkipped");
-
-/// All of them.
-pub const ALL: [Metric; 17] = [
-    VISITS,
-    VISITS_FLUSHED,
-    BATCHES,
-    DUPLICATE_BATCHES,
-    GAPS,
-    HEALED,
-    PARKED,
-    DELIVERED,
-    VISITS_LOST,
-    CACHE_HITS,
-    CACHE_MISSES,
-    REDIS_LATENCY,
-    BUFFER_AGE,
-    PARKED_AGE,
-    FLUSH_FAILURES,
-    STATISTICS_SKIPPED,
-    REDIS_MEMORY,
-];
 
 /// Most values of one metric that a line may hold.
 pub const MAX_SAMPLES: usize = 100;

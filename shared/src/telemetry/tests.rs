@@ -65,8 +65,7 @@ mod json {
     use serde_json::{Value, json};
     use std::io::Write;
     use std::sync::{Arc, Mutex};
-    use tracing_subscriber::fmt::MakeWriter;
-    use tracing_subscriber::layer::SubscriberExt;
+    use std::time::Duration;
 
     #[derive(Clone, Default)]
     struct Lines(Arc<Mutex<Vec<u8>>>);
@@ -90,17 +89,20 @@ mod json {
     }
 
     #[test]
-    fn a_line_names_its_invocation_and_without_one_is_as_it_was() {
-        let lines = Lines::default();
-        let format = tracing_subscriber::fmt::layer().with_target(false).without_time().with_writer(lines.clone());
-        let format = format.json().flatten_event(true).with_current_span(false).with_span_list(false);
-        let subscriber = tracing_subscriber::registry().with(format.map_event_format(WithRequestId));
-        tracing::subscriber::with_default(subscriber, || {
+    fn a_line_has_time_and_level_for_lambda_and_names_its_invocation_if_there_is_one() {
+        let (written, before) = (Lines::default(), std::time::SystemTime::now());
+        let lines = json_lines(fmt::layer().with_target(false).with_writer(written.clone()));
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(lines), || {
             tracing::info!(visits = 1, "before");
             in_invocation_sync(&"a\"b".into(), || tracing::warn!(visits = 2, "within"));
         });
-        let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
-        let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
+        let mut lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        for line in &mut lines {
+            let timestamp = line.as_object_mut().unwrap().remove("timestamp").unwrap();
+            let at = humantime::parse_rfc3339(timestamp.as_str().unwrap()).unwrap();
+            assert!(before - Duration::from_millis(1) <= at && at <= std::time::SystemTime::now(), "{timestamp}");
+        }
         let within = json!({"requestId": "a\"b", "level": "WARN", "message": "within", "visits": 2});
         assert_eq!(lines, [json!({"level": "INFO", "message": "before", "visits": 1}), within]);
     }

@@ -8,7 +8,6 @@ use super::RedisStore;
 use super::connection::{Connected, Link, advice};
 use super::contact::Shard;
 use crate::store::{Incarnation, StoreError};
-use crate::telemetry::traces;
 use futures_util::future::try_join;
 use redis::aio::ConnectionLike;
 use redis::{
@@ -63,7 +62,7 @@ impl RedisStore {
         F: Future<Output = RedisResult<T>> + Send,
     {
         #[cfg(not(any(test, feature = "testing")))]
-        return traces::call(shard.config.name.as_str(), self.with_route(shard, call)).await;
+        return self.with_route(shard, call).await;
         #[cfg(any(test, feature = "testing"))]
         {
             let (faults, call) = (&self.faults, &call);
@@ -75,7 +74,7 @@ impl RedisStore {
                 let (answer, run) = self.with_route(shard, call).await?;
                 Ok((answer, faults.run(index, run)))
             };
-            traces::call(shard.config.name.as_str(), faults.call(index, shard.config.name.as_str(), send)).await
+            faults.call(index, shard.config.name.as_str(), send).await
         }
     }
 

@@ -41,7 +41,7 @@ impl World {
 fn everything() -> Figures {
     let (mut figures, mut samples) = (Figures::default(), Samples::default());
     (0..1_000).for_each(|n| samples.add(Duration::from_micros(n)));
-    for metric in ALL {
+    for &metric in ALL {
         if metric == REDIS_LATENCY { figures.durations(metric, &samples) } else { figures.level(metric, u64::MAX) }
     }
     figures
@@ -127,7 +127,7 @@ fn the_operations_manual_lists_each_metric_with_its_unit() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/OPERATIONS.md");
     let Ok(manual) = std::fs::read_to_string(path) else { return };
     for Metric { name, unit } in ALL {
-        let row = format!("| `{name}` | {} |", unit.as_str());
+        let row = format!("| `{name}` | {} |", unit);
         assert!(manual.lines().any(|line| line.starts_with(&row)), "docs/OPERATIONS.md: no row that begins with {row}");
     }
 }
