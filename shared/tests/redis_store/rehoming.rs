@@ -1,20 +1,17 @@
 //! Records that move between real servers, which crash, are full, or hold something else where records belong.
 
-use crate::helpers::{batch, call, configure, page, store, store_with};
+use crate::helpers::configure;
 use redis::{Commands, Connection};
 use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::time::Duration;
 use test_support::RedisServer;
 use visits_core::clock::Clock;
-use visits_core::handoff::{Delivery, deliver};
-use visits_core::record;
+use visits_core::handoff::{Delivery, MAILBOX_BYTES, deliver};
 use visits_core::rehome::{Rehome, rehome};
 use visits_core::ring::Ring;
-use visits_core::shard::{ShardName, Weight};
-use visits_core::store::redis::RedisStore;
 use visits_core::store::{Apply, Ledger};
-use visits_core::tests::{fold, fold_here};
+use visits_core::tests::{Shards, batch, call, fold, page};
 use visits_core::timing::Timing;
 
 /// A minute of the protocol.
@@ -26,33 +23,21 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const OLD: usize = 0;
 const NEW: usize = 1;
 
-const MAILBOX: &str = "visits:{old}:out:records:new";
+/// Fields of a record.
+type Fields = BTreeMap<String, u64>;
 
-/// Shard `old`, whose pages all move to `new`, each on a server of its own.
+fn expected(fields: &[(&str, u64)]) -> Fields {
+    fields.iter().map(|(field, number)| ((*field).to_owned(), *number)).collect()
+}
+
+/// Two shards, each on a server of its own; all pages move from the first to the second.
 struct World {
-    store: RedisStore,
+    shards: Shards,
     ring: Ring,
-    old: RedisServer,
-    new: RedisServer,
+    servers: [RedisServer; 2],
 }
 
-/// On disk before it answers: under `everysec` a busy disk may have it hold writes back for longer than a minute is here.
-fn server() -> RedisServer {
-    RedisServer::builder().append_only(true).option("appendfsync", "always").start()
-}
-
-/// `visits` of each of these pages are on the old shard.
-async fn world(pages: &[(&str, u64)]) -> World {
-    let (old, new) = (server(), server());
-    let store = store(&format!("old={},new={}", old.url(), new.url()));
-    let shard = |(name, weight): (&str, u8)| (name.parse::<ShardName>().unwrap(), Weight::new(weight).unwrap());
-    let ring = Ring::new([("old", 0), ("new", 1)].map(shard)).unwrap();
-    store.apply(OLD, &call(&[batch(1, pages)])).await.unwrap();
-    fold_here(&store, OLD, &Clock::system()).await;
-    World { store, ring, old, new }
-}
-
-/// What `flush-visits` does of it in one run.
+/// Done by `flush-visits` in one run.
 #[derive(Debug)]
 struct Run {
     delivery: Delivery,
@@ -60,11 +45,23 @@ struct Run {
 }
 
 impl World {
+    /// `visits` of each of these pages are on the old shard.
+    async fn with(pages: &[(&str, u64)]) -> Self {
+        // On disk before it answers: under `everysec` a busy disk may have it hold writes back for longer than a minute is here.
+        let server = || RedisServer::builder().append_only(true).option("appendfsync", "always").start();
+        let servers = [server(), server()];
+        let shards = Shards::on(&servers.each_ref().map(RedisServer::url), &[]);
+        shards.store().apply(OLD, &call(&[batch(1, pages)])).await.unwrap();
+        let ring = shards.ring_of(&[0, 1]);
+        fold(shards.store(), &ring, &Clock::system()).await;
+        Self { shards, ring, servers }
+    }
+
     async fn run(&self) -> Run {
         let (timing, clock, budget) = (Timing::REAL.faster(1_000), Clock::system(), Duration::from_secs(10));
-        let delivery = deliver(&self.store, &self.ring, &clock, timing, budget).await;
-        fold(&self.store, &self.ring, &clock).await;
-        Run { delivery, rehome: rehome(&self.store, &self.ring, &clock, timing, budget).await }
+        let delivery = deliver(&**self.shards.store(), &self.ring, &clock, timing, budget).await;
+        fold(self.shards.store(), &self.ring, &clock).await;
+        Run { delivery, rehome: rehome(self.shards.store(), &self.ring, &clock, timing, budget).await }
     }
 
     /// Runs until `enough` of what was done; each run a minute after the one before.
@@ -85,311 +82,234 @@ impl World {
         self.run_until(|run| run.rehome.ring_settled).await;
     }
 
-    async fn count(&self, id: &str) -> u64 {
-        let mut records = Vec::new();
-        for shard in [OLD, NEW] {
-            records.push(self.store.traces(shard, &page(id)).await.unwrap().record);
-        }
-        record::count(self.ring.shards().iter().zip(&records))
+    /// A page's count, and the part of it that is bots' visits.
+    fn count(&self, id: &str) -> (u64, u64) {
+        (self.shards.sum(&page(id)), self.shards.sum_bots(&page(id)))
     }
 
-    /// The part of it that is bots' visits.
-    async fn bots(&self, id: &str) -> u64 {
-        let mut records = Vec::new();
-        for shard in [OLD, NEW] {
-            records.push(self.store.traces(shard, &page(id)).await.unwrap().record);
-        }
-        record::count_bots(self.ring.shards().iter().zip(&records))
+    fn redis(&self, shard: usize) -> Connection {
+        self.shards.connect_to(shard)
     }
 
-    /// What the records of this name on both servers add up to.
-    fn sum(&self, name: &str) -> BTreeMap<String, u64> {
-        let mut sum = BTreeMap::new();
-        for (server, shard) in [(&self.old, "old"), (&self.new, "new")] {
-            for (field, number) in fields(&mut server.connect(), shard, name) {
-                *sum.entry(field).or_default() += number;
-            }
-        }
-        sum
-    }
-
-    fn old_keys(&self) -> Vec<String> {
-        let mut keys: Vec<String> = self.old.connect().keys("*").unwrap();
+    /// The old shard's keys of these kinds, without what all keys of a shard begin with.
+    fn left(&self, kinds: &[&str]) -> Vec<String> {
+        let prefix = self.shards.key(OLD, "");
+        let keys = kinds.iter().flat_map(|kind| self.shards.keys(OLD, &format!("{kind}*")));
+        let mut keys: Vec<String> = keys.map(|key| key[prefix.len()..].to_owned()).collect();
         keys.sort();
         keys
     }
-}
 
-fn field(redis: &mut Connection, shard: &str, id: &str, field: &str) -> Option<u64> {
-    redis.hget(format!("visits:{{{shard}}}:page:{id}"), field).unwrap()
-}
+    /// The shards that may hold visits, as the new one knows them.
+    fn members(&self) -> String {
+        self.redis(NEW).hget(self.shards.key(NEW, "shard"), "members").unwrap()
+    }
 
-fn fields(redis: &mut Connection, shard: &str, name: &str) -> BTreeMap<String, u64> {
-    redis.hgetall(format!("visits:{{{shard}}}:{name}")).unwrap()
-}
+    fn log_length(&self, shard: usize) -> u64 {
+        fs::metadata(self.servers[shard].append_only_file()).unwrap().len()
+    }
 
-fn expected(fields: &[(&str, u64)]) -> BTreeMap<String, u64> {
-    fields.iter().map(|(field, number)| ((*field).to_owned(), *number)).collect()
+    /// A crash: what came to the server after its log had this length is lost.
+    fn crash(&mut self, shard: usize, length: u64) {
+        let server = &mut self.servers[shard];
+        server.kill();
+        OpenOptions::new().write(true).open(server.append_only_file()).unwrap().set_len(length).unwrap();
+        server.restart();
+    }
+
+    /// On every day of [`months`], page `home` has 2 visits by people and 1 by a bot, as a fold writes them.
+    fn write_many_days(&self) {
+        let days = one_month();
+        let days: Vec<_> = days.iter().map(|(field, number)| (field.as_str(), *number)).collect();
+        for month in months() {
+            self.shards.set_fields(OLD, &format!("days:{month}:home"), &days);
+            self.shards.set_fields(OLD, &format!("site:{month}"), &days);
+        }
+        for key in ["page:home", "site"] {
+            self.shards.set_fields(OLD, key, &[("total", 3 * DAYS + 5), ("bots", DAYS)]);
+        }
+    }
 }
 
 /// Fourteen months.
-fn months() -> Vec<String> {
-    (1..=14).map(|month| format!("20{}-{:02}", 25 + month / 13, (month - 1) % 12 + 1)).collect()
-}
-
-/// On every day of these months, page `home` has 2 visits by people and 1 by a bot, as a fold writes them.
-fn write_many_days(world: &World) {
-    let mut redis = redis::pipe();
-    for month in months() {
-        for of in ["days:MONTH:home", "site:MONTH"] {
-            let key = format!("visits:{{old}}:{}", of.replace("MONTH", &month));
-            for day in 1..=28 {
-                redis.hset(&key, day, 2).hset(&key, format!("{day}b"), 1);
-            }
-        }
-    }
-    for (key, total) in [("page:home", 3 * DAYS + 5), ("site", 3 * DAYS + 5)] {
-        redis.hset_multiple(format!("visits:{{old}}:{key}"), &[("total", total), ("bots", DAYS)]);
-    }
-    let () = redis.query(&mut world.old.connect()).unwrap();
+fn months() -> impl Iterator<Item = String> {
+    (1..=14).map(|month| format!("20{}-{:02}", 25 + month / 13, (month - 1) % 12 + 1))
 }
 
 /// Days of [`months`] that have visits.
 const DAYS: u64 = 14 * 28;
 
-/// Whether a key of the old shard is one of those that move.
-fn is_record(key: &str) -> bool {
-    ["page:", "days:", "site"].iter().any(|kind| key.starts_with(&format!("visits:{{old}}:{kind}")))
-}
-
-/// That all of it is on the new shard, and on the old one nothing.
-async fn assert_all_days_moved(world: &World) {
-    let mut new = world.new.connect();
-    let days: BTreeMap<String, u64> = (1..=28).flat_map(|day| [(day.to_string(), 2), (format!("{day}b"), 1)]).collect();
-    for month in months() {
-        assert_eq!(fields(&mut new, "new", &format!("days:{month}:home")), days, "{month}");
-        assert_eq!(fields(&mut new, "new", &format!("site:{month}")), days, "{month}");
-    }
-    let total = expected(&[("bots", DAYS), ("total", 5 + 3 * DAYS)]);
-    assert_eq!(fields(&mut new, "new", "page:home"), total);
-    assert_eq!(fields(&mut new, "new", "site"), total);
-    assert_eq!((world.count("home").await, world.bots("home").await), (5 + 3 * DAYS, DAYS));
-    let left = world.old_keys();
-    assert!(!left.iter().any(|key| is_record(key)), "{left:?}");
+fn one_month() -> Fields {
+    (1..=28).flat_map(|day| [(day.to_string(), 2), (format!("{day}b"), 1)]).collect()
 }
 
 #[tokio::test]
 async fn a_page_moves_once_with_all_of_its_months_whoever_crashes_meanwhile() {
-    let mut world = world(&[("home", 5)]).await;
-    write_many_days(&world);
-    let (count, bots) = (world.count("home").await, world.bots("home").await);
-    // 28 records of some 60 fields are more than one take holds.
-    world.run_until(|run| run.rehome.pages_taken == 1).await;
-    assert!(world.old.connect().hlen::<_, u64>(MAILBOX).unwrap() > 1);
-    assert_eq!((world.count("home").await, world.bots("home").await), (count, bots));
-    world.old.kill();
-    world.old.restart();
-    let log = world.new.append_only_file();
-    let before = fs::metadata(&log).unwrap().len();
+    let mut world = World::with(&[("home", 5)]).await;
+    world.write_many_days();
+    let (all, before) = ((5 + 3 * DAYS, DAYS), world.log_length(OLD));
+    // 28 records of some 60 fields are more than one take holds. A crash undoes the first ones.
+    for is_kept in [false, true] {
+        world.run_until(|run| run.rehome.pages_taken == 1).await;
+        assert!(world.redis(OLD).hlen::<_, u64>(world.shards.key(OLD, "out:records:b")).unwrap() > 1);
+        assert_eq!(world.count("home"), all);
+        let kept = if is_kept { world.log_length(OLD) } else { before };
+        world.crash(OLD, kept);
+        assert_eq!((world.count("home"), world.shards.record(OLD, &page("home")).total > 0), (all, !is_kept));
+    }
+    let before = world.log_length(NEW);
     world.run_until(|run| run.delivery.pages_delivered == 1).await;
-    assert_eq!((world.count("home").await, world.bots("home").await), (count, bots));
+    assert_eq!(world.count("home"), all);
     // The old owner stops right after, and the new one loses all that had come.
-    world.old.kill();
-    world.new.kill();
-    OpenOptions::new().write(true).open(&log).unwrap().set_len(before).unwrap();
-    world.new.restart();
-    world.old.restart();
-    assert_eq!((world.count("home").await, world.bots("home").await), (count, bots));
+    world.servers[OLD].kill();
+    world.crash(NEW, before);
+    world.servers[OLD].restart();
+    assert_eq!(world.count("home"), all);
     world.settle().await;
-    assert_all_days_moved(&world).await;
-    let members: String = world.new.connect().hget("visits:{new}:shard", "members").unwrap();
-    assert_eq!(members, "new", "the old shard is empty");
+    for month in months() {
+        for key in [format!("days:{month}:home"), format!("site:{month}")] {
+            assert_eq!(world.shards.fields::<Fields>(NEW, &key), one_month(), "{key}");
+        }
+    }
+    for key in ["page:home", "site"] {
+        assert_eq!(world.shards.fields::<Fields>(NEW, key), expected(&[("bots", all.1), ("total", all.0)]));
+    }
+    assert_eq!((world.count("home"), world.left(&["page:", "days:", "site", "out", "notes"])), (all, Vec::new()));
+    assert_eq!(world.members(), "b", "the old shard is empty");
 }
 
+/// Visitors of two shards may be the same: their greater number stays.
 #[tokio::test]
-async fn a_drained_shard_is_left_without_records_of_the_site_and_the_sums_stay() {
-    let world = world(&[("home", 5)]).await;
-    write_many_days(&world);
-    let mut old = world.old.connect();
-    for (field, number) in [("3o", 4), ("3p", 5), ("3r", 6), ("3n", 7), ("3u", 9)] {
-        let _: i64 = old.hset("visits:{old}:site:2025-11", field, number).unwrap();
-        let _: i64 = world.new.connect().hset("visits:{new}:site:2025-11", field, 1).unwrap();
+async fn every_field_of_a_record_moves_and_adds_up_with_what_is_there_but_numbers_of_visitors() {
+    let world = World::with(&[("home", 5), ("a/\"b\" é {x}", 7)]).await;
+    let cases = [
+        ("page:home", &[("total", 5), ("day:20261124", 3)][..], &[][..], &[("total", 5), ("day:20261124", 3)][..]),
+        ("page:a/\"b\" é {x}", &[("total", 7)], &[], &[("total", 7)]),
+        (
+            "days:2025-11:home",
+            &[("1", 10), ("1u", 7), ("2u", 3), ("3u", 0), ("4b", 1)],
+            &[("1", 1), ("1u", 5), ("2u", 6), ("4b", 1)],
+            &[("1", 11), ("1u", 7), ("2u", 6), ("4b", 2)],
+        ),
+        (
+            "site:2025-11",
+            &[("3", 2), ("3b", 8), ("3o", 4), ("3p", 5), ("3r", 6), ("3n", 7), ("3u", 9)],
+            &[("3o", 1), ("3p", 1), ("3r", 1), ("3n", 1), ("3u", 1)],
+            &[("3", 2), ("3b", 8), ("3o", 5), ("3p", 6), ("3r", 7), ("3n", 8), ("3u", 9)],
+        ),
+        ("site", &[("total", 12)], &[("total", 30), ("bots", 1)], &[("total", 42), ("bots", 1)]),
+    ];
+    for (key, old, new, _) in cases {
+        world.shards.set_fields(OLD, key, old);
+        if !new.is_empty() {
+            world.shards.set_fields(NEW, key, new);
+        }
     }
-    let before = (world.sum("site"), world.sum("site:2025-11"), world.sum("site:2025-12"));
     world.settle().await;
-    let after = (world.sum("site"), world.sum("site:2025-11"), world.sum("site:2025-12"));
-    assert_eq!((&after.0, &after.2), (&before.0, &before.2));
-    // Visitors of both may be the same: the greater number stays.
-    let mut expected = before.1;
-    expected.insert("3u".to_owned(), 9);
-    assert_eq!(after.1, expected);
-    assert!(!world.old_keys().iter().any(|key| key.contains(":site")), "{:?}", world.old_keys());
+    for (key, .., sum) in cases {
+        assert_eq!(world.shards.fields::<Fields>(NEW, key), expected(sum), "{key}");
+    }
+    assert_eq!(world.left(&["page:", "days:", "site", "out", "notes"]), [""; 0]);
 }
 
 #[tokio::test]
 async fn the_sites_records_stay_on_a_shard_that_is_not_draining() {
-    let world = world(&[("home", 5)]).await;
-    write_many_days(&world);
+    let mut world = World::with(&[("home", 5)]).await;
+    world.write_many_days();
     // The page moves away, and the shard keeps a part of the ring.
-    let shard = |(name, weight): (&str, u8)| (name.parse::<ShardName>().unwrap(), Weight::new(weight).unwrap());
-    let rings = (1..=16).map(|weight| Ring::new([("old", 1), ("new", weight)].map(shard)).unwrap());
-    let ring = rings.into_iter().find(|ring| ring.owner("home") == NEW).unwrap();
-    let before = fields(&mut world.old.connect(), "old", "site:2025-11");
-    let world = World { ring, ..world };
+    let mut rings = (1..=16).map(|weight| world.shards.ring_of(&[1, weight]));
+    world.ring = rings.find(|ring| ring.owner("home") == NEW).unwrap();
     world.settle().await;
-    assert_eq!(fields(&mut world.old.connect(), "old", "site:2025-11"), before);
-    assert_eq!(field(&mut world.old.connect(), "old", "home", "total"), None);
-    assert_eq!(fields(&mut world.new.connect(), "new", "days:2025-11:home"), before);
+    assert_eq!(world.shards.fields::<Fields>(OLD, "site:2025-11"), one_month());
+    assert_eq!(world.left(&["page:", "days:"]), [""; 0]);
+    assert_eq!(world.shards.fields::<Fields>(NEW, "days:2025-11:home"), one_month());
 }
 
 #[tokio::test]
-async fn numbers_of_visitors_are_not_added_up() {
-    let world = world(&[("home", 5)]).await;
-    let (mut old, mut new) = (world.old.connect(), world.new.connect());
-    let old_days = [("1", 10), ("1u", 7), ("2u", 3), ("3u", 0), ("4b", 1)];
-    let _: () = old.hset_multiple("visits:{old}:days:2025-11:home", &old_days).unwrap();
-    let new_days = [("1", 1), ("1u", 5), ("2u", 6), ("4b", 1)];
-    let _: () = new.hset_multiple("visits:{new}:days:2025-11:home", &new_days).unwrap();
-    world.settle().await;
-    let found = fields(&mut new, "new", "days:2025-11:home");
-    assert_eq!(found, expected(&[("1", 11), ("1u", 7), ("2u", 6), ("4b", 2)]));
-}
-
-#[tokio::test]
-async fn a_month_with_something_else_in_it_stays_and_stops_no_other() {
-    let world = world(&[("home", 5)]).await;
-    write_many_days(&world);
-    let mut old = world.old.connect();
-    let _: i64 = old.hset("visits:{old}:days:2025-03:home", "7", "many").unwrap();
-    let _: () = old.set("visits:{old}:days:2025-04:text", "not a hash").unwrap();
-    for key in ["days:2026-13:home", "days:2025-04", "site:soon"] {
-        let _: i64 = old.hset(format!("visits:{{old}}:{key}"), "total", 1).unwrap();
+async fn what_is_no_record_stays_where_it_is_and_stops_no_other() {
+    let world = World::with(&[("home", 5), ("odd", 1)]).await;
+    world.write_many_days();
+    world.shards.break_page(OLD, &page("text"));
+    let mut old = world.redis(OLD);
+    let _: () = old.set(b"visits:{a}:page:\xff", "no page").unwrap();
+    let _: () = old.set(world.shards.key(OLD, "days:2025-04:text"), "not a hash").unwrap();
+    for (key, field, value) in [
+        ("page:odd", "note", "hello"),
+        ("days:2025-03:home", "7", "many"),
+        ("days:2026-13:home", "total", "1"),
+        ("days:2025-04", "total", "1"),
+        ("site:soon", "total", "1"),
+    ] {
+        world.shards.set_fields(OLD, key, &[(field, value)]);
     }
     let first = world.run().await.rehome;
-    assert_eq!((first.pages_taken, first.records_rejected), (1, 2));
+    assert_eq!((first.pages_taken, first.records_rejected), (1, 4));
     world.settle().await;
-    let left: Vec<String> =
-        world.old_keys().into_iter().filter(|key| [":days:", ":site:"].iter().any(|kind| key.contains(kind))).collect();
     let kept = ["days:2025-03:home", "days:2025-04", "days:2025-04:text", "days:2026-13:home", "site:soon"];
-    assert_eq!(left, kept.map(|key| format!("visits:{{old}}:{key}")));
-    assert_eq!(fields(&mut world.new.connect(), "new", "days:2025-05:home").len(), 56);
-    let members: String = world.new.connect().hget("visits:{new}:shard", "members").unwrap();
-    assert_eq!(members, "old,new");
+    assert_eq!(world.left(&["days:", "site"]), kept);
+    assert_eq!(old.get(world.shards.key(OLD, "page:text")), Ok("not a hash".to_owned()));
+    assert_eq!(world.redis(OLD).hget(world.shards.key(OLD, "page:odd"), "total"), Ok(1));
+    assert_eq!(world.shards.fields::<Fields>(NEW, "days:2025-05:home"), one_month());
+    assert_eq!(world.members(), "a,b", "it still holds something: so it may not be removed");
 }
 
 /// A cap on new pages must refuse no visit of a page that is only not there yet.
 #[tokio::test]
 async fn a_page_on_its_way_is_not_taken_for_a_new_one() {
-    let world = world(&[("a", 1), ("b", 1), ("c", 1)]).await;
-    let endpoints = format!("old={},new={}", world.old.url(), world.new.url());
-    let capped = store_with(&[("REDIS_ENDPOINTS", &endpoints), ("VISITS_NEW_PAGES_A_DAY", "1")]);
-    let visits = |number: u64, pages: &[&str]| {
+    let world = World::with(&[("a", 1), ("b", 1), ("c", 1)]).await;
+    let urls = world.servers.each_ref().map(RedisServer::url);
+    let capped = Shards::on(&urls, &[("VISITS_NEW_PAGES_A_DAY", "1")]);
+    let visit = async |number: u64, pages: &[&str]| {
         let pages: Vec<(&str, u64)> = pages.iter().map(|id| (*id, 1)).collect();
-        Apply { ring: Some(world.ring.fingerprint()), ..call(&[batch(number, &pages)]) }
+        let visits = Apply { ring: Some(world.ring.fingerprint()), ..call(&[batch(number, &pages)]) };
+        let applied = capped.store().apply(NEW, &visits).await.unwrap();
+        (applied.refused, applied.rejected.len())
     };
     world.run_until(|run| run.rehome.pages_taken == 3).await;
-    let applied = capped.apply(NEW, &visits(1, &["a", "b", "c"])).await.unwrap();
-    assert_eq!((applied.refused, applied.rejected), (0, Vec::new()));
+    assert_eq!(visit(1, &["a", "b", "c"]).await, (0, 0));
     world.settle().await;
-    assert_eq!(world.count("a").await + world.count("b").await + world.count("c").await, 6);
-    let applied = capped.apply(NEW, &visits(2, &["a", "d", "e"])).await.unwrap();
-    assert_eq!((applied.refused, applied.rejected), (1, Vec::new()), "one new page a day, once nothing is on its way");
-}
-
-#[tokio::test]
-async fn every_field_of_a_record_moves_and_nothing_is_left_behind() {
-    let world = world(&[("home", 5), ("a/\"b\" é {x}", 7)]).await;
-    let _: i64 = world.old.connect().hset("visits:{old}:page:home", "day:20261124", 3).unwrap();
-    world.settle().await;
-    let mut new = world.new.connect();
-    assert_eq!(field(&mut new, "new", "home", "total"), Some(5));
-    assert_eq!(field(&mut new, "new", "home", "day:20261124"), Some(3));
-    assert_eq!(new.hlen("visits:{new}:page:home"), Ok(2));
-    assert_eq!(world.count("a/\"b\" é {x}").await, 7);
-    let left = world.old_keys();
-    assert!(
-        left.iter().all(|key| !key.contains(":page:") && !key.contains(":out") && !key.contains(":notes")),
-        "{left:?}"
-    );
-}
-
-#[tokio::test]
-async fn a_take_that_a_crash_undoes_is_not_delivered() {
-    let mut world = world(&[("home", 5)]).await;
-    let log = world.old.append_only_file();
-    let before = fs::metadata(&log).unwrap().len();
-    assert_eq!(world.run().await.rehome.pages_taken, 1);
-    assert_eq!(world.count("home").await, 5);
-    world.old.kill();
-    OpenOptions::new().write(true).open(&log).unwrap().set_len(before).unwrap();
-    world.old.restart();
-    assert_eq!(field(&mut world.old.connect(), "old", "home", "total"), Some(5));
-    world.settle().await;
-    assert_eq!(field(&mut world.new.connect(), "new", "home", "total"), Some(5));
-    assert_eq!(world.count("home").await, 5);
-}
-
-#[tokio::test]
-async fn records_with_something_else_in_them_stay_and_stop_no_other() {
-    let world = world(&[("home", 5), ("odd", 1)]).await;
-    let mut old = world.old.connect();
-    let _: i64 = old.hset("visits:{old}:page:odd", "note", "hello").unwrap();
-    let _: () = old.set("visits:{old}:page:text", "not a hash").unwrap();
-    let _: () = old.set(b"visits:{old}:page:\xff", "no page").unwrap();
-    let first = world.run().await.rehome;
-    assert_eq!((first.pages_taken, first.records_rejected), (1, 2));
-    world.settle().await;
-    assert_eq!(field(&mut old, "old", "odd", "total"), Some(1));
-    assert_eq!(old.get("visits:{old}:page:text"), Ok("not a hash".to_owned()));
-    // It still holds something: so it may not be removed.
-    let members: String = world.new.connect().hget("visits:{new}:shard", "members").unwrap();
-    assert_eq!(members, "old,new");
+    assert_eq!(["a", "b", "c"].map(|id| world.count(id).0), [2, 2, 2]);
+    assert_eq!(visit(2, &["a", "d", "e"]).await, (1, 0), "one new page a day, once nothing is on its way");
 }
 
 #[tokio::test]
 async fn damaged_moves_are_put_aside_and_stop_no_other() {
-    let world = world(&[("home", 5)]).await;
+    let world = World::with(&[("home", 5)]).await;
     assert_eq!(world.run().await.rehome.pages_taken, 1);
-    let damaged = "000000000000000000000000000000ff:1";
-    for name in [damaged, "no move"] {
-        let _: i64 = world.old.connect().hset(MAILBOX, name, "9 1 []").unwrap();
+    for name in ["000000000000000000000000000000ff:1", "no move"] {
+        world.shards.set_fields(OLD, "out:records:b", &[(name, "9 1 []")]);
     }
     world.run_until(|run| run.delivery.copies_set_aside == 2).await;
     world.settle().await;
-    let kept: Vec<String> = world.old.connect().hkeys("visits:{old}:aside").unwrap();
-    assert_eq!((kept.len(), world.count("home").await), (2, 5));
+    assert_eq!((world.redis(OLD).hlen(world.shards.key(OLD, "aside")), world.count("home").0), (Ok(2), 5));
 }
 
 #[tokio::test]
 async fn a_full_owner_gives_its_pages_to_a_new_one_and_forgets_them() {
-    let world = world(&[("home", 5)]).await;
-    configure(&mut world.old.connect(), "maxmemory", "1");
+    let world = World::with(&[("home", 5)]).await;
+    configure(&mut world.redis(OLD), "maxmemory", "1");
     world.settle().await;
-    assert_eq!(field(&mut world.new.connect(), "new", "home", "total"), Some(5));
-    assert!(
-        !world.old_keys().iter().any(|key| key.contains(":page:") || key.contains(":out:")),
-        "{:?}",
-        world.old_keys()
-    );
+    assert_eq!(world.shards.record(NEW, &page("home")).total, 5);
+    assert_eq!(world.left(&["page:", "out:"]), [""; 0]);
 }
 
 #[tokio::test]
 async fn a_full_new_owner_takes_nothing_and_no_count_changes() {
-    let world = world(&[("home", 5)]).await;
-    let announce = rehome(&world.store, &world.ring, &Clock::system(), Timing::REAL, Duration::ZERO).await;
+    let world = World::with(&[("home", 5)]).await;
+    let announce = rehome(world.shards.store(), &world.ring, &Clock::system(), Timing::REAL, Duration::ZERO).await;
     assert_eq!((announce.pages_taken, announce.rehoming_calls_failed), (0, 0));
-    configure(&mut world.new.connect(), "maxmemory", "1");
+    configure(&mut world.redis(NEW), "maxmemory", "1");
     let run = world.run_until(|run| run.delivery.calls_failed > 0).await;
-    assert_eq!((run.delivery.pages_delivered, world.count("home").await), (0, 5));
-    configure(&mut world.new.connect(), "maxmemory", "0");
+    assert_eq!((run.delivery.pages_delivered, world.count("home").0), (0, 5));
+    configure(&mut world.redis(NEW), "maxmemory", "0");
     world.settle().await;
-    assert_eq!(field(&mut world.new.connect(), "new", "home", "total"), Some(5));
+    assert_eq!(world.shards.record(NEW, &page("home")).total, 5);
 }
 
 #[tokio::test]
 async fn no_more_waits_for_an_owner_than_a_shard_takes() {
-    let world = world(&[("home", 5)]).await;
-    let _: i64 = world.old.connect().hset("visits:{old}:outgoing", "records:new", 64 * 1024 * 1024).unwrap();
+    let world = World::with(&[("home", 5)]).await;
+    world.shards.set_fields(OLD, "outgoing", &[("records:b", MAILBOX_BYTES)]);
     assert_eq!(world.run().await.rehome.pages_taken, 0);
-    assert_eq!(field(&mut world.old.connect(), "old", "home", "total"), Some(5));
+    assert_eq!(world.shards.record(OLD, &page("home")).total, 5);
 }
