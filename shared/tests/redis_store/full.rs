@@ -1,22 +1,20 @@
 //! A server whose memory is full can be emptied.
 
-use crate::helpers::{apply, batch, call, configure, fold, page, store_on, visit};
+use crate::helpers::configure;
 use redis::{Commands, Connection};
 use std::sync::Arc;
 use std::time::Duration;
 use test_support::RedisServer;
-use visits_core::batch::{Batch, Increment, Sequence, WriterId};
+use visits_core::batch::{Batch, Sequence, WriterId};
 use visits_core::clock::Clock;
 use visits_core::day::Day;
 use visits_core::page::PageId;
 use visits_core::ring::Fingerprint;
-use visits_core::store::redis::RedisStore;
 use visits_core::store::redis::statistics::Deleted;
 use visits_core::store::statistics::{Set, SetCount};
-use visits_core::store::{Apply, Standing, StoreError};
-use visits_core::visit::{Fingerprint as Agent, Refused, Secret};
-
-const SHARD: &str = "visits:{redis_7070}:shard";
+use visits_core::store::{Apply, Ledger, Standing, StoreError};
+use visits_core::tests::{Shards, batch, call, fold_here, increment, page, visit};
+use visits_core::visit::Refused;
 
 fn ring() -> Fingerprint {
     "00000000000000aa".parse().unwrap()
@@ -26,28 +24,50 @@ fn today() -> Day {
     Day::of(Clock::system().now())
 }
 
-fn fill(redis: &mut Connection) {
-    configure(redis, "maxmemory", "1");
-    let refused: redis::RedisResult<()> = redis.set("filler", "x");
-    assert!(refused.unwrap_err().to_string().contains("OOM"));
+/// A shard on a server of its own.
+struct World {
+    server: RedisServer,
+    shards: Shards,
 }
 
-/// A visit of each page, with a visitor, and the ring settled.
-async fn visited(server: &RedisServer, pages: &[PageId]) -> RedisStore {
-    let store = store_on(server);
-    let secret = Secret::random().unwrap();
-    let visitor = |n: usize| vec![secret.pseudonym(Agent::of(&n.to_string(), "Mozilla/5.0"))];
-    for (number, chunk) in (1..).zip(pages.chunks(500)) {
-        let one =
-            |(n, page): (usize, &PageId)| Increment { page: page.clone(), visits: 1, bots: 0, visitors: visitor(n) };
-        let increments = chunk.iter().enumerate().map(one).collect();
-        let sequence = Sequence::new(number).unwrap();
-        let batch = Batch::of_day(sequence, Some(today()), increments, Refused::default(), Clock::system().now());
-        apply(&store, &call(&[(Arc::new(batch), Duration::ZERO)])).await.unwrap();
+impl World {
+    /// Each page has a visit and a visitor, and the ring is settled.
+    async fn with(pages: &[PageId]) -> Self {
+        let server = RedisServer::start();
+        let shards = Shards::on(&[server.url()], &[]);
+        for (number, chunk) in (1..).zip(pages.chunks(500)) {
+            let visitor = |n: usize| (n as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            let visits = chunk.iter().enumerate().map(|(n, page)| increment(page.as_str(), 1, 0, &[visitor(n)]));
+            let (sequence, now) = (Sequence::new(number).unwrap(), Clock::system().now());
+            let batch = Batch::of_day(sequence, Some(today()), visits.collect(), Refused::default(), now);
+            shards.store().apply(0, &call(&[(Arc::new(batch), Duration::ZERO)])).await.unwrap();
+        }
+        assert_eq!(fold_here(shards.store(), 0, &Clock::system()).await.fold_calls_failed, 0);
+        let world = Self { server, shards };
+        world.settle();
+        world
     }
-    fold(&store).await;
-    let _: i64 = server.connect().hset(SHARD, "ring", ring().to_string()).unwrap();
-    store
+
+    fn settle(&self) {
+        self.shards.set_fields(0, "shard", &[("ring", ring().to_string())]);
+    }
+
+    fn fill(&self) -> Connection {
+        let mut redis = self.server.connect();
+        configure(&mut redis, "maxmemory", "1");
+        let refused: redis::RedisResult<()> = redis.set("filler", "x");
+        assert!(refused.unwrap_err().to_string().contains("OOM"));
+        redis
+    }
+
+    fn empty(&self) {
+        configure(&mut self.server.connect(), "maxmemory", "0");
+    }
+
+    async fn top(&self) -> Vec<PageId> {
+        let top = self.shards.store().top_pages(0, today(), today(), 1_000, None).await.unwrap();
+        top.into_iter().map(|(page, _)| page).collect()
+    }
 }
 
 fn pages(range: std::ops::Range<usize>, length: usize) -> Vec<PageId> {
@@ -56,65 +76,54 @@ fn pages(range: std::ops::Range<usize>, length: usize) -> Vec<PageId> {
 
 #[tokio::test]
 async fn a_page_is_deleted_exactly_once() {
-    let server = RedisServer::start();
-    let mut redis = server.connect();
     let home = page("home");
-    let store = visited(&server, &[home.clone(), page("other")]).await;
-    fill(&mut redis);
+    let world = World::with(&[home.clone(), page("other")]).await;
+    world.fill();
     let set = async |id, count, forget: bool| {
         let forget = forget.then(|| (today().minus(399), today()));
         let call = SetCount { page: &home, count, forget, ring: ring(), id: WriterId::from_u128(id) };
-        store.set_count(0, call).await
+        world.shards.store().set_count(0, call).await
     };
     let done = |previous, repeated| Ok(Set::Done { previous, previous_bots: 0, repeated });
     assert_eq!(set(1, 0, true).await, done(1, false));
-    assert_eq!(redis.keys("visits:{redis_7070}:*:home"), Ok(Vec::<String>::new()));
-    let top = store.top_pages(0, today(), today(), 9, None).await.unwrap();
-    assert_eq!(top, [(page("other"), 1)]);
+    assert_eq!((world.shards.keys(0, "*:home"), world.top().await), (Vec::new(), vec![page("other")]));
     // A visit comes while there is memory; the call made again leaves it.
-    configure(&mut redis, "maxmemory", "0");
-    apply(&store, &call(&[batch(2, &[("home", 1)])])).await.unwrap();
-    fill(&mut redis);
-    assert_eq!(set(1, 0, true).await, done(1, true));
-    assert_eq!(redis.hget("visits:{redis_7070}:page:home", "total"), Ok(1));
+    world.empty();
+    world.shards.store().apply(0, &call(&[batch(2, &[("home", 1)])])).await.unwrap();
+    world.fill();
+    assert_eq!((set(1, 0, true).await, world.shards.sum(&home)), (done(1, true), 1));
     let more = set(2, 5, false).await;
     assert!(matches!(&more, Err(StoreError::Refused { reason, .. }) if reason.contains("OOM")), "{more:?}");
-    assert_eq!(redis.hget("visits:{redis_7070}:page:home", "total"), Ok(1), "what needs memory changes nothing");
+    assert_eq!(world.shards.sum(&home), 1, "what needs memory changes nothing");
 }
 
 #[tokio::test]
 async fn pages_are_deleted_in_steps_with_all_that_is_kept_of_them() {
-    let server = RedisServer::start();
-    let mut redis = server.connect();
     let all = pages(0..1_000, 20);
-    let store = visited(&server, &all).await;
-    fill(&mut redis);
-    let days = (today().minus(399), today());
-    let _: i64 = redis.hdel(SHARD, "ring").unwrap();
-    assert_eq!(store.delete_pages(0, ring(), &all, days).await, Ok(None), "pages may be moving");
-    configure(&mut redis, "maxmemory", "0");
-    let _: i64 = redis.hset(SHARD, "ring", ring().to_string()).unwrap();
-    fill(&mut redis);
-    let deleted = store.delete_pages(0, ring(), &all[..700], days).await;
-    assert_eq!(deleted, Ok(Some(Deleted { pages: 700, visits: 700 })));
-    assert_eq!(store.delete_pages(0, ring(), &all[..700], days).await, Ok(Some(Deleted::default())));
-    let left: Vec<String> = redis.keys("visits:{redis_7070}:*0*x").unwrap();
-    assert_eq!(left.len(), 300 * 3, "record, month and visitors of each page");
-    let listed = store.top_pages(0, today(), today(), 1_000, None).await.unwrap();
-    assert!(listed.iter().all(|(page, _)| all[700..].contains(page)));
+    let world = World::with(&all).await;
+    let delete = async |pages: &[PageId]| {
+        world.shards.store().delete_pages(0, ring(), pages, (today().minus(399), today())).await
+    };
+    let _: i64 = world.fill().hdel(world.shards.key(0, "shard"), "ring").unwrap();
+    assert_eq!(delete(&all).await, Ok(None), "pages may be moving");
+    world.empty();
+    world.settle();
+    world.fill();
+    assert_eq!(delete(&all[..700]).await, Ok(Some(Deleted { pages: 700, visits: 700 })));
+    assert_eq!(delete(&all[..700]).await, Ok(Some(Deleted::default())));
+    assert_eq!(world.shards.keys(0, "*0*x").len(), 300 * 3, "record, month and visitors of each page");
+    assert!(world.top().await.iter().all(|page| all[700..].contains(page)));
 }
 
 #[tokio::test]
 async fn a_writer_hears_what_a_full_server_has_and_may_settle() {
-    let server = RedisServer::start();
-    let mut redis = server.connect();
-    let store = store_on(&server);
-    apply(&store, &visit()).await.unwrap();
-    fill(&mut redis);
+    let world = World::with(&[]).await;
+    world.shards.store().apply(0, &visit()).await.unwrap();
+    let mut redis = world.fill();
     for (standing, listed) in [(Standing::Active, 1), (Standing::Settled, 0)] {
-        let applied = apply(&store, &Apply { standing, ..visit() }).await.unwrap();
+        let applied = world.shards.store().apply(0, &Apply { standing, ..visit() }).await.unwrap();
         assert_eq!((applied.set.floor, applied.fresh.len()), (1, 0));
-        assert_eq!(redis.zcard("visits:{redis_7070}:writers"), Ok(listed));
+        assert_eq!(redis.zcard(world.shards.key(0, "writers")), Ok(listed));
     }
 }
 
@@ -122,19 +131,18 @@ async fn a_writer_hears_what_a_full_server_has_and_may_settle() {
 #[tokio::test]
 async fn a_made_up_page_costs_what_the_documentation_says() {
     for (length, on_its_day, later) in [(20, 330..=450, 200..=300), (512, 2_000..=2_250, 1_300..=1_550)] {
-        let server = RedisServer::start();
-        let mut redis = server.connect();
         let all = pages(0..1_000, length);
-        visited(&server, &all).await;
-        let mut bytes = |kind: &str| -> usize {
-            let keys: Vec<String> = redis.keys(format!("visits:{{redis_7070}}:{kind}:*x")).unwrap();
+        let world = World::with(&all).await;
+        let [record, month, sketch] = ["page", "days", "visitors"].map(|kind| {
+            let keys = world.shards.keys(0, &format!("{kind}:*x"));
             assert_eq!(keys.len(), all.len());
-            keys.iter().map(|key| redis::cmd("MEMORY").arg(&["USAGE", key]).query::<usize>(&mut redis).unwrap()).sum()
-        };
-        let (record, month, sketch) = (bytes("page"), bytes("days"), bytes("visitors"));
-        let cost = |sum: usize| sum / all.len();
-        println!("{length}: {} on its day, {} later", cost(record + month + sketch), cost(record + month));
-        assert!(on_its_day.contains(&cost(record + month + sketch)), "{}", cost(record + month + sketch));
-        assert!(later.contains(&cost(record + month)), "{}", cost(record + month));
+            let mut redis = world.server.connect();
+            keys.iter()
+                .map(|key| redis::cmd("MEMORY").arg(&["USAGE", key]).query::<usize>(&mut redis).unwrap())
+                .sum::<usize>()
+        });
+        let [day, rest] = [record + month + sketch, record + month].map(|sum| sum / all.len());
+        println!("{length}: {day} on its day, {rest} later");
+        assert!(on_its_day.contains(&day) && later.contains(&rest), "{length}: {day} on its day, {rest} later");
     }
 }

@@ -4,11 +4,9 @@ use redis::{Commands, Connection};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use test_support::RedisServer;
-use visits_core::clock::Clock;
 use visits_core::config::Config;
 use visits_core::store::redis::RedisStore;
 use visits_core::store::{Applied, Apply, Ledger, StoreError};
-use visits_core::tests::fold_here;
 pub(crate) use visits_core::tests::{WRITER, batch, call, page, visit};
 
 /// A store with these settings.
@@ -40,11 +38,6 @@ pub(crate) fn endpoint(server: &RedisServer) -> String {
 /// Applies on the first shard.
 pub(crate) async fn apply(store: &RedisStore, call: &Apply) -> Result<Applied, StoreError> {
     store.apply(0, call).await
-}
-
-/// Folds the journal of the only shard, `redis_7070`.
-pub(crate) async fn fold(store: &RedisStore) {
-    assert_eq!(fold_here(store, 0, &Clock::system()).await.fold_calls_failed, 0);
 }
 
 /// The count on the first shard.

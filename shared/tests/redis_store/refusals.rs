@@ -2,16 +2,29 @@
 //! its own page.
 
 use crate::helpers::{
-    WRITER, apply, batch, call, client_ids, close_all_but_ours, configure, contents, page, store, store_on, total,
+    WRITER, acl, apply, batch, call, client_ids, close_all_but_ours, contents, endpoint, page, store, store_on, total,
     visit,
 };
 use redis::{Commands, Connection};
 use std::time::Duration;
 use test_support::{RedisServer, wait_for};
 use visits_core::store::StoreError;
+use visits_core::store::redis::RedisStore;
 
 fn is_refused<T>(answer: &Result<T, StoreError>, word: &str) -> bool {
     matches!(answer, Err(StoreError::Refused { reason, .. }) if reason.contains(word))
+}
+
+/// Runs a command given as one line.
+fn run(redis: &mut Connection, line: &str) {
+    let mut words = line.split(' ');
+    let _: redis::Value = redis::cmd(words.next().unwrap()).arg(words.collect::<Vec<_>>()).query(redis).unwrap();
+}
+
+/// A store whose user may not use these commands.
+pub(crate) fn forbidden(server: &RedisServer, commands: &str) -> RedisStore {
+    acl(&mut server.connect(), format!("SETUSER app on nopass ~* +@all {commands}").trim_end());
+    store(&endpoint(server).replace("redis://", "redis://app:any@"))
 }
 
 #[tokio::test]
@@ -25,6 +38,9 @@ async fn a_server_that_may_evict_any_key_is_refused_and_nothing_is_written() {
             "{answer:?}"
         );
         assert!(contents(&mut server.connect()).is_empty());
+        for (commands, taken) in [("-info", false), ("-info -config", true)] {
+            assert_eq!(apply(&forbidden(&server, commands), &visit()).await.is_ok(), taken, "{commands}");
+        }
     }
     for policy in ["noeviction", "volatile-lru", "volatile-ttl"] {
         let server = RedisServer::builder().option("maxmemory-policy", policy).start();
@@ -33,22 +49,9 @@ async fn a_server_that_may_evict_any_key_is_refused_and_nothing_is_written() {
 }
 
 #[tokio::test]
-async fn a_server_that_forbids_info_is_asked_by_config_and_one_that_forbids_both_is_trusted() {
-    for (forbidden, taken) in [("-info", false), ("-info -config", true)] {
-        let server = RedisServer::builder().option("maxmemory-policy", "allkeys-lru").start();
-        let rules = format!("SETUSER app on nopass ~* +@all {forbidden}");
-        let _: () = redis::cmd("ACL").arg(rules.split(' ').collect::<Vec<_>>()).query(&mut server.connect()).unwrap();
-        let endpoint = format!("redis_7070={}", server.url().replace("redis://", "redis://app:any@"));
-        assert_eq!(apply(&store(&endpoint), &visit()).await.is_ok(), taken, "{forbidden}");
-    }
-}
-
-#[tokio::test]
 async fn where_info_is_forbidden_each_connection_is_taken_for_a_run_of_its_own() {
     let server = RedisServer::start();
-    let rules = "SETUSER app on nopass ~* +@all -info";
-    let _: () = redis::cmd("ACL").arg(rules.split(' ').collect::<Vec<_>>()).query(&mut server.connect()).unwrap();
-    let store = store(&format!("redis_7070={}", server.url().replace("redis://", "redis://app:any@")));
+    let store = forbidden(&server, "-info");
     let run = async || apply(&store, &visit()).await.unwrap().incarnation;
     let first = run().await;
     assert_eq!(run().await, first);
@@ -76,31 +79,37 @@ async fn a_page_that_cannot_be_read_is_refused_and_the_connection_kept() {
     assert_eq!(client_ids(&mut redis), connections);
 }
 
+/// Without memory, a replica, without the replicas that it needs, unable to save.
 #[tokio::test]
-async fn a_server_without_memory_applies_nothing_and_later_all_of_it_once() {
-    let server = RedisServer::builder().option("maxmemory-policy", "noeviction").start();
-    let mut redis = server.connect();
-    let store = store_on(&server);
-    apply(&store, &visit()).await.unwrap();
-    let before = contents(&mut redis);
-
-    let _: () = redis.set("filler", "x".repeat(4 << 20)).unwrap();
-    configure(&mut redis, "maxmemory", "1mb");
-    let call = call(&[batch(2, &[("home", 10), ("new", 100)]), batch(4, &[("home", 1_000)])]);
-    for _ in 0..2 {
-        let answer = apply(&store, &call).await;
-        assert!(is_refused(&answer, "OOM"), "{answer:?}");
+async fn a_server_that_refuses_writes_applies_nothing_and_later_all_of_it_once() {
+    for (refuse, allow, told) in [
+        ("CONFIG SET maxmemory 1", "CONFIG SET maxmemory 0", "OOM"),
+        ("REPLICAOF 127.0.0.1 1", "REPLICAOF NO ONE", "read only replica"),
+        ("CONFIG SET min-replicas-to-write 1", "CONFIG SET min-replicas-to-write 0", "NOREPLICAS"),
+        ("BGSAVE", "CONFIG SET stop-writes-on-bgsave-error no", "MISCONF"),
+    ] {
+        let server = RedisServer::builder().option("save", "3600 1").start();
+        // A folder where the dump belongs: it cannot be renamed there.
+        std::fs::create_dir(server.data().join("dump.rdb")).unwrap();
+        let (mut redis, store) = (server.connect(), store_on(&server));
+        apply(&store, &visit()).await.unwrap();
+        let before = contents(&mut redis);
+        run(&mut redis, refuse);
+        let status = || server.info("persistence", "rdb_last_bgsave_status");
+        assert!(told != "MISCONF" || wait_for(Duration::from_secs(20), || status().as_deref() == Some("err")));
+        let call = call(&[batch(2, &[("home", 10), ("new", 100)]), batch(4, &[("home", 1_000)])]);
+        for _ in 0..2 {
+            let answer = apply(&store, &call).await;
+            assert!(is_refused(&answer, told), "{answer:?}");
+        }
+        assert_eq!((total(&store, "home").await, contents(&mut redis)), (1, before), "reading goes on");
+        run(&mut redis, allow);
+        for _ in 0..2 {
+            let applied = apply(&store, &call).await.unwrap();
+            assert_eq!((applied.set.floor, applied.set.visits), (2, 1_111));
+        }
+        assert_eq!((total(&store, "home").await, total(&store, "new").await), (1_011, 100));
     }
-    assert_eq!(total(&store, "home").await, 1, "reading goes on");
-    let _: () = redis.del("filler").unwrap();
-    assert_eq!(contents(&mut redis), before);
-
-    configure(&mut redis, "maxmemory", "0");
-    for _ in 0..2 {
-        let applied = apply(&store, &call).await.unwrap();
-        assert_eq!((applied.set.floor, applied.set.visits), (2, 1_111));
-    }
-    assert_eq!((total(&store, "home").await, total(&store, "new").await), (1_011, 100));
 }
 
 #[tokio::test]
@@ -111,69 +120,16 @@ async fn a_new_shard_on_a_server_without_memory_is_refused_and_leaves_nothing() 
     assert_eq!(contents(&mut server.connect()).len(), 0);
 }
 
-#[tokio::test]
-async fn a_replica_and_a_primary_without_the_replicas_that_it_needs_apply_nothing_and_later_all_of_it_once() {
-    for (refusing, told) in [("REPLICAOF 127.0.0.1 1", "read only replica"), ("min-replicas-to-write", "NOREPLICAS")] {
-        let server = RedisServer::start();
-        let mut redis = server.connect();
-        let store = store_on(&server);
-        apply(&store, &visit()).await.unwrap();
-        let before = contents(&mut redis);
-        let follow = |whom: &str| redis::cmd("REPLICAOF").arg(whom.split(' ').collect::<Vec<_>>()).clone();
-        match refusing.strip_prefix("REPLICAOF ") {
-            Some(whom) => follow(whom).query::<()>(&mut redis).unwrap(),
-            None => configure(&mut redis, refusing, "1"),
-        }
-        let call = call(&[batch(2, &[("home", 10)])]);
-        let answer = apply(&store, &call).await;
-        assert!(is_refused(&answer, told), "{answer:?}");
-        assert_eq!(contents(&mut redis), before);
-        follow("NO ONE").query::<()>(&mut redis).unwrap();
-        configure(&mut redis, "min-replicas-to-write", "0");
-        assert_eq!(apply(&store, &call).await.unwrap().set.floor, 2);
-        assert_eq!(total(&store, "home").await, 11);
-    }
-}
-
-#[tokio::test]
-async fn a_server_that_cannot_save_applies_nothing() {
-    let server = RedisServer::builder().option("save", "3600 1").start();
-    let mut redis = server.connect();
-    let store = store_on(&server);
-    apply(&store, &visit()).await.unwrap();
-    let before = contents(&mut redis);
-    // A folder where the dump belongs: it cannot be renamed there.
-    std::fs::create_dir(server.data().join("dump.rdb")).unwrap();
-    let _: String = redis::cmd("BGSAVE").query(&mut redis).unwrap();
-    let failed = |redis: &mut Connection| {
-        redis::cmd("INFO").arg("persistence").query::<String>(redis).unwrap().contains("rdb_last_bgsave_status:err")
-    };
-    assert!(wait_for(Duration::from_secs(20), || failed(&mut redis)));
-    let answer = apply(&store, &call(&[batch(2, &[("home", 10)])])).await;
-    assert!(is_refused(&answer, "MISCONF"), "{answer:?}");
-    assert_eq!(contents(&mut redis), before);
-}
-
-#[tokio::test]
-async fn an_applied_set_of_the_wrong_type_refuses_its_writer_and_counts_nothing() {
-    let server = RedisServer::start();
-    let mut redis = server.connect();
-    let store = store_on(&server);
-    let _: () = redis.set(format!("visits:{{redis_7070}}:applied:{WRITER}"), "text").unwrap();
-    let answer = apply(&store, &visit()).await;
-    assert!(is_refused(&answer, "WRONGTYPE"), "{answer:?}");
-    assert_eq!(total(&store, "home").await, 0);
-}
-
 /// "The shard answered with an error, so the call was not applied": also where a list of writers is not one.
 #[tokio::test]
-async fn a_list_of_writers_of_the_wrong_type_never_makes_an_error_of_an_applied_call() {
-    for list in ["writers", "sets"] {
+async fn a_key_of_a_writer_of_the_wrong_type_never_makes_an_error_of_an_applied_call() {
+    for key in [format!("applied:{WRITER}"), "writers".to_owned(), "sets".to_owned()] {
         let server = RedisServer::start();
         let store = store_on(&server);
         assert_eq!(total(&store, "home").await, 0);
-        let _: () = server.connect().set(format!("visits:{{redis_7070}}:{list}"), "text").unwrap();
+        let _: () = server.connect().set(format!("visits:{{redis_7070}}:{key}"), "text").unwrap();
         let answer = apply(&store, &visit()).await;
-        assert_eq!(total(&store, "home").await, u64::from(answer.is_ok()), "{list}: {answer:?}");
+        assert_eq!(total(&store, "home").await, u64::from(answer.is_ok()), "{key}: {answer:?}");
+        assert!(!key.starts_with("applied") || is_refused(&answer, "WRONGTYPE"), "{answer:?}");
     }
 }
