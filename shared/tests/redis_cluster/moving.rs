@@ -1,9 +1,12 @@
 //! Slots that move to another node: calls follow, and what cannot be applied for the moment is kept.
 
-use crate::helpers::{SHARDS, Writer, call, key, page, store};
+use crate::helpers::{SHARDS, call, key, known_by, store};
+use crate::load::Load;
 use futures_util::future::join_all;
+use std::time::Duration;
 use test_support::RedisCluster;
 use visits_core::store::{Incarnation, Ledger, StoreError};
+use visits_core::tests::page;
 
 #[tokio::test]
 async fn while_a_slot_moves_each_key_is_read_and_written_where_it_is() {
@@ -49,25 +52,20 @@ async fn while_a_slot_moves_each_key_is_read_and_written_where_it_is() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn slots_that_move_under_load_cost_no_visit_and_count_none_twice() {
     let cluster = RedisCluster::start();
-    let mut writer = Writer::new(&cluster, 0);
-    let cluster = writer
-        .during(move || {
-            for round in 0..3 {
-                for shard in 0..SHARDS {
-                    let key = key(shard, "shard");
-                    let to = (cluster.primary(&key) + 1 + round % 2) % RedisCluster::PRIMARIES;
-                    let migration = cluster.migrate(&key, to);
-                    // A few at a time, so that calls come in between.
-                    while migration.move_keys(3) > 0 {}
-                    migration.finish();
-                }
+    let load = Load::start(&known_by(&cluster, 0));
+    for round in 0..3 {
+        for shard in 0..SHARDS {
+            let key = key(shard, "shard");
+            let to = (cluster.primary(&key) + 1 + round % 2) % RedisCluster::PRIMARIES;
+            let migration = cluster.migrate(&key, to);
+            // A few at a time, so that calls come in between.
+            while migration.move_keys(3) > 0 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
             }
-            cluster
-        })
-        .await;
-    let writer = writer.expect_exact().await;
-    assert!(writer.visits() > 1_000);
-    drop(cluster);
+            migration.finish();
+        }
+    }
+    assert!(load.ends_exact().await.visits > 1_000);
 }
 
 #[tokio::test]

@@ -1,10 +1,11 @@
 //! A cluster without `;cluster`, and `;cluster` without a cluster: one message that says what to change.
 
-use crate::helpers::{SHARDS, call, config, page, url};
+use crate::helpers::{SHARDS, call, config, url};
 use futures_util::future::join_all;
 use test_support::{RedisCluster, RedisServer};
 use visits_core::store::redis::RedisStore;
 use visits_core::store::{Ledger, StoreError};
+use visits_core::tests::page;
 
 fn told<T: std::fmt::Debug>(answer: &Result<T, StoreError>, word: &str) -> bool {
     matches!(answer, Err(StoreError::UnfitServer { reason, .. }) if reason.contains(word))

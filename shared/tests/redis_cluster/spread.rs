@@ -1,6 +1,6 @@
 //! Many shards on one cluster: each is served by the node that has its slot.
 
-use crate::helpers::{SHARDS, batch, call, config, key, page, store, url};
+use crate::helpers::{SHARDS, call, config, key, store, url};
 use futures_util::future::join_all;
 use redis::Commands;
 use std::collections::BTreeSet;
@@ -12,6 +12,7 @@ use visits_core::handoff::deliver;
 use visits_core::handoff::{Park, Parked};
 use visits_core::store::redis::RedisStore;
 use visits_core::store::{Ledger, Nearness, StoreError};
+use visits_core::tests::{batch, page};
 use visits_core::timing::Timing;
 
 /// Clients of a node that are no nodes, besides the one that asks.

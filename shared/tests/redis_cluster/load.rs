@@ -1,27 +1,35 @@
 //! Environments that take visits all the time, and what is asked of the counts in the end.
 
-use crate::world::{PATIENCE, World};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 use visits_core::clock::Clock;
-use visits_core::flusher::Flusher;
+use visits_core::config::Config;
+use visits_core::flusher::{Flusher, Limits};
 use visits_core::handoff::deliver;
-use visits_core::page::PageId;
 use visits_core::report::FlushReport;
 use visits_core::store::redis::RedisStore;
+use visits_core::tests::page;
 use visits_core::timing::Timing;
+
+/// Longest wait for anything that must happen.
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 const WRITERS: usize = 4;
 const BUDGET: Duration = Duration::from_secs(5);
 
 /// Enough for each shard to own some of them.
-const PAGES: usize = 12;
+const PAGES: usize = 40;
+
+/// Pauses are short, so that a test need not wait for them; what is remembered is remembered for its real minute.
+const TIMING: Timing =
+    Timing { first_pause: Duration::from_millis(20), longest_pause: Duration::from_millis(200), ..Timing::REAL };
 
 /// One environment and the visits that it has acknowledged.
 struct Writer {
+    store: Arc<RedisStore>,
     flusher: Flusher<RedisStore>,
     acknowledged: BTreeMap<String, u64>,
     healed: u64,
@@ -30,37 +38,62 @@ struct Writer {
 
 /// Environments at work.
 pub(crate) struct Load {
+    config: Config,
     stop: Arc<AtomicBool>,
     writers: JoinSet<Writer>,
 }
 
+/// Sums of a load that has ended.
+pub(crate) struct Ended {
+    /// Visits that were acknowledged.
+    pub(crate) visits: u64,
+    /// Visits that were sent again because a server had lost them.
+    pub(crate) healed: u64,
+}
+
 impl Load {
-    pub(crate) fn start(world: &World) -> Self {
-        let mut load = Self { stop: Arc::default(), writers: JoinSet::new() };
+    pub(crate) fn start(config: &Config) -> Self {
+        let mut load = Self { config: config.clone(), stop: Arc::default(), writers: JoinSet::new() };
         for _ in 0..WRITERS {
-            let writer = Writer { flusher: world.flusher(), acknowledged: BTreeMap::new(), healed: 0, lost: 0 };
+            let store = Arc::new(RedisStore::new(config).unwrap());
+            let limits = Limits { interval: Duration::from_millis(50), pages: 10_000, timing: TIMING, days: true };
+            let flusher = Flusher::new(Arc::clone(&store), config.ring(), Clock::system(), limits);
+            let writer = Writer { store, flusher, acknowledged: BTreeMap::new(), healed: 0, lost: 0 };
             load.writers.spawn(writer.work(load.stop.clone()));
         }
         load
     }
 
+    /// Goes on for some time.
+    pub(crate) async fn goes_on(&self) {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+
     /// Ends the load and checks that every acknowledged visit is counted exactly once, also after copies were
-    /// delivered and everything was asked for once more. Returns the visits that were sent again because a server had
-    /// lost them.
-    pub(crate) async fn ends_exact(self, world: &World) -> u64 {
+    /// delivered and everything was asked for once more.
+    pub(crate) async fn ends_exact(self) -> Ended {
         self.stop.store(true, Ordering::Relaxed);
-        let mut writers = self.writers.join_all().await;
+        let (mut writers, ring) = (self.writers.join_all().await, self.config.ring());
+        let mut acknowledged = BTreeMap::new();
         for _ in 0..2 {
             for writer in &mut writers {
                 writer.push_everything().await;
             }
-            let store = world.store();
-            let delivery = deliver(&store, &world.config().ring(), &Clock::system(), Timing::REAL, BUDGET).await;
+            let store = &writers[0].store;
+            let delivery = deliver(&**store, &ring, &Clock::system(), Timing::REAL, BUDGET).await;
             assert_eq!((delivery.calls_failed, delivery.owners_waiting), (0, 0), "{delivery:?}");
-            assert_eq!(counts(world, &store).await, acknowledged(&writers));
+            acknowledged.clear();
+            for (page, visits) in writers.iter().flat_map(|writer| &writer.acknowledged) {
+                *acknowledged.entry(page.clone()).or_default() += visits;
+            }
+            let mut counted = BTreeMap::new();
+            for id in acknowledged.keys() {
+                counted.insert(id.clone(), store.total(ring.owner(id), &page(id)).await.unwrap());
+            }
+            assert_eq!(counted, acknowledged);
         }
         assert_eq!(writers.iter().map(|writer| writer.lost).sum::<u64>(), 0);
-        writers.iter().map(|writer| writer.healed).sum()
+        Ended { visits: acknowledged.values().sum(), healed: writers.iter().map(|writer| writer.healed).sum() }
     }
 }
 
@@ -81,9 +114,9 @@ impl Writer {
     }
 
     fn visit(&mut self, number: usize) {
-        let page = format!("page-{}", number % PAGES);
-        if self.flusher.record(PageId::from_decoded(&page).unwrap()).is_ok() {
-            *self.acknowledged.entry(page).or_default() += 1;
+        let id = format!("page-{}", number % PAGES);
+        if self.flusher.record(page(&id)).is_ok() {
+            *self.acknowledged.entry(id).or_default() += 1;
         }
     }
 
@@ -106,24 +139,4 @@ impl Writer {
         self.healed += report.visits_healing;
         self.lost += report.visits_lost + report.visits_unconfirmed + report.visits_rejected;
     }
-}
-
-fn acknowledged(writers: &[Writer]) -> BTreeMap<String, u64> {
-    let mut sum = BTreeMap::new();
-    for (page, visits) in writers.iter().flat_map(|writer| &writer.acknowledged) {
-        *sum.entry(page.clone()).or_default() += visits;
-    }
-    sum
-}
-
-/// What the counter shows for each page.
-async fn counts(world: &World, store: &RedisStore) -> BTreeMap<String, u64> {
-    let ring = world.config().ring();
-    let mut counts = BTreeMap::new();
-    for number in 0..PAGES {
-        let page = format!("page-{number}");
-        let total = store.total(ring.owner(&page), &PageId::from_decoded(&page).unwrap()).await.unwrap();
-        counts.insert(page, total);
-    }
-    counts
 }
