@@ -9,9 +9,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use http::StatusCode;
 use serde::{Serialize, Serializer};
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::time::Duration;
 
@@ -150,46 +149,29 @@ impl Serialize for Reply {
     }
 }
 
-/// The members of an answer. A front end takes none but its own: a REST API fails at an unknown one.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Payload<'a> {
-    status_code: u16,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    status_description: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    headers: Option<BTreeMap<&'a str, &'a str>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    multi_value_headers: Option<BTreeMap<&'a str, Vec<&'a str>>>,
-    body: &'a str,
-    is_base64_encoded: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cookies: Option<&'a [String]>,
-}
-
 impl Response {
-    fn payload(&self) -> Payload<'_> {
-        let has_cookies = self.source == Source::Version2;
-        let cookies = self.cookies.iter().filter(|_| !has_cookies).map(|cookie| ("set-cookie", cookie.as_str()));
-        let headers = self.headers.iter().map(|(name, value)| (*name, value.as_ref())).chain(cookies);
-        let (one, all) = match self.source {
-            Source::Version2 | Source::LoadBalancer { multi_value: false } => (Some(headers.collect()), None),
-            Source::Version1 | Source::LoadBalancer { multi_value: true } => {
-                let mut all = BTreeMap::<_, Vec<_>>::new();
-                headers.for_each(|(name, value)| all.entry(name).or_default().push(value));
-                (None, Some(all))
-            }
-        };
-        Payload {
-            status_code: self.status.as_u16(),
-            status_description: matches!(self.source, Source::LoadBalancer { .. }).then(|| self.status.to_string()),
-            headers: one,
-            multi_value_headers: all,
-            body: &self.body,
-            is_base64_encoded: self.is_base64,
+    /// Returns the members of the answer that its front end takes, and no others: a REST API fails at an unknown one.
+    fn payload(&self) -> Value {
+        let mut payload =
+            json!({"statusCode": self.status.as_u16(), "body": self.body, "isBase64Encoded": self.is_base64});
+        let mut headers: Map<_, Value> =
+            self.headers.iter().map(|(name, value)| ((*name).to_owned(), value.as_ref().into())).collect();
+        if self.source == Source::Version2 {
             // Mostly none, but `cargo lambda watch` insists on the member.
-            cookies: has_cookies.then_some(&self.cookies),
+            payload["cookies"] = json!(self.cookies);
+        } else {
+            headers.extend(self.cookies.iter().map(|cookie| ("set-cookie".to_owned(), cookie.as_str().into())));
         }
+        if let Source::LoadBalancer { .. } = self.source {
+            payload["statusDescription"] = self.status.to_string().into();
+        }
+        if let Source::Version1 | Source::LoadBalancer { multi_value: true } = self.source {
+            headers.values_mut().for_each(|value| *value = json!([value]));
+            payload["multiValueHeaders"] = headers.into();
+        } else {
+            payload["headers"] = headers.into();
+        }
+        payload
     }
 }
 
@@ -197,37 +179,27 @@ impl Response {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     kind: &'static str,
-    title: &'static str,
     status: StatusCode,
     detail: String,
-    headers: Vec<Header>,
-}
-
-/// The body of a [`Problem`], with RFC 9457's names.
-#[derive(Serialize)]
-struct Details<'a> {
-    r#type: &'a str,
-    title: &'a str,
-    status: u16,
-    detail: &'a str,
+    header: Option<Header>,
 }
 
 impl Problem {
-    /// A problem of this kind: `kind` is an URN, `detail` says what was wrong and what is accepted.
-    pub fn new(kind: &'static str, title: &'static str, status: StatusCode, detail: impl Into<String>) -> Self {
-        Self { kind, title, status, detail: detail.into(), headers: Vec::new() }
+    /// Makes a problem of a kind, which is a word like `invalid-page-id`: its title follows from it. `detail` says what was wrong
+    /// and what is accepted.
+    pub fn new(kind: &'static str, status: StatusCode, detail: impl Into<String>) -> Self {
+        Self { kind, status, detail: detail.into(), header: None }
     }
 
-    /// 503, with `Retry-After`.
-    pub fn unavailable(kind: &'static str, title: &'static str, detail: &str, retry_after: Duration) -> Self {
+    /// Makes a 503 with `Retry-After`.
+    pub fn unavailable(kind: &'static str, detail: &str, retry_after: Duration) -> Self {
         // Whole seconds, and never 0: that would invite the client to come back in a loop.
         let seconds = retry_after.as_secs() + u64::from(retry_after.subsec_nanos() > 0);
-        Self::new(kind, title, StatusCode::SERVICE_UNAVAILABLE, detail).with("retry-after", seconds.max(1).to_string())
+        Self::new(kind, StatusCode::SERVICE_UNAVAILABLE, detail).with("retry-after", seconds.max(1).to_string())
     }
 
-    fn with(mut self, name: &'static str, value: impl Into<Cow<'static, str>>) -> Self {
-        self.headers.push((name, value.into()));
-        self
+    fn with(self, name: &'static str, value: impl Into<Cow<'static, str>>) -> Self {
+        Self { header: Some((name, value.into())), ..self }
     }
 
     /// The HTTP status.
@@ -235,23 +207,19 @@ impl Problem {
         self.status
     }
 
-    /// The `type` of the body.
-    pub fn kind(&self) -> &'static str {
-        self.kind
-    }
-
-    /// The answer, never to be cached.
+    /// Makes the answer, which is never to be cached.
     pub fn into_response(self) -> Response {
-        let body = self.body();
-        let response = Response::new(self.status, "application/problem+json", "no-store", body);
-        self.headers.into_iter().fold(response, |response, (name, value)| response.with(name, value))
+        let mut response = Response::new(self.status, "application/problem+json", "no-store", self.body());
+        response.headers.extend(self.header);
+        response
     }
 
-    /// The body as JSON text.
+    /// The body as JSON text, with RFC 9457's names.
     pub(crate) fn body(&self) -> String {
-        let Self { kind, title, status, detail, .. } = self;
-        // Four plain fields: this cannot fail.
-        serde_json::to_string(&Details { r#type: kind, title, status: status.as_u16(), detail }).unwrap_or_default()
+        let Self { kind, status, detail, .. } = self;
+        let title = [&kind[..1].to_ascii_uppercase(), &kind[1..]].concat().replace('-', " ");
+        let (status, detail) = (status.as_u16(), json!(detail));
+        format!(r#"{{"type":"urn:visits:problem:{kind}","title":"{title}","status":{status},"detail":{detail}}}"#)
     }
 }
 
@@ -259,87 +227,80 @@ impl Problem {
 impl Problem {
     /// Returns a 400: a front end's event that cannot be read.
     pub fn malformed_request() -> Self {
-        let detail =
-            "the request cannot be read: its event is not as API Gateway, a function URL or a load balancer writes it";
-        Self::new("urn:visits:problem:malformed-request", "Malformed request", StatusCode::BAD_REQUEST, detail)
+        let detail = "the request cannot be read: its event is none of API Gateway, a function URL or a load balancer";
+        Self::new("malformed-request", StatusCode::BAD_REQUEST, detail)
     }
 
-    /// 400: a text that names no page.
+    /// Returns a 400: a text that names no page.
     pub fn invalid_page_id(error: &dyn Display) -> Self {
-        let detail = error.to_string();
-        Self::new("urn:visits:problem:invalid-page-id", "Invalid page id", StatusCode::BAD_REQUEST, detail)
+        Self::new("invalid-page-id", StatusCode::BAD_REQUEST, error.to_string())
     }
 
-    /// 400: a body that is not what the route takes; `accepted` is.
+    /// Returns a 400: a body that is not what the route takes; `accepted` is.
     pub fn invalid_body(error: &dyn Display, accepted: &str) -> Self {
         let detail = format!("the body cannot be read: {error}; {accepted}");
-        Self::new("urn:visits:problem:invalid-body", "Invalid body", StatusCode::BAD_REQUEST, detail)
+        Self::new("invalid-body", StatusCode::BAD_REQUEST, detail)
     }
 
-    /// 400: a query that is not what the route takes. The detail says what is.
+    /// Returns a 400: a query that is not what the route takes. The detail says what is.
     pub fn invalid_query(detail: impl Into<String>) -> Self {
-        Self::new("urn:visits:problem:invalid-query", "Invalid query", StatusCode::BAD_REQUEST, detail)
+        Self::new("invalid-query", StatusCode::BAD_REQUEST, detail)
     }
 
-    /// 400: no idempotency key, or one that is none. The detail says what is.
+    /// Returns a 400: no idempotency key, or one that is none. The detail says what is.
     pub fn invalid_idempotency_key(detail: impl Into<String>) -> Self {
-        let (kind, title) = ("urn:visits:problem:invalid-idempotency-key", "Invalid idempotency key");
-        Self::new(kind, title, StatusCode::BAD_REQUEST, detail)
+        Self::new("invalid-idempotency-key", StatusCode::BAD_REQUEST, detail)
     }
 
-    /// 404: a path that this function does not answer; `answered` are the routes that it does.
+    /// Returns a 404: a path that this function does not answer; `answered` are the routes that it does.
     pub fn unknown_route(answered: &str) -> Self {
-        let detail = format!("this function answers {answered}");
-        Self::new("urn:visits:problem:unknown-route", "Unknown route", StatusCode::NOT_FOUND, detail)
+        Self::new("unknown-route", StatusCode::NOT_FOUND, format!("this function answers {answered}"))
     }
 
-    /// 405, with `Allow`.
+    /// Returns a 405 with `Allow`.
     pub fn method_not_allowed(path: &str, methods: String) -> Self {
         let detail = format!("{path} is answered for these methods only: {methods}");
-        let (kind, title) = ("urn:visits:problem:method-not-allowed", "Method not allowed");
-        Self::new(kind, title, StatusCode::METHOD_NOT_ALLOWED, detail).with("allow", methods)
+        Self::new("method-not-allowed", StatusCode::METHOD_NOT_ALLOWED, detail).with("allow", methods)
     }
 
-    /// 413: a body that is too long.
+    /// Returns a 413: a body that is too long.
     pub fn body_too_large() -> Self {
         let detail = format!("the body is too long; at most {MAX_BODY} bytes are accepted");
-        Self::new("urn:visits:problem:body-too-large", "Body too large", StatusCode::PAYLOAD_TOO_LARGE, detail)
+        Self::new("body-too-large", StatusCode::PAYLOAD_TOO_LARGE, detail)
     }
 }
 
 /// Requests that are not allowed.
 impl Problem {
-    /// 403: `VISITS_ORIGINS` does not list the calling page's origin, or there is none.
+    /// Returns a 403: `VISITS_ORIGINS` does not list the calling page's origin, or there is none.
     pub fn origin_not_allowed(origin: Option<&str>) -> Self {
-        let who =
-            origin.map_or_else(|| "requests without an origin".to_owned(), |origin| format!("the origin {origin}"));
-        let detail = format!("visits are not taken from {who}; the site owner lists the origins that are accepted");
-        Self::new("urn:visits:problem:origin-not-allowed", "Origin not allowed", StatusCode::FORBIDDEN, detail)
+        let caller = origin.map_or("requests without an origin".into(), |origin| format!("the origin {origin}"));
+        let detail = format!("visits are not taken from {caller}; the site owner lists the origins that are accepted");
+        Self::new("origin-not-allowed", StatusCode::FORBIDDEN, detail)
     }
 
-    /// 403: no pattern of `VISITS_PAGES` is for the page.
+    /// Returns a 403: no pattern of `VISITS_PAGES` is for the page.
     pub fn page_not_allowed(page: &PageId) -> Self {
         let detail = format!("the page {page} is not counted here; the site owner lists the pages that are");
-        Self::new("urn:visits:problem:page-not-allowed", "Page not allowed", StatusCode::FORBIDDEN, detail)
+        Self::new("page-not-allowed", StatusCode::FORBIDDEN, detail)
     }
 
-    /// 401, with `WWW-Authenticate`: no token, or a wrong one. The detail says which.
+    /// Returns a 401 with `WWW-Authenticate`: no token, or a wrong one. The detail says which.
     pub fn unauthorized(detail: impl Into<String>) -> Self {
-        Self::new("urn:visits:problem:unauthorized", "Unauthorized", StatusCode::UNAUTHORIZED, detail)
-            .with("www-authenticate", "Bearer")
+        Self::new("unauthorized", StatusCode::UNAUTHORIZED, detail).with("www-authenticate", "Bearer")
     }
 
-    /// 403: a change by cookie that may be another site's doing.
+    /// Returns a 403: a change by cookie that may be another site's doing.
     pub fn forged_request() -> Self {
         let detail = "a change by session cookie needs the header X-Requested-With: visits, which no other site can send; \
                       or send the token as Authorization: Bearer";
-        Self::new("urn:visits:problem:forged-request", "Forged request", StatusCode::FORBIDDEN, detail)
+        Self::new("forged-request", StatusCode::FORBIDDEN, detail)
     }
 
-    /// 403: no token is configured, so nobody is the owner.
+    /// Returns a 403: no token is configured, so nobody is the owner.
     pub fn owner_token_missing() -> Self {
         let detail = "this needs the owner's token, and none is set up; VISITS_OWNER_TOKEN says where it comes from";
-        Self::new("urn:visits:problem:owner-token-missing", "Owner token missing", StatusCode::FORBIDDEN, detail)
+        Self::new("owner-token-missing", StatusCode::FORBIDDEN, detail)
     }
 }
 
@@ -347,44 +308,38 @@ impl Problem {
 impl Problem {
     /// Returns a 503: the owner's token cannot be read, or is none that is accepted. The log has the reason.
     pub fn owner_token_unavailable(retry_after: Duration) -> Self {
-        let (kind, title) = ("urn:visits:problem:owner-token-unavailable", "Owner token unavailable");
-        Self::unavailable(
-            kind,
-            title,
-            "the owner's token cannot be used at the moment; the log of the function says why",
-            retry_after,
-        )
+        let detail = "the owner's token cannot be used at the moment; the log of the function says why";
+        Self::unavailable("owner-token-unavailable", detail, retry_after)
     }
 
-    /// 503: the buffer has no room, since its shards have been unreachable for long. Nothing is counted.
+    /// Returns a 503: the buffer has no room, since its shards have been unreachable for long. Nothing is counted.
     pub fn buffer_full(retry_after: Duration) -> Self {
         let detail = "too many visits are waiting to be stored; this request is not counted";
-        Self::unavailable("urn:visits:problem:buffer-full", "Buffer full", detail, retry_after)
+        Self::unavailable("buffer-full", detail, retry_after)
     }
 
-    /// 503: this environment is about to end, another one will answer. Nothing is counted.
+    /// Returns a 503: this environment is about to end, another one will answer. Nothing is counted.
     pub fn shutting_down() -> Self {
         let detail = "this instance is shutting down; this request is not counted";
-        Self::unavailable("urn:visits:problem:shutting-down", "Shutting down", detail, Duration::from_secs(1))
+        Self::unavailable("shutting-down", detail, Duration::from_secs(1))
     }
 
-    /// 503: with `VISITS_DURABILITY=direct` the visit could not be confirmed in time.
+    /// Returns a 503: with `VISITS_DURABILITY=direct` the visit could not be confirmed in time.
     pub fn not_confirmed(retry_after: Duration) -> Self {
         let detail = "the visit could not be confirmed in time; it may still be counted, \
                       so a repeated request may count it twice";
-        Self::unavailable("urn:visits:problem:not-confirmed", "Visit not confirmed", detail, retry_after)
+        Self::unavailable("not-confirmed", detail, retry_after)
     }
 
-    /// 503: with `VISITS_DURABILITY=direct` the page's shard does not answer. Nothing is counted.
+    /// Returns a 503: with `VISITS_DURABILITY=direct` the page's shard does not answer. Nothing is counted.
     pub fn store_unavailable(retry_after: Duration) -> Self {
         let detail = "nothing can be stored at the moment; this request is not counted";
-        Self::unavailable("urn:visits:problem:store-unavailable", "Store unavailable", detail, retry_after)
+        Self::unavailable("store-unavailable", detail, retry_after)
     }
 
-    /// 503: the count cannot be read now.
+    /// Returns a 503: the count cannot be read now.
     pub fn count_unavailable(retry_after: Duration) -> Self {
-        let detail = "the count cannot be read at the moment";
-        Self::unavailable("urn:visits:problem:count-unavailable", "Count unavailable", detail, retry_after)
+        Self::unavailable("count-unavailable", "the count cannot be read at the moment", retry_after)
     }
 }
 

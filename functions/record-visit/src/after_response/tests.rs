@@ -1,10 +1,11 @@
 use super::*;
 use http::Response;
+use lambda_runtime::tower::Layer;
 use lambda_runtime::{Context as LambdaContext, Error, LambdaInvocation, Service, service_fn};
 use std::sync::Mutex;
 use visits_core::clock::ManualClock;
 use visits_core::flusher::Limits;
-use visits_core::lambda::Invocations;
+use visits_core::lambda::invocations;
 use visits_core::page::PageId;
 use visits_core::tests::{Fault, Shards, page};
 
@@ -31,8 +32,11 @@ fn invocation(deadline: u64) -> LambdaInvocation {
 }
 
 impl World {
-    fn around<I>(&self, inner: I) -> Invocations<I, Flush> {
-        Invocations::new(inner, Flush::new(Arc::clone(&self.flusher), self.time.clock()))
+    fn around<I>(&self, inner: I) -> impl Service<LambdaInvocation, Response = (), Error = Error>
+    where
+        I: Service<LambdaInvocation, Response = (), Error = Error, Future: Send> + Clone + Send + 'static,
+    {
+        invocations(Flush::new(Arc::clone(&self.flusher), self.time.clock())).layer(inner)
     }
 
     fn counted(&self) -> u64 {

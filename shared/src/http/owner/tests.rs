@@ -1,4 +1,4 @@
-use super::{Owner, SESSION, Shown, UnreadableToken, bearer};
+use super::{Owner, PAUSE, SESSION, Shown, UnreadableToken, WRONG, bearer};
 use crate::clock::ManualClock;
 use crate::config::Config;
 use crate::http::{Problem, Request};
@@ -66,7 +66,7 @@ async fn who_knows_the_token_is_the_owner_and_nobody_else() {
     for wrong in ["", "x", &TOKEN[1..], &TOKEN[..27], &format!("{TOKEN}x"), &TOKEN.to_uppercase(), &TOKEN.repeat(1000)]
     {
         let problem = world.owner.authorize(&with_token(wrong)).await.unwrap_err();
-        assert_eq!((problem.status().as_u16(), problem.kind()), (401, "urn:visits:problem:unauthorized"), "{wrong}");
+        assert_eq!(problem, Problem::unauthorized(WRONG), "{wrong}");
         assert_eq!(problem.into_response().header("www-authenticate"), Some("Bearer"));
         assert!(world.owner.open_session(wrong).await.is_err(), "{wrong}");
     }
@@ -169,7 +169,7 @@ async fn a_token_that_is_replaced_by_none_is_a_503_until_it_is_one_again() {
         world.time.advance(Duration::from_mins(1));
         for request in [with_token(wrong), with_token(TOKEN), with_session("1.x"), Request::default()] {
             let problem = world.owner.authorize(&request).await.unwrap_err();
-            assert_eq!(problem.kind(), "urn:visits:problem:owner-token-unavailable", "{wrong:?}");
+            assert_eq!(problem, Problem::owner_token_unavailable(PAUSE), "{wrong:?}");
         }
         assert!(world.owner.open_session(wrong).await.is_err(), "{wrong:?}");
         std::fs::write(&world.file, TOKEN).unwrap();
