@@ -106,6 +106,25 @@ impl RedisServer {
         }
     }
 
+    /// Length of [`RedisServer::append_only_file`].
+    ///
+    /// # Panics
+    /// If it keeps none.
+    pub fn log_length(&self) -> u64 {
+        fs::metadata(self.append_only_file()).expect("the file is there").len()
+    }
+
+    /// Crashes and starts again without what its append-only file had beyond `length` bytes.
+    ///
+    /// # Panics
+    /// If it keeps none, or does not start.
+    pub fn lose_log_beyond(&mut self, length: u64) {
+        self.kill();
+        let log = File::options().write(true).open(self.append_only_file());
+        log.and_then(|log| log.set_len(length)).expect("the file can be cut");
+        self.restart();
+    }
+
     /// Kills it (SIGKILL), as a crash would.
     pub fn kill(&mut self) {
         self.process = None;

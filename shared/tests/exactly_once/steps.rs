@@ -16,72 +16,33 @@ pub(crate) enum By {
     Bot,
 }
 
+/// Writers and shards come as their numbers, times in seconds.
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
-    Visit {
-        writer: usize,
-        page: u8,
-        by: By,
-    },
-    FlushIfDue {
-        writer: usize,
-    },
-    Sweep {
-        writer: usize,
-    },
+    Visit(usize, u8, By),
+    FlushIfDue(usize),
+    Sweep(usize),
     /// The environment is killed, with nothing said. A new one takes its place.
-    Kill {
-        writer: usize,
-    },
+    Kill(usize),
     /// SIGTERM: the environment has 450 ms. A new one takes its place.
-    Shutdown {
-        writer: usize,
-    },
+    Shutdown(usize),
     /// So many runs of flush-visits' delivery at the same time.
-    Deliver {
-        deliverers: usize,
-    },
+    Deliver(usize),
     /// All functions are given this ring. Environments that run keep the one that they were started with.
-    ChangeRing {
-        ring: usize,
-    },
-    Tidy {
-        shard: usize,
-    },
-    Fail {
-        shard: usize,
-        fault: Fault,
-    },
-    Down {
-        shard: usize,
-        fault: Fault,
-    },
-    Up {
-        shard: usize,
-    },
-    DeliverLate {
-        shard: usize,
-    },
-    Save {
-        shard: usize,
-    },
-    Crash {
-        shard: usize,
-    },
-    Pass {
-        seconds: u64,
-    },
+    ChangeRing(usize),
+    Tidy(usize),
+    Fail(usize, Fault),
+    Down(usize, Fault),
+    Up(usize),
+    DeliverLate(usize),
+    Save(usize),
+    Crash(usize),
+    Pass(u64),
     /// So that visits are of several days.
-    PassHours {
-        hours: u64,
-    },
-    Freeze {
-        seconds: u64,
-    },
+    PassHours(u64),
+    Freeze(u64),
     /// The wall clock of the environments is set by a time service. The shards have clocks of their own.
-    SetClock {
-        seconds: i64,
-    },
+    SetClock(i64),
 }
 
 fn fault() -> impl Strategy<Value = Fault> {
@@ -94,36 +55,38 @@ fn by() -> impl Strategy<Value = By> {
 
 /// Steps in which no environment dies.
 pub(crate) fn peaceful() -> impl Strategy<Value = Step> {
-    let (writer, shard) = (0..WRITERS, 0..SHARDS);
+    let (writer, shard) = (0..WRITERS, || 0..SHARDS);
     prop_oneof![
-        8 => (writer.clone(), 0..PAGES, by()).prop_map(|(writer, page, by)| Step::Visit { writer, page, by }),
-        6 => writer.clone().prop_map(|writer| Step::FlushIfDue { writer }),
-        2 => writer.prop_map(|writer| Step::Sweep { writer }),
-        3 => (1..3_usize).prop_map(|deliverers| Step::Deliver { deliverers }),
-        1 => shard.clone().prop_map(|shard| Step::Tidy { shard }),
-        1 => (0..RINGS).prop_map(|ring| Step::ChangeRing { ring }),
-        3 => (shard.clone(), fault()).prop_map(|(shard, fault)| Step::Fail { shard, fault }),
-        2 => (shard.clone(), fault()).prop_map(|(shard, fault)| Step::Down { shard, fault }),
-        2 => shard.clone().prop_map(|shard| Step::Up { shard }),
-        2 => shard.clone().prop_map(|shard| Step::DeliverLate { shard }),
-        2 => shard.prop_map(|shard| Step::Save { shard }),
-        3 => (0..70_u64).prop_map(|seconds| Step::Pass { seconds }),
-        1 => (1..30_u64).prop_map(|hours| Step::PassHours { hours }),
-        1 => (0..10_000_u64).prop_map(|seconds| Step::Freeze { seconds }),
-        2 => (-120..=120_i64).prop_map(|seconds| Step::SetClock { seconds }),
+        8 => (writer.clone(), 0..PAGES, by()).prop_map(|(writer, page, by)| Step::Visit(writer, page, by)),
+        6 => writer.clone().prop_map(Step::FlushIfDue),
+        2 => writer.prop_map(Step::Sweep),
+        3 => (1..3_usize).prop_map(Step::Deliver),
+        1 => shard().prop_map(Step::Tidy),
+        1 => (0..RINGS).prop_map(Step::ChangeRing),
+        3 => (shard(), fault()).prop_map(|(shard, fault)| Step::Fail(shard, fault)),
+        2 => (shard(), fault()).prop_map(|(shard, fault)| Step::Down(shard, fault)),
+        2 => shard().prop_map(Step::Up),
+        2 => shard().prop_map(Step::DeliverLate),
+        2 => shard().prop_map(Step::Save),
+        3 => (0..70_u64).prop_map(Step::Pass),
+        1 => (1..30_u64).prop_map(Step::PassHours),
+        1 => (0..10_000_u64).prop_map(Step::Freeze),
+        2 => (-120..=120_i64).prop_map(Step::SetClock),
     ]
 }
 
 pub(crate) fn with_crashes() -> impl Strategy<Value = Step> {
-    prop_oneof![9 => peaceful(), 1 => (0..SHARDS).prop_map(|shard| Step::Crash { shard })]
+    prop_oneof![9 => peaceful(), 1 => (0..SHARDS).prop_map(Step::Crash)]
 }
 
 pub(crate) fn with_deaths() -> impl Strategy<Value = Step> {
-    let kill = (0..WRITERS).prop_map(|writer| Step::Kill { writer });
-    let shutdown = (0..WRITERS).prop_map(|writer| Step::Shutdown { writer });
-    prop_oneof![12 => peaceful(), 1 => kill, 1 => shutdown]
+    prop_oneof![
+        12 => peaceful(),
+        1 => (0..WRITERS).prop_map(Step::Kill),
+        1 => (0..WRITERS).prop_map(Step::Shutdown),
+    ]
 }
 
 pub(crate) fn with_everything() -> impl Strategy<Value = Step> {
-    prop_oneof![12 => with_deaths(), 1 => (0..SHARDS).prop_map(|shard| Step::Crash { shard })]
+    prop_oneof![12 => with_deaths(), 1 => (0..SHARDS).prop_map(Step::Crash)]
 }

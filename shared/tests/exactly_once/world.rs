@@ -59,15 +59,14 @@ impl World {
         let shard = |(name, weight): (&str, u8)| (name.parse::<ShardName>().unwrap(), Weight::new(weight).unwrap());
         let ring = |weights: [u8; SHARDS]| Ring::new(["a", "b", "c"].into_iter().zip(weights).map(shard)).unwrap();
         let rings = [ring([1, 1, 1]), ring([1, 1, 0]), ring([1, 0, 3])];
-        let (saved, now) = ([Duration::ZERO; SHARDS], Duration::ZERO);
         let mut world = Self {
             store,
             rings,
             ring: 0,
             time,
             server,
-            saved,
-            now,
+            saved: [Duration::ZERO; SHARDS],
+            now: Duration::ZERO,
             writers: Vec::new(),
             hours: 0,
             taken: BTreeMap::new(),
@@ -88,17 +87,12 @@ impl World {
     /// Takes a step, and lets careful disks write what it left.
     async fn take(&mut self, step: &Step) {
         let before = self.copies();
-        let ends = match step {
-            Step::Kill { writer } | Step::Shutdown { writer } => {
-                self.heal(*writer).await;
-                true
-            }
-            Step::Crash { .. } => {
-                self.must_heal = [true; WRITERS];
-                false
-            }
-            _ => false,
-        };
+        let ends = matches!(step, Step::Kill(_) | Step::Shutdown(_));
+        match step {
+            Step::Kill(writer) | Step::Shutdown(writer) => self.heal(*writer).await,
+            Step::Crash(_) => self.must_heal = [true; WRITERS],
+            _ => {}
+        }
         self.act(step).await;
         let after = self.copies();
         for shard in 0..SHARDS {
@@ -129,32 +123,32 @@ impl World {
 
     async fn act(&mut self, step: &Step) {
         match *step {
-            Step::Visit { writer, page, by } => self.visit(writer, page, by),
-            Step::FlushIfDue { writer } => drop(self.writers[writer].flush_if_due(BUDGET).await),
-            Step::Sweep { writer } => drop(self.writers[writer].sweep(BUDGET).await),
-            Step::Kill { writer } => self.kill(writer).await,
-            Step::Shutdown { writer } => {
+            Step::Visit(writer, page, by) => self.visit(writer, page, by),
+            Step::FlushIfDue(writer) => drop(self.writers[writer].flush_if_due(BUDGET).await),
+            Step::Sweep(writer) => drop(self.writers[writer].sweep(BUDGET).await),
+            Step::Kill(writer) => self.kill(writer).await,
+            Step::Shutdown(writer) => {
                 let report = self.writers[writer].shutdown().await;
                 self.died += report.visits_held - report.visits_parked;
                 self.writers[writer] = self.new_writer();
             }
-            Step::Deliver { deliverers } => drop(join_all((0..deliverers).map(|_| self.deliver())).await),
-            Step::ChangeRing { ring } => self.ring = ring,
-            Step::Tidy { shard } => self.store.tidy(shard),
-            Step::Fail { shard, fault } => self.store.fail_next(shard, [Some(fault)]),
-            Step::Down { shard, fault } => self.store.set_down(shard, Some(fault)),
-            Step::Up { shard } => self.store.set_down(shard, None),
-            Step::DeliverLate { shard } => self.store.deliver_late(shard),
-            Step::Save { shard } => self.save(shard),
-            Step::Crash { shard } => self.store.crash(shard),
-            Step::Pass { seconds } => self.pass(seconds, ManualClock::advance),
-            Step::PassHours { hours } => {
+            Step::Deliver(deliverers) => drop(join_all((0..deliverers).map(|_| self.deliver())).await),
+            Step::ChangeRing(ring) => self.ring = ring,
+            Step::Tidy(shard) => self.store.tidy(shard),
+            Step::Fail(shard, fault) => self.store.fail_next(shard, [Some(fault)]),
+            Step::Down(shard, fault) => self.store.set_down(shard, Some(fault)),
+            Step::Up(shard) => self.store.set_down(shard, None),
+            Step::DeliverLate(shard) => self.store.deliver_late(shard),
+            Step::Save(shard) => self.save(shard),
+            Step::Crash(shard) => self.store.crash(shard),
+            Step::Pass(seconds) => self.pass(seconds, ManualClock::advance),
+            Step::PassHours(hours) => {
                 let hours = hours.min(MOST_HOURS - self.hours);
                 self.hours += hours;
                 self.pass(3_600 * hours, ManualClock::advance);
             }
-            Step::Freeze { seconds } => self.pass(seconds, ManualClock::freeze),
-            Step::SetClock { seconds } => {
+            Step::Freeze(seconds) => self.pass(seconds, ManualClock::freeze),
+            Step::SetClock(seconds) => {
                 let by = Duration::from_secs(seconds.unsigned_abs());
                 if seconds < 0 { self.time.set_back(by) } else { self.time.freeze(by) }
             }

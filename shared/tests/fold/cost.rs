@@ -1,11 +1,11 @@
 //! The hot script's commands: a page costs one, and a batch one entry, whatever is counted of them.
 
-use crate::world::{World, first_day, increment};
+use crate::world::{World, first_day};
 use redis::Connection;
 use std::collections::BTreeMap;
 use test_support::RedisServer;
 use visits_core::batch::Increment;
-use visits_core::tests::Shards;
+use visits_core::tests::{Shards, increment};
 use visits_core::visit::Refused;
 
 /// Calls of each command since the last reset.

@@ -1,9 +1,8 @@
 //! A server that is killed between any two writes: days, journal and totals fall back together.
 
-use crate::world::{World, first_day, increment};
-use std::fs::{self, OpenOptions};
+use crate::world::{World, first_day};
 use test_support::RedisServer;
-use visits_core::tests::Shards;
+use visits_core::tests::{Shards, increment};
 use visits_core::visit::Refused;
 
 const BATCHES: u64 = 60;
@@ -35,11 +34,7 @@ async fn wherever_the_append_only_file_ends_a_fold_makes_days_and_totals_agree()
     let mut before = u64::MAX;
     // Cuts of many lengths, so that they fall on every part of a script's writes, of batches and of folds.
     for cut in [0_u64, 1, 20, 77, 150, 333, 512, 700, 1_000, 2_048, 3_333, 9_000, 15_000] {
-        server.kill();
-        let file = server.append_only_file();
-        let length = fs::metadata(&file).unwrap().len();
-        OpenOptions::new().write(true).open(&file).unwrap().set_len(length - cut).unwrap();
-        server.restart();
+        server.lose_log_beyond(server.log_length() - cut);
         // The connections of the run before are broken.
         world.shards = Shards::on(&[server.url()], &[]);
         let counted = pages_total(&world);

@@ -1,6 +1,6 @@
 //! One fold at a time.
 
-use crate::world::{World, first_day, increment};
+use crate::world::{World, first_day};
 use redis::Commands;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use visits_core::clock::Clock;
 use visits_core::fold::{self, Folded};
 use visits_core::handoff::deliver;
 use visits_core::store::{Apply, Ledger, Standing};
-use visits_core::tests::{Fault, Shards, fold_here, page};
+use visits_core::tests::{Fault, Shards, fold_here, increment, page};
 use visits_core::timing::Timing;
 use visits_core::visit::Refused;
 

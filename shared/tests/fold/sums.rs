@@ -1,12 +1,12 @@
 //! Adding up, without a server.
 
-use crate::world::{first_day, increment};
+use crate::world::first_day;
 use proptest::prelude::*;
 use visits_core::batch::{Batch, Sequence};
 use visits_core::clock::Clock;
 use visits_core::day::Day;
 use visits_core::fold::{Entry, Sums};
-use visits_core::tests::page;
+use visits_core::tests::{increment, page};
 use visits_core::visit::Refused;
 
 fn entry() -> impl Strategy<Value = Entry> {

@@ -12,7 +12,7 @@ use visits_core::page::PageId;
 use visits_core::ring::Ring;
 use visits_core::store::{Applied, Apply, Ledger, ShardIndex, Standing, StoreError};
 use visits_core::tests::{Shards, fold, page};
-use visits_core::visit::{Refused, Visitor};
+use visits_core::visit::Refused;
 
 /// The first day of the tests. Its month ends with the day after the next.
 pub(crate) fn first_day() -> Day {
@@ -116,8 +116,4 @@ impl World {
             |shard| redis::cmd("XLEN").arg(self.shards.key(shard, "journal")).query::<usize>(&mut redis).unwrap();
         (0..self.ring.len()).map(&mut length).sum()
     }
-}
-
-pub(crate) fn increment(id: &str, visits: u64, bots: u64, visitors: &[u64]) -> Increment {
-    Increment { page: page(id), visits, bots, visitors: visitors.iter().copied().map(Visitor).collect() }
 }

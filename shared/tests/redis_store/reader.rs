@@ -1,15 +1,15 @@
 //! The user of `get-visits`: the rules that `template.yaml` gives to it are enough to read every count, and allow nothing else.
 
-use crate::helpers::{acl, apply, batch, call, contents, page, store, visit};
+use crate::helpers::{acl, contents};
 use redis::{Commands, RedisResult, Value};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use test_support::{Logs, RedisServer};
 use visits_core::cache::{Count, CountCache};
 use visits_core::clock::Clock;
-use visits_core::config::Config;
 use visits_core::store::redis::RedisStore;
 use visits_core::store::{Ledger, StoreError};
+use visits_core::tests::{Shards, batch, call, page, visit};
 
 const TEMPLATE: &str = include_str!("../../../template.yaml");
 
@@ -20,9 +20,11 @@ fn rules() -> String {
     line.trim_end_matches('"').replace("${VisitsNamespace}", "visits")
 }
 
-/// Two shards, on which the reader has a login.
+/// Two shards on servers of their own, on which the reader has a login.
 struct World {
     servers: [RedisServer; 2],
+    /// As a writer sees them.
+    shards: Shards,
 }
 
 impl World {
@@ -31,22 +33,17 @@ impl World {
         for server in &servers {
             acl(&mut server.connect(), &format!("SETUSER reader >pw {}", rules()));
         }
-        Self { servers }
+        let shards = Shards::on(&servers.each_ref().map(RedisServer::url), &[]);
+        Self { servers, shards }
     }
 
-    fn endpoints(&self, login: &str) -> String {
-        let url = |server: &RedisServer| server.url().replace("redis://", &format!("redis://{login}"));
-        format!("redis_7070={},redis_7071={}", url(&self.servers[0]), url(&self.servers[1]))
+    /// The shards as a new environment of `get-visits` sees them, over new connections.
+    fn as_reader(&self) -> Shards {
+        Shards::on(&self.servers.each_ref().map(|server| server.url().replace("//", "//reader:pw@")), &[])
     }
 
-    fn config(&self) -> Config {
-        let endpoints = self.endpoints("reader:pw@");
-        Config::from_vars(|name| (name == "REDIS_ENDPOINTS").then(|| endpoints.clone().into())).unwrap()
-    }
-
-    /// Reads over new connections, as a new environment of `get-visits` does.
     fn cache(&self) -> CountCache {
-        let config = self.config();
+        let config = self.as_reader().config().clone();
         let store = Arc::new(RedisStore::looking(&config).unwrap());
         CountCache::new(store, config.ring(), Clock::system(), &config)
     }
@@ -69,52 +66,47 @@ async fn the_reader_reads_every_count_of_new_moving_and_settled_shards_and_chang
     assert_eq!(counts(&kept).await, (0, vec![0, 0, 0]));
     assert!(world.contents().iter().all(BTreeMap::is_empty), "a shard that is new stays so");
 
-    let writing = store(&world.endpoints(""));
-    let ring = world.config().ring();
-    for (number, (id, visits)) in [("home", 7), ("blog/é", 5)].into_iter().enumerate() {
-        let visit = call(&[batch(number as u64 + 1, &[(id, visits)])]);
-        writing.apply(ring.owner(id), &visit).await.unwrap();
+    let ring = world.shards.ring();
+    for (number, (id, visits)) in (1..).zip([("home", 7), ("blog/é", 5)]) {
+        world.shards.store().apply(ring.owner(id), &call(&[batch(number, &[(id, visits)])])).await.unwrap();
     }
     let before = world.contents();
     assert_eq!(counts(&world.cache()).await, (7, vec![7, 0, 5]), "from all shards, since no ring is known");
-    for (server, name) in world.servers.iter().zip(["redis_7070", "redis_7071"]) {
-        let _: () =
-            server.connect().hset(format!("visits:{{{name}}}:shard"), "ring", ring.fingerprint().to_string()).unwrap();
+    assert_eq!(world.contents(), before);
+    for shard in 0..2 {
+        world.shards.set_fields(shard, "shard", &[("ring", ring.fingerprint().to_string())]);
     }
+    let before = world.contents();
     assert_eq!(counts(&world.cache()).await, (7, vec![7, 0, 5]), "from the page's shard");
-    assert_eq!(counts(&kept).await.0, 0, "from memory");
+    assert_eq!((counts(&kept).await.0, world.contents()), (0, before), "from memory");
     for server in &world.servers {
         let denied: Vec<BTreeMap<String, Value>> = redis::cmd("ACL").arg("LOG").query(&mut server.connect()).unwrap();
         // A server's settings are asked for wherever they may be, as a hint to the operator.
         assert!(denied.iter().all(|entry| entry["object"] == Value::BulkString(b"config|get".to_vec())), "{denied:?}");
     }
     assert!(!logs.text().contains("another identity"), "{}", logs.text());
-    let fields = |shard: &BTreeMap<String, Vec<u8>>| shard.keys().cloned().collect::<Vec<_>>();
-    assert_eq!(world.contents().iter().map(fields).collect::<Vec<_>>(), before.iter().map(fields).collect::<Vec<_>>());
 }
 
 #[tokio::test]
 async fn the_reader_may_write_nothing_and_read_nothing_of_visitors() {
     let world = World::start();
-    let writing = store(&world.endpoints(""));
-    apply(&writing, &visit()).await.unwrap();
+    world.shards.store().apply(0, &visit()).await.unwrap();
     let mut redis = world.servers[0].connect();
-    let _: () = redis.set("visits:{redis_7070}:secret:2026-11-30", "s3cret").unwrap();
-    let _: () = redis.hset("visits:{redis_7070}:out:batches:redis_7071", "1:1", "s3cret").unwrap();
+    let _: () = redis.set("visits:{a}:secret:2026-11-30", "s3cret").unwrap();
+    world.shards.set_fields(0, "out:batches:b", &[("1:1", "s3cret")]);
     let before = contents(&mut redis);
 
-    let denied = apply(&store(&world.endpoints("reader:pw@")), &visit()).await;
+    let denied = world.as_reader().store().apply(0, &visit()).await;
     assert!(matches!(&denied, Err(StoreError::Refused { reason, .. }) if reason.contains("NoPerm")), "{denied:?}");
-    let url = world.servers[0].url().replace("redis://", "redis://reader:pw@");
-    let mut reader = redis::Client::open(url).unwrap().get_connection().unwrap();
+    let mut reader = world.as_reader().connect();
     for words in [
-        "HSET visits:{redis_7070}:page:home total 9",
-        "HINCRBY visits:{redis_7070}:page:home total 9",
-        "HDEL visits:{redis_7070}:page:home total",
-        "DEL visits:{redis_7070}:page:home",
-        "RENAME visits:{redis_7070}:page:home visits:{redis_7070}:page:x",
-        "EXPIRE visits:{redis_7070}:page:home 1",
-        "SET visits:{redis_7070}:page:x 1",
+        "HSET visits:{a}:page:home total 9",
+        "HINCRBY visits:{a}:page:home total 9",
+        "HDEL visits:{a}:page:home total",
+        "DEL visits:{a}:page:home",
+        "RENAME visits:{a}:page:home visits:{a}:page:x",
+        "EXPIRE visits:{a}:page:home 1",
+        "SET visits:{a}:page:x 1",
         "SADD visits:shards x",
         "EVAL return{} 0",
         "SCRIPT LOAD return{}",
@@ -123,9 +115,9 @@ async fn the_reader_may_write_nothing_and_read_nothing_of_visitors() {
         "ACL LIST",
         "SCAN 0",
         "KEYS *",
-        "GET visits:{redis_7070}:secret:2026-11-30",
-        "HGETALL visits:{redis_7070}:out:batches:redis_7071",
-        "HGETALL visits:{redis_7070}:site",
+        "GET visits:{a}:secret:2026-11-30",
+        "HGETALL visits:{a}:out:batches:b",
+        "HGETALL visits:{a}:site",
         "SMEMBERS elsewhere",
     ] {
         let mut command = redis::Cmd::new();

@@ -3,7 +3,6 @@
 use crate::helpers::configure;
 use redis::{Commands, Connection};
 use std::collections::BTreeMap;
-use std::fs::{self, OpenOptions};
 use std::time::Duration;
 use test_support::RedisServer;
 use visits_core::clock::Clock;
@@ -105,18 +104,6 @@ impl World {
         self.redis(NEW).hget(self.shards.key(NEW, "shard"), "members").unwrap()
     }
 
-    fn log_length(&self, shard: usize) -> u64 {
-        fs::metadata(self.servers[shard].append_only_file()).unwrap().len()
-    }
-
-    /// A crash: what came to the server after its log had this length is lost.
-    fn crash(&mut self, shard: usize, length: u64) {
-        let server = &mut self.servers[shard];
-        server.kill();
-        OpenOptions::new().write(true).open(server.append_only_file()).unwrap().set_len(length).unwrap();
-        server.restart();
-    }
-
     /// On every day of [`months`], page `home` has 2 visits by people and 1 by a bot, as a fold writes them.
     fn write_many_days(&self) {
         let days = one_month();
@@ -147,22 +134,22 @@ fn one_month() -> Fields {
 async fn a_page_moves_once_with_all_of_its_months_whoever_crashes_meanwhile() {
     let mut world = World::with(&[("home", 5)]).await;
     world.write_many_days();
-    let (all, before) = ((5 + 3 * DAYS, DAYS), world.log_length(OLD));
+    let (all, before) = ((5 + 3 * DAYS, DAYS), world.servers[OLD].log_length());
     // 28 records of some 60 fields are more than one take holds. A crash undoes the first ones.
     for is_kept in [false, true] {
         world.run_until(|run| run.rehome.pages_taken == 1).await;
         assert!(world.redis(OLD).hlen::<_, u64>(world.shards.key(OLD, "out:records:b")).unwrap() > 1);
         assert_eq!(world.count("home"), all);
-        let kept = if is_kept { world.log_length(OLD) } else { before };
-        world.crash(OLD, kept);
+        let kept = if is_kept { world.servers[OLD].log_length() } else { before };
+        world.servers[OLD].lose_log_beyond(kept);
         assert_eq!((world.count("home"), world.shards.record(OLD, &page("home")).total > 0), (all, !is_kept));
     }
-    let before = world.log_length(NEW);
+    let before = world.servers[NEW].log_length();
     world.run_until(|run| run.delivery.pages_delivered == 1).await;
     assert_eq!(world.count("home"), all);
     // The old owner stops right after, and the new one loses all that had come.
     world.servers[OLD].kill();
-    world.crash(NEW, before);
+    world.servers[NEW].lose_log_beyond(before);
     world.servers[OLD].restart();
     assert_eq!(world.count("home"), all);
     world.settle().await;

@@ -24,61 +24,43 @@ const PAGES: u8 = 5;
 const RINGS: [[u8; SHARDS]; 3] = [[1, 1, 1], [1, 1, 0], [1, 0, 3]];
 const BUDGET: Duration = Duration::from_secs(5);
 
+/// Shards and rings come as their numbers.
 #[derive(Clone, Debug)]
 enum Step {
     /// A writer with this ring has a visit of a page applied.
-    Visit {
-        ring: usize,
-        page: u8,
-    },
+    Visit(usize, u8),
     /// All functions are given this ring. Writers that run keep theirs.
-    ChangeRing {
-        ring: usize,
-    },
+    ChangeRing(usize),
     /// Runs of the hand-off and of re-homing at the same time, each by the present ring or by another one.
-    Run {
-        deliver: bool,
-        rings: Vec<Option<usize>>,
-    },
+    Run(bool, Vec<Option<usize>>),
     /// The journals are folded by the present ring or by another one.
-    Fold {
-        ring: Option<usize>,
-    },
-    Fail {
-        shard: usize,
-        fault: Fault,
-        after: usize,
-    },
-    DeliverLate {
-        shard: usize,
-    },
+    Fold(Option<usize>),
+    /// The call after so many more goes wrong.
+    Fail(usize, Fault, usize),
+    DeliverLate(usize),
     /// What the shards have is on disk, and their notes are a minute old.
     Minute,
     /// What the shard has is on disk.
-    Save {
-        shard: usize,
-    },
-    Crash {
-        shard: usize,
-    },
+    Save(usize),
+    Crash(usize),
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let (shard, ring) = (0..SHARDS, 0..RINGS.len());
+    let (shard, ring) = (|| 0..SHARDS, 0..RINGS.len());
     let by = prop_oneof![8 => Just(None), 1 => ring.clone().prop_map(Some)].boxed();
     let fault = prop_oneof![
         2 => Just(Fault::Unreachable), 3 => Just(Fault::AnswerLost), 1 => Just(Fault::Late), 2 => Just(Fault::Duplicate)
     ];
     prop_oneof![
-        4 => (ring.clone(), 0..PAGES).prop_map(|(ring, page)| Step::Visit { ring, page }),
-        1 => ring.prop_map(|ring| Step::ChangeRing { ring }),
-        4 => by.clone().prop_map(|ring| Step::Fold { ring }),
-        8 => (any::<bool>(), prop::collection::vec(by, 0..3)).prop_map(|(deliver, rings)| Step::Run { deliver, rings }),
-        3 => (shard.clone(), fault, 0..8_usize).prop_map(|(shard, fault, after)| Step::Fail { shard, fault, after }),
-        1 => shard.clone().prop_map(|shard| Step::DeliverLate { shard }),
+        4 => (ring.clone(), 0..PAGES).prop_map(|(ring, page)| Step::Visit(ring, page)),
+        1 => ring.prop_map(Step::ChangeRing),
+        4 => by.clone().prop_map(Step::Fold),
+        8 => (any::<bool>(), prop::collection::vec(by, 0..3)).prop_map(|(deliver, rings)| Step::Run(deliver, rings)),
+        3 => (shard(), fault, 0..8_usize).prop_map(|(shard, fault, after)| Step::Fail(shard, fault, after)),
+        1 => shard().prop_map(Step::DeliverLate),
         5 => Just(Step::Minute),
-        1 => shard.clone().prop_map(|shard| Step::Save { shard }),
-        1 => shard.prop_map(|shard| Step::Crash { shard }),
+        1 => shard().prop_map(Step::Save),
+        1 => shard().prop_map(Step::Crash),
     ]
 }
 
@@ -130,9 +112,9 @@ impl World {
 
     async fn take(&mut self, step: &Step) {
         match step {
-            Step::Visit { ring, page } => self.visit(*ring, *page).await,
-            Step::ChangeRing { ring } => self.ring = *ring,
-            Step::Run { deliver, rings } => {
+            Step::Visit(ring, page) => self.visit(*ring, *page).await,
+            Step::ChangeRing(ring) => self.ring = *ring,
+            Step::Run(deliver, rings) => {
                 let runs = join_all(rings.iter().map(|ring| self.rehome(ring.unwrap_or(self.ring))));
                 let deliver = async {
                     if *deliver {
@@ -141,15 +123,15 @@ impl World {
                 };
                 tokio::join!(runs, deliver, self.read_meanwhile());
             }
-            Step::Fold { ring } => self.fold(ring.unwrap_or(self.ring)).await,
-            Step::Fail { shard, fault, after } => {
+            Step::Fold(ring) => self.fold(ring.unwrap_or(self.ring)).await,
+            Step::Fail(shard, fault, after) => {
                 self.shards.clear_faults(*shard);
                 self.shards.fail_next(*shard, (0..*after).map(|_| None).chain([Some(*fault)]));
             }
-            Step::DeliverLate { shard } => self.shards.deliver_late(*shard),
+            Step::DeliverLate(shard) => self.shards.deliver_late(*shard),
             Step::Minute => self.minute(),
-            Step::Save { shard } => self.shards.save(*shard),
-            Step::Crash { shard } => {
+            Step::Save(shard) => self.shards.save(*shard),
+            Step::Crash(shard) => {
                 self.shards.crash(*shard);
                 // Writers send again what it has lost.
                 for number in 0..self.visits.len() {
