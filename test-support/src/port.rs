@@ -4,6 +4,7 @@ use std::env;
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::ops::Range;
+use std::path::PathBuf;
 use std::process;
 use std::sync::atomic::{AtomicU16, Ordering};
 
@@ -32,7 +33,7 @@ impl ReservedPort {
         let count = PORTS.end - PORTS.start;
         // Processes begin at different places, so that they seldom meet.
         let begin = u16::try_from(process::id() % u32::from(count)).unwrap_or_default();
-        let folder = env::temp_dir().join(format!("visits-test-ports-{}", env::var("USER").unwrap_or_default()));
+        let folder = folder();
         fs::create_dir_all(&folder).expect("the folder of the port locks can be made");
         (0..count)
             .find_map(|_| {
@@ -56,6 +57,11 @@ impl ReservedPort {
     }
 }
 
+/// The folder of the locks.
+fn folder() -> PathBuf {
+    env::temp_dir().join(format!("visits-test-ports-{}", env::var("USER").unwrap_or_default()))
+}
+
 fn is_free(port: u16) -> bool {
     TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
 }
@@ -74,12 +80,7 @@ mod tests {
     #[test]
     fn a_reserved_port_is_locked_until_it_is_dropped() {
         let port = ReservedPort::new();
-        let lock = File::create(
-            env::temp_dir()
-                .join(format!("visits-test-ports-{}", env::var("USER").unwrap_or_default()))
-                .join(port.number().to_string()),
-        )
-        .unwrap();
+        let lock = File::create(folder().join(port.number().to_string())).unwrap();
         assert!(lock.try_lock().is_err());
         drop(port);
         assert!(lock.try_lock().is_ok());

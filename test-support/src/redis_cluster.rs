@@ -2,8 +2,6 @@
 
 mod forming;
 mod migration;
-#[cfg(test)]
-mod tests;
 
 pub use migration::Migration;
 
