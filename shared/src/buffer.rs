@@ -8,7 +8,7 @@ use crate::batch::{Content, Increment, MAX_BATCH_PAGES};
 use crate::day::Day;
 use crate::page::PageId;
 use crate::visit::{Fingerprint, Refusal, Refused, Secret, Visit, Visitor};
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 /// Most visitors that an open batch remembers, all its pages taken together. Further ones are counted as visits only. Some
 /// hours of a busy environment whose shard is down.
@@ -20,7 +20,7 @@ struct Open {
     pages: HashMap<PageId, Tally>,
     visits: u64,
     refused: Refused,
-    /// Fingerprints added to pages, the same one again included.
+    /// Visitors of its pages, added up.
     visitors: usize,
 }
 
@@ -36,15 +36,17 @@ pub struct Buffer {
 impl Buffer {
     /// Adds one visit. Returns in how many batches' time it will be sealed; 0: with the next.
     pub fn add(&mut self, visit: Visit, day: Option<Day>) -> u64 {
-        let index = self.place(&visit.page, day).unwrap_or_else(|| self.place_for_a_new_page(day));
+        let index = self.place(&visit.page, day).unwrap_or_else(|| {
+            self.pages += 1;
+            self.open_of(day, |open| open.pages.len() < MAX_BATCH_PAGES)
+        });
         let open = &mut self.open[index];
         let follow = open.visitors < MOST_VISITORS;
         let tally = open.pages.entry(visit.page).or_default();
         tally.visits += 1;
         tally.bots += u64::from(visit.bot);
         if let Some(visitor) = visit.visitor.filter(|_| follow) {
-            tally.visitors.add(visitor);
-            open.visitors += 1;
+            open.visitors += usize::from(tally.visitors.insert(visitor));
         }
         open.visits += 1;
         self.visits += 1;
@@ -58,30 +60,20 @@ impl Buffer {
 
     /// Adds a visit that was refused.
     pub fn add_refusal(&mut self, refusal: Refusal, day: Day) {
-        self.open_of(Some(day)).refused.add(refusal);
+        let index = self.open_of(Some(day), |_| true);
+        self.open[index].refused.add(refusal);
     }
 
     fn place(&self, page: &PageId, day: Option<Day>) -> Option<usize> {
         self.open.iter().position(|open| open.day == day && open.pages.contains_key(page))
     }
 
-    fn place_for_a_new_page(&mut self, day: Option<Day>) -> usize {
-        let room = |open: &Open| open.day == day && open.pages.len() < MAX_BATCH_PAGES;
-        self.pages += 1;
-        if let Some(index) = self.open.iter().rposition(room) {
-            return index;
-        }
-        self.open.push_back(Open { day, ..Open::default() });
-        self.open.len() - 1
-    }
-
-    /// An open batch of this day.
-    fn open_of(&mut self, day: Option<Day>) -> &mut Open {
-        let index = self.open.iter().rposition(|open| open.day == day).unwrap_or_else(|| {
+    /// Returns the last open batch of this day, or a new one.
+    fn open_of(&mut self, day: Option<Day>, room: fn(&Open) -> bool) -> usize {
+        self.open.iter().rposition(|open| open.day == day && room(open)).unwrap_or_else(|| {
             self.open.push_back(Open { day, ..Open::default() });
             self.open.len() - 1
-        });
-        &mut self.open[index]
+        })
     }
 
     /// The day whose secret the next batch needs to be sealed with all that is known of its visitors.
@@ -100,7 +92,7 @@ impl Buffer {
             page,
             visits: tally.visits,
             bots: tally.bots,
-            visitors: tally.visitors.pseudonyms(secret),
+            visitors: tally.pseudonyms(secret),
         });
         Some(Content { day: open.day, increments: increments.collect(), refused: open.refused })
     }
@@ -126,62 +118,17 @@ impl Buffer {
 struct Tally {
     visits: u64,
     bots: u64,
-    visitors: Fingerprints,
+    visitors: HashSet<Fingerprint>,
 }
 
-/// Visitors, each kept once or a few times: they are made distinct when the list would grow, so that it holds at most
-/// twice what is distinct, and adding one takes constant time on average. The only one, which most pages have, is kept in
-/// place: a list of its own would take as much memory again.
-#[derive(Debug, Default)]
-enum Fingerprints {
-    #[default]
-    None,
-    One(Fingerprint),
-    Many(Vec<Fingerprint>),
-}
-
-impl Fingerprints {
-    fn add(&mut self, visitor: Fingerprint) {
-        match self {
-            Self::None => *self = Self::One(visitor),
-            Self::One(only) if *only == visitor => {}
-            Self::One(only) => *self = Self::Many(vec![*only, visitor]),
-            Self::Many(list) => add_to(list, visitor),
-        }
-    }
-
-    /// The visitors under a day's secret, distinct and in order; none without one.
-    fn pseudonyms(self, secret: Option<&Secret>) -> Vec<Visitor> {
-        let Some(secret) = secret else { return Vec::new() };
-        let mut list = match self {
-            Self::None => return Vec::new(),
-            Self::One(only) => return vec![secret.pseudonym(only)],
-            Self::Many(list) => list,
-        };
-        make_distinct(&mut list);
-        let mut visitors: Vec<Visitor> = list.into_iter().map(|visitor| secret.pseudonym(visitor)).collect();
+impl Tally {
+    /// Returns the visitors under a day's secret, in order; none without one.
+    fn pseudonyms(&self, secret: Option<&Secret>) -> Vec<Visitor> {
+        let pseudonyms = |secret: &Secret| self.visitors.iter().map(|visitor| secret.pseudonym(*visitor)).collect();
+        let mut visitors: Vec<Visitor> = secret.map(pseudonyms).unwrap_or_default();
         visitors.sort_unstable();
         visitors
     }
-}
-
-fn add_to(list: &mut Vec<Fingerprint>, visitor: Fingerprint) {
-    // A reload.
-    if list.last() == Some(&visitor) {
-        return;
-    }
-    if list.len() == list.capacity() && list.len() > 4 {
-        make_distinct(list);
-        if list.len() * 2 > list.capacity() {
-            list.reserve(list.len());
-        }
-    }
-    list.push(visitor);
-}
-
-fn make_distinct(list: &mut Vec<Fingerprint>) {
-    list.sort_unstable();
-    list.dedup();
 }
 
 #[cfg(test)]
@@ -279,30 +226,5 @@ mod tests {
         let secret = Secret::random().unwrap();
         let increments = buffer.take_next(|_| Some(&secret)).unwrap().increments;
         assert_eq!((increments[0].visits, increments[0].visitors.len()), (MOST_VISITORS as u64 + 1, MOST_VISITORS));
-    }
-
-    #[test]
-    fn a_visitor_who_comes_again_and_again_takes_little_room() {
-        let mut visitors = Fingerprints::default();
-        for round in 0..1_000 {
-            for number in 0..10 {
-                visitors.add(Fingerprint::of(&number.to_string(), ""));
-            }
-            let Fingerprints::Many(kept) = &visitors else { panic!("there are ten") };
-            assert!(kept.len() <= 40, "round {round}: {}", kept.len());
-        }
-        assert_eq!(visitors.pseudonyms(Some(&Secret::random().unwrap())).len(), 10);
-    }
-
-    #[test]
-    fn the_only_visitor_of_a_page_needs_no_list() {
-        let (mut visitors, secret) = (Fingerprints::default(), Secret::random().unwrap());
-        let only = Fingerprint::of("192.0.2.1", "");
-        for _ in 0..3 {
-            visitors.add(only);
-            assert!(matches!(visitors, Fingerprints::One(_)));
-        }
-        assert_eq!(size_of::<Fingerprints>(), size_of::<Vec<Fingerprint>>());
-        assert_eq!(visitors.pseudonyms(Some(&secret)), [secret.pseudonym(only)]);
     }
 }

@@ -308,23 +308,24 @@ impl Turn {
 struct Findings {
     here: Vec<(BatchId, Incarnation)>,
     there: Vec<(BatchId, Incarnation)>,
-    remove: Vec<Removal>,
+    delivered: Vec<Removal>,
+    aside: Vec<Unreadable>,
     /// Visits in what is set aside, as far as it can be read.
     lost: u64,
 }
 
 impl Findings {
     /// The owner has it: newly, or as before.
-    fn delivered(&mut self, id: BatchId, note: Option<Note>, fresh: bool, run: Incarnation) {
+    fn found_there(&mut self, id: BatchId, note: Option<Note>, fresh: bool, run: Incarnation) {
         match note {
-            Some(note) if note.there && note.run == run && !fresh => self.remove.push(Removal::Delivered(id, note)),
+            Some(note) if note.there && note.run == run && !fresh => self.delivered.push(Removal::Delivered(id, note)),
             // It was lost, or may have been lost and brought again a moment ago: the minute begins anew.
             _ => self.there.push((id, run)),
         }
     }
 
     fn set_aside(&mut self, copy: &Copy, reason: String) {
-        self.remove.push(Removal::Aside(Unreadable { field: copy.id.to_string().into_bytes(), reason }));
+        self.aside.push(Unreadable { field: copy.id.to_string().into_bytes(), reason });
         self.lost += copy.batch.visits();
     }
 }
@@ -424,8 +425,7 @@ impl<S: Ledger> Run<'_, S> {
 
     /// Delivers a page of envelopes; whether their owner answered for all of them.
     async fn deliver_page(&mut self, way: Way<'_>, page: EnvelopePage) -> bool {
-        let mut found =
-            Findings { remove: page.unreadable.into_iter().map(Removal::Aside).collect(), ..Findings::default() };
+        let mut found = Findings { aside: page.unreadable, ..Findings::default() };
         let (mut copies, mut records) = (BTreeMap::new(), BTreeMap::new());
         for Envelope { id, content, age, note } in page.envelopes {
             self.step.done().moves_waiting += usize::from(way.mailbox.kind == Kind::Records);
@@ -508,7 +508,7 @@ impl<S: Ledger> Run<'_, S> {
             if applied.expired.contains(&copy.id.sequence) {
                 found.set_aside(copy, format!("older than {:?}", self.timing.max_batch_age));
             } else {
-                found.delivered(copy.id, copy.note, is_fresh(copy), applied.incarnation);
+                found.found_there(copy.id, copy.note, is_fresh(copy), applied.incarnation);
             }
         }
     }
@@ -538,7 +538,7 @@ impl<S: Ledger> Run<'_, S> {
                 all_landed = false;
                 continue;
             };
-            found.delivered(id, note, landed.fresh, landed.incarnation);
+            found.found_there(id, note, landed.fresh, landed.incarnation);
             if landed.fresh {
                 let pages = content.records.iter().filter(|(record, _)| matches!(record, Key::Page(_)));
                 step.done().pages_delivered += pages.count() as u64;
@@ -560,20 +560,18 @@ impl<S: Ledger> Run<'_, S> {
                 step.answer(step.store.mark(from, mailbox, there, &envelopes).await);
             }
         }
-        let (aside, delivered): (Vec<_>, Vec<_>) =
-            found.remove.into_iter().partition(|removal| matches!(removal, Removal::Aside(_)));
-        if !delivered.is_empty() {
-            let removed = step.answer(step.store.remove(from, mailbox, &delivered).await).unwrap_or(0);
+        if !found.delivered.is_empty() {
+            let removed = step.answer(step.store.remove(from, mailbox, &found.delivered).await).unwrap_or(0);
             let mut done = step.done();
             done.copies_removed += removed;
             let moves = if mailbox.kind == Kind::Records { removed } else { 0 };
             done.moves_waiting = done.moves_waiting.saturating_sub(moves);
         }
-        for removal in &aside {
-            let Removal::Aside(Unreadable { field, reason }) = removal else { continue };
+        for Unreadable { field, reason } in &found.aside {
             let (shard, id) = (step.name(from), String::from_utf8_lossy(field));
             step.lines.write(|| tracing::error!(shard, %mailbox, %id, reason, "an envelope cannot be delivered"));
         }
+        let aside: Vec<Removal> = found.aside.into_iter().map(Removal::Aside).collect();
         if !aside.is_empty()
             && let Some(aside) = step.answer(step.store.remove(from, mailbox, &aside).await)
         {

@@ -41,9 +41,19 @@ fn batch(number: u64, pages: usize, world: &World) -> (Arc<Batch>, Duration) {
 
 impl World {
     async fn park(&self, writer: u128, batches: &[(Arc<Batch>, Duration)]) {
-        let owner = self.ring.name(OWNER).clone();
+        self.park_for(self.ring.name(OWNER).clone(), writer, batches).await;
+    }
+
+    async fn park_for(&self, owner: ShardName, writer: u128, batches: &[(Arc<Batch>, Duration)]) {
         let park = Park { owner, writer: WriterId::from_u128(writer), batches: batches.to_vec() };
         assert!(matches!(self.store.park(REFUGE, &park).await, Ok(Parked::Taken { .. })));
+    }
+
+    /// A batch's writer brings it to its owner.
+    async fn bring(&self, writer: u128, batch: (Arc<Batch>, Duration)) {
+        let (writer, standing) = (WriterId::from_u128(writer), Standing::Active);
+        let call = Apply { writer, base: Sequence::FIRST, batches: vec![batch], standing, ring: None };
+        self.store.apply(OWNER, &call).await.unwrap();
     }
 
     async fn deliver(&self) -> Delivery {
@@ -98,14 +108,7 @@ async fn a_mark_from_before_a_crash_of_the_owner_proves_nothing_after_it() {
     world.time.advance(MINUTE);
     world.store.crash(OWNER);
     // Its writer has brought it again.
-    let call = Apply {
-        writer: WriterId::from_u128(1),
-        base: Sequence::FIRST,
-        batches: vec![parked],
-        standing: Standing::Active,
-        ring: None,
-    };
-    world.store.apply(OWNER, &call).await.unwrap();
+    world.bring(1, parked).await;
     assert_eq!(world.deliver().await.copies_removed, 0, "the minute begins anew");
     world.store.crash(OWNER);
     world.time.advance(MINUTE);
@@ -117,9 +120,7 @@ async fn a_mark_from_before_a_crash_of_the_owner_proves_nothing_after_it() {
 async fn copies_wait_for_an_owner_that_is_down_and_hold_up_no_other() {
     let world = world();
     world.park(1, &[batch(1, 1, &world)]).await;
-    let other =
-        Park { owner: world.ring.name(2).clone(), writer: WriterId::from_u128(2), batches: vec![batch(1, 1, &world)] };
-    world.store.park(REFUGE, &other).await.unwrap();
+    world.park_for(world.ring.name(2).clone(), 2, &[batch(1, 1, &world)]).await;
     world.store.set_down(OWNER, Some(Fault::Unreachable));
     let first = world.deliver().await;
     assert_eq!((first.owners_waiting, first.visits_delivered), (1, 1));
@@ -145,18 +146,7 @@ async fn two_deliverers_and_the_writer_bring_a_batch_once() {
     for writer in 0..30 {
         world.park(writer, &[batch(1, 1, &world)]).await;
     }
-    let writers = (0..30).map(|writer| {
-        let batches = vec![batch(1, 1, &world)];
-        let call = Apply {
-            writer: WriterId::from_u128(writer),
-            base: Sequence::FIRST,
-            batches,
-            standing: Standing::Active,
-            ring: None,
-        };
-        let store = &world.store;
-        async move { store.apply(OWNER, &call).await }
-    });
+    let writers = (0..30).map(|writer| world.bring(writer, batch(1, 1, &world)));
     let (one, two, _) = tokio::join!(world.deliver(), world.deliver(), join_all(writers));
     assert_eq!(world.counted(), 30);
     assert!(one.visits_delivered + two.visits_delivered <= 30);
@@ -180,9 +170,7 @@ async fn a_copy_too_old_is_set_aside_and_never_applied() {
 #[tokio::test]
 async fn copies_for_a_shard_that_is_not_configured_are_left_alone() {
     let world = world();
-    let park =
-        Park { owner: "gone".parse().unwrap(), writer: WriterId::from_u128(1), batches: vec![batch(1, 1, &world)] };
-    world.store.park(REFUGE, &park).await.unwrap();
+    world.park_for("gone".parse().unwrap(), 1, &[batch(1, 1, &world)]).await;
     assert_eq!(world.deliver().await, Delivery::default());
     assert_eq!(world.store.copies(), 1);
 }
@@ -214,9 +202,7 @@ async fn a_new_page_too_many_in_a_copy_is_refused_and_not_lost() {
 async fn a_silent_owner_keeps_no_other_from_its_turn_for_more_than_a_minute_however_short_a_run_is() {
     let world = world();
     world.park(1, &[batch(1, 1, &world)]).await;
-    let owner = world.ring.name(2).clone();
-    let other = Park { owner, writer: WriterId::from_u128(2), batches: vec![batch(1, 1, &world)] };
-    world.store.park(REFUGE, &other).await.unwrap();
+    world.park_for(world.ring.name(2).clone(), 2, &[batch(1, 1, &world)]).await;
     world.store.set_down(OWNER, Some(Fault::Mute));
     let mut delivered = 0;
     for _ in 0..2 {
@@ -278,8 +264,8 @@ fn a_delivered_envelope_goes_only_if_its_owner_had_it_for_a_minute_in_one_run() 
     let (id, run) = (BatchId { writer: WriterId::from_u128(1), sequence: Sequence::FIRST }, Incarnation(2));
     let goes = |note: Option<Note>, fresh| {
         let mut found = Findings::default();
-        found.delivered(id, note, fresh, run);
-        assert_eq!(found.there.len() + found.remove.len(), 1);
+        found.found_there(id, note, fresh, run);
+        assert_eq!(found.there.len() + found.delivered.len(), 1);
         found.there.is_empty()
     };
     let note = |run, there| Some(Note { at: 0, run: Incarnation(run), there, age: MINUTE });
