@@ -67,30 +67,14 @@ impl fmt::Display for WriterId {
     }
 }
 
-impl fmt::Debug for WriterId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "WriterId({self})")
-    }
-}
+debug_as_shown!(WriterId);
+json_as_shown!(WriterId);
 
 impl FromStr for WriterId {
     type Err = InvalidWriterId;
 
     fn from_str(text: &str) -> Result<Self, InvalidWriterId> {
         from_hex(text, 32).map(Self).ok_or(InvalidWriterId)
-    }
-}
-
-impl serde::Serialize for WriterId {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> serde::Deserialize<'de> for WriterId {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
     }
 }
 

@@ -144,17 +144,8 @@ impl fmt::Display for Month {
     }
 }
 
-impl fmt::Debug for Day {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl fmt::Debug for Month {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
+debug_as_shown!(Day, Month);
+json_as_shown!(Day);
 
 /// A number of exactly so many digits.
 fn digits(text: &str, count: usize) -> Option<u32> {
@@ -179,19 +170,6 @@ impl FromStr for Day {
         let (month, day) = text.rsplit_once('-').ok_or(InvalidDay)?;
         let month: Month = month.parse()?;
         digits(day, 2).and_then(|day| month.day(day)).ok_or(InvalidDay)
-    }
-}
-
-impl serde::Serialize for Day {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> serde::Deserialize<'de> for Day {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
     }
 }
 

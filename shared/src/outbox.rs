@@ -68,15 +68,12 @@ impl Outbox {
     /// Learns from an answer to a call that was begun at `asked` and answered at `now`. Answers must come
     /// in the order of their calls: one overtaken by a newer would look like lost data.
     pub fn learn(&mut self, answer: &Applied, asked: Moment, now: Moment, timing: &Timing) -> FlushReport {
-        let (mut learned, mut forgotten) = (FlushReport::default(), 0);
+        let mut learned = FlushReport::default();
         self.entries.retain_mut(|entry| {
-            let fate = entry.learn(answer, asked, now, timing, &mut learned);
-            if fate == Fate::Confirmed {
-                forgotten += entry.visits;
-            }
-            fate == Fate::Stays
+            let resolution = entry.learn(answer, asked, now, timing, &mut learned);
+            self.forgotten += if resolution == Some(Resolution::Confirmed) { entry.visits } else { 0 };
+            resolution.is_none()
         });
-        self.forgotten += forgotten;
         learned.visits_lost = self.newly_lost(answer);
         learned.visits_unconfirmed = self.make_room();
         learned
@@ -265,13 +262,12 @@ struct Entry {
     missing_since: Option<Duration>,
 }
 
-/// Fate of an entry after an answer.
+/// Reason why a batch leaves the outbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fate {
-    Stays,
-    /// Applied for good.
+enum Resolution {
+    /// It is applied for good.
     Confirmed,
-    /// Too old, and never applied any more.
+    /// It is too old, and never applied any more.
     Expired,
 }
 
@@ -330,7 +326,7 @@ impl Entry {
         self.batch.as_ref().map_or(0, |batch| batch.bytes())
     }
 
-    /// Takes an answer to a call that was begun at `asked`.
+    /// Takes an answer to a call that was begun at `asked`. Returns why the batch leaves the outbox, if it does.
     fn learn(
         &mut self,
         answer: &Applied,
@@ -338,42 +334,36 @@ impl Entry {
         now: Moment,
         timing: &Timing,
         learned: &mut FlushReport,
-    ) -> Fate {
+    ) -> Option<Resolution> {
         let (server_time, incarnation) = (answer.server_time, answer.incarnation);
         let sight = Sight { at: now, server_time, incarnation };
-        match (self.seen, answer.set.contains(self.sequence)) {
+        let is_confirmed = match (self.seen, answer.set.contains(self.sequence)) {
             (None, true) => {
                 learned.visits += self.visits;
-                if std::mem::take(&mut self.was_lost) {
-                    learned.visits_healed += self.visits;
-                }
-                self.seen = Some(sight);
-                self.missing_since = None;
+                learned.visits_healed += if std::mem::take(&mut self.was_lost) { self.visits } else { 0 };
+                (self.seen, self.missing_since) = (Some(sight), None);
                 // Switched off by a test: not even a first answer is waited out.
-                if timing.confirm_after.is_zero() { Fate::Confirmed } else { Fate::Stays }
+                timing.confirm_after.is_zero()
             }
             // It may have been lost in between and applied again a moment ago, by a copy or a late call.
-            (Some(seen), true) if seen.incarnation != answer.incarnation => {
+            (Some(seen), true) if seen.incarnation != incarnation => {
                 self.seen = Some(sight);
-                Fate::Stays
+                false
             }
-            (Some(seen), true)
-                if is_confirmed(asked.since(seen.at), (seen.server_time, answer.server_time), timing) =>
-            {
-                Fate::Confirmed
-            }
+            (Some(seen), true) => is_confirmed(asked.since(seen.at), (seen.server_time, server_time), timing),
             (Some(_), false) => {
                 learned.visits_healing += self.visits;
                 learned.gaps += 1;
                 (self.seen, self.was_lost) = (None, true);
-                Fate::Stays
+                false
             }
             (None, false) if self.is_too_old(answer, timing) => {
                 learned.visits_expired += self.visits;
-                Fate::Expired
+                return Some(Resolution::Expired);
             }
-            _ => Fate::Stays,
-        }
+            (None, false) => false,
+        };
+        is_confirmed.then_some(Resolution::Confirmed)
     }
 
     /// Whether the batch is never applied any more. Content that has left memory is not sent, so no shard says so: it is

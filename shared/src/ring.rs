@@ -182,11 +182,7 @@ impl fmt::Display for Fingerprint {
     }
 }
 
-impl fmt::Debug for Fingerprint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Fingerprint({self})")
-    }
-}
+debug_as_shown!(Fingerprint);
 
 impl FromStr for Fingerprint {
     type Err = InvalidFingerprint;

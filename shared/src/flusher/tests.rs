@@ -23,9 +23,13 @@ fn world_of(shards: &[&str], pages: usize) -> World {
     let store = Fake::new(shards.len(), time.clock());
     let name = |name: &&str| (name.parse::<ShardName>().unwrap(), Weight::default());
     let ring = Ring::new(shards.iter().map(name)).unwrap();
-    let limits = Limits { interval: INTERVAL, pages, timing: Timing::REAL, days: true };
-    let flusher = Arc::new(Flusher::new(Arc::new(store.clone()), ring.clone(), time.clock(), limits));
+    let flusher = Arc::new(flusher(&store, &ring, &time, pages));
     World { flusher, store, time, ring }
+}
+
+fn flusher(store: &Fake, ring: &Ring, time: &ManualClock, pages: usize) -> Flusher<Fake> {
+    let limits = Limits { interval: INTERVAL, pages, timing: Timing::REAL, days: true };
+    Flusher::new(Arc::new(store.clone()), ring.clone(), time.clock(), limits)
 }
 
 fn world() -> World {
@@ -38,6 +42,11 @@ impl World {
         let names = (0..).map(|n| format!("page-{n}"));
         let name = names.filter(|name| self.ring.owner(name) == shard).nth(n).unwrap();
         PageId::from_decoded(&name).unwrap()
+    }
+
+    /// Another environment of the same function.
+    fn another(&self) -> Flusher<Fake> {
+        flusher(&self.store, &self.ring, &self.time, 10_000)
     }
 
     fn visit(&self, page: &PageId) {

@@ -24,9 +24,8 @@ fn told() -> Told {
         move |line: &str| lines.lock().unwrap().push(serde_json::from_str(line).unwrap())
     };
     let metrics = Metrics::to(namespace(), world.time.clock(), write);
-    let limits = Limits { interval: INTERVAL, pages: 10_000, timing: Timing::REAL, days: true };
-    let flusher = Flusher::new(Arc::new(world.store.clone()), world.ring.clone(), world.time.clock(), limits);
-    Told { world: World { flusher: Arc::new(flusher.with_metrics(metrics)), ..world }, lines }
+    let flusher = Arc::new(world.another().with_metrics(metrics));
+    Told { world: World { flusher, ..world }, lines }
 }
 
 impl Told {

@@ -12,9 +12,7 @@ impl World {
 
     /// The environment is gone, with all that it had in memory.
     fn lose_environment(&mut self) {
-        let limits = Limits { interval: INTERVAL, pages: 10_000, timing: Timing::REAL, days: true };
-        let store = Arc::new(self.store.clone());
-        self.flusher = Arc::new(Flusher::new(store, self.ring.clone(), self.time.clock(), limits));
+        self.flusher = Arc::new(self.another());
     }
 }
 

@@ -26,12 +26,6 @@ impl World {
         Day::of(self.time.clock().now())
     }
 
-    /// Another environment of the same function.
-    fn another(&self) -> Flusher<Fake> {
-        let limits = Limits { interval: INTERVAL, pages: 10_000, timing: Timing::REAL, days: true };
-        Flusher::new(Arc::new(self.store.clone()), self.ring.clone(), self.time.clock(), limits)
-    }
-
     /// The batches of a day, of all shards.
     fn batches(&self, day: Day) -> Vec<Arc<Batch>> {
         let batches = (0..self.ring.len()).flat_map(|shard| self.store.journal(shard));
@@ -107,8 +101,7 @@ async fn a_ring_change_makes_no_second_secret() {
     // The shard that keeps it drains.
     let weights = if secret == 0 { [0, 1] } else { [1, 0] };
     let ring = Ring::new(["a", "b"].into_iter().zip(weights).map(shard)).unwrap();
-    let limits = Limits { interval: INTERVAL, pages: 10, timing: Timing::REAL, days: true };
-    let other = Flusher::new(Arc::new(world.store.clone()), ring.clone(), world.time.clock(), limits);
+    let other = flusher(&world.store, &ring, &world.time, 10);
     other.record(by("192.0.2.1", &page)).unwrap();
     other.sweep(BUDGET).await;
     assert_eq!(world.visitors(&page, world.today()).len(), 1);
