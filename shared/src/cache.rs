@@ -112,16 +112,13 @@ impl CountCache {
                 Ok(self.cached(entry, self.clock.now()))
             }
             EntryResult::Replaced(guard, old) => {
-                let fetched = self.fetch(shard, page).await;
+                let fetched = self.fetch_one(shard, page).await;
                 // If this fails the placeholder has been taken by a newer value: nothing to put back.
                 let _ = guard.insert(*fetched.as_ref().unwrap_or(&old));
                 fetched.map_or_else(|_| Ok(self.cached(old, self.clock.now())), |new| Ok(self.fetched_from(shard, new)))
             }
             EntryResult::Vacant(guard) => {
-                if let Some(retry_after) = self.pause(shard, now) {
-                    return Err(Unavailable { retry_after });
-                }
-                let entry = self.fetch(shard, page).await?;
+                let entry = self.fetch_one(shard, page).await?;
                 let _ = guard.insert(entry);
                 Ok(self.fetched_from(shard, entry))
             }
@@ -145,45 +142,24 @@ impl CountCache {
             counts.push(known.ok_or(Unavailable { retry_after: PAUSE_AFTER_FAILURE }));
         }
         let wanted = missing.into_iter().enumerate().filter(|(_, indices)| !indices.is_empty());
-        let calls = wanted.map(|(shard, indices)| self.fetch_some(shard, pages, indices));
-        for (index, fetched) in join_all(calls).await.into_iter().flatten() {
-            match (fetched, &mut counts[index]) {
-                // An expired count is better than none.
-                (Err(_), Ok(_)) => {}
-                (fetched, count) => *count = fetched,
+        let calls = wanted.map(|(shard, indices)| async move {
+            let asked: Vec<PageId> = indices.iter().map(|index| pages[*index].clone()).collect();
+            (shard, indices.into_iter().zip(self.fetch(shard, &asked).await))
+        });
+        for (shard, fetched) in join_all(calls).await {
+            for (index, entry) in fetched {
+                match entry {
+                    Ok(entry) => {
+                        self.entries.insert(pages[index].clone(), entry);
+                        counts[index] = Ok(self.fetched_from(shard, entry));
+                    }
+                    // An expired count is better than none.
+                    Err(down) if counts[index].is_err() => counts[index] = Err(down),
+                    Err(_) => {}
+                }
             }
         }
         counts
-    }
-
-    /// The counts of those `pages` that `indices` names, all of them this shard's.
-    async fn fetch_some(
-        &self,
-        shard: ShardIndex,
-        pages: &[PageId],
-        indices: Vec<usize>,
-    ) -> Vec<(usize, Result<Count, Unavailable>)> {
-        let asked: Vec<PageId> = indices.iter().map(|index| pages[*index].clone()).collect();
-        let fetched = self.clock.now();
-        self.state().misses += asked.len() as u64;
-        let readings = match self.pause(shard, fetched) {
-            Some(retry_after) => Err(Unavailable { retry_after }),
-            None => self.store.read_all(shard, &asked).await.map_err(|error| self.note_failure(shard, &error)),
-        };
-        let readings = match readings {
-            Ok(readings) => {
-                self.state().latencies.add(self.clock.now().since(fetched));
-                readings
-            }
-            Err(down) => return indices.into_iter().map(|index| (index, Err(down))).collect(),
-        };
-        let counts = asked.iter().zip(readings).map(|(page, reading)| async move {
-            let reading = reading.map_err(|error| self.note_failure(shard, &error))?;
-            let entry = self.entry(page, reading, fetched).await?;
-            self.entries.insert(page.clone(), entry);
-            Ok(self.fetched_from(shard, entry))
-        });
-        indices.into_iter().zip(join_all(counts).await).collect()
     }
 
     /// The figures for a line of metrics: of what was asked since the last time.
@@ -199,13 +175,30 @@ impl CountCache {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn fetch(&self, shard: ShardIndex, page: &PageId) -> Result<Entry, Unavailable> {
+    /// Reads the counts of pages of one shard, in their order.
+    async fn fetch(&self, shard: ShardIndex, pages: &[PageId]) -> Vec<Result<Entry, Unavailable>> {
         // Read before the call: the count may be from any time since.
         let fetched = self.clock.now();
-        self.state().misses += 1;
-        let reading = self.store.read(shard, page).await.map_err(|error| self.note_failure(shard, &error))?;
+        let readings = match self.pause(shard, fetched) {
+            Some(retry_after) => Err(Unavailable { retry_after }),
+            None => {
+                self.state().misses += pages.len() as u64;
+                self.store.read_all(shard, pages).await.map_err(|error| self.note_failure(shard, &error))
+            }
+        };
+        let readings = match readings {
+            Ok(readings) => readings,
+            Err(down) => return vec![Err(down); pages.len()],
+        };
         self.state().latencies.add(self.clock.now().since(fetched));
-        self.entry(page, reading, fetched).await
+        let entries = pages.iter().zip(readings).map(|(page, reading)| async move {
+            self.entry(page, reading.map_err(|error| self.note_failure(shard, &error))?, fetched).await
+        });
+        join_all(entries).await
+    }
+
+    async fn fetch_one(&self, shard: ShardIndex, page: &PageId) -> Result<Entry, Unavailable> {
+        self.fetch(shard, std::slice::from_ref(page)).await.remove(0)
     }
 
     /// Makes an entry of a reading from `fetched` on.
