@@ -1,9 +1,7 @@
 //! The journal of a shard in Redis: its entries, and how their sums are put in their place.
 
 use super::RedisStore;
-use super::cluster::Connection;
 use super::keys::Key;
-use super::pages::each;
 use super::script::{LazyScript, script, with_checks};
 use super::sketch::sketch;
 use crate::day::Day;
@@ -13,7 +11,7 @@ use crate::ring::Ring;
 use crate::store::statistics::TOP_KEPT;
 use crate::store::{ShardIndex, StoreError};
 use crate::visit::Visitor;
-use redis::{Cmd, Value};
+use redis::Cmd;
 use std::collections::HashMap;
 
 /// Visitors from which on a sketch of them is cheaper for the shard than each of them: it takes some 70 µs, as a thousand do.
@@ -72,22 +70,15 @@ impl RedisStore {
         }
         let shard = &self.shards[shard];
         for few in few.chunks(SKETCHES_AT_ONCE) {
-            let visitors: HashMap<String, &[Visitor]> =
-                few.iter().map(|(day, page, visitors)| (shard.keys.of(&key(day, page)), visitors.as_slice())).collect();
-            let keys: Vec<String> = visitors.keys().cloned().collect();
-            let call = |redis: Connection| {
-                let (keys, visitors) = (&keys, &visitors);
-                let add = |mut redis: Connection, key: &str| {
-                    let mut add = redis::cmd("PFADD");
-                    add.arg(key);
-                    for visitor in visitors[key] {
-                        add.arg(&<[u8; 8]>::from(*visitor));
-                    }
-                    async move { add.query_async::<Value>(&mut redis).await }
-                };
-                async move { each(&redis, keys, add).await }
+            let add = |(day, page, visitors): &&(Day, Option<&PageId>, Vec<Visitor>)| {
+                let mut add = redis::cmd("PFADD");
+                add.arg(shard.keys.of(&key(day, page)));
+                for visitor in visitors {
+                    add.arg(&<[u8; 8]>::from(*visitor));
+                }
+                add
             };
-            self.with_shard(shard, call).await?;
+            self.each(shard, &few.iter().map(add).collect::<Vec<_>>()).await?;
         }
         Ok(())
     }

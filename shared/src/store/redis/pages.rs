@@ -1,6 +1,6 @@
 //! Pages and their records in Redis.
 
-use super::RedisStore;
+use super::{RedisStore, Shard};
 use super::cluster::Connection;
 use super::keys::Key;
 use crate::page::PageId;
@@ -8,8 +8,8 @@ use crate::record::{BadField, PageRecord};
 use crate::ring::Fingerprint;
 use crate::shard::ShardName;
 use crate::store::{Incarnation, Reading, ShardIndex, StoreError, Traces};
-use futures_util::future::{join_all, try_join};
-use redis::{AsyncCommands, Cmd, FromRedisValue, RedisResult};
+use futures_util::future::join_all;
+use redis::{Cmd, FromRedisValue};
 use std::collections::HashMap;
 
 /// Keys that Redis looks at for one slice. A thousand take it about a third of a millisecond.
@@ -74,22 +74,13 @@ const COUNTS: [&str; 2] = ["total", "bots"];
 /// A command's answer for one key of several; or why that key has none.
 pub(super) type Answer = Result<redis::Value, String>;
 
-/// Two fields of a hash, where it has them.
-type TwoFields = [Option<String>; 2];
-
 /// The fields of a record as they are.
 type Fields = HashMap<String, String>;
 
 impl RedisStore {
     /// Reads a page's count on this shard, and whether that can be all, in one round trip.
     pub async fn read(&self, shard: ShardIndex, page: &PageId) -> Result<Reading, StoreError> {
-        let shard = &self.shards[shard];
-        let key = shard.keys.of(&Key::Page(page.clone()));
-        let (counts, ring) = (Cmd::hmget(&key, &COUNTS), Cmd::hmget(shard.keys.of(&Key::Shard), &RING));
-        let ((counts, ring), _): ((TwoFields, TwoFields), _) = self.query_both(shard, &counts, &ring).await?;
-        // The connection is good, and so are the other pages.
-        let [total, bots] = numbers(&counts).map_err(|error| shard.refused(&format!("{key} {error}")))?;
-        Ok(Reading { total, bots, settled: settled(&ring) })
+        self.read_all(shard, std::slice::from_ref(page)).await?.remove(0)
     }
 
     /// Reads a page's count on this shard; 0 if it has none.
@@ -105,23 +96,14 @@ impl RedisStore {
     ) -> Result<Vec<Result<Reading, StoreError>>, StoreError> {
         let shard = &self.shards[shard];
         let keys: Vec<String> = pages.iter().map(|page| shard.keys.of(&Key::Page(page.clone()))).collect();
-        let call = |redis: Connection| {
-            let (mut beside, keys) = (redis.clone(), &keys);
-            let ring = async move { beside.hmget(shard.keys.of(&Key::Shard), &RING).await };
-            async move {
-                try_join(each(&redis, keys, |mut redis, key| async move { redis.hmget(key, &COUNTS).await }), ring)
-                    .await
-            }
-        };
-        let (answers, ring): (Vec<Answer>, TwoFields) = self.with_shard(shard, call).await?;
-        let settled = settled(&ring);
+        let ring = Cmd::hmget(shard.keys.of(&Key::Shard), &RING);
+        let counts = keys.iter().map(|key| Cmd::hmget(key, &COUNTS));
+        let mut answers = self.each(shard, &counts.chain([ring]).collect::<Vec<_>>()).await?;
+        let settled = answers.pop().and_then(|ring| settled(&parsed(ring).ok()?));
         let reading = |(key, answer): (&String, Answer)| {
-            let counts = answer.and_then(|value| {
-                FromRedisValue::from_redis_value(value).map_err(|error: redis::ParsingError| error.to_string())
-            });
-            let [total, bots] = counts
-                .and_then(|counts| numbers(&counts).map_err(str::to_owned))
-                .map_err(|error| shard.refused(&format!("{key} {error}")))?;
+            // The connection is good, and so are the other pages.
+            let counts = parsed(answer).and_then(|counts| numbers(&counts).map_err(str::to_owned));
+            let [total, bots] = counts.map_err(|error| shard.refused(&format!("{key} {error}")))?;
             Ok(Reading { total, bots, settled })
         };
         Ok(keys.iter().zip(answers).map(reading).collect())
@@ -136,28 +118,27 @@ impl RedisStore {
         let record = record(&fields).map_err(|error| shard.refused(&format!("{key}: {error}")))?;
         Ok(Traces { record, members: names(members.as_deref().unwrap_or_default()) })
     }
+
+    /// Runs commands all together. A key of another type spoils none of the others; any other refusal is meant for all.
+    pub(super) async fn each(&self, shard: &Shard, commands: &[Cmd]) -> Result<Vec<Answer>, StoreError> {
+        let call = |redis: Connection| async move {
+            let answers = commands.iter().map(|command| {
+                let mut redis = redis.clone();
+                async move {
+                    match command.query_async(&mut redis).await {
+                        Err(error) if error.code() == Some("WRONGTYPE") => Ok(Err(error.to_string())),
+                        answer => answer.map(Ok),
+                    }
+                }
+            });
+            join_all(answers).await.into_iter().collect()
+        };
+        self.with_shard(shard, call).await
+    }
 }
 
-/// Sends `command` for each of these keys, all together. A key of another type spoils none of the others; any other
-/// refusal is meant for all.
-pub(super) async fn each<'k, F>(
-    redis: &Connection,
-    keys: &'k [String],
-    command: impl Fn(Connection, &'k str) -> F,
-) -> RedisResult<Vec<Answer>>
-where
-    F: Future<Output = RedisResult<redis::Value>>,
-{
-    let ask = |key: &'k String| {
-        let answer = command(redis.clone(), key);
-        async move {
-            match answer.await {
-                Err(error) if error.code() == Some("WRONGTYPE") => Ok(Err(error.to_string())),
-                answer => answer.map(Ok),
-            }
-        }
-    };
-    join_all(keys.iter().map(ask)).await.into_iter().collect()
+fn parsed<T: FromRedisValue>(answer: Answer) -> Result<T, String> {
+    T::from_redis_value(answer?).map_err(|error| error.to_string())
 }
 
 /// The numbers of [`COUNTS`]; 0 for one that is missing.
@@ -219,16 +200,9 @@ impl RedisStore {
         pages: &[PageId],
     ) -> Result<Vec<Result<PageRecord, BadRecord>>, StoreError> {
         let shard = &self.shards[shard];
-        let keys: Vec<String> = pages.iter().map(|page| shard.keys.of(&Key::Page(page.clone()))).collect();
-        let call = |redis: Connection| {
-            let keys = &keys;
-            async move { each(&redis, keys, |mut redis, key| async move { redis.hgetall(key).await }).await }
-        };
-        let read = |answer: Answer| {
-            let unreadable = |error: redis::ParsingError| BadRecord::Unreadable(error.to_string());
-            let fields = Fields::from_redis_value(answer.map_err(BadRecord::Unreadable)?).map_err(unreadable)?;
-            record(&fields)
-        };
-        Ok(self.with_shard(shard, call).await?.into_iter().map(read).collect())
+        let key = |page: &PageId| shard.keys.of(&Key::Page(page.clone()));
+        let commands: Vec<Cmd> = pages.iter().map(|page| Cmd::hgetall(key(page))).collect();
+        let read = |answer| record(&parsed(answer).map_err(BadRecord::Unreadable)?);
+        Ok(self.each(shard, &commands).await?.into_iter().map(read).collect())
     }
 }
