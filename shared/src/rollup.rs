@@ -33,7 +33,7 @@ use crate::store::ShardIndex;
 use crate::store::redis::RedisStore;
 use crate::store::redis::keys::Key;
 use crate::store::redis::pages::Scan;
-use crate::store::redis::statistics::{COUNTED_AT_ONCE, Counted, DROPPED_AT_ONCE, MERGED_AT_ONCE, RollupState};
+use crate::store::redis::statistics::{COUNTED_AT_ONCE, DROPPED_AT_ONCE, MERGED_AT_ONCE, RollupState};
 use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -254,7 +254,7 @@ impl Run<'_> {
             let calls: Vec<&[Key]> = sketches.chunks(COUNTED_AT_ONCE).collect();
             let answers = join_all(calls.iter().map(|sketches| self.step.store.count_visitors(shard, sketches))).await;
             for (sketches, answer) in calls.into_iter().zip(answers) {
-                let Counted { counted, rejected } = self.step.answer(answer)?;
+                let (counted, rejected) = self.step.answer(answer)?;
                 self.step.done().sketches_counted += counted;
                 self.step.done().sketches_rejected += rejected.len();
                 for (place, reason) in rejected {

@@ -111,7 +111,7 @@ impl Figures {
         let parts = try_join3(
             self.store.oldest_entry(owner),
             self.store.read(owner, page),
-            self.store.page_days(owner, page, first, last),
+            self.store.days(owner, Some(page), first, last),
         );
         let (oldest, Days { total, bots, days, .. }) = match parts.await.map_err(note)? {
             (oldest, Reading { settled: Some(ring), .. }, days) if ring == self.fingerprint => (oldest, days),
@@ -134,7 +134,7 @@ impl Figures {
         let asked = (0..self.ring.len()).map(|shard| {
             try_join3(
                 self.store.oldest_entry(shard),
-                self.store.page_days(shard, page, first, last),
+                self.store.days(shard, Some(page), first, last),
                 self.store.traces(shard, page),
             )
         });
@@ -217,7 +217,7 @@ impl Figures {
         let asked = async {
             // First and alone: behind the other calls it would be their time that is told.
             let latency = self.store.ping(shard).await?;
-            let part = try_join(self.store.oldest_entry(shard), self.store.site_days(shard, first, last)).await?;
+            let part = try_join(self.store.oldest_entry(shard), self.store.days(shard, None, first, last)).await?;
             Ok((latency, part))
         };
         match asked.await.map_err(note) {

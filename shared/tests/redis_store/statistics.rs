@@ -46,7 +46,7 @@ async fn two_days(shards: &Shards) {
 
 /// A page's visits, of them by bots, and its days.
 async fn days(shards: &Shards, id: &str, first: &str, last: &str) -> (u64, u64, Vec<DayCount>) {
-    let found = shards.store().page_days(0, &page(id), day(first), day(last)).await.unwrap();
+    let found = shards.store().days(0, Some(&page(id)), day(first), day(last)).await.unwrap();
     (found.total, found.bots, found.days)
 }
 
@@ -59,11 +59,11 @@ pub(crate) async fn days_bots_and_visitors_are_counted_once_however_often_a_batc
     // The site is the sum of its pages, and has visitors of its own. A batch of no day counts for totals only.
     let refused = Refused { origin: 2, page: 3, repeat: 4, new_page: 0 };
     apply(shards, &[of_day(3, "2026-11-01", Vec::new(), refused), batch(4, &[("timeless", 4)])]).await;
-    let site = shards.store().site_days(0, day("2026-10-31"), day("2026-11-01")).await.unwrap();
+    let site = shards.store().days(0, None, day("2026-10-31"), day("2026-11-01")).await.unwrap();
     assert_eq!((site.total, site.bots, site.refused), (15, 6, refused));
     assert_eq!(site.days, [counted(3, 1, 2), counted(2, 5, 2)]);
     assert_eq!(days(shards, "timeless", "2026-11-01", "2026-11-01").await, (4, 0, vec![counted(0, 0, 0)]));
-    let elsewhere = shards.store().site_days(1, day("2026-10-31"), day("2026-11-01")).await.unwrap();
+    let elsewhere = shards.store().days(1, None, day("2026-10-31"), day("2026-11-01")).await.unwrap();
     assert_eq!((elsewhere.total, elsewhere.days), (0, vec![counted(0, 0, 0); 2]));
 }
 
@@ -198,10 +198,10 @@ async fn a_hundred_thousand_visitors_of_a_day_are_counted_within_2_percent_befor
             add_visitors(&shards, 0, &day.to_string(), &visitors.iter().map(|id| &id[..]).collect::<Vec<_>>());
         }
     }
-    let before = shards.store().site_days(0, range[0], range[3]).await.unwrap().days;
+    let before = shards.store().days(0, None, range[0], range[3]).await.unwrap().days;
     assert!(before.iter().all(|day| (98_000..=102_000).contains(&day.visitors)), "{before:?}");
     assert_eq!(rolled_up(&shards, &shards.ring(), &time).await.sketches_counted, 4);
-    assert_eq!(shards.store().site_days(0, range[0], range[3]).await.unwrap().days, before);
+    assert_eq!(shards.store().days(0, None, range[0], range[3]).await.unwrap().days, before);
 }
 
 #[tokio::test]

@@ -112,7 +112,7 @@ impl Site {
             self.fold();
             let found = self
                 .runtime
-                .block_on(self.store.site_days(self.ring.owner(&site_key(day)), day, day))
+                .block_on(self.store.days(self.ring.owner(&site_key(day)), None, day, day))
                 .expect("the shard answers");
             (found.days[0].visitors as f64 / visitors as f64 - 1.0) * 100.0
         };

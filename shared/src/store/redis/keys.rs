@@ -72,6 +72,11 @@ pub enum Key {
 pub struct InvalidKey;
 
 impl Key {
+    /// Returns the record of a month, of a page or of the site.
+    pub fn month(month: Month, page: Option<&PageId>) -> Self {
+        page.map_or(Self::SiteMonth(month), |page| Self::Days(month, page.clone()))
+    }
+
     /// Returns the shard that the key belongs on, if it is on shard `here`. The site's records stay where they were counted
     /// until that shard drains; what is neither record nor sketch stays.
     pub fn home(&self, ring: &Ring, here: ShardIndex) -> ShardIndex {
@@ -168,6 +173,11 @@ impl Keys {
     /// Returns a key's whole name.
     pub(crate) fn of(&self, key: &Key) -> String {
         format!("{}:{key}", self.prefix)
+    }
+
+    /// Returns the whole names of these keys.
+    pub(crate) fn all(&self, keys: impl IntoIterator<Item = Key>) -> Vec<String> {
+        keys.into_iter().map(|key| self.of(&key)).collect()
     }
 
     /// Returns the beginning of the names of all keys of the shard.

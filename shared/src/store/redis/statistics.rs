@@ -3,10 +3,10 @@
 //! `fold` adds to all of it, in steps of its own. Here it is read and changed for the owner (`crate::statistics`) and finished
 //! (`crate::rollup`). All calls are safe to repeat, and to be made by two callers at once.
 
+use super::RedisStore;
 use super::cluster::Connection;
 use super::keys::Key;
 use super::script::{LazyScript, millis, script, with_checks};
-use super::{RedisStore, Shard};
 use crate::day::{Day, Month};
 use crate::fold::entry_time;
 use crate::page::PageId;
@@ -15,7 +15,7 @@ use crate::store::statistics::{DayCount, Days, SET_ID_KEPT, Set, SetCount, TOP_K
 use crate::store::{ShardIndex, StoreError};
 use crate::visit::Refused;
 use futures_util::future::{try_join_all, try_join3};
-use redis::{AsyncCommands, Cmd, RedisResult, Script, ScriptInvocation};
+use redis::{AsyncCommands, Cmd, RedisResult, Script};
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
@@ -69,19 +69,10 @@ type Fields = HashMap<String, u64>;
 
 /// Reading and changing, for the owner.
 impl RedisStore {
-    /// Returns the days of a page from `first` to `last`, at most [`MAX_HISTORY_DAYS`](crate::config::MAX_HISTORY_DAYS).
-    pub async fn page_days(&self, shard: ShardIndex, page: &PageId, first: Day, last: Day) -> Result<Days, StoreError> {
-        self.read_days(shard, Some(page), first, last).await
-    }
-
-    /// Returns the days of the site from `first` to `last`, at most
-    /// [`MAX_HISTORY_DAYS`](crate::config::MAX_HISTORY_DAYS).
-    pub async fn site_days(&self, shard: ShardIndex, first: Day, last: Day) -> Result<Days, StoreError> {
-        self.read_days(shard, None, first, last).await
-    }
-
-    /// Reads everything in one round trip: records of a month each, and sketches of days that are not rolled up yet.
-    async fn read_days(
+    /// Returns the days of a page, or of the site, from `first` to `last`, at most
+    /// [`MAX_HISTORY_DAYS`](crate::config::MAX_HISTORY_DAYS). Reads everything in one round trip: records of a month each, and
+    /// sketches of days that are not rolled up yet.
+    pub async fn days(
         &self,
         shard: ShardIndex,
         page: Option<&PageId>,
@@ -89,46 +80,31 @@ impl RedisStore {
         last: Day,
     ) -> Result<Days, StoreError> {
         let shard = &self.shards[shard];
-        let month_of = |month| match page {
-            Some(page) => shard.keys.of(&Key::Days(month, page.clone())),
-            None => shard.keys.of(&Key::SiteMonth(month)),
-        };
-        let visitors_of = |day| shard.keys.of(&Key::Visitors(day, page.cloned()));
-        let months: Vec<Month> = months(first, last);
-        let recent: Vec<Day> = first.max(last.minus(IN_SKETCHES)).to(last).collect();
-        let call = |redis: Connection| {
-            let records = months.iter().map(|month| fields(redis.clone(), month_of(*month)));
-            let sketches = recent.iter().map(|day| visitors(redis.clone(), visitors_of(*day)));
-            let (records, sketches) = (try_join_all(records), try_join_all(sketches));
-            let (mut redis, key) = (
-                redis.clone(),
-                page.map_or_else(|| shard.keys.of(&Key::Site), |page| shard.keys.of(&Key::Page(page.clone()))),
-            );
-            async move {
-                let totals = async move { redis.hmget(key, &["total", "bots"]).await };
-                try_join3(totals, records, sketches).await
-            }
+        let total = shard.keys.of(&page.map_or(Key::Site, |page| Key::Page(page.clone())));
+        let (months, recent): (Vec<Month>, Vec<Day>) = (months(first, last), recent(first, last).collect());
+        let call = |mut redis: Connection| {
+            let (months, recent, total) = (&months, &recent, &total);
+            let record = |month: &Month| fields(redis.clone(), shard.keys.of(&Key::month(*month, page)));
+            let sketch = |day: &Day| visitors(redis.clone(), shard.keys.of(&Key::Visitors(*day, page.cloned())));
+            let (records, sketches) =
+                (try_join_all(months.iter().map(record)), try_join_all(recent.iter().map(sketch)));
+            async move { try_join3(redis.hmget(total, &["total", "bots"]), records, sketches).await }
         };
         let (totals, records, sketches): ([Option<u64>; 2], Vec<Fields>, Vec<u64>) =
             self.with_shard(shard, call).await?;
-        let records: HashMap<Month, Fields> = months.iter().copied().zip(records).collect();
-        let sketches: HashMap<Day, u64> = recent.iter().copied().zip(sketches).collect();
+        let records: HashMap<Month, Fields> = months.into_iter().zip(records).collect();
+        let sketches: HashMap<Day, u64> = recent.into_iter().zip(sketches).collect();
         let [total, bots] = totals.map(Option::unwrap_or_default);
         let mut found = Days { total, bots, ..Days::default() };
         for day in first.to(last) {
             let field = |kind: &str| {
-                let fields = records.get(&day.month());
-                fields.and_then(|fields| fields.get(&format!("{}{kind}", day.of_month())).copied()).unwrap_or(0)
+                records[&day.month()].get(&format!("{}{kind}", day.of_month())).copied().unwrap_or_default()
             };
-            let in_sketch = sketches.get(&day).copied().unwrap_or(0);
+            let in_sketch = sketches.get(&day).copied().unwrap_or_default();
             // What came after the roll-up is in a sketch of its own: the larger one is nearer.
             found.days.push(DayCount { people: field(""), bots: field("b"), visitors: field("u").max(in_sketch) });
-            found.refused.add_all(Refused {
-                origin: field("o"),
-                page: field("p"),
-                repeat: field("r"),
-                new_page: field("n"),
-            });
+            let [origin, page, repeat, new_page] = ["o", "p", "r", "n"].map(field);
+            found.refused.add_all(Refused { origin, page, repeat, new_page });
         }
         Ok(found)
     }
@@ -148,18 +124,8 @@ impl RedisStore {
         let shard = &self.shards[shard];
         let mut script = TOP.prepare_invoke();
         script.arg(limit).arg(search.unwrap_or_default());
-        for part in parts(first, last) {
-            match part {
-                Part::Day(day) => {
-                    script.key(shard.keys.of(&Key::Top(day))).arg(0);
-                }
-                Part::Month(month) => {
-                    script.key(shard.keys.of(&Key::TopOfMonth(month))).arg(month.last().of_month());
-                    for day in month.first().to(month.last()) {
-                        script.key(shard.keys.of(&Key::Top(day)));
-                    }
-                }
-            }
+        for (whole, days) in lists(first, last) {
+            script.key(shard.keys.of(&whole)).arg(days.len()).key(shard.keys.all(days));
         }
         let (found, _): (Vec<(String, u64)>, _) = self.invoke(shard, &script).await?;
         // A name that is no page id was not written by this program.
@@ -171,10 +137,10 @@ impl RedisStore {
         let shard = &self.shards[shard];
         let what = set.forget.map_or_else(|| set.count.to_string(), |_| format!("{} and forget", set.count));
         let mut script = SET.prepare_invoke();
-        script.key(shard.keys.of(&Key::Applied(set.id))).key(shard.keys.of(&Key::Sets)).key(shard.keys.of(&Key::Shard));
-        script.key(shard.keys.of(&Key::Page(set.page.clone())));
+        script.key(shard.keys.all([Key::Applied(set.id), Key::Sets, Key::Shard, Key::Page(set.page.clone())]));
+        // Below 4,000 keys also for the most days that are kept, which is what `ElastiCache` Serverless takes.
         if let Some((first, last)) = set.forget {
-            name_forgotten(&mut script, shard, set.page, first, last);
+            script.key(shard.keys.all(top_lists(first, last).chain(kept_of(set.page, first, last))));
         }
         script.arg(set.id.to_string()).arg(millis(SET_ID_KEPT)).arg(set.ring.to_string());
         script.arg(set.count).arg(set.page.as_str()).arg(&what);
@@ -200,17 +166,10 @@ impl RedisStore {
     /// Returns when the oldest entry of the shard's journal came, in milliseconds by its server's clock: the days hold all
     /// that came before. None if the journal is empty.
     pub async fn oldest_entry(&self, shard: ShardIndex) -> Result<Option<u64>, StoreError> {
-        let shard = &self.shards[shard];
-        let call = |mut redis: Connection| async move {
-            let mut first = redis::cmd("XRANGE");
-            first.arg(shard.keys.of(&Key::Journal)).arg("-").arg("+").arg("COUNT").arg(1);
-            match first.query_async::<Vec<(String, redis::Value)>>(&mut redis).await {
-                Err(error) if error.code() == Some("WRONGTYPE") => Ok(None),
-                entries => Ok(entries?.into_iter().next()),
-            }
-        };
-        let oldest = self.with_shard(shard, call).await?;
-        Ok(oldest.and_then(|(id, _)| entry_time(&id)))
+        match self.journal(shard, None, None, 1).await {
+            Err(StoreError::Refused { reason, .. }) if reason.contains("WRONGTYPE") => Ok(None),
+            entries => Ok(entries?.first().and_then(|first| entry_time(&first.id))),
+        }
     }
 
     /// Deletes pages that the shard owns by `ring`, with their days, visitors and places in the top lists from `first` to
@@ -224,29 +183,16 @@ impl RedisStore {
         (first, last): (Day, Day),
     ) -> Result<Option<Deleted>, StoreError> {
         let shard = &self.shards[shard];
-        let months = months(first, last);
-        let days = first.to(last).map(|day| shard.keys.of(&Key::Top(day)));
-        let lists: Vec<String> =
-            days.chain(months.iter().map(|month| shard.keys.of(&Key::TopOfMonth(*month)))).collect();
-        let sketches: Vec<Day> = first.max(last.minus(IN_SKETCHES)).to(last).collect();
-        let at_once = MAX_KEYS.saturating_sub(lists.len()) / (1 + months.len() + sketches.len());
+        let lists = shard.keys.all(top_lists(first, last));
+        let of_one = 1 + months(first, last).len() + recent(first, last).count();
         let mut deleted = Deleted::default();
-        for pages in pages.chunks(at_once.clamp(1, DELETED_AT_ONCE)) {
+        for pages in pages.chunks((MAX_KEYS.saturating_sub(lists.len()) / of_one).clamp(1, DELETED_AT_ONCE)) {
             let mut script = DELETE.key(shard.keys.of(&Key::Shard));
+            script.key(&lists).key(shard.keys.all(pages.iter().cloned().map(Key::Page)));
+            script.key(shard.keys.all(pages.iter().flat_map(|page| kept_of(page, first, last))));
             script.arg(ring.to_string()).arg(lists.len());
-            for list in &lists {
-                script.key(list);
-            }
             for page in pages {
-                script.key(shard.keys.of(&Key::Page(page.clone()))).arg(page.as_str());
-            }
-            for page in pages {
-                for month in &months {
-                    script.key(shard.keys.of(&Key::Days(*month, page.clone())));
-                }
-                for day in &sketches {
-                    script.key(shard.keys.of(&Key::Visitors(*day, Some(page.clone()))));
-                }
+                script.arg(page.as_str());
             }
             let ((counted, visits), _): ((i64, u64), _) = self.invoke(shard, &script).await?;
             let Ok(counted) = u64::try_from(counted) else { return Ok(None) };
@@ -267,33 +213,24 @@ pub(crate) struct RollupState {
     pub(crate) secrets_destroyed: usize,
 }
 
-/// The outcome of counting some sketches.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Counted {
-    /// Sketches that have become numbers.
-    pub(crate) counted: usize,
-    /// Sketches that cannot be: their place in the call, and why. They stay as they are.
-    pub(crate) rejected: Vec<(usize, String)>,
-}
-
 /// Ending days, for the roll-up.
 impl RedisStore {
     /// Deletes the secrets of these days, and returns how far the shard has got. One round trip.
     pub(crate) async fn begin_rollup(&self, shard: ShardIndex, destroy: &[Day]) -> Result<RollupState, StoreError> {
         let shard = &self.shards[shard];
-        let secrets: Vec<String> = destroy.iter().map(|day| shard.keys.of(&Key::Secret(*day))).collect();
-        let call = |redis: Connection| {
-            let [mut one, mut two, mut three] = [redis.clone(), redis.clone(), redis];
-            let secrets = &secrets;
-            try_join3(
-                async move { one.unlink(secrets).await },
-                async move { two.hget(shard.keys.of(&Key::Shard), "ring").await },
-                async move { three.hmget(shard.keys.of(&Key::Rollup), &["through", "ring"]).await },
-            )
+        let secrets = Cmd::unlink(shard.keys.all(destroy.iter().copied().map(Key::Secret)));
+        let ring = Cmd::hget(shard.keys.of(&Key::Shard), "ring");
+        let finished = Cmd::hmget(shard.keys.of(&Key::Rollup), &["through", "ring"]);
+        let call = |mut one: Connection| {
+            let ([mut two, mut three], secrets, ring, finished) =
+                ([one.clone(), one.clone()], &secrets, &ring, &finished);
+            async move {
+                let (ring, finished) = (ring.query_async(&mut two), finished.query_async(&mut three));
+                try_join3(secrets.query_async(&mut one), ring, finished).await
+            }
         };
-        let (secrets_destroyed, ring, finished): (usize, Option<String>, [Option<String>; 2]) =
+        let (secrets_destroyed, ring, [through, by]): (usize, Option<String>, [Option<String>; 2]) =
             self.with_shard(shard, call).await?;
-        let [through, by] = finished;
         let finished = through.zip(by).and_then(|(day, ring)| Some((day.parse().ok()?, ring.parse().ok()?)));
         Ok(RollupState { ring: ring.and_then(|ring| ring.parse().ok()), finished, secrets_destroyed })
     }
@@ -319,8 +256,7 @@ impl RedisStore {
         sketches: &[Key],
     ) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
         let shard = &self.shards[shard];
-        let keys: Vec<String> = sketches.iter().map(|sketch| shard.keys.of(sketch)).collect();
-        self.command(shard, &Cmd::mget(keys)).await
+        self.command(shard, &Cmd::mget(shard.keys.all(sketches.iter().cloned()))).await
     }
 
     /// Merges these contents into the shard's sketches, and returns which of them it could. At most [`MERGED_AT_ONCE`].
@@ -348,36 +284,35 @@ impl RedisStore {
     }
 
     /// Turns sketches into the visitors of their day, each in one step with its deletion. A number that is there already
-    /// stays if it is more. At most [`COUNTED_AT_ONCE`].
-    pub(crate) async fn count_visitors(&self, shard: ShardIndex, sketches: &[Key]) -> Result<Counted, StoreError> {
+    /// stays if it is more. At most [`COUNTED_AT_ONCE`]. Returns how many have become numbers, and which cannot: their places
+    /// in the call, and why. They stay as they are.
+    pub(crate) async fn count_visitors(
+        &self,
+        shard: ShardIndex,
+        sketches: &[Key],
+    ) -> Result<(usize, Vec<(usize, String)>), StoreError> {
         let shard = &self.shards[shard];
         let mut script = COUNT.prepare_invoke();
         for sketch in sketches {
             let Key::Visitors(day, page) = sketch else { continue };
-            let month = day.month();
-            let month = page.as_ref().map_or(Key::SiteMonth(month), |page| Key::Days(month, page.clone()));
+            let month = Key::month(day.month(), page.as_ref());
             script.key(shard.keys.of(sketch)).key(shard.keys.of(&month)).arg(format!("{}u", day.of_month()));
         }
-        let ((counted, rejected), _) = self.invoke(shard, &script).await?;
-        Ok(Counted { counted, rejected })
+        Ok(self.invoke(shard, &script).await?.0)
     }
 
     /// Makes the top list of a month that is over from those of its days: some milliseconds, once a month.
     pub(crate) async fn list_month(&self, shard: ShardIndex, month: Month) -> Result<(), StoreError> {
         let shard = &self.shards[shard];
         let mut script = LIST_MONTH.key(shard.keys.of(&Key::TopOfMonth(month)));
-        for day in month.first().to(month.last()) {
-            script.key(shard.keys.of(&Key::Top(day)));
-        }
-        script.arg(TOP_KEPT);
+        script.key(shard.keys.all(month.first().to(month.last()).map(Key::Top))).arg(TOP_KEPT);
         Ok(self.invoke(shard, &script).await?.0)
     }
 
     /// Deletes these keys, of any type, and returns how many there were. At most [`DROPPED_AT_ONCE`].
     pub(crate) async fn drop_keys(&self, shard: ShardIndex, keys: &[Key]) -> Result<usize, StoreError> {
         let shard = &self.shards[shard];
-        let keys: Vec<String> = keys.iter().map(|key| shard.keys.of(key)).collect();
-        self.command(shard, &Cmd::unlink(keys)).await
+        self.command(shard, &Cmd::unlink(shard.keys.all(keys.iter().cloned()))).await
     }
 }
 
@@ -398,74 +333,59 @@ async fn visitors(mut redis: Connection, key: String) -> RedisResult<u64> {
     }
 }
 
-/// Names what is forgotten with a page: below 4,000 keys also for the most days that are kept, which is what `ElastiCache`
-/// Serverless takes.
-fn name_forgotten(script: &mut ScriptInvocation<'_>, shard: &Shard, page: &PageId, first: Day, last: Day) {
-    for day in first.to(last) {
-        script.key(shard.keys.of(&Key::Top(day)));
-    }
-    for month in months(first, last) {
-        script.key(shard.keys.of(&Key::Days(month, page.clone()))).key(shard.keys.of(&Key::TopOfMonth(month)));
-    }
-    for day in first.max(last.minus(IN_SKETCHES)).to(last) {
-        script.key(shard.keys.of(&Key::Visitors(day, Some(page.clone()))));
-    }
+/// Returns the top lists of these days and of their months.
+fn top_lists(first: Day, last: Day) -> impl Iterator<Item = Key> {
+    first.to(last).map(Key::Top).chain(months(first, last).into_iter().map(Key::TopOfMonth))
 }
 
-/// The months of these days.
+/// Returns what is kept of a page beside its record.
+fn kept_of(page: &PageId, first: Day, last: Day) -> impl Iterator<Item = Key> {
+    let months = months(first, last).into_iter().map(|month| Key::Days(month, page.clone()));
+    months.chain(recent(first, last).map(|day| Key::Visitors(day, Some(page.clone()))))
+}
+
+/// Returns the months of these days.
 fn months(first: Day, last: Day) -> Vec<Month> {
     first.to(last).filter(|day| *day == first || day.of_month() == 1).map(Day::month).collect()
 }
 
-/// A part of a window: one day, or a whole month.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Part {
-    Day(Day),
-    Month(Month),
+/// Returns those of these days that may have sketches.
+fn recent(first: Day, last: Day) -> impl Iterator<Item = Day> {
+    first.max(last.minus(IN_SKETCHES)).to(last)
 }
 
-/// The parts of a window, the first one first.
-fn parts(first: Day, last: Day) -> Vec<Part> {
+/// Returns the lists of a window, the first one first: of a day, or of a whole month with the days that it stands for.
+fn lists(first: Day, last: Day) -> Vec<(Key, Vec<Key>)> {
     let by_day = last.number().saturating_sub(first.number()) < BY_DAY;
     let whole = |month: Month| !by_day && month.first() >= first && month.last() <= last;
-    let days = first.to(last).filter_map(|day| match day.month() {
-        month if !whole(month) => Some(Part::Day(day)),
-        month => (day == month.first()).then_some(Part::Month(month)),
+    let lists = first.to(last).filter_map(|day| match day.month() {
+        month if !whole(month) => Some((Key::Top(day), Vec::new())),
+        month if day == month.first() => Some((Key::TopOfMonth(month), day.to(month.last()).map(Key::Top).collect())),
+        _ => None,
     });
-    days.collect()
+    lists.collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Part, parts};
-    use crate::day::Day;
-
-    fn day(text: &str) -> Day {
-        text.parse().unwrap()
-    }
+    use super::{Key, lists};
 
     #[test]
-    fn a_short_window_is_made_of_days() {
-        assert_eq!(parts(day("2026-11-24"), day("2026-11-24")), [Part::Day(day("2026-11-24"))]);
-        assert_eq!(parts(day("2026-10-21"), day("2026-11-24")).len(), 35);
-    }
-
-    #[test]
-    fn a_long_window_is_made_of_whole_months_and_the_days_at_its_ends() {
-        let parts = parts(day("2025-10-21"), day("2026-11-24"));
-        let months = parts.iter().filter(|part| matches!(part, Part::Month(_))).count();
-        assert_eq!((parts.len() - months, months), (11 + 24, 12));
-        assert_eq!(parts.last(), Some(&Part::Day(day("2026-11-24"))));
-        let days = parts.iter().map(|part| match part {
-            Part::Day(_) => 1,
-            Part::Month(month) => month.last().of_month(),
-        });
-        assert_eq!(days.sum::<u32>(), 400);
-    }
-
-    #[test]
-    fn a_window_may_end_with_its_month() {
-        let months = ["2026-09", "2026-10"].map(|month| Part::Month(month.parse().unwrap()));
-        assert_eq!(parts(day("2026-09-01"), day("2026-10-31")), months);
+    fn a_short_window_is_made_of_days_and_a_long_one_of_whole_months_and_the_days_at_its_ends() {
+        let table = [
+            ("2026-11-24", "2026-11-24", 1, 0),
+            ("2026-10-21", "2026-11-24", 35, 0),
+            ("2025-10-21", "2026-11-24", 11 + 24, 12),
+            ("2026-09-01", "2026-10-31", 0, 2),
+        ];
+        for (first, last, days, months) in table {
+            let (first, last) = (first.parse().unwrap(), last.parse().unwrap());
+            let lists = lists(first, last);
+            let of_months: Vec<_> = lists.iter().filter(|(whole, _)| matches!(whole, Key::TopOfMonth(_))).collect();
+            assert_eq!((lists.len() - of_months.len(), of_months.len()), (days, months), "{first} {last}");
+            let all: Vec<Key> =
+                lists.into_iter().flat_map(|(whole, days)| if days.is_empty() { vec![whole] } else { days }).collect();
+            assert_eq!(all, first.to(last).map(Key::Top).collect::<Vec<_>>(), "each day once");
+        }
     }
 }

@@ -35,7 +35,7 @@ impl World {
         let day = Day::of(self.time.clock().now());
         let mut sum = Days::default();
         for shard in 0..2 {
-            let site = self.store.store().site_days(shard, day, day).await.unwrap();
+            let site = self.store.store().days(shard, None, day, day).await.unwrap();
             sum.total += site.total;
             sum.bots += site.bots;
             sum.refused.origin += site.refused.origin;
