@@ -1,7 +1,6 @@
 //! The Redis store on real servers: its promises on every version and on a cluster, and what crashes, full or silent
 //! servers and wrong settings do.
 
-mod arguments;
 #[cfg(feature = "iam")]
 mod aws_variables;
 mod batches;
@@ -19,8 +18,6 @@ mod logins_by_file;
 mod logins_by_iam;
 #[cfg(feature = "secrets-manager")]
 mod logins_by_secret;
-mod mutated_arguments;
-mod mutated_moves;
 #[cfg(all(feature = "secrets-manager", feature = "http"))]
 mod owner_by_secret;
 mod parking;
@@ -30,6 +27,7 @@ mod refusals;
 mod rehoming;
 mod ring_changes;
 mod rounds;
+mod scripts;
 mod silence;
 mod statistics;
 mod tls;
