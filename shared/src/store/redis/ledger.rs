@@ -6,6 +6,7 @@
 
 use super::cluster::Connection;
 use super::keys::Keys;
+use super::pages::parsed;
 use super::script::{LazyScript, millis, script, with_checks};
 use super::{RedisStore, millis_of, time_question};
 use crate::batch::{self, Batch, BatchId};
@@ -19,8 +20,7 @@ use crate::store::imports::{ImportId, ImportRecord};
 use crate::store::redis::keys::Key;
 use crate::store::{Applied, Apply, Incarnation, Ledger, Nearness, ShardIndex, StoreError};
 use crate::visit::Secret;
-use futures_util::future::join_all;
-use redis::{AsyncCommands, Cmd, RedisResult};
+use redis::{AsyncCommands, Cmd};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -74,23 +74,16 @@ impl Ledger for RedisStore {
         let shard = &self.shards[shard];
         let owners = self.shards.iter().map(|other| &other.config.name);
         let all: Vec<Mailbox> = owners.flat_map(|owner| [Mailbox::batches(owner), Mailbox::records(owner)]).collect();
-        let call = |mut redis: Connection| {
-            let all = &all;
-            async move {
-                // The list may itself be damaged: the mailboxes of configured shards are looked at all the same.
-                let listed: RedisResult<HashMap<String, u64>> = redis.hgetall(shard.keys.of(&Key::Outgoing)).await;
-                let exist = all.iter().map(|mailbox| {
-                    let (mut redis, key) = (redis.clone(), shard.keys.of(&Key::Out(mailbox.clone())));
-                    async move { redis.exists::<_, bool>(key).await }
-                });
-                Ok((listed, join_all(exist).await.into_iter().collect::<RedisResult<Vec<bool>>>()?))
-            }
-        };
-        let (listed, exist) = self.with_shard(shard, call).await?;
+        let exist = all.iter().map(|mailbox| Cmd::exists(shard.keys.of(&Key::Out(mailbox.clone()))));
+        let list = Cmd::hgetall(shard.keys.of(&Key::Outgoing));
+        let mut answers = self.each(shard, &exist.chain([list]).collect::<Vec<_>>()).await?;
+        // The list may itself be damaged: the mailboxes of configured shards are looked at all the same.
+        let listed = answers.pop().map_or_else(|| Ok(HashMap::new()), parsed::<HashMap<String, u64>>);
         let listed = listed.unwrap_or_else(|error| {
-            tracing::error!(%error, key = shard.keys.of(&Key::Outgoing), "the list of mailboxes is unreadable");
+            tracing::error!(error, key = shard.keys.of(&Key::Outgoing), "the list of mailboxes is unreadable");
             HashMap::new()
         });
+        let exist = answers.into_iter().map(|exists| parsed(exists) == Ok(true));
         let found = all.iter().zip(exist).filter(|(_, exists)| *exists).map(|(mailbox, _)| mailbox.to_string());
         let names: BTreeSet<String> = listed.keys().cloned().chain(found).collect();
         Ok(names.into_iter().map(|name| (name.clone(), listed.get(&name).copied().unwrap_or(0))).collect())

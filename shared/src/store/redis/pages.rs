@@ -1,8 +1,8 @@
 //! Pages and their records in Redis.
 
-use super::{RedisStore, Shard};
 use super::cluster::Connection;
 use super::keys::Key;
+use super::{RedisStore, Shard};
 use crate::page::PageId;
 use crate::record::{BadField, PageRecord};
 use crate::ring::Fingerprint;
@@ -137,7 +137,8 @@ impl RedisStore {
     }
 }
 
-fn parsed<T: FromRedisValue>(answer: Answer) -> Result<T, String> {
+/// Reads an answer, or says why there is none.
+pub(super) fn parsed<T: FromRedisValue>(answer: Answer) -> Result<T, String> {
     T::from_redis_value(answer?).map_err(|error| error.to_string())
 }
 
