@@ -68,7 +68,7 @@ impl Handler {
             Action::ToPage => Ok(to_page(&request.path)),
             Action::WhoAmI => self.who_am_i(request).await,
             Action::Login => self.login(request).await,
-            Action::Logout => Ok(Response::no_content().with_cookie(Owner::closed_session())),
+            Action::Logout => Ok(Response::no_content().with("set-cookie", Owner::closed_session())),
             Action::History | Action::Top | Action::Summary => {
                 self.owner.authorize(request).await?;
                 self.tell(action, &target, request).await
@@ -95,7 +95,7 @@ impl Handler {
     async fn login(&self, request: &Request) -> Result<Response, Problem> {
         let Login { token } = request.body.json(LOGIN)?;
         let cookie = self.owner.open_session(&token).await?;
-        Ok(Response::no_content().with_cookie(cookie))
+        Ok(Response::no_content().with("set-cookie", cookie))
     }
 
     async fn tell(&self, action: Action, target: &Target<'_>, request: &Request) -> Result<Response, Problem> {

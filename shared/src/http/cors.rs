@@ -163,13 +163,4 @@ mod tests {
         let with_token = allowed(Some("authorization,traceparent,x-requested-with"), true);
         assert_eq!(with_token.as_deref(), Some("authorization, traceparent"));
     }
-
-    #[test]
-    fn pages_that_isolate_themselves_may_show_every_answer() {
-        let shut = Problem::shutting_down().into_response();
-        for (origins, response) in [("*", Response::no_content()), ("https://a.test", shut)] {
-            let response = cors(origins).admit(&from(None), response);
-            assert_eq!(response.header("cross-origin-resource-policy"), Some("cross-origin"));
-        }
-    }
 }

@@ -18,7 +18,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 #[cfg(feature = "secrets-manager")]
 use std::sync::Arc;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// How long a session lasts.
@@ -35,16 +35,11 @@ const PAUSE: Duration = Duration::from_secs(5);
 pub struct Owner {
     source: Option<Source>,
     clock: Clock,
-    last: Mutex<Option<Read>>,
+    /// When the token was read last, and what was read, if it was one.
+    last: Mutex<Option<(Moment, Option<Token>)>>,
 }
 
-#[derive(Clone, Debug)]
-struct Read {
-    at: Moment,
-    token: Option<Token>,
-}
-
-/// How somebody has shown to be the owner.
+/// Proof that a request is the owner's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shown {
     /// By the token itself, which no browser adds to a request that another site makes.
@@ -104,7 +99,7 @@ impl Owner {
         }
         let (mut sessions, now) = (request.sessions().peekable(), self.clock.now());
         let refusal = if sessions.peek().is_none() { NOTHING } else { ENDED };
-        if sessions.any(|session| is_open_session(session, &token, now)) {
+        if sessions.any(|session| token.has_opened(session, now)) {
             return Ok(Shown::Session);
         }
         Err(Problem::unauthorized(refusal))
@@ -125,8 +120,7 @@ impl Owner {
         if !token.is(given) {
             return Err(Problem::unauthorized(WRONG));
         }
-        let session = open_session(&token, self.clock.now());
-        Ok(cookie(&session, SESSION))
+        Ok(cookie(&token.session(self.clock.now()), SESSION))
     }
 
     /// The cookie that ends a session in the browser.
@@ -137,24 +131,21 @@ impl Owner {
     async fn token(&self) -> Result<Token, Problem> {
         let source = self.source.as_ref().ok_or_else(Problem::owner_token_missing)?;
         let now = self.clock.now();
-        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let kept = |read: &Read| now.since(read.at) < if read.token.is_some() { KEPT } else { PAUSE };
-        let read = match last {
-            Some(read) if kept(&read) => read,
-            _ => self.read(source, now).await,
+        let last = self.last().clone();
+        let is_kept = |(at, token): &(Moment, _)| now.since(*at) < if Option::is_some(token) { KEPT } else { PAUSE };
+        let token = if let Some((_, token)) = last.filter(is_kept) {
+            token
+        } else {
+            let read = source.token().await;
+            let read = read.inspect_err(|error| tracing::error!(%error, "the owner's token cannot be used")).ok();
+            *self.last() = Some((now, read.clone()));
+            read
         };
-        read.token.ok_or_else(|| Problem::owner_token_unavailable(PAUSE))
+        token.ok_or_else(|| Problem::owner_token_unavailable(PAUSE))
     }
 
-    async fn read(&self, source: &Source, at: Moment) -> Read {
-        let token = source.token().await;
-        if let Err(error) = &token {
-            tracing::error!(%error, "the owner's token cannot be used");
-        }
-        let token = token.ok();
-        let read = Read { at, token };
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(read.clone());
-        read
+    fn last(&self) -> MutexGuard<'_, Option<(Moment, Option<Token>)>> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -173,9 +164,6 @@ fn cookie(value: &str, age: Duration) -> String {
     let seconds = age.as_secs();
     format!("{SESSION_COOKIE}={value}; HttpOnly; Secure; SameSite=Strict; Path=/; Max-Age={seconds}")
 }
-
-/// A MAC's length in bytes (HMAC-SHA256).
-const MAC_BYTES: usize = 32;
 
 /// The fewest bytes of a token. No limit on guesses is needed from here on: 20 random letters and digits are 119 bits.
 const MIN_BYTES: usize = 20;
@@ -213,15 +201,17 @@ impl Token {
         hmac::verify(&self.key, given.as_bytes(), self.tag.as_ref()).is_ok()
     }
 
-    fn sign(&self, message: &str) -> [u8; MAC_BYTES] {
-        let mut mac = [0; MAC_BYTES];
-        mac.copy_from_slice(hmac::sign(&self.key, message.as_bytes()).as_ref());
-        mac
+    /// Returns a session from now on.
+    fn session(&self, now: Moment) -> String {
+        let end = now.epoch_millis() / 1000 + SESSION.as_secs();
+        format!("{end}.{}", BASE64.encode(hmac::sign(&self.key, signed(end).as_bytes())))
     }
 
-    /// Whether this is the message's MAC, in constant time.
-    fn has_signed(&self, message: &str, mac: &[u8]) -> bool {
-        hmac::verify(&self.key, message.as_bytes(), mac).is_ok()
+    /// Tells, in constant time, whether this is a session that was opened with the token and has not ended.
+    fn has_opened(&self, session: &str, now: Moment) -> bool {
+        let Some((end, mac)) = session.split_once('.') else { return false };
+        let (Ok(end), Ok(mac)) = (end.parse(), BASE64.decode(mac)) else { return false };
+        hmac::verify(&self.key, signed(end).as_bytes(), &mac).is_ok() && now.epoch_millis() / 1000 < end
     }
 }
 
@@ -273,21 +263,7 @@ fn read_token(path: &Path) -> Result<Token, String> {
     Token::new(held.expose()).map_err(|reason| format!("the file {}: {reason}", path.display()))
 }
 
-/// A session from now on.
-fn open_session(token: &Token, now: Moment) -> String {
-    let end = now.epoch_millis() / 1000 + SESSION.as_secs();
-    let mac = BASE64.encode(token.sign(&signed(end)));
-    format!("{end}.{mac}")
-}
-
-/// Whether this is a session that was opened with the token, and has not ended.
-fn is_open_session(session: &str, token: &Token, now: Moment) -> bool {
-    let Some((end, mac)) = session.split_once('.') else { return false };
-    let (Ok(end), Ok(mac)) = (end.parse(), BASE64.decode(mac)) else { return false };
-    token.has_signed(&signed(end), &mac) && now.epoch_millis() / 1000 < end
-}
-
-/// What is signed. It names its purpose, so that nothing else signed by the token will ever be a session.
+/// Returns the text that is signed. It names its purpose, so that nothing else signed by the token will ever be a session.
 fn signed(end: u64) -> String {
     format!("visits session until {end}")
 }

@@ -37,7 +37,6 @@ pub struct Response {
     headers: Vec<Header>,
     body: Cow<'static, str>,
     is_base64: bool,
-    cookies: Vec<String>,
 }
 
 impl Response {
@@ -51,7 +50,7 @@ impl Response {
         // Room for what CORS adds.
         let mut headers = Vec::with_capacity(8);
         headers.extend([("content-type", content_type.into()), ("cache-control", cache_control.into()), NOSNIFF]);
-        Self { source: Source::default(), status, headers, body: body.into(), is_base64: false, cookies: Vec::new() }
+        Self { source: Source::default(), status, headers, body: body.into(), is_base64: false }
     }
 
     /// A 200 with a body in JSON. A body that cannot be written as JSON gives an empty 500.
@@ -87,17 +86,10 @@ impl Response {
         response
     }
 
-    /// The same with a further header, whose name is in lower case.
+    /// The same with a further header, whose name is in lower case and not there yet.
     #[must_use]
     pub fn with(mut self, name: &'static str, value: impl Into<Cow<'static, str>>) -> Self {
         self.headers.push((name, value.into()));
-        self
-    }
-
-    /// The same with a cookie, as `Set-Cookie` has it.
-    #[must_use]
-    pub fn with_cookie(mut self, cookie: String) -> Self {
-        self.cookies.push(cookie);
         self
     }
 
@@ -119,11 +111,6 @@ impl Response {
     /// A header's value, by its name in lower case.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_ref())
-    }
-
-    /// The cookies that it sets.
-    pub fn cookies(&self) -> &[String] {
-        &self.cookies
     }
 
     /// The body; in base64 where it is one of bytes.
@@ -158,9 +145,7 @@ impl Response {
             self.headers.iter().map(|(name, value)| ((*name).to_owned(), value.as_ref().into())).collect();
         if self.source == Source::Version2 {
             // Mostly none, but `cargo lambda watch` insists on the member.
-            payload["cookies"] = json!(self.cookies);
-        } else {
-            headers.extend(self.cookies.iter().map(|cookie| ("set-cookie".to_owned(), cookie.as_str().into())));
+            payload["cookies"] = headers.remove("set-cookie").into_iter().collect();
         }
         if let Source::LoadBalancer { .. } = self.source {
             payload["statusDescription"] = self.status.to_string().into();

@@ -5,9 +5,9 @@
 use crate::http::event::Request;
 use crate::http::reply::Problem;
 use crate::page::PageId;
-use percent_encoding::percent_decode;
-use std::borrow::Cow;
+use percent_encoding::percent_decode_str;
 use std::ops::RangeInclusive;
+use url::form_urlencoded;
 
 /// What stands for the page id in a path. It comes last, since an id may hold slashes.
 const PAGE_ID: &str = "{page_id}";
@@ -132,11 +132,15 @@ impl Query {
     /// Reads a [`Request`]'s query. 400 for a `%` without two hexadecimal digits and for what is not UTF-8: both would make one
     /// page of two.
     pub fn parse(text: &str) -> Result<Self, Problem> {
-        let pairs = text.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            Ok((decode(name)?, decode(value)?))
-        });
-        pairs.collect::<Result<_, _>>().map(Self)
+        let is_escape = |rest: &str| rest.as_bytes().get(..2).is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit));
+        if !text.split('%').skip(1).all(is_escape) {
+            let detail = "a `%` in the query is not followed by two hexadecimal digits; write a percent sign as `%25`";
+            return Err(Problem::invalid_query(detail));
+        }
+        let not_utf8 =
+            |_| Problem::invalid_query("the query is not UTF-8 once percent-decoded; only UTF-8 is accepted");
+        percent_decode_str(text).decode_utf8().map_err(not_utf8)?;
+        Ok(Self(form_urlencoded::parse(text.as_bytes()).into_owned().collect()))
     }
 
     /// A parameter's value: the first, if it comes more than once.
@@ -158,18 +162,6 @@ impl Query {
             Problem::invalid_query(format!("{name}={text}: a whole number from {from} to {to} is accepted"))
         })
     }
-}
-
-fn decode(text: &str) -> Result<String, Problem> {
-    let whole_escape = |rest: &str| rest.as_bytes().get(..2).is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit));
-    if !text.split('%').skip(1).all(whole_escape) {
-        let detail = "a `%` in the query is not followed by two hexadecimal digits; write a percent sign as `%25`";
-        return Err(Problem::invalid_query(detail));
-    }
-    let spaced = if text.contains('+') { Cow::Owned(text.replace('+', " ")) } else { Cow::Borrowed(text) };
-    let decoded = percent_decode(spaced.as_bytes()).decode_utf8();
-    let not_utf8 = |_| Problem::invalid_query("the query is not UTF-8 once percent-decoded; only UTF-8 is accepted");
-    decoded.map(Cow::into_owned).map_err(not_utf8)
 }
 
 #[cfg(test)]

@@ -494,7 +494,7 @@ fn no_log_shows_address_or_token() {
 
 #[test]
 fn an_answer_has_the_shape_that_its_front_end_takes() {
-    let response = Response::binary("image/gif", "no-store", b"\xffGIF").with_cookie("a=b; Path=/".to_owned());
+    let response = Response::binary("image/gif", "no-store", b"\xffGIF").with("set-cookie", "a=b; Path=/");
     let with_cookie = |headers: bool| {
         let mut all =
             json!({"cache-control": "no-store", "content-type": "image/gif", "x-content-type-options": "nosniff"});

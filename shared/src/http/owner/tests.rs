@@ -217,32 +217,6 @@ fn a_token_where_this_program_cannot_read_it_is_told_at_the_start() {
 }
 
 #[tokio::test]
-async fn without_a_token_nobody_is_the_owner() {
-    let owner = Owner::new(&Config::from_vars(|_| None).unwrap()).unwrap();
-    for request in [with_token(""), with_token("off"), with_session("1.x"), Request::default()] {
-        assert_eq!(owner.authorize(&request).await, Err(Problem::owner_token_missing()));
-    }
-    assert_eq!(owner.open_session("").await, Err(Problem::owner_token_missing()));
-}
-
-#[tokio::test]
-async fn a_change_by_cookie_needs_a_header_that_no_other_site_can_send() {
-    let world = world();
-    let session = world.session().await;
-    let by = |requested_with: Option<&str>| {
-        let mut request = with_session(&session);
-        requested_with.map(|value| request.headers.insert("x-requested-with", value.parse().unwrap()));
-        request
-    };
-    assert_eq!(world.owner.authorize_change(&by(Some("visits"))).await, Ok(()));
-    for forged in [None, Some(""), Some("XMLHttpRequest")] {
-        assert_eq!(world.owner.authorize_change(&by(forged)).await, Err(Problem::forged_request()));
-    }
-    assert_eq!(world.owner.authorize_change(&with_token(TOKEN)).await, Ok(()));
-    assert_eq!(world.owner.authorize_change(&with_token("x")).await.unwrap_err().status(), 401);
-}
-
-#[tokio::test]
 async fn the_token_shows_nowhere() {
     let world = world();
     world.owner.authorize(&with_token(TOKEN)).await.unwrap();

@@ -4,15 +4,6 @@ mod reply {
     use serde_json::json;
 
     #[test]
-    fn an_answer_carries_its_body_and_how_long_it_may_be_cached() {
-        let response = Response::json(&json!({"count": 123}), "max-age=3");
-        assert_eq!((response.status().as_u16(), response.body()), (200, r#"{"count":123}"#));
-        assert_eq!(response.header("content-type"), Some("application/json"));
-        assert_eq!(response.header("cache-control"), Some("max-age=3"));
-        assert_eq!(response.header("allow"), None);
-    }
-
-    #[test]
     fn no_answer_is_taken_for_something_else() {
         let problem = Problem::shutting_down().into_response();
         let image = Response::svg(String::new(), "no-store");
