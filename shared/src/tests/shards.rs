@@ -203,7 +203,7 @@ impl Shards {
 
     /// Sets fields of one of a shard's hashes.
     pub fn set_fields<T: ToRedisArgs + Send + Sync>(&self, shard: ShardIndex, key: &str, fields: &[(&str, T)]) {
-        self.look(shard, |redis| redis.hset_multiple(self.key(shard, key), fields))
+        self.look::<()>(shard, |redis| redis.hset_multiple(self.key(shard, key), fields));
     }
 
     /// Asks over a connection that is kept, or over a new one where the server has closed it.
@@ -234,7 +234,7 @@ impl Shards {
     /// Makes a page's key on `shard` one that cannot be counted up.
     pub fn break_page(&self, shard: ShardIndex, page: &PageId) {
         let key = self.key(shard, &format!("page:{page}"));
-        self.look(shard, |redis| redis.set(&key, "not a hash"))
+        self.look::<()>(shard, |redis| redis.set(&key, "not a hash"));
     }
 
     /// Lets time pass for the shards. Their clock is the machine's: what they noted of writers, sets and waiting batches is

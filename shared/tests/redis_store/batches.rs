@@ -166,7 +166,7 @@ pub(crate) async fn pages_are_kept_apart_byte_by_byte_and_read_one_by_one_or_tog
     let together = shards.store().read_all(0, &pages).await.unwrap();
     for ((id, total), reading) in visits.iter().copied().chain([("unknown", 0), ("a", 3)]).zip(together) {
         let expected = Reading { total, bots: total.min(2), settled: None };
-        assert_eq!((reading, shards.store().read(0, &page(id)).await), (Ok(expected.clone()), Ok(expected)), "{id:?}");
+        assert_eq!((reading, shards.store().read(0, &page(id)).await), (Ok(expected), Ok(expected)), "{id:?}");
         let kept: Option<u64> = shards.connect_to(0).hget(shards.key(0, &format!("page:{id}")), "total").unwrap();
         assert_eq!(kept.unwrap_or(0), total, "a page's id is the end of its key: {id:?}");
     }

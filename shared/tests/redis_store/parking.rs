@@ -187,7 +187,7 @@ impl World {
     /// So many copies wait, each of one visit of `home`.
     async fn with(copies: u64) -> Self {
         let servers = [RedisServer::start(), RedisServer::start()];
-        let world = Self { shards: Shards::on(&servers.each_ref().map(RedisServer::url), &[]), servers: servers };
+        let world = Self { shards: Shards::on(&servers.each_ref().map(RedisServer::url), &[]), servers };
         for number in 1..=copies {
             assert!(matches!(world.park(number).await, Ok(Parked::Taken { .. })));
         }

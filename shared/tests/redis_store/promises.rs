@@ -4,30 +4,24 @@
 //! lies outside of its shard.
 
 use redis::Commands;
+use std::pin::Pin;
 use test_support::{RedisCluster, RedisServer, redis_program_of_version};
 use visits_core::tests::Shards;
 
-/// Runs each claim on the shared server; a cluster, which takes seconds to form, and servers of other versions serve them
-/// one after the other.
+/// A claim, to be held on shards of its own.
+type Claim = for<'a> fn(&'a Shards) -> Pin<Box<dyn Future<Output = ()> + 'a>>;
+
+/// Makes a test on the shared server of each claim, and a list of all.
 macro_rules! hold {
     ($($topic:ident: $($claim:ident)*;)*) => {
         $($(
             #[tokio::test]
             async fn $claim() {
-                let shards = Shards::new(2);
-                crate::$topic::$claim(&shards).await;
-                assert_keys_stay_with_their_shards(&shards);
+                hold_on(&Shards::new(2), |shards| Box::pin(crate::$topic::$claim(shards))).await;
             }
         )*)*
-        async fn keeps_every_promise(shards: impl Fn(&[(&str, &str)]) -> Shards) {
-            let mut namespaces = (0..).map(|number| format!("claim-{number}"));
-            $($(
-                println!("{}", stringify!($claim));
-                let own = shards(&[("VISITS_NAMESPACE", &namespaces.next().unwrap())]);
-                Box::pin(crate::$topic::$claim(&own)).await;
-                assert_keys_stay_with_their_shards(&own);
-            )*)*
-        }
+        const CLAIMS: &[(&str, Claim)] =
+            &[$($((stringify!($claim), |shards| Box::pin(crate::$topic::$claim(shards))),)*)*];
     };
 }
 
@@ -74,8 +68,9 @@ hold! {
         a_finished_day_becomes_numbers_and_a_month_a_list;
 }
 
-/// That no key of the claim has a TTL. Each is found by its shard's hash tag: the roster besides, the server has no others.
-fn assert_keys_stay_with_their_shards(shards: &Shards) {
+/// Holds a claim, and that it leaves no key with a TTL. Each is found by its shard's hash tag: the roster besides, the server has no others.
+async fn hold_on(shards: &Shards, claim: Claim) {
+    claim(shards).await;
     let mut found = 0;
     for shard in 0..2 {
         for key in shards.keys(shard, "*") {
@@ -89,10 +84,18 @@ fn assert_keys_stay_with_their_shards(shards: &Shards) {
     }
 }
 
+/// Holds all claims, one after the other: a cluster takes seconds to form, and so many servers would be slow.
+async fn keep_every_promise(shards: impl Fn(&[(&str, &str)]) -> Shards) {
+    for (number, (name, claim)) in CLAIMS.iter().enumerate() {
+        println!("{name}");
+        hold_on(&shards(&[("VISITS_NAMESPACE", &format!("claim-{number}"))]), *claim).await;
+    }
+}
+
 #[tokio::test]
 async fn a_cluster_keeps_every_promise() {
     let cluster = RedisCluster::start();
-    keeps_every_promise(|settings| Shards::on_cluster(&cluster, 2, settings)).await;
+    keep_every_promise(|settings| Shards::on_cluster(&cluster, 2, settings)).await;
 }
 
 /// Debian's 7.0, or the one that is installed, is held to them above.
@@ -101,7 +104,7 @@ async fn a_server_keeps_every_promise(version: &str) {
         return println!("there is no Redis {version} for this machine");
     };
     let server = RedisServer::builder().program(program).start();
-    keeps_every_promise(|settings| Shards::on(&[server.url(), server.url()], settings)).await;
+    keep_every_promise(|settings| Shards::on(&[server.url(), server.url()], settings)).await;
 }
 
 #[tokio::test]
