@@ -179,12 +179,11 @@ impl CountCache {
     async fn fetch(&self, shard: ShardIndex, pages: &[PageId]) -> Vec<Result<Entry, Unavailable>> {
         // Read before the call: the count may be from any time since.
         let fetched = self.clock.now();
-        let readings = match self.pause(shard, fetched) {
-            Some(retry_after) => Err(Unavailable { retry_after }),
-            None => {
-                self.state().misses += pages.len() as u64;
-                self.store.read_all(shard, pages).await.map_err(|error| self.note_failure(shard, &error))
-            }
+        let readings = if let Some(retry_after) = self.pause(shard, fetched) {
+            Err(Unavailable { retry_after })
+        } else {
+            self.state().misses += pages.len() as u64;
+            self.store.read_all(shard, pages).await.map_err(|error| self.note_failure(shard, &error))
         };
         let readings = match readings {
             Ok(readings) => readings,

@@ -46,7 +46,7 @@ impl Moment {
         u64::try_from(self.wall.as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// How long from now until a wall time in milliseconds since the Unix epoch; zero if it is past.
+    /// Returns the time from now until a wall time in milliseconds since the Unix epoch; zero if it is past.
     pub fn until_epoch_millis(self, millis: u64) -> Duration {
         Duration::from_millis(millis).saturating_sub(self.wall)
     }
@@ -67,7 +67,7 @@ impl Clock {
         }))
     }
 
-    /// The same for a test in which this process is stopped and continued to stand for an environment that
+    /// Returns the system's clock for a test in which this process is stopped and continued to stand for an environment that
     /// Lambda freezes: the monotonic clock is less by what `file` says in decimal nanoseconds, if it can be read.
     pub(crate) fn system_but_frozen(file: PathBuf) -> Self {
         let system = Self::system();

@@ -45,7 +45,7 @@ pub enum Kind {
 /// The envelopes of one kind that wait on a shard for another one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Mailbox {
-    /// What they hold.
+    /// Kind of the content.
     pub kind: Kind,
     /// The shard that they wait for.
     pub owner: ShardName,
@@ -110,7 +110,7 @@ pub enum Parked {
         /// When it answered by its own clock, since the Unix epoch.
         server_time: Duration,
     },
-    /// It has [`MAILBOX_BYTES`] for this owner already, and took none.
+    /// The shard has [`MAILBOX_BYTES`] for this owner already, and took none.
     Full,
 }
 
@@ -123,7 +123,7 @@ pub struct Note {
     pub run: Incarnation,
     /// Found on its owner; otherwise on the shard that holds it.
     pub there: bool,
-    /// How long ago that was when the envelope was read.
+    /// Age of the note when the envelope was read.
     pub age: Duration,
 }
 
@@ -150,7 +150,7 @@ pub struct Records {
 pub struct Envelope {
     /// Its identity: of the batch, or one that the take drew.
     pub id: BatchId,
-    /// What it holds.
+    /// Content.
     pub content: Payload,
     /// Time since the batch was sealed or the records were taken, by the clock of the shard that holds it.
     pub age: Duration,
@@ -163,7 +163,7 @@ pub struct Envelope {
 pub struct Unreadable {
     /// Its name there, as it is.
     pub field: Vec<u8>,
-    /// What is wrong with it.
+    /// Reason why it cannot be read.
     pub reason: String,
 }
 
@@ -172,7 +172,7 @@ pub struct Unreadable {
 pub struct EnvelopePage {
     /// The envelopes. One may come twice, here or in a later page.
     pub envelopes: Vec<Envelope>,
-    /// What else was found.
+    /// Entries that are no envelopes.
     pub unreadable: Vec<Unreadable>,
     /// Where to read on; 0: this was the last page.
     pub next: u64,
@@ -183,9 +183,9 @@ pub struct EnvelopePage {
 /// An envelope that leaves its mailbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Removal {
-    /// It is delivered: deleted, if it still bears this note.
+    /// A delivered envelope: deleted, if it still bears this note.
     Delivered(BatchId, Note),
-    /// It can never be delivered: put aside, with the reason.
+    /// One that can never be delivered: put aside, with the reason.
     Aside(Unreadable),
 }
 
@@ -196,7 +196,7 @@ pub struct Landing<'a> {
     pub id: BatchId,
     /// The shard that the records were taken from.
     pub source: &'a ShardName,
-    /// What was taken.
+    /// Records with what they counted.
     pub content: &'a Records,
     /// The ring in force, if all the records belong on the called shard by it.
     pub ring: Option<Fingerprint>,
@@ -220,7 +220,7 @@ pub struct RejectedRecord {
     pub record: Key,
     /// Visits that are in no record because of it.
     pub visits: u64,
-    /// What the shard said, for the log.
+    /// Reason that the shard gave, for the log.
     pub reason: String,
 }
 
@@ -231,7 +231,7 @@ pub struct Delivery {
     pub copies_tried: usize,
     /// Visits in them that were counted only now.
     pub visits_delivered: u64,
-    /// Those of them that had been delivered before and were lost by their owner.
+    /// Visits among them that had been delivered before and were lost by their owner.
     pub visits_healed: u64,
     /// Visits that will not be counted: in copies that were set aside, or at keys that cannot be counted up.
     pub visits_lost: u64,
@@ -277,14 +277,14 @@ pub async fn deliver<S: Ledger>(
     Delivery { owners_waiting, calls_failed, ..done }
 }
 
-/// What is to be done about an envelope now.
+/// Next step of an envelope.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Turn {
-    /// It is noted as here: a minute runs from now.
+    /// A note that it is here: a minute runs from now.
     Note,
-    /// It waits for the end of its minute.
+    /// A wait for the end of its minute.
     Wait,
-    /// It is delivered, once more if it was before.
+    /// A delivery, once more if it was delivered before.
     Deliver,
 }
 
@@ -303,7 +303,7 @@ impl Turn {
     }
 }
 
-/// What a delivery found out about the envelopes of a page.
+/// Findings of a delivery about the envelopes of a page.
 #[derive(Default)]
 struct Findings {
     here: Vec<(BatchId, Incarnation)>,

@@ -265,9 +265,9 @@ struct Entry {
 /// Reason why a batch leaves the outbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Resolution {
-    /// It is applied for good.
+    /// The batch is applied for good.
     Confirmed,
-    /// It is too old, and never applied any more.
+    /// The batch is too old, and never applied any more.
     Expired,
 }
 

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, HashMap};
 /// The number of a ring change, in all shards the same. Later changes have greater ones.
 pub type Round = u64;
 
-/// What one shard holds of a page.
+/// A shard's record of a page.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PageRecord {
     /// Visits counted here.
@@ -33,7 +33,7 @@ pub struct PageRecord {
 pub struct BadField {
     /// Its name.
     pub field: String,
-    /// What it holds.
+    /// Value of the field.
     pub value: String,
 }
 
@@ -71,7 +71,7 @@ fn in_source(field: &str) -> Option<(&str, Round)> {
 
 /// A page's count: all that its records count, and what is on its way between them.
 ///
-/// What left a shard in a round is on its way as far as no record says that it arrived. A shard that arrived
+/// Visits that left a shard in a round are on their way as far as no record says that they arrived. A shard that arrived
 /// more than left has had its `out` cleaned up already, with nothing on its way.
 pub fn count<'a>(records: impl IntoIterator<Item = (&'a ShardName, &'a PageRecord)> + Clone) -> u64 {
     sum(records, |record| Part { here: record.total, out: &record.moved_out, came: &record.moved_in })

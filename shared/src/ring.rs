@@ -52,7 +52,7 @@ pub enum RingError {
     /// Both would own the same pages.
     #[error("the shard name {0} is given twice; names must differ")]
     DuplicateName(ShardName),
-    /// Every shard is draining, so nobody would own the pages.
+    /// Every shard is draining, so no shard would own the pages.
     #[error("every shard has weight 0; at least one must have more")]
     NoWeight,
 }
@@ -130,7 +130,7 @@ impl Ring {
         &self.names[index]
     }
 
-    /// How many shards there are, draining ones too.
+    /// Returns the number of shards, draining ones included.
     #[expect(clippy::len_without_is_empty, reason = "a ring is never empty")]
     pub fn len(&self) -> usize {
         self.names.len()
@@ -156,7 +156,7 @@ const fn mix(mut z: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// What a ring's placing is told by: two rings with the same fingerprint place every page on the shard of the
+/// Identity of a ring's placing: two rings with the same fingerprint place every page on the shard of the
 /// same name. Where the shards live has no part in it, and neither have draining shards. Shown as 16 hex digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Fingerprint(u64);

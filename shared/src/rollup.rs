@@ -42,11 +42,11 @@ use std::time::Duration;
 #[cfg(test)]
 mod tests;
 
-/// How long after its end a day is rolled up. The last visits of a day are flushed an interval later, or by the sweep of
+/// Time from the end of a day to its roll-up. The last visits of a day are flushed an interval later, or by the sweep of
 /// the next minutes; copies of them that were parked come once their shard is back, most within an hour.
 pub const OVER_AFTER: Duration = Duration::from_hours(2);
 
-/// How long after its end a day's secret is kept: what is flushed until then still tells visitors apart.
+/// Time for which a day's secret is kept after its end: what is flushed until then still tells visitors apart.
 pub const SECRET_KEPT: Duration = Duration::from_hours(1);
 
 /// Days whose secrets are destroyed by name. An environment that slept for long may make one again.

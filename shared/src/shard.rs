@@ -26,7 +26,7 @@ pub struct ShardConfig {
 pub struct NameError;
 
 impl NameError {
-    /// Longest name: it is a part of every key, and a longer one helps nobody.
+    /// Longest name: it is a part of every key, and a longer one is of no use.
     pub const MAX_CHARACTERS: usize = 64;
 }
 
@@ -320,7 +320,7 @@ pub enum PasswordError {
 }
 
 impl PasswordSource {
-    /// What the option `key` with this value says, if that is an option about passwords.
+    /// Returns the source that the option `key` names with this value, if that is an option about passwords.
     pub fn from_option(key: &str, value: &str) -> Option<Result<Self, PasswordError>> {
         Some(match key {
             "password-file" if value.starts_with('/') => Ok(Self::File(value.into())),

@@ -39,40 +39,40 @@ impl Incarnation {
 /// One call of a writer to a shard: apply these batches, each exactly once, and say what is applied.
 #[derive(Clone, Debug)]
 pub struct Apply {
-    /// Who sealed the batches.
+    /// Writer that sealed the batches.
     pub writer: WriterId,
     /// The lowest sequence that may still be sent for this writer; the shard forgets what is below. A
     /// deliverer knows of none: it says [`Sequence::FIRST`].
     pub base: Sequence,
     /// The batches with their age since sealing. None: only ask.
     pub batches: Vec<(Arc<Batch>, Duration)>,
-    /// How the shard shall treat the writer from now on.
+    /// Status of the writer from now on.
     pub standing: Standing,
     /// The ring that placed the pages here. None: the present one would not. A shard notes what comes by another
-    /// ring than the one in force, since somebody must bring it to its owner.
+    /// ring than the one in force, since it must be brought to its owner.
     pub ring: Option<Fingerprint>,
 }
 
-/// What a writer tells a shard about itself.
+/// Status of a writer, as it tells a shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
-    /// It may have more to send: the sweep visits it.
+    /// The writer may have more to send: the sweep visits it.
     Active,
-    /// It ends: the sweep has nothing to find, but copies of its batches may still arrive.
+    /// The writer ends: the sweep has nothing to find, but copies of its batches may still arrive.
     Gone,
-    /// It has nothing to send and nothing to confirm: the sweep leaves it alone until its next visit,
+    /// The writer has nothing to send and nothing to confirm: the sweep leaves it alone until its next visit,
     /// and its set is kept only for [`Timing::settled_set_kept`].
     Settled,
-    /// It is not the writer that calls, but who delivers a parked copy: nothing is known of the writer. The
+    /// The caller is not the writer, but delivers a parked copy: nothing is known of the writer. The
     /// sweep's list stays as it is, and the set is kept no shorter than it was to be.
     Delivered,
-    /// It is an import: the same batches may be sent again at any time, even after years, so the set is kept
+    /// The writer is an import: the same batches may be sent again at any time, even after years, so the set is kept
     /// for ever. The sweep's list stays as it is: nothing waits anywhere for a sweep.
     Import,
 }
 
 impl Standing {
-    /// How long the shard keeps the writer's applied set.
+    /// Returns the time for which the shard keeps the writer's applied set.
     pub fn set_kept(self, timing: &Timing) -> Duration {
         match self {
             Self::Settled => timing.settled_set_kept,
@@ -110,7 +110,7 @@ impl AppliedSet {
         }
     }
 
-    /// Moves the floor up to at least `floor`, and over whatever follows it without a gap.
+    /// Moves the floor up to at least `floor`, and over all that follows it without a gap.
     pub fn raise(&mut self, floor: u64) {
         self.floor = self.floor.max(floor);
         while self.above.remove(&(self.floor + 1)) {
@@ -146,19 +146,19 @@ impl Applied {
     }
 }
 
-/// What one shard counts of a page.
+/// A shard's count of a page.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Reading {
     /// Visits counted here.
     pub total: u64,
-    /// Those of them that were bots'.
+    /// Visits among them by bots.
     pub bots: u64,
     /// The ring under which every page is where it belongs, as far as this shard knows: then the owner's total is
     /// the page's count. None while pages move.
     pub settled: Option<Fingerprint>,
 }
 
-/// What one shard knows of where a page's visits are.
+/// A shard's knowledge of where a page's visits are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Traces {
     /// Its record of the page.
@@ -174,7 +174,7 @@ pub struct Rejected {
     pub page: PageId,
     /// The visits that were not counted.
     pub visits: u64,
-    /// What the shard said, for the log.
+    /// Reason that the shard gave, for the log.
     pub reason: String,
 }
 
@@ -186,7 +186,7 @@ pub enum StoreError {
     Unreachable {
         /// The shard's name.
         shard: String,
-        /// What went wrong, for the log only.
+        /// Reason, for the log only.
         reason: String,
     },
     /// The call was sent and no answer came: it may have been applied, or be applied later.
@@ -194,7 +194,7 @@ pub enum StoreError {
     Unknown {
         /// The shard's name.
         shard: String,
-        /// What went wrong, for the log only.
+        /// Reason, for the log only.
         reason: String,
     },
     /// The shard answered with an error, so the call was not applied.
@@ -202,7 +202,7 @@ pub enum StoreError {
     Refused {
         /// The shard's name.
         shard: String,
-        /// What it said, for the log only.
+        /// Reason that it gave, for the log only.
         reason: String,
     },
     /// The server is not the one that this shard's name stands for, or would not keep what it is given.
@@ -210,7 +210,7 @@ pub enum StoreError {
     UnfitServer {
         /// The shard's name.
         shard: String,
-        /// What was found there and what to do.
+        /// Finding, and what to do about it.
         reason: String,
     },
 }

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-/// How long after it was first seen in the applied set a batch must still be there to be forgotten.
+/// Time after which a batch that was seen in the applied set must still be there to be forgotten.
 /// Redis under `appendfsync everysec` loses up to about two seconds in a crash; a failover loses what
 /// its replica had not got. A minute covers both with room.
 pub const CONFIRM_AFTER: Duration = Duration::from_mins(1);
@@ -19,14 +19,14 @@ pub const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// ([`SET_KEPT`]), so that a batch can never meet a shard that has forgotten whether it was applied.
 pub const MAX_BATCH_AGE: Duration = Duration::from_hours(7 * 24);
 
-/// How long a shard keeps the applied set of a writer it has not heard of.
+/// Time for which a shard keeps the applied set of a writer that does not call.
 pub const SET_KEPT: Duration = Duration::from_hours(14 * 24);
 
-/// How long an owner keeps the note that a move of pages has come. A move never ages out: should the shard that it was
+/// Time for which an owner keeps the note that a move of pages has come. A move never ages out: should the shard that it was
 /// taken from be away for long just before it would have deleted the move, this is how long it may be.
 pub const MOVE_KEPT: Duration = Duration::from_hours(366 * 24);
 
-/// How long it keeps the set of a writer that left nothing to send or to confirm. At 460 bytes a set with its
+/// Time for which a shard keeps the set of a writer that left nothing to send or to confirm. At 460 bytes a set with its
 /// places in two sorted sets, and three hours a life, 100,000 environments would otherwise hold 5 GB a shard.
 pub const SETTLED_SET_KEPT: Duration = Duration::from_hours(1);
 
@@ -39,7 +39,7 @@ pub const WRITER_LISTED: Duration = Duration::from_hours(3);
 pub struct Timing {
     /// See [`CONFIRM_AFTER`]. Zero: applied batches are not remembered, so a crash of Redis is not healed.
     pub confirm_after: Duration,
-    /// How long a delivered copy must still be in its owner's applied set to be deleted; like [`CONFIRM_AFTER`].
+    /// Time after which a delivered copy must still be in its owner's applied set to be deleted; like [`CONFIRM_AFTER`].
     pub delivered_kept: Duration,
     /// See [`FIRST_PAUSE`].
     pub first_pause: Duration,
@@ -58,7 +58,7 @@ pub struct Timing {
 }
 
 impl Timing {
-    /// What runs in production.
+    /// Durations in production.
     pub const REAL: Self = Self {
         confirm_after: CONFIRM_AFTER,
         delivered_kept: CONFIRM_AFTER,
@@ -71,7 +71,7 @@ impl Timing {
         writer_listed: WRITER_LISTED,
     };
 
-    /// The same, `by` times as fast.
+    /// Returns these durations, `by` times as fast.
     #[must_use]
     pub fn faster(self, by: u32) -> Self {
         Self {

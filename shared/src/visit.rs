@@ -19,7 +19,7 @@ pub struct Visit {
     pub page: PageId,
     /// Whether it was a bot's.
     pub bot: bool,
-    /// Who made it. None for bots, and for who asks not to be followed.
+    /// Visitor. None for bots, and for people who ask not to be followed.
     pub visitor: Option<Fingerprint>,
 }
 
@@ -33,11 +33,11 @@ impl From<PageId> for Visit {
 /// Why a visit was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// It came from an origin that is not allowed.
+    /// Its origin is not allowed.
     Origin,
     /// Of a page that is not allowed.
     Page,
-    /// The same visitor had visited the page a moment before.
+    /// Its visitor had visited the page a moment before.
     Repeat,
 }
 
@@ -118,12 +118,12 @@ impl From<Visitor> for [u8; 8] {
     }
 }
 
-/// By which the ring finds the shard that counts a day's visitors of the site.
+/// Returns the key by which the ring finds the shard that counts a day's visitors of the site.
 pub fn site_key(day: Day) -> String {
     format!("visitors of {day}")
 }
 
-/// By which the ring finds the shard that keeps a day's secret.
+/// Returns the key by which the ring finds the shard that keeps a day's secret.
 pub fn secret_key(day: Day) -> String {
     format!("secret of {day}")
 }
@@ -145,7 +145,7 @@ impl Secrets {
     }
 }
 
-/// The secret of one day, under which its visitors are hashed. Once it is destroyed, nobody can tell whether a given
+/// The secret of one day, under which its visitors are hashed. Once it is destroyed, it is impossible to tell whether a given
 /// address was among them.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Secret([u8; 16]);

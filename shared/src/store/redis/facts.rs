@@ -19,11 +19,11 @@ pub struct ShardFacts {
     pub round_trip: Duration,
     /// Writers on the sweep's list.
     pub writers: u64,
-    /// What waits here for other shards.
+    /// Envelopes that wait here for other shards.
     pub parked: Vec<ParkedFor>,
     /// Copies that can never be delivered, with the reason; see the key `aside`.
     pub aside: u64,
-    /// What the server's `INFO` says; empty where it does not allow to ask.
+    /// Text of the server's `INFO`; empty where it does not allow to ask.
     pub info: String,
     /// Names and values in turn of `save`, `maxclients`, `maxmemory-policy` and some more; empty
     /// where the server does not allow to ask.
@@ -37,14 +37,14 @@ pub struct ParkedFor {
     pub kind: Kind,
     /// The shard that they wait for.
     pub owner: String,
-    /// How many.
+    /// Number of envelopes.
     pub copies: u64,
     /// Their bytes.
     pub bytes: u64,
 }
 
 impl ShardFacts {
-    /// What the server tells of its state.
+    /// Returns the server's state as it tells it.
     pub fn health(&self) -> Health {
         Health { hides_run: self.info.is_empty(), ..Health::read(&self.info, &self.config) }
     }

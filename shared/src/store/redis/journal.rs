@@ -63,16 +63,16 @@ impl RedisStore {
         shard: ShardIndex,
         sketches: &[(Day, Option<&PageId>, Vec<Visitor>)],
     ) -> Result<(), StoreError> {
-        let key = |day: &Day, page: &Option<&PageId>| Key::Visitors(*day, page.cloned());
+        let key = |day: &Day, page: Option<&PageId>| Key::Visitors(*day, page.cloned());
         let (few, many): (Vec<_>, Vec<_>) = sketches.iter().partition(|(.., visitors)| visitors.len() < SKETCHED);
         for (day, page, visitors) in many {
-            self.merge(shard, &[(&key(day, page), sketch(visitors))]).await?;
+            self.merge(shard, &[(&key(day, *page), sketch(visitors))]).await?;
         }
         let shard = &self.shards[shard];
         for few in few.chunks(SKETCHES_AT_ONCE) {
             let add = |(day, page, visitors): &&(Day, Option<&PageId>, Vec<Visitor>)| {
                 let mut add = redis::cmd("PFADD");
-                add.arg(shard.keys.of(&key(day, page)));
+                add.arg(shard.keys.of(&key(day, *page)));
                 for visitor in visitors {
                     add.arg(&<[u8; 8]>::from(*visitor));
                 }
@@ -125,7 +125,7 @@ impl RedisStore {
         for (entry, reason) in aside {
             script.arg(entry).arg(reason);
         }
-        let (done, skipped, rejected): (u64, u64, Vec<(usize, String)>) = self.invoke(shard, &script).await?.0;
+        let (done, skipped, rejected): (u64, u64, Vec<(usize, String)>) = self.invoke(shard, &script).await?;
         let named = |(place, reason): (usize, String)| Some(((*part.pages.get(place)?.0).clone(), reason));
         let rejected = rejected.into_iter().filter_map(named).collect();
         Ok((done == 1).then_some((skipped, rejected)))

@@ -65,7 +65,7 @@ impl Ledger for RedisStore {
             let id = BatchId { writer: park.writer, sequence: batch.sequence() };
             script.arg(id.to_string()).arg(millis(*age)).arg(batch.encode());
         }
-        let (now, incarnation) = self.invoke(shard, &script).await?;
+        let (now, incarnation) = self.invoke_in_run(shard, &script).await?;
         let server_time = Duration::from_millis(now);
         Ok(if now > 0 { Parked::Taken { incarnation, server_time } } else { Parked::Full })
     }
@@ -140,7 +140,7 @@ impl Ledger for RedisStore {
         for (id, run) in envelopes {
             script.arg(id.to_string()).arg(run.0.to_string());
         }
-        Ok(self.invoke(shard, &script).await?.0)
+        self.invoke(shard, &script).await
     }
 
     async fn remove(&self, shard: ShardIndex, mailbox: &Mailbox, envelopes: &[Removal]) -> Result<usize, StoreError> {
@@ -154,7 +154,7 @@ impl Ledger for RedisStore {
                 Removal::Aside(Unreadable { field, reason }) => script.arg(field).arg("").arg(reason),
             };
         }
-        Ok(self.invoke(shard, &script).await?.0)
+        self.invoke(shard, &script).await
     }
 
     async fn land(&self, shard: ShardIndex, landing: &Landing<'_>) -> Result<Landed, StoreError> {
@@ -170,7 +170,8 @@ impl Ledger for RedisStore {
         script.arg(source.as_str()).arg(content.round).arg(shard.keys.prefix().len());
         // Texts and numbers: this cannot fail.
         script.arg(serde_json::to_string(&fields).unwrap_or_default());
-        let ((fresh, rejected), incarnation): ((bool, Vec<(usize, String)>), _) = self.invoke(shard, &script).await?;
+        let ((fresh, rejected), incarnation): ((bool, Vec<(usize, String)>), _) =
+            self.invoke_in_run(shard, &script).await?;
         let rejected = rejected.into_iter().filter_map(|(number, reason)| {
             let (record, fields) = content.records.get(number)?;
             Some(RejectedRecord { record: record.clone(), visits: visits(record, fields), reason })

@@ -65,7 +65,7 @@ pub enum BadRecord {
     Field(#[from] BadField),
 }
 
-/// What a shard knows of its ring.
+/// Fields that say what a shard knows of its ring.
 const RING: [&str; 2] = ["ring", "moving"];
 
 /// The fields that count a page's visits.

@@ -31,11 +31,11 @@ static CLEAN: LazyScript = script!("clean.lua");
 /// The stage of a shard in a ring change.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Stage {
-    /// It looks for records that it does not own, takes them, and waits until they have arrived.
+    /// The shard looks for records that it does not own, takes them, and waits until they have arrived.
     Take,
-    /// It deletes the notes of what has left.
+    /// The shard deletes the notes of what has left.
     Out,
-    /// It has none; waits until no shard's can come back with a crash, and deletes the notes of what has come.
+    /// The shard has no such notes; it waits until no shard's can come back with a crash, and deletes the notes of what has come.
     Cleaned {
         /// Since when, in milliseconds of the shard's clock.
         at: u64,
@@ -59,7 +59,7 @@ impl Stage {
     }
 }
 
-/// What a shard knows of the ring, and how far its records have moved.
+/// A shard's knowledge of the ring, and how far its records have moved.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RingState {
     /// The ring in force; `None` where none was announced.
@@ -70,7 +70,7 @@ pub struct RingState {
     pub stage: Stage,
     /// Records were taken from here since the shard was settled last.
     pub taken: bool,
-    /// How often something was written here by another ring since a scan of the first stage was over.
+    /// Number of writes here by another ring since a scan of the first stage was over.
     pub late: u64,
     /// The shards that may hold something of any page.
     pub members: Vec<ShardName>,
@@ -90,7 +90,7 @@ impl RingState {
 /// The answer to [`RedisStore::take`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Taken {
-    /// What the records counted is on its way.
+    /// The records' counts are on their way.
     Moved {
         /// Of the records asked for, the first so many were looked at; the others are for the next call.
         looked_at: usize,
@@ -250,7 +250,7 @@ impl RedisStore {
                 script.key(shard.keys.of(page));
             }
             script.arg(known.round).arg(stage);
-            let (left, _) = self.invoke::<i64>(shard, &script).await?;
+            let left = self.invoke::<i64>(shard, &script).await?;
             let Ok(left) = u64::try_from(left) else { return Ok(None) };
             kept += left;
         }

@@ -109,8 +109,17 @@ impl RedisStore {
         command
     }
 
-    /// Runs a script on a shard. Returns its answer, and the run of the server that gave it.
+    /// Runs a script on a shard.
     pub(super) async fn invoke<T: FromRedisValue + Send>(
+        &self,
+        shard: &Shard,
+        script: &ScriptInvocation<'_>,
+    ) -> Result<T, StoreError> {
+        self.with_shard(shard, |mut redis: Connection| async move { script.invoke_async(&mut redis).await }).await
+    }
+
+    /// Runs a script on a shard. Returns its answer, and the run of the server that gave it.
+    pub(super) async fn invoke_in_run<T: FromRedisValue + Send>(
         &self,
         shard: &Shard,
         script: &ScriptInvocation<'_>,

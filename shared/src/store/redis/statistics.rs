@@ -127,7 +127,7 @@ impl RedisStore {
         for (whole, days) in lists(first, last) {
             script.key(shard.keys.of(&whole)).arg(days.len()).key(shard.keys.all(days));
         }
-        let (found, _): (Vec<(String, u64)>, _) = self.invoke(shard, &script).await?;
+        let found: Vec<(String, u64)> = self.invoke(shard, &script).await?;
         // A name that is no page id was not written by this program.
         Ok(found.into_iter().filter_map(|(id, people)| Some((PageId::from_decoded(&id).ok()?, people))).collect())
     }
@@ -144,7 +144,7 @@ impl RedisStore {
         }
         script.arg(set.id.to_string()).arg(millis(SET_ID_KEPT)).arg(set.ring.to_string());
         script.arg(set.count).arg(set.page.as_str()).arg(&what);
-        Ok(match self.invoke::<(i64, u64, u64)>(shard, &script).await?.0 {
+        Ok(match self.invoke::<(i64, u64, u64)>(shard, &script).await? {
             (-1, ..) => Set::KeyTaken,
             (0, ..) => Set::Moving,
             (done, previous, previous_bots) => Set::Done { previous, previous_bots, repeated: done == 2 },
@@ -194,7 +194,7 @@ impl RedisStore {
             for page in pages {
                 script.arg(page.as_str());
             }
-            let ((counted, visits), _): ((i64, u64), _) = self.invoke(shard, &script).await?;
+            let (counted, visits): (i64, u64) = self.invoke(shard, &script).await?;
             let Ok(counted) = u64::try_from(counted) else { return Ok(None) };
             deleted = Deleted { pages: deleted.pages + counted, visits: deleted.visits + visits };
         }
@@ -245,7 +245,7 @@ impl RedisStore {
         let shard = &self.shards[shard];
         let mut script = ROLLED_UP.key(shard.keys.of(&Key::Rollup));
         script.arg("through").arg(through.to_string()).arg("ring").arg(ring.to_string());
-        Ok(self.invoke(shard, &script).await?.0)
+        self.invoke(shard, &script).await
     }
 
     /// Returns the contents of these sketches; none where the shard has none, or something else in its place. At most
@@ -266,7 +266,7 @@ impl RedisStore {
         for (sketch, content) in sketches {
             script.key(shard.keys.of(sketch)).arg(content.as_slice());
         }
-        Ok(self.invoke(shard, &script).await?.0)
+        self.invoke(shard, &script).await
     }
 
     /// Deletes these sketches where their content is still this one, and returns how many. At most [`MERGED_AT_ONCE`].
@@ -280,7 +280,7 @@ impl RedisStore {
         for (sketch, content) in sketches {
             script.key(shard.keys.of(sketch)).arg(content.as_slice());
         }
-        Ok(self.invoke(shard, &script).await?.0)
+        self.invoke(shard, &script).await
     }
 
     /// Turns sketches into the visitors of their day, each in one step with its deletion. A number that is there already
@@ -298,7 +298,7 @@ impl RedisStore {
             let month = Key::month(day.month(), page.as_ref());
             script.key(shard.keys.of(sketch)).key(shard.keys.of(&month)).arg(format!("{}u", day.of_month()));
         }
-        Ok(self.invoke(shard, &script).await?.0)
+        self.invoke(shard, &script).await
     }
 
     /// Makes the top list of a month that is over from those of its days: some milliseconds, once a month.
@@ -306,7 +306,7 @@ impl RedisStore {
         let shard = &self.shards[shard];
         let mut script = LIST_MONTH.key(shard.keys.of(&Key::TopOfMonth(month)));
         script.key(shard.keys.all(month.first().to(month.last()).map(Key::Top))).arg(TOP_KEPT);
-        Ok(self.invoke(shard, &script).await?.0)
+        self.invoke(shard, &script).await
     }
 
     /// Deletes these keys, of any type, and returns how many there were. At most [`DROPPED_AT_ONCE`].
