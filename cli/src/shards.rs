@@ -3,6 +3,7 @@
 use crate::exit::Failure;
 use futures_util::future::try_join_all;
 use visits_core::config::Config;
+use visits_core::credentials::Aws;
 use visits_core::page::PageId;
 use visits_core::record::{self, PageRecord};
 use visits_core::ring::Ring;
@@ -29,12 +30,14 @@ pub(crate) struct Shards {
 impl Shards {
     /// Shards that are only looked at. Connects to nothing yet.
     pub(crate) fn looking(config: Config) -> Result<Self, Failure> {
-        Ok(Self { ring: config.ring(), store: RedisStore::looking(&config)?, config })
+        let shards = Self::changing(config)?;
+        Ok(Self { store: shards.store.looking(), ..shards })
     }
 
-    /// Shards that are changed. Connects to nothing yet.
+    /// Shards that are changed. Connects to nothing yet. An identity for AWS may come from wherever its SDK looks.
     pub(crate) fn changing(config: Config) -> Result<Self, Failure> {
-        Ok(Self { ring: config.ring(), store: RedisStore::new(&config)?, config })
+        let store = RedisStore::with_aws(&config, Aws::with_sdk(config.clock()))?;
+        Ok(Self { ring: config.ring(), store, config })
     }
 
     /// How many there are.

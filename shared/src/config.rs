@@ -12,8 +12,8 @@ pub use error::{ConfigError, masked};
 pub(crate) use values::read_text_file;
 pub use values::{CaCertificates, Counted, DoNotTrack, Durability, MetricsNamespace, Origins, PagePatterns, Timer};
 use values::{ca_certificates, metrics_namespace, owner_token, shards};
-pub(crate) use variables::aws_endpoint;
 pub use variables::{MAX_HISTORY_DAYS, Variable};
+pub(crate) use variables::{aws_endpoint, bare_origin};
 use variables::{duration, function_name, number, small, switch};
 
 use crate::clock::Clock;

@@ -11,6 +11,7 @@ use lambda_runtime::{LambdaEvent, Runtime, service_fn};
 use std::process::ExitCode;
 use std::sync::Arc;
 use visits_core::config::Config;
+use visits_core::credentials::Aws;
 use visits_core::store::redis::RedisStore;
 use visits_core::telemetry::metrics::Metrics;
 use visits_core::{lambda, process};
@@ -22,7 +23,12 @@ fn main() -> ExitCode {
 async fn flush_visits(config: Config) -> Result<(), lambda_runtime::Error> {
     let environments = RecordFunction::new(&config.record_function).await;
     let metrics = Metrics::new(config.metrics.clone(), config.clock());
-    let handler = Handler::new(Arc::new(RedisStore::new(&config)?), environments, &config, config.clock());
+    let handler = Handler::new(
+        Arc::new(RedisStore::with_aws(&config, Aws::with_sdk(config.clock()))?),
+        environments,
+        &config,
+        config.clock(),
+    );
     let handler = Arc::new(handler.with_metrics(metrics));
     let runtime = Runtime::new(service_fn(move |event: LambdaEvent<serde_json::Value>| {
         let handler = Arc::clone(&handler);

@@ -22,7 +22,7 @@ fn main() -> ExitCode {
 }
 
 async fn get_visits(config: Config) -> Result<(), lambda_runtime::Error> {
-    let store = Arc::new(RedisStore::looking(&config)?);
+    let store = Arc::new(RedisStore::new(&config)?.looking());
     let clock = config.clock();
     let cache = Arc::new(CountCache::new(store, config.ring(), clock.clone(), &config));
     let metrics = Metrics::new(config.metrics.clone(), clock.clone());

@@ -163,20 +163,6 @@ fn a_password_shows_neither_in_an_error_nor_in_the_settings() {
     assert!(!error.to_string().contains("s3cret"), "{error}");
 }
 
-#[cfg(not(feature = "secrets-manager"))]
-#[test]
-fn a_login_that_needs_aws_says_at_the_start_how_to_build_it_in() {
-    let mut missing = vec![("password-secret=site/redis", "--features secrets-manager")];
-    if cfg!(not(feature = "iam")) {
-        missing.extend([("iam=cache", "--features iam"), ("iam-serverless=cache", "--features iam")]);
-    }
-    for (option, feature) in missing {
-        let message = read(&[("REDIS_ENDPOINTS", &format!("a=rediss://app@h;{option}"))]).unwrap_err().to_string();
-        assert!(message.contains("entry 1: ") && message.contains(feature), "{message}");
-        assert!(message.contains(option), "{message}");
-    }
-}
-
 #[test]
 fn a_very_long_value_is_shown_in_part() {
     let message = read(&[("VISITS_NAMESPACE", &"é".repeat(5_000))]).unwrap_err().to_string();

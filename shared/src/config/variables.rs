@@ -265,6 +265,14 @@ pub(crate) fn aws_endpoint(text: &str) -> Result<(), &'static str> {
     if is_plain && !is_here { Err("plain http to another machine would show what is sent to AWS") } else { Ok(()) }
 }
 
+/// Returns the URL of a server: scheme, host and, if it is not the scheme's own, port. None for another scheme than HTTP's, and for
+/// more than these.
+pub(crate) fn bare_origin(text: &str) -> Option<String> {
+    let url: Url = text.parse().ok()?;
+    let bare = format!("{}/", url.origin().ascii_serialization());
+    (matches!(url.scheme(), "http" | "https") && url.as_str() == bare).then_some(bare)
+}
+
 /// The characters of a name, a partial ARN or an ARN, with or without a version. Lambda knows the rest.
 pub(crate) fn function_name(text: &str) -> Result<String, &'static str> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_:$".contains(&byte);

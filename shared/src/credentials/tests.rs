@@ -40,3 +40,18 @@ mod password {
         assert_eq!(format!("{:?}", Password::new("s3cret")), "***");
     }
 }
+
+#[test]
+fn the_member_of_a_json_object_is_the_password() {
+    use super::*;
+    let password = |json: &str, key| {
+        let secret = Secret::new(Aws::of(crate::clock::Clock::system(), |_| None), "site/redis", Some(key));
+        secret.password_in(json.to_owned()).map(|password| password.expose().to_owned())
+    };
+    let json = r#"{"username":"app","pass word":"s3cr\"et","port":6379}"#;
+    assert_eq!(password(json, "pass word").as_deref(), Ok("s3cr\"et"));
+    for (json, key) in [(json, "port"), (json, "x"), ("s3cret", "x"), (r#"["s3cret"]"#, "x"), ("\"s3cret\"", "x")] {
+        let reason = password(json, key).unwrap_err();
+        assert!(!reason.contains("s3cr") && reason.contains("JSON"), "{reason}");
+    }
+}

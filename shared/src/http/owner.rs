@@ -5,9 +5,7 @@
 
 use crate::clock::{Clock, Moment};
 use crate::config::Config;
-use crate::credentials::Password;
-#[cfg(feature = "secrets-manager")]
-use crate::credentials::{Aws, Environment, Secret, Secrets};
+use crate::credentials::{Aws, Password, Secret};
 use crate::http::event::{Request, SESSION_COOKIE};
 use crate::http::reply::Problem;
 use crate::shard::PasswordSource;
@@ -16,8 +14,6 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use ring::hmac;
 use std::fmt;
 use std::path::{Path, PathBuf};
-#[cfg(feature = "secrets-manager")]
-use std::sync::Arc;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -48,45 +44,21 @@ pub enum Shown {
     Session,
 }
 
-/// The program cannot use the owner's token that the settings name. It is found at the start, but for a secret's content.
+/// The file with the owner's token cannot be read at the start, or holds no token that is accepted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum UnreadableToken {
-    /// The program lacks the feature.
-    #[error(
-        "VISITS_OWNER_TOKEN: this program was built without Secrets Manager, which secret: needs: \
-         build it with --features secrets-manager"
-    )]
-    NoSecretsManager,
-    /// The file cannot be read, or holds no token that is accepted.
-    #[error("VISITS_OWNER_TOKEN: {0}")]
-    File(String),
-}
+#[error("VISITS_OWNER_TOKEN: {0}")]
+pub struct UnreadableToken(String);
 
 impl Owner {
-    /// The owner whom the settings name.
-    #[cfg(feature = "secrets-manager")]
+    /// Returns the owner that the settings name.
     pub fn new(config: &Config) -> Result<Self, UnreadableToken> {
-        Self::by(config, config.clock(), Aws::new(config.clock()))
+        Self::with_aws(config, &Aws::from_env(config.clock()))
     }
 
-    /// The owner whom the settings name.
-    #[cfg(not(feature = "secrets-manager"))]
-    pub fn new(config: &Config) -> Result<Self, UnreadableToken> {
-        let source = config.owner_token.as_ref().map(Source::file).transpose()?;
-        Ok(Self { source, clock: config.clock(), last: Mutex::new(None) })
-    }
-
-    /// The same, with AWS's variables and a clock of its own.
-    #[cfg(feature = "secrets-manager")]
-    pub fn with_aws(config: &Config, clock: Clock, environment: Environment) -> Result<Self, UnreadableToken> {
-        Self::by(config, clock.clone(), Aws::with(clock, environment))
-    }
-
-    #[cfg(feature = "secrets-manager")]
-    fn by(config: &Config, clock: Clock, aws: Aws) -> Result<Self, UnreadableToken> {
-        let secrets = Secrets::new(Arc::new(aws));
-        let source = config.owner_token.as_ref().map(|source| Source::new(source, &secrets)).transpose()?;
-        Ok(Self { source, clock, last: Mutex::new(None) })
+    /// Returns the owner that the settings name. A token in Secrets Manager is asked for as `aws`, whose clock tells the time.
+    pub fn with_aws(config: &Config, aws: &Aws) -> Result<Self, UnreadableToken> {
+        let source = config.owner_token.as_ref().map(|source| Source::new(source, aws)).transpose()?;
+        Ok(Self { source, clock: aws.clock().clone(), last: Mutex::new(None) })
     }
 
     /// Whether a request is the owner's. 401 where it is not, 403 where nobody is the owner, 503 where the token cannot
@@ -224,34 +196,28 @@ impl fmt::Debug for Token {
 #[derive(Debug)]
 enum Source {
     File(PathBuf),
-    #[cfg(feature = "secrets-manager")]
-    Secret(std::sync::Arc<Secret>),
+    Secret(Secret),
 }
 
-#[cfg_attr(not(feature = "secrets-manager"), expect(clippy::unused_async, reason = "with the feature they wait"))]
 impl Source {
-    #[cfg(feature = "secrets-manager")]
-    fn new(source: &PasswordSource, secrets: &Secrets) -> Result<Self, UnreadableToken> {
+    /// Reads a file once, so that a wrong one stops the start. The settings name no other places than a file and a secret.
+    fn new(source: &PasswordSource, aws: &Aws) -> Result<Self, UnreadableToken> {
         match source {
-            PasswordSource::Secret { id, key } => Ok(Self::Secret(secrets.get(id, key.as_deref()))),
-            other => Self::file(other),
+            PasswordSource::Secret { id, key } => Ok(Self::Secret(Secret::new(aws.clone(), id, key.as_deref()))),
+            PasswordSource::File(path) => match read_token(path) {
+                Ok(_) => Ok(Self::File(path.clone())),
+                Err(reason) => Err(UnreadableToken(reason)),
+            },
+            _ => Err(UnreadableToken("a token comes from a file or a secret".to_owned())),
         }
-    }
-
-    /// Takes a file, which is read once so that a wrong one stops the start. Refuses every other source.
-    fn file(source: &PasswordSource) -> Result<Self, UnreadableToken> {
-        let PasswordSource::File(path) = source else { return Err(UnreadableToken::NoSecretsManager) };
-        read_token(path).map_err(UnreadableToken::File)?;
-        Ok(Self::File(path.clone()))
     }
 
     /// Returns the token that the file holds now, or the secret held a minute ago at most.
     async fn token(&self) -> Result<Token, String> {
         match self {
             Self::File(path) => read_token(path),
-            #[cfg(feature = "secrets-manager")]
             Self::Secret(secret) => {
-                let held = secret.password_of(KEPT).await.map_err(|error| error.to_string())?;
+                let held = secret.password(Some(KEPT)).await.map_err(|error| error.to_string())?;
                 Ok(Token::new(held.expose())?)
             }
         }

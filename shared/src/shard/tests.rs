@@ -162,17 +162,4 @@ mod password {
             assert_eq!(checked(key, "c", "rediss://app:pw@h"), Err(PasswordError::Several));
         }
     }
-
-    #[test]
-    fn what_needs_aws_works_exactly_where_it_is_built_in() {
-        let iam = if cfg!(feature = "iam") { Ok(()) } else { Err(PasswordError::NoIam) };
-        let secret = if cfg!(feature = "secrets-manager") { Ok(()) } else { Err(PasswordError::NoSecretsManager) };
-        for (key, value, expected) in
-            [("iam", "c", iam), ("iam-serverless", "c", iam), ("password-secret", "site/redis", secret)]
-        {
-            assert_eq!(checked(key, value, "rediss://app@h"), expected);
-        }
-        assert!(PasswordError::NoIam.to_string().ends_with("build it with --features iam"));
-        assert!(PasswordError::NoSecretsManager.to_string().ends_with("build it with --features secrets-manager"));
-    }
 }

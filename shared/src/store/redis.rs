@@ -16,7 +16,7 @@ pub mod statistics;
 use super::{ShardIndex, StoreError, TIDY_AT_ONCE, WRITERS_AT_ONCE};
 use crate::batch::WriterId;
 use crate::config::Config;
-use crate::credentials::Logins;
+use crate::credentials::{Aws, Logins};
 use crate::shard::{Endpoint, Namespace, PasswordSource};
 use crate::timing::Timing;
 use cluster::{Connection, Nodes};
@@ -60,20 +60,12 @@ pub struct InvalidEndpoint {
 impl RedisStore {
     /// The shards that `config` names. Shards of one endpoint share its connection, or one for each node of it.
     pub fn new(config: &Config) -> Result<Self, InvalidEndpoint> {
-        Self::with_logins(config, &Logins::new(config))
+        Self::with_aws(config, Aws::from_env(config.clock()))
     }
 
-    /// The same, with AWS's variables as given, and a clock for whatever a login measures.
-    #[cfg(feature = "iam")]
-    pub fn with_aws(
-        config: &Config,
-        clock: crate::clock::Clock,
-        environment: crate::credentials::Environment,
-    ) -> Result<Self, InvalidEndpoint> {
-        Self::with_logins(config, &Logins::with_aws(clock, environment))
-    }
-
-    fn with_logins(config: &Config, logins: &Logins) -> Result<Self, InvalidEndpoint> {
+    /// Opens the shards that `config` names, logging in to them as `aws` where a password or a token comes from there.
+    pub fn with_aws(config: &Config, aws: Aws) -> Result<Self, InvalidEndpoint> {
+        let logins = Logins::new(aws);
         let mut endpoints: HashMap<(Endpoint, PasswordSource), Arc<Nodes>> = HashMap::new();
         let mut shards = Vec::with_capacity(config.shards.len());
         for shard in &config.shards {
@@ -81,7 +73,7 @@ impl RedisStore {
             let nodes = if let Some(nodes) = endpoints.get(&endpoint) {
                 Arc::clone(nodes)
             } else {
-                let link = Link::new(shard, logins, config).map_err(|error| InvalidEndpoint {
+                let link = Link::new(shard, &logins, config).map_err(|error| InvalidEndpoint {
                     shard: shard.name.to_string(),
                     endpoint: shard.endpoint.to_string(),
                     reason: error.to_string(),

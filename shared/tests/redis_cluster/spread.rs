@@ -119,7 +119,7 @@ async fn the_templates_reader_reads_every_shard_of_a_cluster() {
         let _: () = redis::cmd("ACL").arg(&words).query(&mut cluster.node(node).connect()).unwrap();
     }
     let login = url(&cluster, 0).replace("redis://", "redis://reader:pw@");
-    let (home, look) = (page("home"), || RedisStore::looking(&config(&login, SHARDS)).unwrap());
+    let (home, look) = (page("home"), || RedisStore::new(&config(&login, SHARDS)).unwrap().looking());
     let (new, writing) = (look(), store(&cluster, 0));
     for shard in 0..SHARDS {
         assert_eq!(new.total(shard, &home).await, Ok(0));

@@ -1,11 +1,12 @@
 //! AWS as far as a login needs it: Secrets Manager, and a container's credentials, over HTTP on this machine.
 
-use crate::aws_variables::environment_with;
+use crate::aws_variables::aws_with;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use visits_core::credentials::Environment;
+use visits_core::clock::ManualClock;
+use visits_core::credentials::Aws;
 
 /// A server that answers whatever it is asked with what it is told to. It ends with the test's process.
 pub(crate) struct FakeAws {
@@ -55,9 +56,9 @@ impl FakeAws {
         self.state.lock().unwrap().asked.clone()
     }
 
-    /// Variables by which this is all of AWS.
-    pub(crate) fn environment(&self) -> Environment {
-        environment_with("AWS_ENDPOINT_URL_SECRETS_MANAGER", &self.url())
+    /// A caller of this as Secrets Manager.
+    pub(crate) fn caller(&self, time: &ManualClock) -> Aws {
+        aws_with(time, "AWS_ENDPOINT_URL_SECRETS_MANAGER", &self.url())
     }
 }
 

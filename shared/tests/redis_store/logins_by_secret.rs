@@ -1,6 +1,6 @@
 //! A password from AWS Secrets Manager, played by a server on this machine.
 
-use crate::aws_variables::environment_with;
+use crate::aws_variables::aws_with;
 use crate::fake_aws::FakeAws;
 use crate::helpers::{acl, apply, close_all_but_ours, page, store, total, unreachable, visit};
 use std::env;
@@ -9,6 +9,8 @@ use std::time::Duration;
 use test_support::{Logs, RedisServer, ReservedPort};
 use visits_core::clock::ManualClock;
 use visits_core::config::Config;
+#[cfg(feature = "aws-sdk")]
+use visits_core::credentials::Aws;
 use visits_core::store::redis::RedisStore;
 
 const SECRET: &str = "s3cret-pa55";
@@ -39,7 +41,7 @@ impl World {
 
     fn store(&self, endpoints: &str) -> RedisStore {
         let config = Config::from_vars(|name| (name == "REDIS_ENDPOINTS").then(|| endpoints.into())).unwrap();
-        RedisStore::with_aws(&config, self.time.clock(), self.aws.environment()).unwrap()
+        RedisStore::with_aws(&config, self.aws.caller(&self.time)).unwrap()
     }
 }
 
@@ -129,10 +131,10 @@ async fn a_secret_that_is_not_told_says_why_and_nothing_of_the_answer() {
 async fn without_secrets_manager_the_server_is_not_logged_in_to_and_the_cause_is_told() {
     let world = World::new(SECRET);
     let nobody = ReservedPort::new();
-    let aws = environment_with("AWS_ENDPOINT_URL", &format!("http://{}", nobody.address()));
+    let aws = aws_with(&world.time, "AWS_ENDPOINT_URL", &format!("http://{}", nobody.address()));
     let endpoints = world.endpoint("site/redis");
     let config = Config::from_vars(|name| (name == "REDIS_ENDPOINTS").then(|| endpoints.clone().into())).unwrap();
-    let store = RedisStore::with_aws(&config, world.time.clock(), aws).unwrap();
+    let store = RedisStore::with_aws(&config, aws).unwrap();
     let reason = unreachable(&store).await;
     assert!(reason.starts_with("the secret site/redis: ") && reason.contains("Connection refused"), "{reason}");
 }
@@ -178,11 +180,13 @@ async fn the_environment_says_where_secrets_manager_is_and_who_asks() {
     assert!(asked[0].contains("x-amz-security-token: of-a-role\r\n"), "{asked:?}");
 }
 
-#[cfg(feature = "aws-identity")]
+#[cfg(feature = "aws-sdk")]
 #[tokio::test]
 async fn a_container_says_who_asks() {
     if let Ok(endpoints) = env::var(ENDPOINTS) {
-        assert_eq!(total(&store(&endpoints), "home").await, 0);
+        let config = Config::from_vars(|name| (name == "REDIS_ENDPOINTS").then(|| endpoints.clone().into())).unwrap();
+        let store = RedisStore::with_aws(&config, Aws::with_sdk(config.clock())).unwrap();
+        assert_eq!(total(&store, "home").await, 0);
         return;
     }
     let credentials = FakeAws::start();

@@ -1,12 +1,10 @@
 //! The Redis store on real servers: its promises on every version and on a cluster, and what crashes, full or silent
 //! servers and wrong settings do.
 
-#[cfg(feature = "iam")]
 mod aws_variables;
 mod batches;
 mod connections;
 mod crash;
-#[cfg(feature = "secrets-manager")]
 mod fake_aws;
 mod full;
 mod helpers;
@@ -14,11 +12,9 @@ mod identity;
 mod layout;
 mod logins;
 mod logins_by_file;
-#[cfg(feature = "iam")]
 mod logins_by_iam;
-#[cfg(feature = "secrets-manager")]
 mod logins_by_secret;
-#[cfg(all(feature = "secrets-manager", feature = "http"))]
+#[cfg(feature = "http")]
 mod owner_by_secret;
 mod parking;
 mod promises;

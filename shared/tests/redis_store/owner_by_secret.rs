@@ -1,6 +1,6 @@
 //! The owner's token from AWS Secrets Manager, as a login's password would come from there.
 
-use crate::aws_variables::environment_with;
+use crate::aws_variables::aws_with;
 use crate::fake_aws::FakeAws;
 use futures_util::future::join_all;
 use std::time::Duration;
@@ -9,20 +9,20 @@ use tokio::net::TcpListener;
 use tokio::time::Instant;
 use visits_core::clock::ManualClock;
 use visits_core::config::Config;
-use visits_core::credentials::Environment;
+use visits_core::credentials::Aws;
 use visits_core::http::{Owner, Request};
 
 const TOKEN: &str = "s3cret-s3cret-s3cret-s3cret";
 
-fn owner(aws: Environment, time: &ManualClock, place: &str) -> Owner {
+fn owner(aws: &Aws, place: &str) -> Owner {
     let config = Config::from_vars(|name| (name == "VISITS_OWNER_TOKEN").then(|| place.into())).unwrap();
-    Owner::with_aws(&config, time.clock(), aws).unwrap()
+    Owner::with_aws(&config, aws).unwrap()
 }
 
 /// The status that somebody with this token gets; 200 is the owner's.
 async fn status(owner: &Owner, token: &str) -> u16 {
     let mut request = Request::default();
-    request.headers.insert("authorization", format!("Bearer {token}").parse().unwrap());
+    request.headers.insert("authorization", format!("Bearer {}", token.trim_end()).parse().unwrap());
     let answer = owner.authorize(&request).await;
     answer.map_or_else(|problem| problem.status().as_u16(), |_| 200)
 }
@@ -31,7 +31,7 @@ async fn status(owner: &Owner, token: &str) -> u16 {
 async fn a_secret_is_asked_for_once_a_minute_however_many_guess() {
     let (aws, time) = (FakeAws::start(), ManualClock::new());
     aws.hold(&format!(r#"{{"token":"{TOKEN}"}}"#));
-    let owner = owner(aws.environment(), &time, "secret:site/owner#token");
+    let owner = owner(&aws.caller(&time), "secret:site/owner#token");
     assert!(aws.asked().is_empty(), "not before it is needed");
     for _ in 0..10 {
         assert_eq!((status(&owner, TOKEN).await, status(&owner, "guess").await), (200, 401));
@@ -47,7 +47,7 @@ async fn a_secret_is_asked_for_once_a_minute_however_many_guess() {
 async fn a_secret_that_cannot_be_read_is_a_503_and_asked_for_again_after_a_pause() {
     let (aws, time) = (FakeAws::start(), ManualClock::new());
     aws.answer(400, r#"{"__type":"AccessDeniedException","Message":"no"}"#);
-    let owner = owner(aws.environment(), &time, "secret:site/owner");
+    let owner = owner(&aws.caller(&time), "secret:site/owner");
     for _ in 0..10 {
         assert_eq!(status(&owner, TOKEN).await, 503);
     }
@@ -60,7 +60,7 @@ async fn a_secret_that_cannot_be_read_is_a_503_and_asked_for_again_after_a_pause
 #[tokio::test]
 async fn a_secret_that_is_too_weak_lets_nobody_in_and_the_log_says_what_to_do() {
     let (aws, time, logs) = (FakeAws::start(), ManualClock::new(), Logs::capture());
-    let owner = owner(aws.environment(), &time, "secret:site/owner");
+    let owner = owner(&aws.caller(&time), "secret:site/owner");
     for weak in ["x", "s3cret-s3cret-s3cre", "s3cret s3cret s3cret s3cret", "s3cret-s3cret-s3cret\n"] {
         aws.hold(weak);
         time.advance(Duration::from_mins(1));
@@ -82,7 +82,7 @@ async fn a_secret_that_is_too_weak_lets_nobody_in_and_the_log_says_what_to_do() 
 async fn those_who_ask_at_once_wait_for_one_call() {
     let (aws, time) = (FakeAws::start(), ManualClock::new());
     aws.hold(TOKEN);
-    let owner = owner(aws.environment(), &time, "secret:site/owner");
+    let owner = owner(&aws.caller(&time), "secret:site/owner");
     let all = join_all((0..20).map(|_| status(&owner, TOKEN))).await;
     assert_eq!((all, aws.asked().len()), (vec![200; 20], 1));
 }
@@ -92,8 +92,8 @@ async fn a_mute_secrets_manager_is_waited_for_three_seconds() {
     let logs = Logs::capture();
     let mute = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", mute.local_addr().unwrap());
-    let aws = environment_with("AWS_ENDPOINT_URL", &url);
-    let (owner, begin) = (owner(aws, &ManualClock::new(), "secret:site/owner"), Instant::now());
+    let aws = aws_with(&ManualClock::new(), "AWS_ENDPOINT_URL", &url);
+    let (owner, begin) = (owner(&aws, "secret:site/owner"), Instant::now());
     assert_eq!(status(&owner, TOKEN).await, 503);
     assert_eq!(begin.elapsed().as_secs(), 3);
     assert!(logs.text().contains("the secret site/owner: no answer within 3s"), "{}", logs.text());

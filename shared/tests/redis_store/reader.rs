@@ -44,7 +44,7 @@ impl World {
 
     fn cache(&self) -> CountCache {
         let config = self.as_reader().config().clone();
-        let store = Arc::new(RedisStore::looking(&config).unwrap());
+        let store = Arc::new(RedisStore::new(&config).unwrap().looking());
         CountCache::new(store, config.ring(), Clock::system(), &config)
     }
 

@@ -1,157 +1,182 @@
-mod signature {
-    //! Against what AWS publishes (`aws-signing-test-suite/v4`, whose keys are public), and against AWS's own `aws-sigv4`.
+use super::*;
+use http::StatusCode;
+use std::io;
+use std::net::SocketAddr;
+use test_support::{CertificateAuthority, ServerCertificate};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio_rustls::TlsAcceptor;
 
-    use super::super::super::aws::{Identity, Keys};
-    use super::super::{Signer, add, timestamp};
-    use crate::clock::Moment;
-    use aws_credential_types::Credentials;
-    use aws_sigv4::http_request::{
-        SignableBody, SignableRequest, SignatureLocation, SigningParams, SigningSettings, sign,
-    };
-    use aws_sigv4::sign::v4;
-    use proptest::prelude::{Strategy, prop_assert, proptest};
-    #[cfg(feature = "secrets-manager")]
-    use proptest::prelude::{any, prop_assert_eq};
-    use std::time::{Duration, UNIX_EPOCH};
+const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello";
 
-    const HOST: &str = "example.amazonaws.com";
-
-    fn identity(token: Option<&str>) -> Identity {
-        let keys = Keys {
-            id: "AKIDEXAMPLE".to_owned(),
-            secret: "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY".to_owned(),
-            token: token.map(str::to_owned),
-        };
-        Identity { keys, region: "us-east-1".to_owned() }
-    }
-
-    fn at(seconds: u64) -> Moment {
-        Moment::new(Duration::ZERO, Duration::from_secs(seconds))
-    }
-
-    /// 2015-08-30T12:36:00Z, of the whole suite.
-    fn then() -> Moment {
-        at(1_440_938_160)
-    }
-
-    #[test]
-    fn a_presigned_request_is_the_one_that_aws_publishes() {
-        let identity = identity(None);
-        let signer = Signer::new(&identity, "service", then());
-        let url = signer.presigned(HOST, &[("Param1", "value1"), ("Param2", "value2")], Duration::from_hours(1));
-        let expected = "example.amazonaws.com/?Param1=value1&Param2=value2&X-Amz-Algorithm=AWS4-HMAC-SHA256\
-        &X-Amz-Credential=AKIDEXAMPLE%2F20150830%2Fus-east-1%2Fservice%2Faws4_request&X-Amz-Date=20150830T123600Z\
-        &X-Amz-Expires=3600&X-Amz-SignedHeaders=host\
-        &X-Amz-Signature=86012e2c9ad4d77369f5d81c11f75158aae4f895a085212cc6d3f923d300bed5";
-        assert_eq!(url, expected);
-    }
-
-    #[test]
-    fn a_session_token_is_signed_too_as_aws_publishes() {
-        let token = "6e86291e8372ff2a2260956d9b8aae1d763fbf315fa00fa31553b73ebf194267";
-        let identity = identity(Some(token));
-        let signed = Signer::new(&identity, "service", then()).presigned(HOST, &[], Duration::from_hours(1));
-        let signature = "7ff2b50b376cb4d151970630573d6291dc128cc5c2a12ffb237f73cc53f67b6c";
-        let end = format!("&X-Amz-Security-Token={token}&X-Amz-SignedHeaders=host&X-Amz-Signature={signature}");
-        assert!(signed.ends_with(&end), "{signed}");
-    }
-
-    #[test]
-    fn headers_and_body_are_signed_as_aws_publishes() {
-        let identity = identity(None);
-        let signer = Signer::new(&identity, "service", then());
-        let of = |headers: &[(&str, &str)], body: &str| signer.sign("POST", "", headers, body.as_bytes()).1;
-        let (host, date) = (("host", HOST), ("x-amz-date", "20150830T123600Z"));
-        // post-vanilla, post-header-value-case and post-x-www-form-urlencoded
-        let vanilla = of(&[host, date], "");
-        assert_eq!(vanilla, "5da7c1a2acd57cee7505fc6676e4e544621c30862966e37dddb68e92efbe5d6b");
-        let case = of(&[host, ("my-header1", "VALUE1"), date], "");
-        assert_eq!(case, "cdbc9802e29d2942e5e10b5bccfdd67c5f22c7c4e8ae67b53629efa58b974b7d");
-        let sum = ("x-amz-content-sha256", "9095672bbd1f56dfc5b65f3e153adc8731a4a654192329106275f4c7b24d0b6e");
-        let form = ("content-type", "application/x-www-form-urlencoded");
-        let form = of(&[("content-length", "13"), form, host, sum, date], "Param1=value1");
-        assert_eq!(form, "d3875051da38690788ef43de4db0d8f280229d82040bfac253562e56c3f20e0b");
-    }
-
-    #[test]
-    fn a_time_is_told_to_the_second_in_utc() {
-        for (seconds, told) in
-            [(0, "19700101T000000Z"), (1_440_938_160, "20150830T123600Z"), (1_709_251_199, "20240229T235959Z")]
-        {
-            assert_eq!(timestamp(at(seconds)), told);
+/// Answers one request with `answer` and closes.
+async fn serve(mut client: impl AsyncRead + AsyncWrite + Unpin, answer: &str) {
+    let mut asked = Vec::new();
+    while !asked.ends_with(b"asked") {
+        if client.read_buf(&mut asked).await.unwrap_or(0) == 0 {
+            return;
         }
     }
+    let _ = client.write_all(answer.as_bytes()).await;
+    let _ = client.shutdown().await;
+}
 
-    /// What `aws-sigv4` makes of a request: its query signed, or its headers.
-    fn theirs(
-        identity: &Identity,
-        service: &str,
-        time: u64,
-        settings: SigningSettings,
-        request: SignableRequest<'_>,
-    ) -> String {
-        let Keys { id, secret, token } = identity.keys.clone();
-        let credentials = Credentials::new(id, secret, token, None, "test").into();
-        let params: SigningParams<'_> = v4::SigningParams::builder()
-            .identity(&credentials)
-            .region(&identity.region)
-            .name(service)
-            .time(UNIX_EPOCH + Duration::from_secs(time))
-            .settings(settings)
-            .build()
-            .unwrap()
-            .into();
-        sign(request, &params).unwrap().signature().to_owned()
-    }
-
-    fn identities() -> impl Strategy<Value = Identity> {
-        let token = proptest::option::of("[!-~]{1,120}");
-        ("[A-Z0-9]{16,20}", "[!-~]{1,60}", token, "[a-z]{2}-[a-z]{4,9}-[1-9]")
-            .prop_map(|(id, secret, token, region)| Identity { keys: Keys { id, secret, token }, region })
-    }
-
-    proptest! {
-        #[test]
-        fn any_query_is_signed_as_awss_own_library_does(
-            identity in identities(),
-            service in "[a-z]{1,12}",
-            time in 0..4_000_000_000_u64,
-            values in (r"\PC{0,20}", "[ -~]{0,20}"),
-            seconds in 1..604_800_u64,
-        ) {
-            let (query, ttl) = ([("Action", values.0.as_str()), ("User", values.1.as_str())], Duration::from_secs(seconds));
-            let ours = Signer::new(&identity, &service, at(time)).presigned(HOST, &query, ttl);
-            let mut text = String::new();
-            for (name, value) in query {
-                add(&mut text, name, value);
+/// Starts a server that answers each request with `answer`, by TLS where it has a certificate. Returns its port.
+async fn server(answer: String, certificate: Option<ServerCertificate>) -> u16 {
+    use rustls::pki_types::pem::PemObject as _;
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+    let acceptor = certificate.map(|certificate| {
+        let chain = vec![CertificateDer::from_pem_slice(certificate.pem().as_bytes()).unwrap()];
+        let key = PrivateKeyDer::from_pem_slice(certificate.key_pem().as_bytes()).unwrap();
+        let config = rustls::ServerConfig::builder_with_provider(Arc::new(ring::default_provider()));
+        let config = config.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
+        TlsAcceptor::from(Arc::new(config.with_single_cert(chain, key).unwrap()))
+    });
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            match &acceptor {
+                None => serve(client, &answer).await,
+                Some(acceptor) => {
+                    if let Ok(client) = acceptor.accept(client).await {
+                        serve(client, &answer).await;
+                    }
+                }
             }
-            let mut settings = SigningSettings::default();
-            settings.signature_location = SignatureLocation::QueryParams;
-            settings.expires_in = Some(ttl);
-            let url = format!("http://{HOST}/?{text}");
-            let request = SignableRequest::new("GET", url, std::iter::empty(), SignableBody::empty()).unwrap();
-            let theirs = theirs(&identity, &service, time, settings, request);
-            prop_assert!(ours.ends_with(&format!("&X-Amz-Signature={theirs}")), "{ours} {theirs}");
         }
+    });
+    port
+}
 
-        #[cfg(feature = "secrets-manager")]
-        #[test]
-        fn any_body_is_signed_as_awss_own_library_does(
-            identity in identities(),
-            service in "[a-z]{1,12}",
-            time in 0..4_000_000_000_u64,
-            target in "[!-~]{1,30}",
-            body in proptest::collection::vec(any::<u8>(), 0..300),
-        ) {
-            let given = [("content-type", "application/x-amz-json-1.1"), ("host", HOST)];
-            let signed = Signer::new(&identity, &service, at(time)).headers(&given, &target, &body);
-            let ours = signed.iter().find(|(name, _)| *name == "authorization").unwrap();
-            let headers = given.into_iter().chain([("x-amz-target", target.as_str())]);
-            let url = format!("https://{HOST}/");
-            let request = SignableRequest::new("POST", url, headers, SignableBody::Bytes(&body)).unwrap();
-            let theirs = theirs(&identity, &service, time, SigningSettings::default(), request);
-            let tail = ours.1.split_once("Signature=").unwrap().1;
-            prop_assert_eq!(tail, theirs);
-        }
+fn request(url: &str) -> Request<Full<Bytes>> {
+    Request::post(url).body(Full::from("asked")).unwrap()
+}
+
+#[tokio::test]
+async fn a_server_is_believed_by_its_certificate_and_the_name_in_it() {
+    use rustls::pki_types::CertificateDer;
+    use rustls::pki_types::pem::PemObject as _;
+    let authority = CertificateAuthority::new();
+    let mut trusting = RootCertStore::empty();
+    trusting.add(CertificateDer::from_pem_slice(authority.pem().as_bytes()).unwrap()).unwrap();
+    let ask = async |name: &str, roots: RootCertStore| {
+        let port = server(OK.to_owned(), Some(authority.certificate(&[name]))).await;
+        send(request(&format!("https://127.0.0.1:{port}")), connector(GaiResolver::new()), roots).await
+    };
+    let (status, body) = ask("127.0.0.1", trusting.clone()).await.unwrap();
+    assert_eq!((status.as_u16(), &*body), (200, &b"hello"[..]));
+    let reason = ask("127.0.0.1", mozilla()).await.unwrap_err();
+    assert!(reason.contains("UnknownIssuer"), "{reason}");
+    let reason = ask("another.test", trusting).await.unwrap_err();
+    assert!(reason.contains("certificate not valid for name"), "{reason}");
+}
+
+/// Returns an address that takes no more connections: packets to it vanish.
+async fn black_hole(address: &str) -> (SocketAddr, tokio::net::TcpListener, Vec<TcpStream>) {
+    let address: SocketAddr = address.parse().unwrap();
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }.unwrap();
+    socket.bind(address).unwrap();
+    let (listener, mut waiting) = (socket.listen(1).unwrap(), Vec::new());
+    let address = listener.local_addr().unwrap();
+    while let Ok(Ok(client)) = tokio::time::timeout(Duration::from_millis(200), TcpStream::connect(address)).await {
+        waiting.push(client);
     }
+    (address, listener, waiting)
+}
+
+#[tokio::test]
+async fn where_packets_to_one_address_vanish_the_next_one_is_asked_in_time() {
+    let good: SocketAddr = ([127, 0, 0, 1], server(OK.to_owned(), None).await).into();
+    for nowhere in ["[::1]:0", "127.0.0.1:0"] {
+        let (nowhere, _listener, _waiting) = black_hole(nowhere).await;
+        let resolver = tower::service_fn(move |_| async move { Ok::<_, io::Error>([nowhere, good].into_iter()) });
+        let answer = in_time(Box::pin(send(request("http://aws.test"), connector(resolver), mozilla()))).await;
+        assert_eq!(&*answer.unwrap().1, b"hello", "{nowhere}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_is_cut_off_too_long_or_no_http_is_an_error_that_repeats_nothing() {
+    let long = format!("HTTP/1.1 200 OK\r\ncontent-length: 600000\r\n\r\n{}", "s3cret".repeat(100_000));
+    for answer in ["HTTP/1.1 200 OK\r\ncontent-length: 60\r\n\r\ns3cret", "s3cret\r\n\r\n", "", &long] {
+        let url = format!("http://127.0.0.1:{}", server(answer.to_owned(), None).await);
+        let reason = send(request(&url), connector(GaiResolver::new()), mozilla()).await.unwrap_err();
+        assert!(reason.starts_with("no answer of 127.0.0.1:") && !reason.contains("s3cret"), "{reason}");
+    }
+}
+
+#[test]
+fn each_region_has_its_own_server_and_awss_own_variables_name_another_one() {
+    let (one, all) = ("AWS_ENDPOINT_URL_SECRETS_MANAGER", "AWS_ENDPOINT_URL");
+    let (no_region, no_url) =
+        ("AWS_REGION is no region", "AWS_ENDPOINT_URL is not http:// or https:// with a host only");
+    let table: [(&str, &'static [(&str, &str)], Result<&str, &str>); 17] = [
+        ("eu-west-1", &[], Ok("https://secretsmanager.eu-west-1.amazonaws.com/")),
+        ("us-gov-west-1", &[], Ok("https://secretsmanager.us-gov-west-1.amazonaws.com/")),
+        ("cn-north-1", &[], Ok("https://secretsmanager.cn-north-1.amazonaws.com.cn/")),
+        ("eusc-de-east-1", &[], Ok("https://secretsmanager.eusc-de-east-1.amazonaws.eu/")),
+        ("eu west", &[], Err(no_region)),
+        ("a/b", &[], Err(no_region)),
+        ("a?b", &[], Err(no_region)),
+        ("a@b", &[], Err(no_region)),
+        ("x-y-1", &[("AWS_ENDPOINT_URL", "https://a.test:443")], Ok("https://a.test/")),
+        (
+            "x-y-1",
+            &[("AWS_ENDPOINT_URL", "https://a.test"), ("AWS_ENDPOINT_URL_SECRETS_MANAGER", " http://[::1]:8080/ ")],
+            Ok("http://[::1]:8080/"),
+        ),
+        ("x-y-1", &[("AWS_ENDPOINT_URL", "a.test")], Err(no_url)),
+        ("x-y-1", &[("AWS_ENDPOINT_URL", "ftp://a.test")], Err(no_url)),
+        ("x-y-1", &[("AWS_ENDPOINT_URL", "https://a.test/x")], Err(no_url)),
+        ("x-y-1", &[("AWS_ENDPOINT_URL", "https://a.test?q")], Err(no_url)),
+        ("x-y-1", &[("AWS_ENDPOINT_URL", "https://u@a.test")], Err(no_url)),
+        ("x-y-1", &[("AWS_ENDPOINT_URL", "unix:/x")], Err(no_url)),
+        (
+            "x-y-1",
+            &[("AWS_ENDPOINT_URL", "http://a.test")],
+            Err("AWS_ENDPOINT_URL: plain http to another machine would show what is sent to AWS; https:// is accepted"),
+        ),
+    ];
+    for (region, variables, expected) in table {
+        let find =
+            |name: &str| variables.iter().find(|(other, _)| *other == name).map(|(_, value)| (*value).to_owned());
+        let url = Aws::of(Clock::system(), find).secrets_manager(region);
+        assert_eq!(url.as_deref().map_err(String::as_str), expected, "{region} {variables:?}: {one} before {all}");
+    }
+}
+
+#[test]
+fn of_an_answer_only_a_secrets_text_or_the_name_and_reason_of_a_refusal_are_taken() {
+    for (status, body, expected) in [
+        (200, r#"{"ARN":"a","SecretString":"s3\"cret","VersionStages":["x"]}"#, Ok("s3\"cret")),
+        (200, r#"{"SecretBinary":"c2VjcmV0"}"#, Err("it is binary, text is wanted")),
+        (400, r#"{"__type":"AccessDeniedException","Message":"no"}"#, Err("AccessDeniedException: no")),
+        (
+            400,
+            r#"{"__type":"com.amazonaws.x#ResourceNotFoundException:http://y","message":"gone"}"#,
+            Err("ResourceNotFoundException: gone"),
+        ),
+        (400, r#"{"__type":"ThrottlingException"}"#, Err("ThrottlingException: no reason is given")),
+        (200, "s3cret", Err(STRANGE)),
+        (200, r#"{"SecretString":["s3cret"]}"#, Err(STRANGE)),
+        (200, r#"{"SecretString":"s3cret"#, Err(STRANGE)),
+        (200, r#"{"Secret":"s3cret"}"#, Err(STRANGE)),
+        (302, "s3cret", Err(STRANGE)),
+        (500, "<html>s3cret", Err(STRANGE)),
+        (400, r#"{"SecretString":"s3cret"}"#, Err(STRANGE)),
+    ] {
+        let secret = secret_of(StatusCode::from_u16(status).unwrap(), body.as_bytes());
+        assert_eq!(secret.as_deref().map_err(String::as_str), expected, "{body}");
+    }
+}
+
+#[tokio::test]
+async fn credentials_that_fit_in_no_header_are_an_error_that_repeats_nothing() {
+    let aws = Aws::of(Clock::system(), |name| match name {
+        "AWS_ENDPOINT_URL_SECRETS_MANAGER" => Some("http://127.0.0.1:1".to_owned()),
+        _ => Some("s3c\nret".to_owned()),
+    });
+    let reason = aws.secret("site/redis").await.unwrap_err();
+    assert!(reason.contains("invalid header value") && !reason.contains("s3c"), "{reason}");
 }

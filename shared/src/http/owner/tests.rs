@@ -208,14 +208,6 @@ fn a_file_without_a_token_stops_the_start_and_the_message_says_what_to_do() {
     }
 }
 
-#[test]
-fn a_token_where_this_program_cannot_read_it_is_told_at_the_start() {
-    let error = start("secret:site/owner").err();
-    let expected = if cfg!(feature = "secrets-manager") { None } else { Some(UnreadableToken::NoSecretsManager) };
-    assert_eq!(error, expected);
-    assert!(UnreadableToken::NoSecretsManager.to_string().ends_with("build it with --features secrets-manager"));
-}
-
 #[tokio::test]
 async fn the_token_shows_nowhere() {
     let world = world();

@@ -2,8 +2,7 @@
 
 use super::cluster::Connection;
 use super::keys::Key;
-use super::{InvalidEndpoint, RedisStore, Shard};
-use crate::config::Config;
+use super::{RedisStore, Shard};
 use crate::handoff::{Kind, Mailbox};
 use crate::store::Ledger as _;
 use crate::store::redis::contact::{Health, config_question, field};
@@ -56,12 +55,12 @@ impl ShardFacts {
 }
 
 impl RedisStore {
-    /// A store that only looks: shards that are new stay so, where any other store would make their records. Calls that
+    /// Makes this a store that only looks: shards that are new stay so, where any other store would make their records. Calls that
     /// change something are not to be made with it.
-    pub fn looking(config: &Config) -> Result<Self, InvalidEndpoint> {
-        let mut store = Self::new(config)?;
-        store.looks_only = true;
-        Ok(store)
+    #[must_use]
+    pub fn looking(mut self) -> Self {
+        self.looks_only = true;
+        self
     }
 
     /// Whether the shard is new, as far as a store that only looks has seen: nothing was ever counted on it.

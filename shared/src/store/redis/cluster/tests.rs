@@ -1,12 +1,12 @@
 mod nodes {
     use super::super::*;
     use crate::config::Config;
-    use crate::credentials::Logins;
+    use crate::credentials::{Aws, Logins};
 
     fn nodes(cluster: bool) -> Nodes {
         let endpoints = |name: &str| (name == "REDIS_ENDPOINTS").then(|| "a=redis://:pw@seed:7000".into());
         let config = Config::from_vars(endpoints).unwrap();
-        Nodes::new(Link::new(&config.shards[0], &Logins::new(&config), &config).unwrap(), cluster)
+        Nodes::new(Link::new(&config.shards[0], &Logins::new(Aws::from_env(config.clock())), &config).unwrap(), cluster)
     }
 
     fn address(link: &Link) -> String {
