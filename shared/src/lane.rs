@@ -403,23 +403,16 @@ pub(crate) enum Reason {
     Shutdown,
 }
 
-impl Reason {
-    /// Its name.
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
             Self::Full => "full",
             Self::Retry => "retry",
             Self::Interval => "interval",
             Self::Sweep => "sweep",
             Self::Direct => "direct",
             Self::Shutdown => "shutdown",
-        }
-    }
-}
-
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        })
     }
 }
 
