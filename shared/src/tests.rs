@@ -41,6 +41,8 @@ use crate::shard::Weight;
 use crate::store::redis::RedisStore;
 use crate::store::{Apply, ShardIndex, Standing};
 use crate::visit::Visitor;
+use redis::{Commands, Connection};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -93,4 +95,13 @@ pub async fn fold_here(store: &RedisStore, shard: ShardIndex, clock: &Clock) -> 
 pub async fn fold(store: &RedisStore, ring: &Ring, clock: &Clock) -> Folded {
     let settings = fold::Settings { pages_at_once: 2, ..fold::Settings::new(u32::MAX, Duration::from_mins(1)) };
     fold::fold(store, ring, clock, settings, 0..ring.len()).await
+}
+
+/// All that a server holds in a database, as bytes that differ when any of it does.
+pub fn contents(redis: &mut Connection) -> BTreeMap<String, Vec<u8>> {
+    let read = |redis: &mut Connection, key: &str| redis::cmd("DUMP").arg(key).query(redis);
+    let keys: Vec<String> = redis.keys("*").unwrap_or_else(|error| panic!("{error}"));
+    let dump =
+        |key: String| read(redis, &key).map_or_else(|error| panic!("{key}: {error}"), |dumped| (key.clone(), dumped));
+    keys.into_iter().map(dump).collect()
 }

@@ -118,13 +118,6 @@ impl World {
     fn pass(&self, hours: u64) {
         self.time.advance(Duration::from_hours(hours));
     }
-
-    /// All that the shards hold, as text that differs when any of it does.
-    fn contents(&self) -> BTreeMap<String, Vec<u8>> {
-        let mut redis = self.shards.connect();
-        let keys: Vec<String> = redis.keys("*").unwrap();
-        keys.into_iter().map(|key| (key.clone(), redis::cmd("DUMP").arg(key).query(&mut redis).unwrap())).collect()
-    }
 }
 
 fn page_of(number: u64) -> PageId {
@@ -156,8 +149,7 @@ async fn a_day_becomes_numbers_two_hours_after_its_end() {
     assert_eq!(run, Rollup { days_rolled_up: true, sketches_counted: sketches, ..Rollup::default() });
     world.assert_counted();
     for shard in 0..3 {
-        let noted: BTreeMap<String, String> =
-            world.shards.connect().hgetall(world.shards.key(shard, "rollup")).unwrap();
+        let noted: BTreeMap<String, String> = world.shards.fields(shard, "rollup");
         let expected = [("ring", ring.fingerprint().to_string()), ("through", "2023-11-14".to_owned())];
         assert_eq!(noted, expected.map(|(field, value)| (field.to_owned(), value)).into());
     }
@@ -263,11 +255,7 @@ async fn a_function_with_another_ring_than_the_one_in_force_merges_and_counts_no
     let (two, three) = (world.two(), world.three());
     world.visit_all(&two);
     for shard in 0..3 {
-        let _: u64 = world
-            .shards
-            .connect()
-            .hset(world.shards.key(shard, "shard"), "ring", two.fingerprint().to_string())
-            .unwrap();
+        world.shards.set_fields(shard, "shard", &[("ring", two.fingerprint().to_string())]);
     }
     world.pass(4);
     assert_eq!(world.run(&three).await, Rollup::default());

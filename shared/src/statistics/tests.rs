@@ -38,11 +38,7 @@ impl World {
     /// Has a shard know that no page moves.
     fn settle(&self, shard: ShardIndex) {
         let ring = self.shards.ring().fingerprint().to_string();
-        self.add(shard, "shard", &[("ring", ring)]);
-    }
-
-    fn add(&self, shard: ShardIndex, key: &str, fields: &[(&str, impl redis::ToRedisArgs + Send + Sync)]) {
-        let _: () = self.shards.connect().hset_multiple(self.shards.key(shard, key), fields).unwrap();
+        self.shards.set_fields(shard, "shard", &[("ring", ring)]);
     }
 
     fn list(&self, shard: ShardIndex, day: &str, pages: &[(u64, &str)]) {
@@ -70,8 +66,12 @@ impl World {
 
     /// Two days of the site, 5 visits, one of them by a bot.
     fn fill_site(&self, shard: ShardIndex) {
-        self.add(shard, "site", &[("total", 5), ("bots", 1)]);
-        self.add(shard, "site:2023-11", &[("13", 1), ("13u", 1), ("14", 3), ("14b", 1), ("14o", 1), ("13r", 2)]);
+        self.shards.set_fields(shard, "site", &[("total", 5), ("bots", 1)]);
+        self.shards.set_fields(
+            shard,
+            "site:2023-11",
+            &[("13", 1), ("13u", 1), ("14", 3), ("14b", 1), ("14o", 1), ("13r", 2)],
+        );
     }
 }
 
@@ -84,8 +84,12 @@ async fn a_pages_days_come_from_its_owner_while_no_page_moves() {
     let world = world(&[]);
     let home = &world.pages[1];
     for (shard, people) in [(0, 9), (1, 1)] {
-        world.add(shard, &format!("page:{home}"), &[("total", people + 4), ("bots", 1)]);
-        world.add(shard, &format!("days:2023-11:{home}"), &[("13", people), ("13u", 7), ("14", 3), ("14b", 1)]);
+        world.shards.set_fields(shard, &format!("page:{home}"), &[("total", people + 4), ("bots", 1)]);
+        world.shards.set_fields(
+            shard,
+            &format!("days:2023-11:{home}"),
+            &[("13", people), ("13u", 7), ("14", 3), ("14b", 1)],
+        );
         world.sketch(shard, &format!("{TODAY}:{home}"), &[1, 2]);
         // Visitors who came late do not undo what was counted, unless they are more.
         world.sketch(shard, &format!("2023-11-13:{home}"), &[1]);
@@ -135,18 +139,18 @@ async fn while_pages_move_all_shards_are_asked_and_nothing_counts_twice() {
     let world = world(&[]);
     let home = &world.pages[1];
     for shard in [0, 1] {
-        world.add(shard, "shard", &[("moving", 1)]);
-        world.add(shard, &format!("days:2023-11:{home}"), &[("14", 1), ("14b", 1), ("14u", 1)]);
+        world.shards.set_fields(shard, "shard", &[("moving", 1)]);
+        world.shards.set_fields(shard, &format!("days:2023-11:{home}"), &[("14", 1), ("14b", 1), ("14u", 1)]);
     }
     // 10 of the 40 that left are on their way.
-    world.add(0, &format!("page:{home}"), &[("total", 2), ("bots", 1), ("out:7", 40)]);
-    world.add(1, &format!("page:{home}"), &[("total", 32), ("bots", 1), ("in:a:7", 30)]);
+    world.shards.set_fields(0, &format!("page:{home}"), &[("total", 2), ("bots", 1), ("out:7", 40)]);
+    world.shards.set_fields(1, &format!("page:{home}"), &[("total", 32), ("bots", 1), ("in:a:7", 30)]);
     let history = world.figures.history(home, 1).await.unwrap();
     assert_eq!((history.visits, history.bots), (44, 2));
     assert_eq!(written(&history.days), json!([{"day": TODAY, "people": 2, "bots": 2, "visitors": 1}]));
-    world.add(1, "shard", &[("members", "a,b,c")]);
+    world.shards.set_fields(1, "shard", &[("members", "a,b,c")]);
     assert_eq!(world.figures.history(home, 1).await, Err(Unavailable), "`c` may hold a part of it");
-    world.add(1, "shard", &[("members", "a,b")]);
+    world.shards.set_fields(1, "shard", &[("members", "a,b")]);
     assert!(world.figures.history(home, 1).await.is_ok());
     world.down(0);
     assert_eq!(world.figures.history(home, 1).await, Err(Unavailable));
@@ -232,7 +236,7 @@ async fn a_summary_without_a_shard_says_so_and_one_without_any_has_its_days() {
 async fn a_summary_is_shown_again_for_5_s_at_most_and_not_after_a_change() {
     let world = world(&[("VISITS_CACHE_TTL", "1h")]);
     let shown = async |visits: u64| {
-        world.add(0, "site", &[("total", visits)]);
+        world.shards.set_fields(0, "site", &[("total", visits)]);
         world.figures.summary(2).await.total.visits
     };
     assert_eq!((shown(1).await, shown(2).await), (1, 1));
@@ -247,7 +251,7 @@ async fn a_summary_is_shown_again_for_5_s_at_most_and_not_after_a_change() {
 async fn a_change_goes_to_the_pages_owner_once_for_each_key() {
     let world = world(&[]);
     let (home, key, other) = (&world.pages[1], "k".parse().unwrap(), "l".parse().unwrap());
-    world.add(1, &format!("page:{home}"), &[("total", 5), ("bots", 1)]);
+    world.shards.set_fields(1, &format!("page:{home}"), &[("total", 5), ("bots", 1)]);
     let set = |count, forget_days, key| world.figures.set(home, Change { count, forget_days }, key);
     assert_eq!(set(7, false, &key).await, Ok(Changed { previous: 5, repeated: false }));
     assert_eq!(set(9, false, &other).await, Ok(Changed { previous: 7, repeated: false }));
@@ -264,7 +268,7 @@ async fn a_page_that_is_forgotten_leaves_neither_days_nor_a_place_in_a_list() {
     // Also what was kept under a longer setting.
     for month in ["2022-10", "2023-11"] {
         for id in [home.as_str(), "other"] {
-            world.add(1, &format!("days:{month}:{id}"), &[("12", 1)]);
+            world.shards.set_fields(1, &format!("days:{month}:{id}"), &[("12", 1)]);
             world.list(1, month, &[(3, id)]);
         }
     }
@@ -285,7 +289,7 @@ async fn a_page_that_is_forgotten_leaves_neither_days_nor_a_place_in_a_list() {
 #[tokio::test]
 async fn the_count_before_is_told_as_it_was_shown() {
     let world = world(&[("VISITS_COUNT", "people")]);
-    world.add(1, &format!("page:{}", world.pages[1]), &[("total", 7), ("bots", 1)]);
+    world.shards.set_fields(1, &format!("page:{}", world.pages[1]), &[("total", 7), ("bots", 1)]);
     let change = Change { count: 9, forget_days: false };
     let changed = world.figures.set(&world.pages[1], change, &"k".parse().unwrap()).await;
     assert_eq!(changed, Ok(Changed { previous: 6, repeated: false }));
@@ -300,7 +304,7 @@ async fn a_change_that_is_not_made_says_whether_it_may_have_been() {
     assert_eq!(set().await, Err(ChangeError::Unavailable));
     assert_eq!(set().await, Err(ChangeError::Unknown));
     assert_eq!(set().await, Ok(Changed { previous: 0, repeated: true }));
-    world.add(1, "shard", &[("moving", 1)]);
+    world.shards.set_fields(1, "shard", &[("moving", 1)]);
     // The same call again is told what the first one did. Another one changes nothing.
     assert_eq!(set().await, Ok(Changed { previous: 0, repeated: true }));
     let another = "l".parse().unwrap();

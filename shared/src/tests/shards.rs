@@ -328,18 +328,8 @@ impl Deref for Shards {
 
 #[cfg(test)]
 mod tests {
-    use crate::batch::{Batch, Sequence, WriterId};
-    use crate::clock::Clock;
-    use crate::store::{Apply, Ledger, Standing, StoreError};
-    use crate::tests::{Fault, Shards, page};
-    use std::sync::Arc;
-    use std::time::Duration;
-
-    fn visit() -> Apply {
-        let batch = Batch::seal(Sequence::FIRST, vec![(page("home"), 1)], Clock::system().now());
-        let batches = vec![(Arc::new(batch), Duration::ZERO)];
-        Apply { writer: WriterId::from_u128(1), base: Sequence::FIRST, batches, standing: Standing::Active, ring: None }
-    }
+    use crate::store::{Apply, Ledger, StoreError};
+    use crate::tests::{Fault, Shards, page, visit};
 
     #[tokio::test]
     async fn each_fault_fails_a_call_as_it_says() {

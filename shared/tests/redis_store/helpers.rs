@@ -1,13 +1,12 @@
 //! Stores on given servers, calls, and looks inside.
 
-use redis::{Commands, Connection};
-use std::collections::BTreeMap;
+use redis::Connection;
 use std::time::{Duration, Instant};
 use test_support::RedisServer;
 use visits_core::config::Config;
 use visits_core::store::redis::RedisStore;
 use visits_core::store::{Applied, Apply, Ledger, StoreError};
-pub(crate) use visits_core::tests::{WRITER, batch, call, page, visit};
+pub(crate) use visits_core::tests::{WRITER, batch, call, contents, page, visit};
 
 /// A store with these settings.
 pub(crate) fn store_with(settings: &[(&str, &str)]) -> RedisStore {
@@ -70,12 +69,6 @@ pub(crate) fn calls_of(redis: &mut Connection, command: &str) -> usize {
     let line = format!("cmdstat_{command}:calls=");
     let calls = statistics.lines().find_map(|statistic| statistic.strip_prefix(&line)?.split(',').next());
     calls.map_or(0, |calls| calls.parse().unwrap())
-}
-
-/// All that a server holds, as text that differs when any of it does.
-pub(crate) fn contents(redis: &mut Connection) -> BTreeMap<String, Vec<u8>> {
-    let keys: Vec<String> = redis.keys("*").unwrap();
-    keys.into_iter().map(|key| (key.clone(), redis::cmd("DUMP").arg(key).query(redis).unwrap())).collect()
 }
 
 /// The server's numbers of the clients that are connected, besides `redis`.

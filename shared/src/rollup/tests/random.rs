@@ -1,32 +1,20 @@
 //! Any order of visits, runs, ring changes, failing calls and shards that are away.
 
 use super::*;
+use crate::tests::contents;
 use proptest::prelude::*;
 
+/// Rings are the new one or the old one.
 #[derive(Clone, Debug)]
 enum Step {
-    /// Visitors of a page on the present day or one of those before, placed by the old or the new ring.
-    Visit {
-        of_new_ring: bool,
-        days_ago: u32,
-        page: u64,
-        visitors: Vec<u64>,
-    },
-    /// A run, or two at once.
-    Run {
-        of_new_ring: bool,
-        twice: bool,
-    },
+    /// Visitors of a page so many days ago, placed by a ring.
+    Visit(bool, u32, u64, Vec<u64>),
+    /// A run by a ring, or two at once.
+    Run(bool, bool),
     /// The next calls to a shard go wrong like this.
-    Fail {
-        shard: ShardIndex,
-        faults: Vec<Option<bool>>,
-    },
+    Fail(ShardIndex, Vec<Option<bool>>),
     /// A shard goes away, or comes back.
-    Away {
-        shard: ShardIndex,
-        away: bool,
-    },
+    Away(ShardIndex, bool),
     Hours(u64),
 }
 
@@ -35,10 +23,10 @@ fn step() -> impl Strategy<Value = Step> {
     let visitors = prop::collection::vec(0..VISITORS, 1..6);
     prop_oneof![
         4 => (any::<bool>(), 0_u32..3, 0..PAGES, visitors)
-            .prop_map(|(of_new_ring, days_ago, page, visitors)| Step::Visit { of_new_ring, days_ago, page, visitors }),
-        4 => (any::<bool>(), any::<bool>()).prop_map(|(of_new_ring, twice)| Step::Run { of_new_ring, twice }),
-        2 => (0_usize..3, prop::collection::vec(fault, 1..12)).prop_map(|(shard, faults)| Step::Fail { shard, faults }),
-        1 => (0_usize..3, any::<bool>()).prop_map(|(shard, away)| Step::Away { shard, away }),
+            .prop_map(|(is_new, days_ago, page, visitors)| Step::Visit(is_new, days_ago, page, visitors)),
+        4 => (any::<bool>(), any::<bool>()).prop_map(|(is_new, twice)| Step::Run(is_new, twice)),
+        2 => (0_usize..3, prop::collection::vec(fault, 1..12)).prop_map(|(shard, faults)| Step::Fail(shard, faults)),
+        1 => (0_usize..3, any::<bool>()).prop_map(|(shard, away)| Step::Away(shard, away)),
         2 => (1_u64..30).prop_map(Step::Hours),
     ]
 }
@@ -48,8 +36,8 @@ impl World {
     async fn take(&mut self, step: Step, seen: &mut BTreeMap<Key, usize>) {
         let ring = |world: &Self, new| if new { world.three() } else { world.two() };
         match step {
-            Step::Visit { of_new_ring, days_ago, page, visitors } => {
-                let (ring, day) = (ring(self, of_new_ring), self.today().minus(days_ago));
+            Step::Visit(is_new, days_ago, page, visitors) => {
+                let (ring, day) = (ring(self, is_new), self.today().minus(days_ago));
                 self.visit(&ring, day, page, &visitors);
                 let told = visitors.iter().collect::<BTreeSet<_>>().len();
                 for page in [Some(page_of(page)), None] {
@@ -57,16 +45,16 @@ impl World {
                     *most = told.max(*most);
                 }
             }
-            Step::Run { of_new_ring, twice: false } => drop(self.run(&ring(self, of_new_ring)).await),
-            Step::Run { of_new_ring, twice: true } => {
-                let ring = ring(self, of_new_ring);
+            Step::Run(is_new, false) => drop(self.run(&ring(self, is_new)).await),
+            Step::Run(is_new, true) => {
+                let ring = ring(self, is_new);
                 futures_util::future::join(self.run(&ring), self.run(&ring)).await;
             }
-            Step::Fail { shard, faults } => {
+            Step::Fail(shard, faults) => {
                 let fault = |lost| if lost { Fault::AnswerLost } else { Fault::Unreachable };
                 self.shards.fail_next(shard, faults.into_iter().map(|lost| lost.map(fault)));
             }
-            Step::Away { shard, away } => self.shards.set_down(shard, away.then_some(Fault::Unreachable)),
+            Step::Away(shard, away) => self.shards.set_down(shard, away.then_some(Fault::Unreachable)),
             Step::Hours(hours) => self.pass(hours),
         }
     }
@@ -104,9 +92,9 @@ proptest! {
                 assert!((most as u64..=all as u64).contains(&counted), "{sketch}: {counted}, not {most} to {all}");
             }
             assert_eq!((world.sketches(), world.people()), (0, people));
-            let before = world.contents();
+            let before = contents(&mut world.shards.connect());
             assert_eq!(world.finish(&ring).await, Rollup { days_rolled_up: true, ..Rollup::default() });
-            assert_eq!(world.contents(), before);
+            assert_eq!(contents(&mut world.shards.connect()), before);
         });
     }
 }
