@@ -2,7 +2,7 @@
 //!
 //! A batch has one encoding ([`Batch::encode`]), used wherever a batch is kept: in a shard's journal and in a parked copy. It is
 //! a version byte, in `postcard`'s format the day, the visits that were refused and the pages, and behind that the visitors.
-//! Each byte costs a shard three copies and the memory of a journal, so pages of equal numbers have these once, and a name
+//! Each byte costs a shard four copies and the memory of a journal, so pages of equal numbers have these once, and a name
 //! is told by where it differs from the one before. Bytes that are read back may be damaged or another program's:
 //! [`Content::decode`] checks all of them.
 

@@ -25,14 +25,15 @@ use crate::page::PageId;
 use crate::ring::Ring;
 use crate::store::ShardIndex;
 use crate::store::redis::RedisStore;
-use crate::visit::{Refused, Visitor, site_key};
+use crate::store::redis::keys::Key;
+use crate::visit::{Refused, Visitor};
 use futures_util::future::join_all;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Memory of the sums of all shards' pieces together, about: it fits a small function. The larger a piece, the more visits
 /// of one page are one sum.
-const PIECE_MEMORY: usize = 24 << 20;
+const PIECE_MEMORY: usize = 16 << 20;
 
 /// Memory that a page takes among the sums beside its name and its visitors, about.
 const PAGE_MEMORY: usize = 160;
@@ -269,9 +270,6 @@ pub async fn fold(
     Folded { fold_calls_failed, ..done }
 }
 
-/// Visitors of a day, of a page or of the site.
-type Sketch<'a> = (Day, Option<&'a PageId>, Vec<Visitor>);
-
 /// Fold of one shard.
 struct Run<'a> {
     step: &'a Step<'a, RedisStore, Folded>,
@@ -318,7 +316,7 @@ impl Run<'_> {
             if piece.entries == 0 {
                 return None;
             }
-            self.add_visitors(&piece.sums).await;
+            self.add_visitors(&mut piece.sums).await;
             let was_all = note.is_empty() && piece.memory < self.piece_memory();
             match self.commit(&piece, done, note.clone()).await? {
                 true if was_all => return None,
@@ -387,17 +385,25 @@ impl Run<'_> {
 
     /// Adds visitors to the sketches of those shards that own them, or else to sketches here. They are an estimate: where both
     /// fail, that is logged, and the visits are counted all the same.
-    async fn add_visitors(&self, sums: &Sums) {
+    async fn add_visitors(&self, sums: &mut Sums) {
         let (store, ring) = (self.step.store, self.step.ring);
-        let mut shards: Vec<Vec<Sketch<'_>>> = vec![Vec::new(); ring.len()];
-        for (day, of_day) in &sums.days {
+        let mut sites = Vec::new();
+        for (day, of_day) in &mut sums.days {
             let mut site = Vec::new();
-            for (page, of_page) in of_day.pages.iter().filter(|(_, of_page)| !of_page.visitors.is_empty()) {
-                shards[ring.owner(page.as_str())].push((*day, Some(page), distinct(&of_page.visitors)));
+            for of_page in of_day.pages.values_mut() {
+                make_distinct(&mut of_page.visitors);
                 site.extend_from_slice(&of_page.visitors);
             }
-            if !site.is_empty() {
-                shards[ring.owner(&site_key(*day))].push((*day, None, distinct(&site)));
+            make_distinct(&mut site);
+            sites.push((Key::Visitors(*day, None), site));
+        }
+        let pages = sums.days.iter().flat_map(|(day, of_day)| {
+            of_day.pages.iter().map(|(page, of_page)| (Key::Visitors(*day, Some(page.clone())), &of_page.visitors))
+        });
+        let mut shards: Vec<Vec<(Key, &[Visitor])>> = vec![Vec::new(); ring.len()];
+        for (key, visitors) in pages.chain(sites.iter().map(|(key, site)| (key.clone(), site))) {
+            if !visitors.is_empty() {
+                shards[key.home(ring, self.shard)].push((key, visitors));
             }
         }
         for (owner, sketches) in shards.iter().enumerate().filter(|(_, sketches)| !sketches.is_empty()) {
@@ -425,7 +431,7 @@ impl Run<'_> {
         for (page, reason) in rejected {
             let (page, day) = (page.as_str(), part.day.map(tracing::field::display));
             lines.write(|| {
-                tracing::error!(shard, page, day, reason, "a page's visits are counted, but not in their day")
+                tracing::error!(shard, page, day, reason, "a page's visits are counted, but not in their day");
             });
         }
         let Some(sums) = part.whole else { return };
@@ -459,10 +465,8 @@ impl<'a> Progress<'a> {
     }
 }
 
-/// Returns these visitors, each once.
-fn distinct(visitors: &[Visitor]) -> Vec<Visitor> {
-    let mut visitors = visitors.to_vec();
+/// Leaves each of these visitors there once.
+fn make_distinct(visitors: &mut Vec<Visitor>) {
     visitors.sort_unstable();
     visitors.dedup();
-    visitors
 }

@@ -61,19 +61,18 @@ impl RedisStore {
     pub(crate) async fn add_visitors(
         &self,
         shard: ShardIndex,
-        sketches: &[(Day, Option<&PageId>, Vec<Visitor>)],
+        sketches: &[(Key, &[Visitor])],
     ) -> Result<(), StoreError> {
-        let key = |day: &Day, page: Option<&PageId>| Key::Visitors(*day, page.cloned());
-        let (few, many): (Vec<_>, Vec<_>) = sketches.iter().partition(|(.., visitors)| visitors.len() < SKETCHED);
-        for (day, page, visitors) in many {
-            self.merge(shard, &[(&key(day, *page), sketch(visitors))]).await?;
+        let (few, many): (Vec<_>, Vec<_>) = sketches.iter().partition(|(_, visitors)| visitors.len() < SKETCHED);
+        for (key, visitors) in many {
+            self.merge(shard, &[(key, sketch(visitors))]).await?;
         }
         let shard = &self.shards[shard];
         for few in few.chunks(SKETCHES_AT_ONCE) {
-            let add = |(day, page, visitors): &&(Day, Option<&PageId>, Vec<Visitor>)| {
+            let add = |(key, visitors): &&(Key, &[Visitor])| {
                 let mut add = redis::cmd("PFADD");
-                add.arg(shard.keys.of(&key(day, *page)));
-                for visitor in visitors {
+                add.arg(shard.keys.of(key));
+                for visitor in *visitors {
                     add.arg(&<[u8; 8]>::from(*visitor));
                 }
                 add

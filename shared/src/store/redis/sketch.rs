@@ -5,18 +5,18 @@ use crate::visit::Visitor;
 /// Returns the sketch of these visitors: a dense `HyperLogLog`, as Redis stores it, that says what as many `PFADD` would have
 /// made it say.
 pub(crate) fn sketch(visitors: &[Visitor]) -> Vec<u8> {
-    let mut registers = [0_u8; 1 << 14];
+    let mut registers = vec![0_u32; 1 << 14];
     for visitor in visitors {
         let hash = hash((*visitor).into());
-        let rank = (hash >> 14 | 1 << 50).trailing_zeros() as u8 + 1;
-        let register = &mut registers[hash as usize % registers.len()];
+        let rank = (hash >> 14 | 1 << 50).trailing_zeros() + 1;
+        let register = &mut registers[usize::try_from(hash % (1 << 14)).unwrap_or_default()];
         *register = rank.max(*register);
     }
     // It is dense (0), and the cardinality that is cached behind that is none (the highest bit of its eight bytes).
     let mut bytes = b"HYLL\0\0\0\0\0\0\0\0\0\0\0\x80".to_vec();
     // Six bits each, the lowest first: four registers have three bytes.
     for four in registers.as_chunks::<4>().0 {
-        let bits = four.iter().rev().fold(0, |bits, register| bits << 6 | u32::from(*register));
+        let bits = four.iter().rev().fold(0, |bits, register| bits << 6 | register);
         bytes.extend_from_slice(&bits.to_le_bytes()[..3]);
     }
     bytes
