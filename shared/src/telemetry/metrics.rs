@@ -94,7 +94,7 @@ fn line(namespace: &MetricsNamespace, at: Moment, request_id: Option<&str>, figu
     );
     for (index, (Metric { name, unit }, _)) in figures.iter().enumerate() {
         let comma = if index == 0 { "" } else { "," };
-        let _ = write!(text, r#"{comma}{{"Name":"{name}","Unit":"{}"}}"#, unit);
+        let _ = write!(text, r#"{comma}{{"Name":"{name}","Unit":"{unit}"}}"#);
     }
     text.push_str("]}]}");
     if let Some(request_id) = request_id {

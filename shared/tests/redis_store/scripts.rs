@@ -397,3 +397,37 @@ fn any_mutated_delivery_is_made_in_full_or_not_at_all() {
         },
     );
 }
+
+/// One entry, and its sums of one page.
+#[test]
+fn a_commit_with_garbage_changes_nothing() {
+    let server = RedisServer::start();
+    let mut redis = server.connect();
+    let _: String = redis::cmd("XADD").arg("journal").arg(&["1-0", "b", "bytes"]).query(&mut redis).unwrap();
+    let before = contents(&mut redis);
+    // First, last, bytes, folding before and after, ring, misplaced, listed, site, day, its sums, pages; and of the page.
+    let arguments = format!("1-0 1-0 37   {RING} 0 200 3 1 29 2 1 0 0 0 0 1 2 1");
+    let good = Call::new("journal,shard,site,aside,site:2026-11,top,days:2026-11:home", &arguments);
+    let mut commit = |Call { keys, arguments }: &Call| {
+        let mut script = redis::cmd("EVAL");
+        let answer = script.arg(script!("commit.lua")).arg(keys.len()).arg(keys).arg(arguments).query(&mut redis);
+        (answer as Result<(u64, u64, Vec<(usize, String)>), redis::RedisError>, contents(&mut redis))
+    };
+    let keys = (0..=good.keys.len() + 1).filter(|number| *number != good.keys.len());
+    let mut wrong: Vec<Call> = keys
+        .map(|number| Call { keys: good.keys.iter().cycle().take(number).cloned().collect(), ..good.clone() })
+        .collect();
+    wrong.extend(
+        (0..good.arguments.len()).map(|number| Call { arguments: good.arguments[..number].to_vec(), ..good.clone() }),
+    );
+    for position in (2..good.arguments.len()).filter(|position| ![3, 4, 5].contains(position)) {
+        wrong.extend(["", "x", "-1", "01", "1.5", "1000000000000000"].map(|text| good.clone().with(position, text)));
+    }
+    for call in wrong {
+        let (answer, after) = commit(&call);
+        assert!(answer.is_err_and(|error| error.code() == Some("INVALID")) && after == before, "{call:?}");
+    }
+    let (answer, after) = commit(&good);
+    assert_eq!((answer.unwrap(), after.len()), ((1, 0, vec![]), before.len() + 4));
+    assert_eq!(redis.hmget("days:2026-11:home", &["29", "29b"]), Ok([2, 1]));
+}
