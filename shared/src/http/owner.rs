@@ -233,3 +233,6 @@ fn read_token(path: &Path) -> Result<Token, String> {
 fn signed(end: u64) -> String {
     format!("visits session until {end}")
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,4 @@
-use super::{Owner, PAUSE, SESSION, Shown, UnreadableToken, WRONG, bearer};
+use super::{Owner, PAUSE, SESSION, Shown, UnreadableToken, bearer};
 use crate::clock::ManualClock;
 use crate::config::Config;
 use crate::http::{Problem, Request};
@@ -66,7 +66,7 @@ async fn who_knows_the_token_is_the_owner_and_nobody_else() {
     for wrong in ["", "x", &TOKEN[1..], &TOKEN[..27], &format!("{TOKEN}x"), &TOKEN.to_uppercase(), &TOKEN.repeat(1000)]
     {
         let problem = world.owner.authorize(&with_token(wrong)).await.unwrap_err();
-        assert_eq!(problem, Problem::unauthorized(WRONG), "{wrong}");
+        assert_eq!(problem.status(), 401, "{wrong}");
         assert_eq!(problem.into_response().header("www-authenticate"), Some("Bearer"));
         assert!(world.owner.open_session(wrong).await.is_err(), "{wrong}");
     }
@@ -167,7 +167,9 @@ async fn a_token_that_is_replaced_by_none_is_a_503_until_it_is_one_again() {
     for (wrong, _) in WRONG_TOKENS {
         std::fs::write(&world.file, wrong).unwrap();
         world.time.advance(Duration::from_mins(1));
-        for request in [with_token(wrong), with_token(TOKEN), with_session("1.x"), Request::default()] {
+        for request in
+            [with_token(&wrong.replace('\n', "")), with_token(TOKEN), with_session("1.x"), Request::default()]
+        {
             let problem = world.owner.authorize(&request).await.unwrap_err();
             assert_eq!(problem, Problem::owner_token_unavailable(PAUSE), "{wrong:?}");
         }
