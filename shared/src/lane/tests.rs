@@ -109,17 +109,6 @@ fn nothing_is_parked_while_the_shard_answers() {
 }
 
 #[test]
-fn a_writer_that_has_parked_leaves_its_applied_set_to_its_copies() {
-    let mut lane = lane(1);
-    assert_eq!(lane.farewell(), Standing::Settled);
-    let call = begin(&mut lane, at(0), false).unwrap();
-    lane.failed(&call, at(0));
-    let copies = lane.begin_parking(None, false, at(0)).unwrap();
-    lane.parked(&copies, None, at(0));
-    assert_eq!(lane.farewell(), Standing::Gone);
-}
-
-#[test]
 fn pauses_double_from_a_fifth_of_a_second_to_half_a_minute() {
     let (mut backoff, timing) = (Backoff::default(), Timing::REAL);
     let pauses = [(); 10].map(|()| {
@@ -129,16 +118,11 @@ fn pauses_double_from_a_fifth_of_a_second_to_half_a_minute() {
     assert_eq!(pauses, [200, 400, 800, 1_600, 3_200, 6_400, 12_800, 25_600, 30_000, 30_000]);
     assert_eq!(backoff.left(at(29_999), &timing), Some(Duration::from_millis(1)));
     assert_eq!((backoff.left(at(30_000), &timing), backoff.is_failing()), (None, true));
-}
-
-#[test]
-fn after_an_answer_the_pauses_begin_anew() {
-    let mut backoff = Backoff::default();
-    (0..5).for_each(|_| backoff.failed(at(0)));
+    // After an answer they begin anew.
     backoff.succeeded();
-    assert_eq!((backoff.left(at(0), &Timing::REAL), backoff.is_failing()), (None, false));
+    assert_eq!((backoff.left(at(0), &timing), backoff.is_failing()), (None, false));
     backoff.failed(at(0));
-    assert_eq!(backoff.left(at(0), &Timing::REAL), Some(Timing::REAL.first_pause));
+    assert_eq!(backoff.left(at(0), &timing), Some(timing.first_pause));
 }
 
 const INTERVAL: Duration = Duration::from_secs(30);
