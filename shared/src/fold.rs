@@ -38,8 +38,9 @@ const PIECE_MEMORY: usize = 16 << 20;
 /// Memory that a page takes among the sums beside its name and its visitors, about.
 const PAGE_MEMORY: usize = 160;
 
-/// Memory that an entry takes among the sums that is set aside, and bytes of a commit.
-const ASIDE_MEMORY: usize = 4 << 10;
+/// Memory that an entry which is set aside counts for: few of them end a piece, since all are arguments of its last commit, and
+/// `ElastiCache` Serverless takes 4,000.
+const ASIDE_MEMORY: usize = 64 << 10;
 
 /// Entries that are read at once: each mostly has one or two KB.
 const ENTRIES_AT_ONCE: usize = 100;
