@@ -127,7 +127,7 @@ fn the_operations_manual_lists_each_metric_with_its_unit() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/OPERATIONS.md");
     let Ok(manual) = std::fs::read_to_string(path) else { return };
     for Metric { name, unit } in ALL {
-        let row = format!("| `{name}` | {} |", unit);
+        let row = format!("| `{name}` | {unit} |");
         assert!(manual.lines().any(|line| line.starts_with(&row)), "docs/OPERATIONS.md: no row that begins with {row}");
     }
 }
