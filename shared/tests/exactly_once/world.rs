@@ -40,9 +40,8 @@ pub(crate) struct World {
     now: Duration,
     writers: Vec<Flusher<Fake>>,
     hours: u64,
-    pub(crate) taken: BTreeMap<PageId, u64>,
-    /// Those of them by bots.
-    pub(crate) taken_bots: BTreeMap<PageId, u64>,
+    /// Visits that were taken, and of them those by bots.
+    pub(crate) taken: BTreeMap<PageId, (u64, u64)>,
     /// Visits that dead environments still held and had not parked.
     pub(crate) died: u64,
     /// A crash takes only what a living writer or a deliverer still answers for: disks are written when an
@@ -70,7 +69,6 @@ impl World {
             writers: Vec::new(),
             hours: 0,
             taken: BTreeMap::new(),
-            taken_bots: BTreeMap::new(),
             died: 0,
             careful_disks,
             must_heal: [false; WRITERS],
@@ -161,8 +159,8 @@ impl World {
         let bot = matches!(by, By::Bot);
         // A full buffer refuses: then the visit is not counted.
         if self.writers[writer].record(Visit { page: page.clone(), bot, visitor }).is_ok() {
-            *self.taken_bots.entry(page.clone()).or_default() += u64::from(bot);
-            *self.taken.entry(page).or_default() += 1;
+            let taken = self.taken.entry(page).or_default();
+            *taken = (taken.0 + 1, taken.1 + u64::from(bot));
         }
     }
 
@@ -223,12 +221,9 @@ impl World {
         panic!("the writers and copies do not come to rest");
     }
 
-    pub(crate) fn counted(&self, page: &PageId) -> u64 {
-        self.store.sum(page)
-    }
-
-    fn counted_bots(&self, page: &PageId) -> u64 {
-        (0..SHARDS).map(|shard| self.store.count(shard, page).1).sum()
+    /// A page's visits on all shards, and of them those by bots.
+    pub(crate) fn counted(&self, page: &PageId) -> (u64, u64) {
+        (self.store.sum(page), (0..SHARDS).map(|shard| self.store.count(shard, page).1).sum())
     }
 
     /// The batches that the shards have applied add up to their counts.
@@ -253,32 +248,22 @@ impl World {
 
     pub(crate) fn assert_never_more_than_taken(&self) {
         for (page, taken) in &self.taken {
-            let (counted, bots) = (self.counted(page), self.counted_bots(page));
-            assert!(counted <= *taken, "{page}: {counted} counted, {taken} taken");
-            assert!(bots <= self.taken_bots[page], "{page}: {bots} counted as bots', {} taken", self.taken_bots[page]);
+            let counted = self.counted(page);
+            assert!(counted.0 <= taken.0 && counted.1 <= taken.1, "{page}: {counted:?} counted, {taken:?} taken");
         }
     }
 
     /// Of bots' visits, too.
     pub(crate) fn assert_exact(&self) {
         for (page, taken) in &self.taken {
-            let counted = (self.counted(page), self.counted_bots(page));
-            assert_eq!(counted, (*taken, self.taken_bots[page]), "{page}");
+            assert_eq!(self.counted(page), *taken, "{page}");
         }
     }
 }
 
-/// Runs a schedule; tokio's time is paused, so that waiting for a mute shard takes none.
-pub(crate) fn run(steps: &[Step]) -> World {
-    run_on(steps, false)
-}
-
-/// The same, where a crash takes nothing that nobody answers for.
-pub(crate) fn run_on_careful_disks(steps: &[Step]) -> World {
-    run_on(steps, true)
-}
-
-fn run_on(steps: &[Step], careful_disks: bool) -> World {
+/// Runs a schedule; tokio's time is paused, so that waiting for a mute shard takes none. On careful disks a crash takes nothing
+/// that no writer or deliverer answers for.
+pub(crate) fn run(steps: &[Step], careful_disks: bool) -> World {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     runtime.block_on(async {
         let mut world = World::new(careful_disks);
