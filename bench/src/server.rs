@@ -12,7 +12,7 @@ use visits_core::fold::{Folded, Settings, fold};
 use visits_core::page::PageId;
 use visits_core::ring::Ring;
 use visits_core::store::redis::RedisStore;
-use visits_core::store::{Apply, Ledger, Standing};
+use visits_core::store::{Apply, Ledger, WriterStatus};
 
 /// Readings of the memory, each this long after the one before, until one is no less.
 const SETTLING: Duration = Duration::from_millis(150);
@@ -133,7 +133,7 @@ pub(crate) fn call_with(writer: WriterId, batch: Batch) -> Apply {
         writer,
         base: Sequence::new(confirmed).unwrap_or(Sequence::FIRST),
         batches: vec![(Arc::new(batch), Duration::ZERO)],
-        standing: Standing::Active,
+        status: WriterStatus::Active,
         ring: None,
     }
 }

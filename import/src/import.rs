@@ -26,7 +26,7 @@ use visits_core::shard::ShardName;
 use visits_core::store::AppliedSet;
 use visits_core::store::imports::{ImportId, ImportRecord};
 use visits_core::store::redis::RedisStore;
-use visits_core::store::{Apply, Ledger, Rejected, ShardIndex, Standing, StoreError};
+use visits_core::store::{Apply, Ledger, Rejected, ShardIndex, StoreError, WriterStatus};
 
 /// Most passes over an input. A second one is needed only if a shard has lost data meanwhile.
 const MAX_PASSES: u32 = 3;
@@ -312,7 +312,7 @@ impl Caller<'_> {
         // No age: an import may be repeated after any time, and its applied set is kept as long.
         let batches = batch.map(|batch| (Arc::new(batch), Duration::ZERO)).into_iter().collect();
         let (base, ring) = (Sequence::FIRST, Some(self.ring));
-        let call = Apply { writer: self.writer, base, batches, standing: Standing::Import, ring };
+        let call = Apply { writer: self.writer, base, batches, status: WriterStatus::Import, ring };
         let answer = self.patience.answer(async || self.store.apply(shard, &call).await).await?;
         Ok((answer.set, answer.rejected))
     }

@@ -9,7 +9,7 @@ use crate::ring::Ring;
 use crate::store::redis::RedisStore;
 use crate::store::redis::keys::Key;
 use crate::store::redis::pages::Scan;
-use crate::store::{Incarnation, ShardIndex, StoreError};
+use crate::store::{ServerRun, ShardIndex, StoreError};
 use crate::telemetry::Lines;
 use futures_util::future::join_all;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -135,13 +135,13 @@ pub(crate) struct Walk {
     pub(crate) shard: ShardIndex,
     pub(crate) scan: Scan,
     /// The run of the server; `None` before the first slice, if any will do.
-    pub(crate) run: Option<Incarnation>,
+    pub(crate) run: Option<ServerRun>,
     /// Where the next slice begins; `None` after the last one.
     pub(crate) next: Option<u64>,
 }
 
 impl Walk {
-    pub(crate) fn new(shard: ShardIndex, scan: Scan, run: Option<Incarnation>) -> Self {
+    pub(crate) fn new(shard: ShardIndex, scan: Scan, run: Option<ServerRun>) -> Self {
         Self { shard, scan, run, next: Some(0) }
     }
 }

@@ -12,7 +12,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 
 /// Most visitors that an open batch remembers, all its pages taken together. Further ones are counted as visits only. Some
 /// hours of a busy environment whose shard is down.
-pub const MOST_VISITORS: usize = 50_000;
+pub const MAX_VISITORS: usize = 50_000;
 
 #[derive(Debug, Default)]
 struct Open {
@@ -41,7 +41,7 @@ impl Buffer {
             self.open_of(day, |open| open.pages.len() < MAX_BATCH_PAGES)
         });
         let open = &mut self.open[index];
-        let follow = open.visitors < MOST_VISITORS;
+        let follow = open.visitors < MAX_VISITORS;
         let tally = open.pages.entry(visit.page).or_default();
         tally.visits += 1;
         tally.bots += u64::from(visit.bot);
@@ -219,12 +219,12 @@ mod tests {
     #[test]
     fn visitors_beyond_the_bound_are_counted_as_visits_only() {
         let mut buffer = Buffer::default();
-        for number in 0..=MOST_VISITORS {
+        for number in 0..=MAX_VISITORS {
             let visitor = Some(Fingerprint::of(&number.to_string(), ""));
             buffer.add(Visit { page: page("home"), bot: false, visitor }, Some(day(1)));
         }
         let secret = Secret::random().unwrap();
         let increments = buffer.take_next(|_| Some(&secret)).unwrap().increments;
-        assert_eq!((increments[0].visits, increments[0].visitors.len()), (MOST_VISITORS as u64 + 1, MOST_VISITORS));
+        assert_eq!((increments[0].visits, increments[0].visitors.len()), (MAX_VISITORS as u64 + 1, MAX_VISITORS));
     }
 }

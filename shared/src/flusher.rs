@@ -11,11 +11,11 @@ use crate::clock::{Clock, Moment};
 use crate::config::Config;
 use crate::day::Day;
 use crate::handoff::{Park, Parked};
-use crate::lane::{self, Call, Lane, Place, Reason, Want};
-use crate::outbox::Refuge;
+use crate::lane::{self, Call, CallOptions, Lane, Reason, VisitState};
+use crate::outbox::ParkedAt;
 use crate::report::FlushReport;
 use crate::ring::Ring;
-use crate::store::{Applied, Ledger, Rejected, ShardIndex, Standing, StoreError};
+use crate::store::{Applied, Ledger, Rejected, ShardIndex, StoreError, WriterStatus};
 use crate::telemetry::Lines;
 use crate::telemetry::metrics::{self, Figures, Metrics, Samples};
 use crate::timing::Timing;
@@ -325,10 +325,10 @@ impl<S: Ledger> Flusher<S> {
             let now = self.clock.now();
             let place = self.lock().lanes[ticket.shard].place(ticket.sequence, ticket.since, now);
             match place {
-                Place::Safe => return Ok(()),
-                Place::Failed => return Err(RecordError::NotConfirmed),
-                Place::Wait => landed.await,
-                Place::Begin => self.flush_shard(ticket.shard).await,
+                VisitState::Safe => return Ok(()),
+                VisitState::Failed => return Err(RecordError::NotConfirmed),
+                VisitState::Wait => landed.await,
+                VisitState::Begin => self.flush_shard(ticket.shard).await,
             }
         }
     }
@@ -465,12 +465,12 @@ impl<S: Ledger> Flusher<S> {
         };
         let flush = &Flush::new(Reason::Sweep);
         let settled = listed.into_iter().map(async |shard| {
-            let want = |lane: &Lane| Want {
+            let want = |lane: &Lane| CallOptions {
                 // Visits that came in since are not sealed by this call; if there are some, the writer does not settle.
                 seal_up_to: Sequence::FIRST,
                 confirm: true,
                 impatient: false,
-                standing: if lane.is_clean() { lane.farewell() } else { Standing::Active },
+                status: if lane.is_clean() { lane.farewell() } else { WriterStatus::Active },
             };
             tokio::time::timeout(budget, self.call(flush, shard, want)).await.ok()
         });
@@ -482,15 +482,15 @@ impl<S: Ledger> Flusher<S> {
     async fn send(&self, flush: &Flush, shard: ShardIndex) {
         let seal_up_to = self.lock().lanes[shard].last_open();
         let mut confirm = matches!(flush.reason, Reason::Interval | Reason::Sweep | Reason::Shutdown);
-        let want = |lane: &Lane, confirm: bool| Want {
+        let want = |lane: &Lane, confirm: bool| CallOptions {
             seal_up_to,
             confirm: confirm && if flush.is_last() { lane.listed } else { lane.outbox.unconfirmed() > 0 },
             // A sweep does not wait for the end of a pause; shutdown not for a call on its way either.
             impatient: flush.is_last() || (flush.reason == Reason::Sweep && !lane.is_in_flight()),
-            standing: match (flush.is_last(), lane.is_clean()) {
+            status: match (flush.is_last(), lane.is_clean()) {
                 (true, true) => lane.farewell(),
-                (true, false) => Standing::Gone,
-                (false, _) => Standing::Active,
+                (true, false) => WriterStatus::Gone,
+                (false, _) => WriterStatus::Active,
             },
         };
         while self.call(flush, shard, |lane| want(lane, confirm)).await {
@@ -499,7 +499,7 @@ impl<S: Ledger> Flusher<S> {
     }
 
     /// Makes one call to a shard, if there is one to make. Returns whether it was made and answered.
-    async fn call(&self, flush: &Flush, shard: ShardIndex, want: impl FnOnce(&Lane) -> Want) -> bool {
+    async fn call(&self, flush: &Flush, shard: ShardIndex, want: impl FnOnce(&Lane) -> CallOptions) -> bool {
         let call = {
             let mut state = self.lock();
             let Some(writer) = state.writer else { return false };
@@ -591,8 +591,8 @@ impl<S: Ledger> Flusher<S> {
             let answer = tokio::time::timeout(patience, self.store.park(refuge, park)).await;
             let note = |taken| self.lock().lanes[owner].parked(&park.batches, taken, self.clock.now());
             match answer {
-                Ok(Ok(Parked::Taken { incarnation, server_time })) => {
-                    note(Some(Refuge { shard: refuge, incarnation, server_time }));
+                Ok(Ok(Parked::Taken { server_run, server_time })) => {
+                    note(Some(ParkedAt { shard: refuge, server_run, server_time }));
                     return Some(refuge);
                 }
                 // It may have them all the same.

@@ -19,7 +19,7 @@ use crate::record::Round;
 use crate::ring::{Fingerprint, Ring};
 use crate::shard::ShardName;
 use crate::store::redis::keys::Key;
-use crate::store::{Applied, Apply, Incarnation, Ledger, ShardIndex, Standing, StoreError};
+use crate::store::{Applied, Apply, Ledger, ServerRun, ShardIndex, StoreError, WriterStatus};
 use crate::timing::Timing;
 use futures_util::future::{join, join_all};
 use serde::{Deserialize, Serialize};
@@ -106,7 +106,7 @@ pub enum Parked {
     /// The shard has the copies, those that were there before included.
     Taken {
         /// The run of its server.
-        incarnation: Incarnation,
+        server_run: ServerRun,
         /// When it answered by its own clock, since the Unix epoch.
         server_time: Duration,
     },
@@ -120,7 +120,7 @@ pub struct Note {
     /// When it was made, in milliseconds of the clock of the shard that holds the envelope.
     pub at: u64,
     /// The run of the server that the envelope was found on.
-    pub run: Incarnation,
+    pub run: ServerRun,
     /// Found on its owner; otherwise on the shard that holds it.
     pub there: bool,
     /// Age of the note when the envelope was read.
@@ -177,7 +177,7 @@ pub struct EnvelopePage {
     /// Where to read on; 0: this was the last page.
     pub next: u64,
     /// The run of the server that holds the mailbox.
-    pub run: Incarnation,
+    pub run: ServerRun,
 }
 
 /// An envelope that leaves its mailbox.
@@ -210,7 +210,7 @@ pub struct Landed {
     /// Records whose key holds something else: what they counted is lost.
     pub rejected: Vec<RejectedRecord>,
     /// The run of the server that answered.
-    pub incarnation: Incarnation,
+    pub server_run: ServerRun,
 }
 
 /// A record that was not taken or not delivered, with the reason that the shard gave.
@@ -290,7 +290,7 @@ enum Turn {
 
 impl Turn {
     /// Decides by the note; `run` is the present run of the server that holds the envelope, `wait` a minute.
-    fn of(kind: Kind, note: Option<Note>, run: Incarnation, wait: Duration) -> Self {
+    fn of(kind: Kind, note: Option<Note>, run: ServerRun, wait: Duration) -> Self {
         match note {
             Some(note) if note.there && note.age < wait => Self::Wait,
             Some(note) if note.there => Self::Deliver,
@@ -306,8 +306,8 @@ impl Turn {
 /// Findings of a delivery about the envelopes of a page.
 #[derive(Default)]
 struct Findings {
-    here: Vec<(BatchId, Incarnation)>,
-    there: Vec<(BatchId, Incarnation)>,
+    here: Vec<(BatchId, ServerRun)>,
+    there: Vec<(BatchId, ServerRun)>,
     delivered: Vec<Removal>,
     aside: Vec<Unreadable>,
     /// Visits in what is set aside, as far as it can be read.
@@ -316,7 +316,7 @@ struct Findings {
 
 impl Findings {
     /// The owner has it: newly, or as before.
-    fn found_there(&mut self, id: BatchId, note: Option<Note>, fresh: bool, run: Incarnation) {
+    fn found_there(&mut self, id: BatchId, note: Option<Note>, fresh: bool, run: ServerRun) {
         match note {
             Some(note) if note.there && note.run == run && !fresh => self.delivered.push(Removal::Delivered(id, note)),
             // It was lost, or may have been lost and brought again a moment ago: the minute begins anew.
@@ -461,7 +461,7 @@ impl<S: Ledger> Run<'_, S> {
         let all_here = increments.all(|increment| self.step.ring.owner(increment.page.as_str()) == way.to);
         let ring = all_here.then_some(self.fingerprint);
         let (writer, base) = (copies[0].id.writer, Sequence::FIRST);
-        let call = Apply { writer, base, batches, standing: Standing::Delivered, ring };
+        let call = Apply { writer, base, batches, status: WriterStatus::Delivered, ring };
         let answer = self.step.store.apply(way.to, &call).await;
         if let Err(StoreError::Refused { reason, .. }) = &answer
             && reason.contains("WRONGTYPE")
@@ -508,7 +508,7 @@ impl<S: Ledger> Run<'_, S> {
             if applied.expired.contains(&copy.id.sequence) {
                 found.set_aside(copy, format!("older than {:?}", self.timing.max_batch_age));
             } else {
-                found.found_there(copy.id, copy.note, is_fresh(copy), applied.incarnation);
+                found.found_there(copy.id, copy.note, is_fresh(copy), applied.server_run);
             }
         }
     }
@@ -538,7 +538,7 @@ impl<S: Ledger> Run<'_, S> {
                 all_landed = false;
                 continue;
             };
-            found.found_there(id, note, landed.fresh, landed.incarnation);
+            found.found_there(id, note, landed.fresh, landed.server_run);
             if landed.fresh {
                 let pages = content.records.iter().filter(|(record, _)| matches!(record, Key::Page(_)));
                 step.done().pages_delivered += pages.count() as u64;

@@ -6,10 +6,10 @@ use crate::batch::{Batch, MAX_BATCH_PAGES, Sequence, WriterId};
 use crate::buffer::Buffer;
 use crate::clock::Moment;
 use crate::day::Day;
-use crate::outbox::{Outbox, Refuge};
+use crate::outbox::{Outbox, ParkedAt};
 use crate::report::FlushReport;
 use crate::ring::Fingerprint;
-use crate::store::{Applied, Apply, Standing};
+use crate::store::{Applied, Apply, WriterStatus};
 use crate::timing::Timing;
 use crate::visit::{Secrets, Visit};
 use std::fmt;
@@ -125,23 +125,23 @@ impl Lane {
 
     /// Where the visit stands that will be or was sealed as `sequence`; of failed calls, only one begun
     /// after call number `since` counts.
-    pub(crate) fn place(&self, sequence: Sequence, since: u64, now: Moment) -> Place {
+    pub(crate) fn place(&self, sequence: Sequence, since: u64, now: Moment) -> VisitState {
         if sequence < self.next && self.outbox.is_safe(sequence) {
-            return Place::Safe;
+            return VisitState::Safe;
         }
         let failed = self.failed.is_some_and(|f| f.call > since && f.covered >= Some(sequence));
         match self.in_flight {
-            _ if self.parking.under_way => Place::Wait,
-            _ if failed => Place::Failed,
-            Some(_) => Place::Wait,
-            None if self.pause(now).is_some() && !self.can_park(now) => Place::Failed,
-            None => Place::Begin,
+            _ if self.parking.under_way => VisitState::Wait,
+            _ if failed => VisitState::Failed,
+            Some(_) => VisitState::Wait,
+            None if self.pause(now).is_some() && !self.can_park(now) => VisitState::Failed,
+            None => VisitState::Begin,
         }
     }
 
     /// Chooses the next call, seals what it needs, and counts it as on its way. What failed before goes
     /// first, unchanged; new visits are sealed only when nothing older is to be sent.
-    pub(crate) fn begin(&mut self, writer: WriterId, want: Want, now: Moment) -> Option<Call> {
+    pub(crate) fn begin(&mut self, writer: WriterId, want: CallOptions, now: Moment) -> Option<Call> {
         if !want.impatient && (self.in_flight.is_some() || self.pause(now).is_some()) {
             return None;
         }
@@ -156,7 +156,7 @@ impl Lane {
         self.in_flight = Some(self.begun);
         let base = self.outbox.base(self.next);
         let (batches, ring) = (aged(batches, now), Some(self.ring));
-        let apply = Apply { writer, base, batches, standing: want.standing, ring };
+        let apply = Apply { writer, base, batches, status: want.status, ring };
         Some(Call { number: self.begun, asked: now, apply })
     }
 
@@ -170,9 +170,9 @@ impl Lane {
         self.answered = call.number;
         self.failed = None;
         self.backoff.succeeded();
-        self.listed = call.apply.standing == Standing::Active;
+        self.listed = call.apply.status == WriterStatus::Active;
         let learned = self.outbox.learn(applied, call.asked, now, &self.timing);
-        if call.apply.standing == Standing::Settled {
+        if call.apply.status == WriterStatus::Settled {
             self.outbox.settle();
         }
         learned
@@ -208,12 +208,12 @@ impl Lane {
         since.map(|since| now.since(since)).max()
     }
 
-    /// Returns the standing of a writer that leaves with nothing to send or to confirm.
+    /// Returns the status of a writer that leaves with nothing to send or to confirm.
     ///
     /// A copy that was parked may still be found, on a shard that was out of reach, long after the batch was applied: then
     /// the applied set must be there to tell, so it is to be kept for as long as any.
-    pub(crate) fn farewell(&self) -> Standing {
-        if self.parking.ever { Standing::Gone } else { Standing::Settled }
+    pub(crate) fn farewell(&self) -> WriterStatus {
+        if self.parking.ever { WriterStatus::Gone } else { WriterStatus::Settled }
     }
 
     /// The shard does not answer, and a copy may be tried elsewhere.
@@ -245,7 +245,7 @@ impl Lane {
     }
 
     /// Copies of these batches were sent to another shard: to `refuge`, if one has answered that it has them.
-    pub(crate) fn parked(&mut self, batches: &[(Arc<Batch>, Duration)], refuge: Option<Refuge>, now: Moment) {
+    pub(crate) fn parked(&mut self, batches: &[(Arc<Batch>, Duration)], refuge: Option<ParkedAt>, now: Moment) {
         self.parking.ever = true;
         self.outbox.parked(batches, refuge, now, &self.timing);
     }
@@ -274,15 +274,15 @@ fn aged(batches: Vec<Arc<Batch>>, now: Moment) -> Vec<(Arc<Batch>, Duration)> {
 
 /// Choice of a call.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Want {
+pub(crate) struct CallOptions {
     /// Seal open batches up to this one; those sealed before are always sent.
     pub(crate) seal_up_to: Sequence,
     /// With nothing to send, ask whether applied batches are still there.
     pub(crate) confirm: bool,
     /// Do not wait for a call in flight or for the end of a pause.
     pub(crate) impatient: bool,
-    /// The writer's standing, for the shard.
-    pub(crate) standing: Standing,
+    /// The writer's status, for the shard.
+    pub(crate) status: WriterStatus,
 }
 
 /// A call to the shard, from begin to end.
@@ -301,7 +301,7 @@ impl Call {
 
 /// Where a visit that waits for its batch stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
+pub(crate) enum VisitState {
     /// Its batch is applied, or parked.
     Safe,
     /// A call that carried its batch failed, or the shard pauses after one that did not, and no copy could

@@ -16,7 +16,7 @@
 use crate::batch::{Batch, Sequence};
 use crate::clock::Moment;
 use crate::report::FlushReport;
-use crate::store::{Applied, Incarnation, ShardIndex};
+use crate::store::{Applied, ServerRun, ShardIndex};
 use crate::timing::Timing;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -57,7 +57,13 @@ impl Outbox {
     }
 
     /// Copies of these batches were sent to another shard: to `refuge`, if one answered that it has them.
-    pub fn parked(&mut self, batches: &[(Arc<Batch>, Duration)], refuge: Option<Refuge>, now: Moment, timing: &Timing) {
+    pub fn parked(
+        &mut self,
+        batches: &[(Arc<Batch>, Duration)],
+        refuge: Option<ParkedAt>,
+        now: Moment,
+        timing: &Timing,
+    ) {
         for entry in &mut self.entries {
             if batches.iter().any(|(batch, _)| batch.sequence() == entry.sequence) {
                 entry.parked(refuge, now, timing);
@@ -202,7 +208,7 @@ enum Copy {
     /// One is there since an answer of its shard.
     Parked {
         /// The shard, at that answer.
-        refuge: Refuge,
+        refuge: ParkedAt,
         /// When that answer came.
         since: Moment,
         /// When the last one came from the same run of the shard.
@@ -214,27 +220,27 @@ enum Copy {
 
 /// A shard that has taken a copy, in one run of its server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Refuge {
+pub struct ParkedAt {
     /// The shard.
     pub shard: ShardIndex,
     /// The run of its server.
-    pub incarnation: Incarnation,
+    pub server_run: ServerRun,
     /// When it answered, by its server's clock.
     pub server_time: Duration,
 }
 
-impl Refuge {
+impl ParkedAt {
     fn is_same_run(self, other: Self) -> bool {
-        (self.shard, self.incarnation) == (other.shard, other.incarnation)
+        (self.shard, self.server_run) == (other.shard, other.server_run)
     }
 }
 
 /// A batch seen in the applied set.
 #[derive(Clone, Copy, Debug)]
-struct Sight {
+struct Confirmation {
     at: Moment,
     server_time: Duration,
-    incarnation: Incarnation,
+    server_run: ServerRun,
 }
 
 /// Whether the time to confirm something has passed, by the clock here and by the server's. Either may have been set
@@ -252,7 +258,7 @@ struct Entry {
     /// `None` once it left memory for room: then only its parked copy can bring it to its shard.
     batch: Option<Arc<Batch>>,
     /// The first sight of the batch in the applied set; `None` while its outcome is not known.
-    seen: Option<Sight>,
+    seen: Option<Confirmation>,
     copy: Copy,
     /// When its oldest visit came.
     since: Moment,
@@ -301,7 +307,7 @@ impl Entry {
     }
 
     /// Takes note that a copy was sent elsewhere, and that a shard has it if `refuge` says so.
-    fn parked(&mut self, refuge: Option<Refuge>, now: Moment, timing: &Timing) {
+    fn parked(&mut self, refuge: Option<ParkedAt>, now: Moment, timing: &Timing) {
         self.copy = match (self.copy, refuge) {
             (Copy::Old, _) => Copy::Old,
             // One run of one server has had it since; if for long enough, it is there for good.
@@ -335,8 +341,8 @@ impl Entry {
         timing: &Timing,
         learned: &mut FlushReport,
     ) -> Option<Resolution> {
-        let (server_time, incarnation) = (answer.server_time, answer.incarnation);
-        let sight = Sight { at: now, server_time, incarnation };
+        let (server_time, server_run) = (answer.server_time, answer.server_run);
+        let sight = Confirmation { at: now, server_time, server_run };
         let is_confirmed = match (self.seen, answer.set.contains(self.sequence)) {
             (None, true) => {
                 learned.visits += self.visits;
@@ -346,7 +352,7 @@ impl Entry {
                 timing.confirm_after.is_zero()
             }
             // It may have been lost in between and applied again a moment ago, by a copy or a late call.
-            (Some(seen), true) if seen.incarnation != incarnation => {
+            (Some(seen), true) if seen.server_run != server_run => {
                 self.seen = Some(sight);
                 false
             }

@@ -160,7 +160,7 @@ impl Run<'_> {
                 Stage::Take => self.take(shard, &state).await.is_some(),
                 Stage::Out => state.late == 0 && self.clean(shard, &state).await.is_some(),
                 // Its notes of what left may have come back.
-                Stage::Cleaned { run, .. } => state.late == 0 && state.taken && run != state.incarnation,
+                Stage::Cleaned { run, .. } => state.late == 0 && state.taken && run != state.server_run,
                 Stage::Settled => false,
             };
             if !ready || !self.step.answer(store.advance(shard, &state).await)? {
@@ -172,7 +172,7 @@ impl Run<'_> {
 
     /// Takes what is misplaced. `None` unless all records were looked at.
     async fn take(&self, shard: ShardIndex, state: &RingState) -> Option<()> {
-        let mut walk = Walk::new(shard, Scan::Records, Some(state.incarnation));
+        let mut walk = Walk::new(shard, Scan::Records, Some(state.server_run));
         while let Some((records, _)) = self.step.next(&mut walk).await? {
             let pages = records.iter().filter(|record| matches!(record, Key::Page(_))).count();
             self.step.done().pages_scanned += pages as u64;
@@ -216,7 +216,7 @@ impl Run<'_> {
 
     /// Deletes the notes that are over. Returns how many records are left; `None` unless it came to their end.
     async fn clean(&self, shard: ShardIndex, state: &RingState) -> Option<u64> {
-        let (mut walk, mut kept) = (Walk::new(shard, Scan::Records, Some(state.incarnation)), 0);
+        let (mut walk, mut kept) = (Walk::new(shard, Scan::Records, Some(state.server_run)), 0);
         while let Some((records, _)) = self.step.next(&mut walk).await? {
             kept += self.step.answer(self.step.store.clean(shard, state, &records).await)??;
         }
@@ -242,7 +242,7 @@ impl Run<'_> {
         match state.stage {
             Stage::Cleaned { at, run } => {
                 let age = Duration::from_millis(state.now.saturating_sub(at));
-                !state.taken || (run == state.incarnation && age >= self.timing.delivered_kept)
+                !state.taken || (run == state.server_run && age >= self.timing.delivered_kept)
             }
             // A shard gets there only when that was so of all.
             Stage::Settled => true,

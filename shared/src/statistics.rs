@@ -33,10 +33,10 @@ use std::time::Duration;
 use xxhash_rust::xxh3::Xxh3Default;
 
 /// Most pages in a top list.
-pub const MOST_PAGES: u32 = 100;
+pub const MAX_PAGES: u32 = 100;
 
 /// Longest text to search for, in characters.
-pub const MOST_SEARCH: usize = 100;
+pub const MAX_SEARCH: usize = 100;
 
 /// Longest time for which a summary or a top list is shown again, however long counts are.
 const SHOWN_AGAIN: Duration = Duration::from_secs(5);
@@ -57,7 +57,7 @@ pub struct Unavailable;
 pub struct TopQuery {
     /// Days, the present one included: 1 to [`MAX_HISTORY_DAYS`].
     pub days: u32,
-    /// Pages at most: 1 to [`MOST_PAGES`].
+    /// Pages at most: 1 to [`MAX_PAGES`].
     pub limit: u32,
     /// What their ids are to contain.
     pub search: Option<String>,
@@ -241,7 +241,7 @@ fn note(error: StoreError) -> Unavailable {
 }
 
 /// Largest count that can be set: 15 digits, which every reader of JSON and Redis' scripts keep exactly.
-pub const MOST_COUNT: u64 = 999_999_999_999_999;
+pub const MAX_COUNT: u64 = 999_999_999_999_999;
 
 /// What names a change, so that the same one sent again is told from a second one: 1 to 128 visible ASCII characters.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -25,9 +25,9 @@ pub type ShardIndex = usize;
 /// Which run of a server an answer comes from. It changes when the server restarts or another takes its place,
 /// which is when acknowledged data may be lost: what was seen before such a change proves nothing after it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Incarnation(pub u64);
+pub struct ServerRun(pub u64);
 
-impl Incarnation {
+impl ServerRun {
     /// A run of its own, for a connection to a server that does not tell which run of it this is: what was seen over it
     /// proves nothing over another one.
     pub(crate) fn of_one_connection() -> Self {
@@ -47,7 +47,7 @@ pub struct Apply {
     /// The batches with their age since sealing. None: only ask.
     pub batches: Vec<(Arc<Batch>, Duration)>,
     /// Status of the writer from now on.
-    pub standing: Standing,
+    pub status: WriterStatus,
     /// The ring that placed the pages here. None: the present one would not. A shard notes what comes by another
     /// ring than the one in force, since it must be brought to its owner.
     pub ring: Option<Fingerprint>,
@@ -55,7 +55,7 @@ pub struct Apply {
 
 /// Status of a writer, as it tells a shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum WriterStatus {
     /// The writer may have more to send: the sweep visits it.
     Active,
     /// The writer ends: the sweep has nothing to find, but copies of its batches may still arrive.
@@ -71,7 +71,7 @@ pub enum Standing {
     Import,
 }
 
-impl Standing {
+impl WriterStatus {
     /// Returns the time for which the shard keeps the writer's applied set.
     pub fn set_kept(self, timing: &Timing) -> Duration {
         match self {
@@ -126,7 +126,7 @@ pub struct Applied {
     /// The writer's applied set after the call.
     pub set: AppliedSet,
     /// The run of the server that answered.
-    pub incarnation: Incarnation,
+    pub server_run: ServerRun,
     /// When it answered by its own clock, since the Unix epoch.
     pub server_time: Duration,
     /// The batches among those sent that this call has applied; the others were there before, or expired.
@@ -262,7 +262,7 @@ pub trait Ledger: Send + Sync + 'static {
         shard: ShardIndex,
         mailbox: &Mailbox,
         there: bool,
-        envelopes: &[(BatchId, Incarnation)],
+        envelopes: &[(BatchId, ServerRun)],
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Takes envelopes out of a mailbox. Returns how many were there.

@@ -39,7 +39,7 @@ use crate::page::PageId;
 use crate::ring::Ring;
 use crate::shard::Weight;
 use crate::store::redis::RedisStore;
-use crate::store::{Apply, ShardIndex, Standing};
+use crate::store::{Apply, ShardIndex, WriterStatus};
 use crate::visit::Visitor;
 use redis::{Commands, Connection};
 use std::collections::BTreeMap;
@@ -71,7 +71,7 @@ pub fn increment(id: &str, visits: u64, bots: u64, visitors: &[u64]) -> Incremen
 
 /// A call of [`WRITER`] with base 1.
 pub fn call(batches: &[(Arc<Batch>, Duration)]) -> Apply {
-    Apply { writer: WRITER, base: Sequence::FIRST, batches: batches.to_vec(), standing: Standing::Active, ring: None }
+    Apply { writer: WRITER, base: Sequence::FIRST, batches: batches.to_vec(), status: WriterStatus::Active, ring: None }
 }
 
 /// A call with batch 1: one visit of the page `home`.

@@ -3,7 +3,7 @@ use crate::batch::{Batch, Sequence, WriterId};
 use crate::clock::ManualClock;
 use crate::shard::Weight;
 use crate::store::AppliedSet;
-use crate::store::{Apply, Ledger, Standing};
+use crate::store::{Apply, Ledger, WriterStatus};
 use crate::tests::{Fault, Shards, page};
 
 struct World {
@@ -44,7 +44,7 @@ impl World {
             writer: WriterId::from_u128(writer),
             base: Sequence::FIRST,
             batches: vec![(batch, Duration::ZERO)],
-            standing: Standing::Active,
+            status: WriterStatus::Active,
             ring: Some(self.cache.fingerprint),
         };
         let applied = self.store.store().apply(self.owner(page), &apply).await.unwrap();

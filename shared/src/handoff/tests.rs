@@ -3,7 +3,7 @@ use crate::batch::{Batch, BatchId, Sequence, WriterId};
 use crate::clock::ManualClock;
 use crate::page::PageId;
 use crate::shard::{ShardName, Weight};
-use crate::store::{Apply, Ledger, Standing};
+use crate::store::{Apply, Ledger, WriterStatus};
 use crate::tests::{Fake, Fault};
 use futures_util::future::join_all;
 use std::sync::Arc;
@@ -51,8 +51,8 @@ impl World {
 
     /// A batch's writer brings it to its owner.
     async fn bring(&self, writer: u128, batch: (Arc<Batch>, Duration)) {
-        let (writer, standing) = (WriterId::from_u128(writer), Standing::Active);
-        let call = Apply { writer, base: Sequence::FIRST, batches: vec![batch], standing, ring: None };
+        let (writer, status) = (WriterId::from_u128(writer), WriterStatus::Active);
+        let call = Apply { writer, base: Sequence::FIRST, batches: vec![batch], status, ring: None };
         self.store.apply(OWNER, &call).await.unwrap();
     }
 
@@ -241,8 +241,8 @@ async fn a_note_that_is_lost_is_made_by_the_next_run() {
 
 #[test]
 fn a_batch_goes_at_once_and_records_after_a_minute_in_one_run() {
-    const NOW: Incarnation = Incarnation(2);
-    const BEFORE: Incarnation = Incarnation(1);
+    const NOW: ServerRun = ServerRun(2);
+    const BEFORE: ServerRun = ServerRun(1);
     let (young, old) = (Duration::from_secs(59), MINUTE);
     let note = |run, there, age| Some(Note { at: 0, run, there, age });
     let table = [
@@ -261,14 +261,14 @@ fn a_batch_goes_at_once_and_records_after_a_minute_in_one_run() {
 
 #[test]
 fn a_delivered_envelope_goes_only_if_its_owner_had_it_for_a_minute_in_one_run() {
-    let (id, run) = (BatchId { writer: WriterId::from_u128(1), sequence: Sequence::FIRST }, Incarnation(2));
+    let (id, run) = (BatchId { writer: WriterId::from_u128(1), sequence: Sequence::FIRST }, ServerRun(2));
     let goes = |note: Option<Note>, fresh| {
         let mut found = Findings::default();
         found.found_there(id, note, fresh, run);
         assert_eq!(found.there.len() + found.delivered.len(), 1);
         found.there.is_empty()
     };
-    let note = |run, there| Some(Note { at: 0, run: Incarnation(run), there, age: MINUTE });
+    let note = |run, there| Some(Note { at: 0, run: ServerRun(run), there, age: MINUTE });
     assert!(goes(note(2, true), false));
     for (note, fresh) in [(None, false), (note(2, false), false), (note(1, true), false), (note(2, true), true)] {
         assert!(!goes(note, fresh), "{note:?}");

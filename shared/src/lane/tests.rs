@@ -1,8 +1,8 @@
 use super::*;
-use crate::outbox::Refuge;
+use crate::outbox::ParkedAt;
 use crate::page::PageId;
 use crate::store::AppliedSet;
-use crate::store::Incarnation;
+use crate::store::ServerRun;
 
 const WRITER: WriterId = WriterId::from_u128(7);
 
@@ -24,7 +24,7 @@ fn lane(visits: usize) -> Lane {
 }
 
 fn begin(lane: &mut Lane, now: Moment, impatient: bool) -> Option<Call> {
-    let want = Want { seal_up_to: lane.last_open(), confirm: true, impatient, standing: Standing::Active };
+    let want = CallOptions { seal_up_to: lane.last_open(), confirm: true, impatient, status: WriterStatus::Active };
     lane.begin(WRITER, want, now)
 }
 
@@ -59,18 +59,21 @@ fn new_visits_do_not_join_a_sealed_batch() {
 fn a_waiting_visit_knows_where_it_stands() {
     let mut lane = Lane::new(Timing::REAL, ring(), false);
     let sequence = lane.add(PageId::from_decoded("home").unwrap().into(), None, at(0));
-    assert_eq!(lane.place(sequence, 0, at(0)), Place::Begin);
+    assert_eq!(lane.place(sequence, 0, at(0)), VisitState::Begin);
     let call = begin(&mut lane, at(0), false).unwrap();
-    assert_eq!(lane.place(sequence, 0, at(0)), Place::Wait);
+    assert_eq!(lane.place(sequence, 0, at(0)), VisitState::Wait);
     let newcomer = lane.add(PageId::from_decoded("late").unwrap().into(), None, at(0));
     lane.failed(&call, at(0));
-    assert_eq!(lane.place(sequence, 0, at(0)), Place::Failed);
-    assert_eq!(lane.place(newcomer, 0, at(199)), Place::Failed, "not in that call, but the shard pauses");
-    assert_eq!(lane.place(newcomer, 0, at(200)), Place::Begin);
-    assert_eq!(lane.place(sequence, 1, at(200)), Place::Begin, "that call was over before it came");
+    assert_eq!(lane.place(sequence, 0, at(0)), VisitState::Failed);
+    assert_eq!(lane.place(newcomer, 0, at(199)), VisitState::Failed, "not in that call, but the shard pauses");
+    assert_eq!(lane.place(newcomer, 0, at(200)), VisitState::Begin);
+    assert_eq!(lane.place(sequence, 1, at(200)), VisitState::Begin, "that call was over before it came");
     let call = begin(&mut lane, at(1_000), false).unwrap();
     lane.answered(&call, &applied(1), at(1_000));
-    assert_eq!((lane.place(sequence, 0, at(1_000)), lane.place(newcomer, 0, at(1_000))), (Place::Safe, Place::Begin));
+    assert_eq!(
+        (lane.place(sequence, 0, at(1_000)), lane.place(newcomer, 0, at(1_000))),
+        (VisitState::Safe, VisitState::Begin)
+    );
 }
 
 #[test]
@@ -80,11 +83,11 @@ fn a_visit_waits_for_copies_under_way_and_is_safe_with_them() {
     let sequence = call.apply.batches[0].0.sequence();
     lane.failed(&call, at(0));
     let copies = lane.begin_parking(None, false, at(0)).unwrap();
-    assert_eq!(lane.place(sequence, 0, at(0)), Place::Wait);
+    assert_eq!(lane.place(sequence, 0, at(0)), VisitState::Wait);
     assert!(lane.begin_parking(None, false, at(0)).is_none(), "one at a time");
-    lane.parked(&copies, Some(Refuge { shard: 1, incarnation: Incarnation(1), server_time: Duration::ZERO }), at(0));
+    lane.parked(&copies, Some(ParkedAt { shard: 1, server_run: ServerRun(1), server_time: Duration::ZERO }), at(0));
     lane.end_parking(true, at(0));
-    assert_eq!(lane.place(sequence, 0, at(0)), Place::Safe);
+    assert_eq!(lane.place(sequence, 0, at(0)), VisitState::Safe);
     assert!(lane.begin_parking(None, false, at(0)).is_none(), "all is parked");
 }
 
@@ -96,7 +99,7 @@ fn copies_that_nobody_takes_are_tried_again_after_a_pause() {
     lane.failed(&call, at(0));
     lane.begin_parking(None, false, at(0)).unwrap();
     lane.end_parking(false, at(0));
-    assert_eq!((lane.place(sequence, 0, at(0)), lane.can_park(at(199))), (Place::Failed, false));
+    assert_eq!((lane.place(sequence, 0, at(0)), lane.can_park(at(199))), (VisitState::Failed, false));
     assert!(lane.can_park(at(200)));
 }
 

@@ -1,7 +1,7 @@
 use super::*;
 use crate::page::PageId;
 use crate::store::AppliedSet;
-use crate::store::Incarnation;
+use crate::store::ServerRun;
 use std::time::Duration;
 
 fn at(seconds: u64) -> Moment {
@@ -40,12 +40,12 @@ fn learn(outbox: &mut Outbox, answer: &Applied, asked: u64, now: u64) -> FlushRe
 }
 
 /// A shard in one run of its server.
-const REFUGE: Refuge = Refuge { shard: 1, incarnation: Incarnation(1), server_time: Duration::ZERO };
+const REFUGE: ParkedAt = ParkedAt { shard: 1, server_run: ServerRun(1), server_time: Duration::ZERO };
 
 /// Notes that copies of the batches with these numbers were sent elsewhere, and that a shard has them.
-fn park(outbox: &mut Outbox, numbers: &[u64], refuge: Option<Refuge>, now: u64) {
+fn park(outbox: &mut Outbox, numbers: &[u64], refuge: Option<ParkedAt>, now: u64) {
     let batches: Vec<_> = numbers.iter().map(|&number| (Arc::new(batch(number, 2)), Duration::ZERO)).collect();
-    let refuge = refuge.map(|refuge| Refuge { server_time: Duration::from_secs(now), ..refuge });
+    let refuge = refuge.map(|refuge| ParkedAt { server_time: Duration::from_secs(now), ..refuge });
     outbox.parked(&batches, refuge, at(now), &Timing::REAL);
 }
 
@@ -192,7 +192,7 @@ fn a_copy_is_there_for_good_when_the_same_run_of_its_shard_has_it_a_minute_on() 
 fn a_copy_on_a_shard_that_crashed_meanwhile_counts_as_new() {
     let mut outbox = outbox([1]);
     park(&mut outbox, &[1], Some(REFUGE), 0);
-    let restarted = Refuge { incarnation: Incarnation(2), ..REFUGE };
+    let restarted = ParkedAt { server_run: ServerRun(2), ..REFUGE };
     park(&mut outbox, &[1], Some(restarted), 60);
     assert!(to_park(&outbox, 119).is_empty() && !outbox.shed(1));
     park(&mut outbox, &[1], Some(restarted), 120);
@@ -204,7 +204,7 @@ fn a_copy_on_a_shard_that_crashed_meanwhile_counts_as_new() {
 #[test]
 fn a_sight_from_before_a_crash_proves_nothing_after_it() {
     let mut outbox = outbox([1]);
-    let run = |incarnation| Applied { incarnation: Incarnation(incarnation), ..has(1) };
+    let run = |server_run| Applied { server_run: ServerRun(server_run), ..has(1) };
     learn(&mut outbox, &run(1), 0, 0);
     learn(&mut outbox, &run(2), 60, 60);
     assert_eq!(outbox.unconfirmed(), 1, "the minute begins anew");
@@ -290,7 +290,7 @@ fn a_clock_that_is_set_forward_here_or_at_the_shard_forgets_nothing_and_sheds_no
         outbox.learn(&answer, at(0), at(0), &Timing::REAL);
         answer.server_time = second(server);
         outbox.learn(&answer, at(here), at(here), &Timing::REAL);
-        let again = Refuge { server_time: second(server), ..REFUGE };
+        let again = ParkedAt { server_time: second(server), ..REFUGE };
         outbox.parked(&[(Arc::new(batch(2, 2)), Duration::ZERO)], Some(again), at(here), &Timing::REAL);
         assert!(!outbox.shed(1), "{here} {server}");
         assert_eq!(outbox.base(sequence(3)), sequence(1), "{here} {server}");

@@ -10,7 +10,7 @@ use crate::handoff::{
 use crate::page::PageId;
 use crate::shard::ShardName;
 use crate::store::AppliedSet;
-use crate::store::{Applied, Apply, Incarnation, Ledger, Nearness, Rejected, ShardIndex, Standing, StoreError};
+use crate::store::{Applied, Apply, Ledger, Nearness, Rejected, ServerRun, ShardIndex, StoreError, WriterStatus};
 use crate::timing::Timing;
 use crate::visit::Secret;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -76,7 +76,7 @@ struct Copy {
     number: u64,
     batch: Arc<Batch>,
     sealed: Moment,
-    noted: Option<(u64, Incarnation, bool, Moment)>,
+    noted: Option<(u64, ServerRun, bool, Moment)>,
 }
 
 impl Fake {
@@ -187,8 +187,8 @@ impl Fake {
         self.shards[shard].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn run(&self, shard: ShardIndex) -> Incarnation {
-        self.faults.run(shard, Incarnation(1))
+    fn run(&self, shard: ShardIndex) -> ServerRun {
+        self.faults.run(shard, ServerRun(1))
     }
 
     /// Makes one call as planned.
@@ -239,8 +239,8 @@ impl Deref for Fake {
 }
 
 impl Shard {
-    fn apply(&mut self, call: &Apply, incarnation: Incarnation, now: Moment) -> Applied {
-        let mut applied = Applied { incarnation, server_time: now.since_epoch(), ..Applied::default() };
+    fn apply(&mut self, call: &Apply, server_run: ServerRun, now: Moment) -> Applied {
+        let mut applied = Applied { server_run, server_time: now.since_epoch(), ..Applied::default() };
         let mut set = self.data.applied.remove(&call.writer).unwrap_or_default();
         for (batch, age) in &call.batches {
             if set.contains(batch.sequence()) {
@@ -274,16 +274,16 @@ impl Shard {
         set.raise(call.base.get() - 1);
         self.data.applied.insert(call.writer, set.clone());
         // A delivery's is the longest time of a writer that may be delivered for, so that it shortens none.
-        self.data.sets.insert(call.writer, (now, call.standing.set_kept(&Timing::REAL)));
-        match call.standing {
-            Standing::Active => drop(self.data.listed.insert(call.writer)),
-            Standing::Gone | Standing::Settled => drop(self.data.listed.remove(&call.writer)),
-            Standing::Delivered | Standing::Import => {}
+        self.data.sets.insert(call.writer, (now, call.status.set_kept(&Timing::REAL)));
+        match call.status {
+            WriterStatus::Active => drop(self.data.listed.insert(call.writer)),
+            WriterStatus::Gone | WriterStatus::Settled => drop(self.data.listed.remove(&call.writer)),
+            WriterStatus::Delivered | WriterStatus::Import => {}
         }
         Applied { set, ..applied }
     }
 
-    fn park(&mut self, park: &Park, incarnation: Incarnation, now: Moment) -> Parked {
+    fn park(&mut self, park: &Park, server_run: ServerRun, now: Moment) -> Parked {
         let id = |batch: &Batch| (park.owner.clone(), BatchId { writer: park.writer, sequence: batch.sequence() });
         let size = |batch: &Batch| batch.encode().len() as u64;
         let held = self.data.parked.iter().filter(|((owner, _), _)| *owner == park.owner);
@@ -298,7 +298,7 @@ impl Shard {
             let copy = Copy { number, batch: Arc::clone(batch), sealed, noted: None };
             self.data.parked.entry(id(batch)).or_insert(copy);
         }
-        Parked::Taken { incarnation, server_time: now.since_epoch() }
+        Parked::Taken { server_run, server_time: now.since_epoch() }
     }
 }
 
@@ -311,7 +311,7 @@ impl Data {
         mailboxes.into_iter().collect()
     }
 
-    fn page(&self, owner: &ShardName, cursor: u64, now: Moment, run: Incarnation) -> EnvelopePage {
+    fn page(&self, owner: &ShardName, cursor: u64, now: Moment, run: ServerRun) -> EnvelopePage {
         let of_owner = self.parked.iter().filter(|((of, _), copy)| of == owner && copy.number > cursor);
         let mut rest: Vec<_> = of_owner.map(|((_, id), copy)| (*id, copy)).collect();
         rest.sort_by_key(|(_, copy)| copy.number);
@@ -374,7 +374,7 @@ impl Ledger for Fake {
         shard: ShardIndex,
         mailbox: &Mailbox,
         there: bool,
-        envelopes: &[(BatchId, Incarnation)],
+        envelopes: &[(BatchId, ServerRun)],
     ) -> Result<(), StoreError> {
         let mark = |shard: &mut Shard, now| {
             shard.data.numbers += 1;

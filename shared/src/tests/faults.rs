@@ -1,6 +1,6 @@
 //! Faults of the calls to a shard.
 
-use crate::store::{Incarnation, ShardIndex, StoreError};
+use crate::store::{ServerRun, ShardIndex, StoreError};
 use redis::Cmd;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -100,8 +100,8 @@ impl Faults {
     }
 
     /// The run to tell in place of `run`.
-    pub(crate) fn run(&self, shard: ShardIndex, run: Incarnation) -> Incarnation {
-        Incarnation(run.0.wrapping_add(self.of(shard).crashes))
+    pub(crate) fn run(&self, shard: ShardIndex, run: ServerRun) -> ServerRun {
+        ServerRun(run.0.wrapping_add(self.of(shard).crashes))
     }
 
     /// Makes one call as planned. `send` makes it, with its commands held back or not.

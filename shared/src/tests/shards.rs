@@ -368,6 +368,6 @@ mod tests {
         assert_eq!(shards.sum(&page("home")), 1);
         let after = shards.store().apply(0, &visit()).await.unwrap();
         assert_eq!((after.fresh.len(), shards.sum(&page("home"))), (1, 2));
-        assert_ne!(after.incarnation, before.incarnation);
+        assert_ne!(after.server_run, before.server_run);
     }
 }

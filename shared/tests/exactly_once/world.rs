@@ -22,7 +22,7 @@ const BUDGET: Duration = Duration::from_secs(5);
 const BUFFER_PAGES: usize = 8;
 
 /// Longest that all hours of a schedule last together: a batch is given up after seven days, which is another promise.
-const MOST_HOURS: u64 = 5 * 24;
+const MAX_HOURS: u64 = 5 * 24;
 
 /// A crash takes a shard back by less than the time for which writers remember what was applied (60 s).
 const OLDEST_SAVE: Duration = Duration::from_secs(50);
@@ -141,7 +141,7 @@ impl World {
             Step::Crash(shard) => self.store.crash(shard),
             Step::Pass(seconds) => self.pass(seconds, ManualClock::advance),
             Step::PassHours(hours) => {
-                let hours = hours.min(MOST_HOURS - self.hours);
+                let hours = hours.min(MAX_HOURS - self.hours);
                 self.hours += hours;
                 self.pass(3_600 * hours, ManualClock::advance);
             }

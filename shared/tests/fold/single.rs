@@ -9,7 +9,7 @@ use visits_core::batch::{Sequence, WriterId};
 use visits_core::clock::Clock;
 use visits_core::fold::{self, Folded};
 use visits_core::handoff::deliver;
-use visits_core::store::{Apply, Ledger, Standing};
+use visits_core::store::{Apply, Ledger, WriterStatus};
 use visits_core::tests::{Fault, Shards, fold_here, increment, page};
 use visits_core::timing::Timing;
 use visits_core::visit::Refused;
@@ -78,7 +78,7 @@ async fn visitors_are_known_again_however_many_came_with_them() {
 
 fn empty() -> Apply {
     let (writer, base) = (WriterId::from_u128(9), Sequence::FIRST);
-    Apply { writer, base, batches: Vec::new(), standing: Standing::Active, ring: None }
+    Apply { writer, base, batches: Vec::new(), status: WriterStatus::Active, ring: None }
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use visits_core::day::{Day, Month};
 use visits_core::fold::Folded;
 use visits_core::page::PageId;
 use visits_core::ring::Ring;
-use visits_core::store::{Applied, Apply, Ledger, ShardIndex, Standing, StoreError};
+use visits_core::store::{Applied, Apply, Ledger, ShardIndex, StoreError, WriterStatus};
 use visits_core::tests::{Shards, fold, page};
 use visits_core::visit::Refused;
 
@@ -48,8 +48,8 @@ impl World {
     pub(crate) async fn send(&self, shard: ShardIndex, places: &[usize]) -> Result<Applied, StoreError> {
         let batches = places.iter().map(|place| (Arc::clone(&self.batches[shard][*place]), Duration::ZERO)).collect();
         let ring = Some(self.ring.fingerprint());
-        let (writer, base, standing) = (self.writer, Sequence::FIRST, Standing::Delivered);
-        self.shards.store().apply(shard, &Apply { writer, base, batches, standing, ring }).await
+        let (writer, base, status) = (self.writer, Sequence::FIRST, WriterStatus::Delivered);
+        self.shards.store().apply(shard, &Apply { writer, base, batches, status, ring }).await
     }
 
     pub(crate) async fn send_all(&self) {

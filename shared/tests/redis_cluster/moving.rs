@@ -5,14 +5,14 @@ use crate::load::Load;
 use futures_util::future::join_all;
 use std::time::Duration;
 use test_support::RedisCluster;
-use visits_core::store::{Incarnation, Ledger, StoreError};
+use visits_core::store::{Ledger, ServerRun, StoreError};
 use visits_core::tests::page;
 
 #[tokio::test]
 async fn while_a_slot_moves_each_key_is_read_and_written_where_it_is() {
     let cluster = RedisCluster::start();
     let store = store(&cluster, 0);
-    let before = store.apply(0, &call(1, &[("a", 1), ("b", 20)])).await.unwrap().incarnation;
+    let before = store.apply(0, &call(1, &[("a", 1), ("b", 20)])).await.unwrap().server_run;
     let from = cluster.primary(&key(0, "shard"));
     let to = (from + 1) % RedisCluster::PRIMARIES;
     let migration = cluster.migrate(&key(0, "shard"), to);
@@ -36,7 +36,7 @@ async fn while_a_slot_moves_each_key_is_read_and_written_where_it_is() {
     migration.move_these(&[&key(0, "sets"), &key(0, "shard"), &key(0, "journal")]);
     let applied = store.apply(0, &next).await.unwrap();
     assert_eq!((applied.set.visits, applied.fresh.len()), (4_321, 1));
-    assert!(![before, Incarnation(0)].contains(&applied.incarnation), "another node has answered");
+    assert!(![before, ServerRun(0)].contains(&applied.server_run), "another node has answered");
     let again = crate::helpers::store(&cluster, 0).apply(0, &next).await.unwrap();
     assert_eq!((again.set.visits, again.fresh.len()), (4_321, 0));
 
@@ -45,8 +45,8 @@ async fn while_a_slot_moves_each_key_is_read_and_written_where_it_is() {
     let after = store.apply(0, &call(3, &[("a", 1)])).await.unwrap();
     assert_eq!((after.set.visits, store.total(0, &page("b")).await), (4_322, Ok(4_020)));
     let fresh = crate::helpers::store(&cluster, 0).apply(0, &call(3, &[("a", 1)])).await.unwrap();
-    assert_eq!(fresh.incarnation, after.incarnation, "the new node's own run");
-    assert_ne!(after.incarnation, before);
+    assert_eq!(fresh.server_run, after.server_run, "the new node's own run");
+    assert_ne!(after.server_run, before);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -8,7 +8,7 @@ use test_support::{RedisServer, wait_for};
 use tokio::task::JoinSet;
 use visits_core::batch::WriterId;
 use visits_core::store::redis::RedisStore;
-use visits_core::store::{Apply, Incarnation, Ledger};
+use visits_core::store::{Apply, Ledger, ServerRun};
 use visits_core::tests::{Shards, batch, call, page};
 
 /// Writers and batches of each.
@@ -107,10 +107,10 @@ async fn wherever_the_append_only_file_ends_counts_and_sets_agree_and_resending_
 async fn each_run_of_a_server_is_told_from_the_others_and_a_new_connection_is_none() {
     let mut server = RedisServer::start();
     let shards = Shards::on(&[server.url()], &[]);
-    let run = async |store: &RedisStore| store.apply(0, &send(1, 1)).await.unwrap().incarnation;
+    let run = async |store: &RedisStore| store.apply(0, &send(1, 1)).await.unwrap().server_run;
     let first = run(shards.store()).await;
     assert_eq!(first, run(&shards.another_store()).await, "another environment, another connection");
     server.restart();
     let after = run(shards.store()).await;
-    assert!(after != first && after != Incarnation(0), "{after:?}");
+    assert!(after != first && after != ServerRun(0), "{after:?}");
 }

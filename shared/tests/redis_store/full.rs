@@ -12,7 +12,7 @@ use visits_core::page::PageId;
 use visits_core::ring::Fingerprint;
 use visits_core::store::redis::statistics::Deleted;
 use visits_core::store::statistics::{Set, SetCount};
-use visits_core::store::{Apply, Ledger, Standing, StoreError};
+use visits_core::store::{Apply, Ledger, StoreError, WriterStatus};
 use visits_core::tests::{Shards, batch, call, fold_here, increment, page, visit};
 use visits_core::visit::Refused;
 
@@ -120,8 +120,8 @@ async fn a_writer_hears_what_a_full_server_has_and_may_settle() {
     let world = World::with(&[]).await;
     world.shards.store().apply(0, &visit()).await.unwrap();
     let mut redis = world.fill();
-    for (standing, listed) in [(Standing::Active, 1), (Standing::Settled, 0)] {
-        let applied = world.shards.store().apply(0, &Apply { standing, ..visit() }).await.unwrap();
+    for (status, listed) in [(WriterStatus::Active, 1), (WriterStatus::Settled, 0)] {
+        let applied = world.shards.store().apply(0, &Apply { status, ..visit() }).await.unwrap();
         assert_eq!((applied.set.floor, applied.fresh.len()), (1, 0));
         assert_eq!(redis.zcard(world.shards.key(0, "writers")), Ok(listed));
     }

@@ -12,7 +12,7 @@ use visits_core::handoff::{
     Delivery, Envelope, MAILBOX_BYTES, Mailbox, Note, Park, Parked, Payload, Removal, Unreadable, deliver,
 };
 use visits_core::store::redis::RedisStore;
-use visits_core::store::{Incarnation, Ledger, StoreError};
+use visits_core::store::{Ledger, ServerRun, StoreError};
 use visits_core::tests::{Shards, WRITER, batch, page};
 use visits_core::timing::Timing;
 
@@ -75,9 +75,9 @@ async fn outgoing(shards: &Shards, shard: usize) -> Vec<String> {
 }
 
 async fn mark(shards: &Shards, number: u64) -> Option<Note> {
-    shards.store().mark(REFUGE, &mailbox(), true, &[(id(number), Incarnation(7))]).await.unwrap();
+    shards.store().mark(REFUGE, &mailbox(), true, &[(id(number), ServerRun(7))]).await.unwrap();
     let note = copies(shards).await.iter().find(|copy| copy.id == id(number))?.note;
-    assert!(note.is_none_or(|note| note.run == Incarnation(7) && note.there), "{note:?}");
+    assert!(note.is_none_or(|note| note.run == ServerRun(7) && note.there), "{note:?}");
     note
 }
 

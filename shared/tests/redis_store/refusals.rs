@@ -52,7 +52,7 @@ async fn a_server_that_may_evict_any_key_is_refused_and_nothing_is_written() {
 async fn where_info_is_forbidden_each_connection_is_taken_for_a_run_of_its_own() {
     let server = RedisServer::start();
     let store = forbidden(&server, "-info");
-    let run = async || apply(&store, &visit()).await.unwrap().incarnation;
+    let run = async || apply(&store, &visit()).await.unwrap().server_run;
     let first = run().await;
     assert_eq!(run().await, first);
     close_all_but_ours(&mut server.connect());

@@ -14,7 +14,7 @@ use visits_core::handoff::deliver;
 use visits_core::page::PageId;
 use visits_core::rehome::rehome;
 use visits_core::ring::Ring;
-use visits_core::store::{Apply, Ledger, Standing};
+use visits_core::store::{Apply, Ledger, WriterStatus};
 use visits_core::tests::{Fault, Shards, fold, page};
 use visits_core::timing::Timing;
 use visits_core::visit::Refused;
@@ -103,7 +103,7 @@ impl World {
             writer: WriterId::from_u128(number as u128),
             base: Sequence::FIRST,
             batches: vec![(Arc::new(batch), Duration::ZERO)],
-            standing: Standing::Gone,
+            status: WriterStatus::Gone,
             ring: Some(self.rings[*ring].fingerprint()),
         };
         // Until it is applied: the faults are for the runs.

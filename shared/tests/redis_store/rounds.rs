@@ -101,7 +101,7 @@ pub(crate) async fn a_shard_moves_on_only_from_where_it_is_known_to_be(shards: &
     }
     assert!(advance(shards).await);
     let cleaned = state(shards).await;
-    assert!(matches!(cleaned.stage, Stage::Cleaned { run, .. } if run == cleaned.incarnation), "{cleaned:?}");
+    assert!(matches!(cleaned.stage, Stage::Cleaned { run, .. } if run == cleaned.server_run), "{cleaned:?}");
     for (known, settles) in [(out, false), (cleaned, true)] {
         assert_eq!(store.settle(0, &known, &[owner()]).await, Ok(settles));
         assert_eq!(store.read(0, &page("a")).await.unwrap().settled, settles.then(ring));

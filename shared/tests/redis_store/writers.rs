@@ -6,15 +6,15 @@ use std::time::Duration;
 use visits_core::batch::WriterId;
 use visits_core::shard::Weight;
 use visits_core::store::imports::{ImportId, ImportRecord};
-use visits_core::store::{Applied, Apply, Ledger, Standing, TIDY_AT_ONCE};
+use visits_core::store::{Applied, Apply, Ledger, TIDY_AT_ONCE, WriterStatus};
 use visits_core::tests::{Shards, WRITER, call, page, visit};
 use visits_core::timing::{SET_KEPT, SETTLED_SET_KEPT, WRITER_LISTED};
 
 /// By how much a real clock may run on during a test.
 const TOLERANCE: Duration = Duration::from_mins(1);
 
-async fn apply(shards: &Shards, writer: WriterId, standing: Standing) -> Applied {
-    shards.store().apply(0, &Apply { writer, standing, ..visit() }).await.unwrap()
+async fn apply(shards: &Shards, writer: WriterId, status: WriterStatus) -> Applied {
+    shards.store().apply(0, &Apply { writer, status, ..visit() }).await.unwrap()
 }
 
 async fn listed(shards: &Shards) -> HashMap<WriterId, Duration> {
@@ -27,8 +27,8 @@ async fn tidy(shards: &Shards) -> usize {
 
 pub(crate) async fn a_writer_is_listed_while_it_is_active_with_the_time_since_its_last_flush(shards: &Shards) {
     let (silent, busy) = (WriterId::from_u128(2), WriterId::from_u128(3));
-    apply(shards, silent, Standing::Active).await;
-    apply(shards, busy, Standing::Active).await;
+    apply(shards, silent, WriterStatus::Active).await;
+    apply(shards, busy, WriterStatus::Active).await;
     shards.pass(Duration::from_mins(10));
     shards.store().apply(0, &Apply { writer: busy, ..call(&[]) }).await.unwrap();
     shards.pass(Duration::from_mins(5));
@@ -36,50 +36,52 @@ pub(crate) async fn a_writer_is_listed_while_it_is_active_with_the_time_since_it
     for (writer, minutes) in [(silent, 15), (busy, 5)] {
         assert!((0..60).contains(&(ages[&writer].as_secs() - 60 * minutes)), "{ages:?}");
     }
-    for standing in [Standing::Gone, Standing::Settled] {
-        apply(shards, busy, Standing::Active).await;
+    for status in [WriterStatus::Gone, WriterStatus::Settled] {
+        apply(shards, busy, WriterStatus::Active).await;
         assert_eq!(listed(shards).await.len(), 2, "its next visit lists it again");
-        apply(shards, busy, standing).await;
-        assert_eq!(listed(shards).await.keys().collect::<Vec<_>>(), [&silent], "{standing:?}");
+        apply(shards, busy, status).await;
+        assert_eq!(listed(shards).await.keys().collect::<Vec<_>>(), [&silent], "{status:?}");
     }
-    apply(shards, busy, Standing::Active).await;
+    apply(shards, busy, WriterStatus::Active).await;
     shards.pass(SETTLED_SET_KEPT + TOLERANCE);
     assert_eq!(tidy(shards).await, 0, "its set is kept as long as any again");
 }
 
 pub(crate) async fn a_silent_writer_is_taken_off_the_list_and_keeps_its_set(shards: &Shards) {
-    apply(shards, WRITER, Standing::Active).await;
+    apply(shards, WRITER, WriterStatus::Active).await;
     shards.pass(WRITER_LISTED.saturating_sub(TOLERANCE));
     assert_eq!((tidy(shards).await, listed(shards).await.len()), (0, 1));
     shards.pass(2 * TOLERANCE);
     assert_eq!((tidy(shards).await, listed(shards).await.len()), (0, 0));
-    assert_eq!(apply(shards, WRITER, Standing::Settled).await.fresh, []);
+    assert_eq!(apply(shards, WRITER, WriterStatus::Settled).await.fresh, []);
 }
 
 pub(crate) async fn a_set_lives_14_days_after_the_last_flush_and_a_settled_writers_an_hour(shards: &Shards) {
     let day = Duration::from_hours(24);
     assert_eq!((SET_KEPT, SETTLED_SET_KEPT), (14 * day, day / 24));
-    let cases = [(Standing::Active, SET_KEPT), (Standing::Gone, SET_KEPT), (Standing::Settled, SETTLED_SET_KEPT)];
-    for ((standing, kept), counted) in cases.into_iter().zip([1, 3, 5]) {
-        apply(shards, WRITER, standing).await;
+    let cases =
+        [(WriterStatus::Active, SET_KEPT), (WriterStatus::Gone, SET_KEPT), (WriterStatus::Settled, SETTLED_SET_KEPT)];
+    for ((status, kept), counted) in cases.into_iter().zip([1, 3, 5]) {
+        apply(shards, WRITER, status).await;
         shards.pass(kept.saturating_sub(TOLERANCE));
-        assert_eq!(tidy(shards).await, 0, "{standing:?}");
+        assert_eq!(tidy(shards).await, 0, "{status:?}");
         shards.pass(2 * TOLERANCE);
-        assert_eq!((tidy(shards).await, tidy(shards).await), (1, 0), "{standing:?}");
+        assert_eq!((tidy(shards).await, tidy(shards).await), (1, 0), "{status:?}");
         assert_eq!((listed(shards).await.len(), shards.sum(&page("home"))), (0, counted), "the count stays");
-        assert_eq!(apply(shards, WRITER, Standing::Settled).await.fresh.len(), 1, "the set is gone");
+        assert_eq!(apply(shards, WRITER, WriterStatus::Settled).await.fresh.len(), 1, "the set is gone");
         shards.pass(SETTLED_SET_KEPT + TOLERANCE);
         assert_eq!(tidy(shards).await, 1);
     }
 }
 
 pub(crate) async fn a_delivery_neither_lists_a_writer_nor_shortens_the_time_its_set_is_kept(shards: &Shards) {
-    for (standing, listed_then) in [(Standing::Delivered, 0), (Standing::Active, 1), (Standing::Delivered, 1)] {
-        apply(shards, WRITER, standing).await;
-        assert_eq!(listed(shards).await.len(), listed_then, "{standing:?}");
+    for (status, listed_then) in [(WriterStatus::Delivered, 0), (WriterStatus::Active, 1), (WriterStatus::Delivered, 1)]
+    {
+        apply(shards, WRITER, status).await;
+        assert_eq!(listed(shards).await.len(), listed_then, "{status:?}");
     }
-    apply(shards, WRITER, Standing::Settled).await;
-    apply(shards, WRITER, Standing::Delivered).await;
+    apply(shards, WRITER, WriterStatus::Settled).await;
+    apply(shards, WRITER, WriterStatus::Delivered).await;
     shards.pass(SETTLED_SET_KEPT * 2);
     assert_eq!(tidy(shards).await, 0, "kept as long as any");
     shards.pass(SET_KEPT);
@@ -87,16 +89,16 @@ pub(crate) async fn a_delivery_neither_lists_a_writer_nor_shortens_the_time_its_
 }
 
 pub(crate) async fn the_set_of_an_import_is_kept_for_ever_and_never_swept(shards: &Shards) {
-    apply(shards, WRITER, Standing::Import).await;
+    apply(shards, WRITER, WriterStatus::Import).await;
     shards.pass(Duration::from_hours(24 * 365 * 100));
     assert_eq!((tidy(shards).await, listed(shards).await.len()), (0, 0));
-    let again = apply(shards, WRITER, Standing::Import).await;
+    let again = apply(shards, WRITER, WriterStatus::Import).await;
     assert_eq!((again.fresh.len(), again.set.floor, shards.sum(&page("home"))), (0, 1, 1));
 }
 
 pub(crate) async fn tidying_takes_many_sets_in_several_calls(shards: &Shards) {
     for writer in 0..TIDY_AT_ONCE as u128 + 3 {
-        apply(shards, WriterId::from_u128(writer), Standing::Settled).await;
+        apply(shards, WriterId::from_u128(writer), WriterStatus::Settled).await;
     }
     shards.pass(SETTLED_SET_KEPT + TOLERANCE);
     assert_eq!((tidy(shards).await, tidy(shards).await, tidy(shards).await), (TIDY_AT_ONCE, 3, 0));
@@ -128,7 +130,7 @@ async fn a_set_whose_writer_flushed_in_between_stays() {
     let mut redis = shards.connect();
     let [kept, old, none] = [1, 2, 3].map(WriterId::from_u128);
     for writer in [old, kept] {
-        apply(&shards, writer, Standing::Active).await;
+        apply(&shards, writer, WriterStatus::Active).await;
     }
     let _: i64 = redis.zadd(shards.key(0, "sets"), old.to_string(), 1).unwrap();
     let set = |writer| shards.key(0, &format!("applied:{writer}"));
@@ -149,7 +151,7 @@ async fn a_set_whose_writer_flushed_in_between_stays() {
 async fn members_that_are_no_writers_hold_up_nothing() {
     let shards = Shards::new(1);
     let mut redis = shards.connect();
-    apply(&shards, WRITER, Standing::Active).await;
+    apply(&shards, WRITER, WriterStatus::Active).await;
     let strangers: Vec<(u64, String)> = (0..600).map(|number| (0, format!("not a writer {number}"))).collect();
     for list in ["sets", "writers"] {
         let _: i64 = redis.zadd_multiple(shards.key(0, list), &strangers).unwrap();

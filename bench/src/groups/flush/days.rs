@@ -7,7 +7,7 @@ use visits_core::day::Day;
 use visits_core::visit::{Refused, Visitor};
 
 /// Visitors whom the most visited page has in a day; the n-th has an n-th of them.
-const MOST_VISITORS: u64 = 10_000;
+const MAX_VISITORS: u64 = 10_000;
 
 /// One page in so many has a visit by a bot among its own.
 const BOT_ON: usize = 10;
@@ -71,7 +71,7 @@ impl Traffic {
 }
 
 fn visitors_of(rank: usize) -> u64 {
-    (MOST_VISITORS / rank as u64).max(4)
+    (MAX_VISITORS / rank as u64).max(4)
 }
 
 /// The last step of `SplitMix64` (Steele, Lea and Flood, OOPSLA 2014): as even as a keyed hash.

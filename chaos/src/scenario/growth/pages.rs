@@ -6,7 +6,7 @@ use visits_core::batch::{Batch, MAX_BATCH_PAGES, Sequence, WriterId};
 use visits_core::config::Config;
 use visits_core::page::PageId;
 use visits_core::store::redis::RedisStore;
-use visits_core::store::{Apply, Ledger, Standing};
+use visits_core::store::{Apply, Ledger, WriterStatus};
 
 pub(super) fn page(number: usize) -> String {
     format!("page-{number}")
@@ -32,7 +32,7 @@ pub(super) async fn preload(config: &Config, pages: usize) {
                 writer: WriterId::from_u128(1),
                 base: Sequence::FIRST,
                 batches: vec![(Arc::new(batch), Duration::ZERO)],
-                standing: Standing::Gone,
+                status: WriterStatus::Gone,
                 ring: Some(ring.fingerprint()),
             };
             store.apply(owner, &call).await.expect("the server takes it");

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Number;
 use visits_core::http::{Body, Problem};
 use visits_core::page::PageId;
-use visits_core::statistics::{Change, Changed, IdempotencyKey, MOST_COUNT};
+use visits_core::statistics::{Change, Changed, IdempotencyKey, MAX_COUNT};
 
 /// A page forgotten with its days.
 pub(super) const DELETE: Change = Change { count: 0, forget_days: true };
@@ -42,11 +42,11 @@ pub(super) fn wanted(body: &Body) -> Result<Change, Problem> {
     Ok(Change { count, forget_days: false })
 }
 
-/// A whole number up to [`MOST_COUNT`], however JSON writes it: `5.0` and `5e0` are 5.
+/// A whole number up to [`MAX_COUNT`], however JSON writes it: `5.0` and `5e0` are 5.
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // such a float is exact, and within
 fn whole(number: &Number) -> Option<u64> {
     let exact = number.as_f64().filter(|float| float.fract() == 0.0 && (0.0..1e15).contains(float));
-    number.as_u64().or_else(|| exact.map(|float| float as u64)).filter(|count| *count <= MOST_COUNT)
+    number.as_u64().or_else(|| exact.map(|float| float as u64)).filter(|count| *count <= MAX_COUNT)
 }
 
 /// The key of a change, which has one.
@@ -59,13 +59,12 @@ pub(super) fn key(header: Option<&str>) -> Result<IdempotencyKey, Problem> {
 
 #[cfg(test)]
 mod tests {
-    use super::{MOST_COUNT, key, whole};
+    use super::{MAX_COUNT, key, whole};
 
     #[test]
     fn a_count_is_a_whole_number_that_every_reader_of_json_reads_alike() {
         let read = |text: &str| whole(&serde_json::from_str(text).unwrap());
-        for (text, count) in [("0", 0), ("-0", 0), ("7", 7), ("7.0", 7), ("7e2", 700), ("999999999999999", MOST_COUNT)]
-        {
+        for (text, count) in [("0", 0), ("-0", 0), ("7", 7), ("7.0", 7), ("7e2", 700), ("999999999999999", MAX_COUNT)] {
             assert_eq!(read(text), Some(count), "{text}");
         }
         for text in ["-1", "7.5", "1000000000000000", "1e300", "-7.0", "18446744073709551616"] {

@@ -1,7 +1,7 @@
 //! What the owner asks, read from a query.
 
 use visits_core::http::{Problem, Query};
-use visits_core::statistics::{MOST_PAGES, MOST_SEARCH, TopQuery};
+use visits_core::statistics::{MAX_PAGES, MAX_SEARCH, TopQuery};
 
 /// How many days are asked for; `default` where nothing is said, or all that are kept if they are fewer.
 pub(super) fn days(query: &str, default: u64, most: u64) -> Result<u32, Problem> {
@@ -13,7 +13,7 @@ pub(super) fn top(query: &str, most_days: u64) -> Result<TopQuery, Problem> {
     let query = Query::parse(query)?;
     Ok(TopQuery {
         days: number(&query, "days", most_days.min(7), most_days)?,
-        limit: number(&query, "limit", 20, u64::from(MOST_PAGES))?,
+        limit: number(&query, "limit", 20, u64::from(MAX_PAGES))?,
         search: search(&query)?,
     })
 }
@@ -26,8 +26,8 @@ fn number(query: &Query, name: &str, default: u64, most: u64) -> Result<u32, Pro
 fn search(query: &Query) -> Result<Option<String>, Problem> {
     let text = query.get("search").unwrap_or_default();
     let characters = text.chars().count();
-    if characters > MOST_SEARCH {
-        let detail = format!("search has {characters} characters: a text of at most {MOST_SEARCH} is accepted");
+    if characters > MAX_SEARCH {
+        let detail = format!("search has {characters} characters: a text of at most {MAX_SEARCH} is accepted");
         return Err(Problem::invalid_query(detail));
     }
     Ok((!text.is_empty()).then(|| text.to_owned()))

@@ -10,7 +10,7 @@ use visits_core::batch::{Batch, Sequence, WriterId};
 use visits_core::clock::ManualClock;
 use visits_core::flusher::{Flusher, Limits};
 use visits_core::report::FlushReport;
-use visits_core::store::{Apply, Ledger, Standing};
+use visits_core::store::{Apply, Ledger, WriterStatus};
 use visits_core::sweep::{FlushOrder, InvokeError, Summary};
 use visits_core::tests::{Fault, Shards, page};
 
@@ -172,7 +172,7 @@ async fn pages_of_another_ring_are_brought_home_and_the_answer_says_how_far_that
     let batch = Batch::seal(Sequence::FIRST, vec![(page("home"), 1)], world.time.clock().now());
     let batches = vec![(Arc::new(batch), Duration::ZERO)];
     let (writer, base) = (WriterId::from_u128(7), Sequence::FIRST);
-    let misplaced = Apply { writer, base, batches, standing: Standing::Gone, ring: None };
+    let misplaced = Apply { writer, base, batches, status: WriterStatus::Gone, ring: None };
     world.shards.store().apply(other, &misplaced).await.unwrap();
     let answer = serde_json::to_value(world.handler.handle(&json!({}), 0).await.unwrap()).unwrap();
     assert_eq!((&answer["ring_settled"], &answer["pages_taken"]), (&json!(false), &json!(1)), "{answer}");

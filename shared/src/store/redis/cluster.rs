@@ -7,7 +7,7 @@
 use super::RedisStore;
 use super::connection::{Connected, Link, advice};
 use super::contact::Shard;
-use crate::store::{Incarnation, StoreError};
+use crate::store::{ServerRun, StoreError};
 use futures_util::future::try_join;
 use redis::aio::ConnectionLike;
 use redis::{
@@ -33,7 +33,7 @@ impl RedisStore {
     where
         F: Future<Output = RedisResult<T>> + Send,
     {
-        Ok(self.with_incarnation(shard, call).await?.0)
+        Ok(self.with_server_run(shard, call).await?.0)
     }
 
     /// Sends two commands at once, of which one names a key of the shard. Not as a pipeline: while a slot moves, a cluster may
@@ -43,21 +43,21 @@ impl RedisStore {
         shard: &Shard,
         one: &Cmd,
         other: &Cmd,
-    ) -> Result<((A, B), Incarnation), StoreError> {
+    ) -> Result<((A, B), ServerRun), StoreError> {
         let both = |mut redis: Connection| async move {
             let mut beside = redis.clone();
             try_join(one.query_async(&mut redis), other.query_async(&mut beside)).await
         };
-        self.with_incarnation(shard, both).await
+        self.with_server_run(shard, both).await
     }
 
     /// Runs `call` like [`with_shard`](Self::with_shard), and returns the run of the server that answered, too. In tests, the planned
     /// faults happen to it.
-    pub(crate) async fn with_incarnation<T, F>(
+    pub(crate) async fn with_server_run<T, F>(
         &self,
         shard: &Shard,
         call: impl Fn(Connection) -> F + Send + Sync,
-    ) -> Result<(T, Incarnation), StoreError>
+    ) -> Result<(T, ServerRun), StoreError>
     where
         F: Future<Output = RedisResult<T>> + Send,
     {
@@ -82,7 +82,7 @@ impl RedisStore {
         &self,
         shard: &Shard,
         call: impl Fn(Connection) -> F + Send + Sync,
-    ) -> Result<(T, Incarnation), StoreError>
+    ) -> Result<(T, ServerRun), StoreError>
     where
         F: Future<Output = RedisResult<T>> + Send,
     {
@@ -127,7 +127,7 @@ impl RedisStore {
         if let Some(run) = shard.recognised_over(connected.number) {
             return Ok(connection(run));
         }
-        let mut first = connection(Incarnation::default());
+        let mut first = connection(ServerRun::default());
         match timeout(self.answer_timeout, self.recognise(&mut first, shard)).await {
             // Another one for the call: the roster may have led this one elsewhere.
             Ok(Ok(Ok(run))) => Ok(connection(run)),
@@ -287,7 +287,7 @@ fn host_or(host: &str, asked: &Link) -> String {
 #[derive(Clone, Debug)]
 pub(crate) struct Connection {
     /// The run of the server at the other end.
-    pub(crate) run: Incarnation,
+    pub(crate) run: ServerRun,
     way: Arc<Way>,
     any_slot: bool,
     #[cfg(any(test, feature = "testing"))]
@@ -305,7 +305,7 @@ struct Way {
 }
 
 impl Connection {
-    fn new(connected: Connected, node: &Arc<Link>, nodes: &Arc<Nodes>, run: Incarnation) -> Self {
+    fn new(connected: Connected, node: &Arc<Link>, nodes: &Arc<Nodes>, run: ServerRun) -> Self {
         let (nodes, node) = (Arc::clone(nodes), Arc::clone(node));
         Self {
             run,
@@ -340,8 +340,8 @@ impl Connection {
 
     /// Returns the run of the server that answered: of the node at the other end, unless another one had a part in it.
     /// That one's is not known, so it is taken for one of its own: what was seen there proves nothing later.
-    fn answered(&self) -> Incarnation {
-        self.way.lock().as_ref().map_or(self.run, |_| Incarnation::of_one_connection())
+    fn answered(&self) -> ServerRun {
+        self.way.lock().as_ref().map_or(self.run, |_| ServerRun::of_one_connection())
     }
 
     /// A command brought `error`, or `None` in time. Where the server did not answer, the error is made by `silence`, and `next` is next.

@@ -17,7 +17,7 @@ use crate::shard::ShardConfig;
 use crate::store::redis::cluster::{Connection, Nodes};
 use crate::store::redis::connection::Link;
 use crate::store::redis::keys::{self, Key, Keys};
-use crate::store::{Incarnation, StoreError};
+use crate::store::{ServerRun, StoreError};
 use futures_util::future::{BoxFuture, join4};
 use redis::{AsyncCommands, Cmd, RedisResult};
 use std::mem::{Discriminant, discriminant};
@@ -37,22 +37,18 @@ impl RedisStore {
         &'a self,
         redis: &'a mut Connection,
         shard: &'a Shard,
-    ) -> BoxFuture<'a, RedisResult<Result<Incarnation, String>>> {
+    ) -> BoxFuture<'a, RedisResult<Result<ServerRun, String>>> {
         Box::pin(self.recognise_inline(redis, shard))
     }
 
-    async fn recognise_inline(
-        &self,
-        redis: &mut Connection,
-        shard: &Shard,
-    ) -> RedisResult<Result<Incarnation, String>> {
+    async fn recognise_inline(&self, redis: &mut Connection, shard: &Shard) -> RedisResult<Result<ServerRun, String>> {
         // At the same time, so that it costs a cold start no further round trip. `INFO` and `CONFIG` may each be forbidden.
         let questions = [redis::cmd("INFO"), config_question()].map(|question| answer(redis.clone(), question));
         let [info, config] = questions;
         let ((), record, info, config) =
             join4(redis.learn_nodes(), read_record(redis.clone(), &shard.keys), info, config).await;
         let info = info.first().map_or("", String::as_str);
-        let (run, mut health) = (Incarnation::of_info(info), Health::read(info, &config));
+        let (run, mut health) = (ServerRun::of_info(info), Health::read(info, &config));
         health.hides_run = run.is_none();
         if let (Some(policy), false) = (health.evicting_policy(), self.allow_eviction) {
             let warning = Warning::Eviction { policy: policy.to_owned() };
@@ -80,7 +76,7 @@ impl RedisStore {
         {
             return Ok(Err(reason));
         }
-        let run = run.unwrap_or_else(Incarnation::of_one_connection);
+        let run = run.unwrap_or_else(ServerRun::of_one_connection);
         let [.., identity] = record;
         shard.recognised(identity, (redis.number(), run), &health);
         Ok(Ok(run))
@@ -148,7 +144,7 @@ async fn read_record(mut redis: Connection, keys: &Keys) -> RedisResult<Record> 
     Ok(fields.map(Option::unwrap_or_default))
 }
 
-impl Incarnation {
+impl ServerRun {
     /// Reads the run of a server from the answer to `INFO`.
     fn of_info(info: &str) -> Option<Self> {
         // A process that was made a replica and a master again goes on with other data under the same `run_id`;
@@ -185,7 +181,7 @@ struct ShardState {
     /// It was there at the last call. Else a node must be asked for it.
     found: bool,
     /// The connection over which the shard was last recognised, and the run of its server.
-    recognised: Option<(u64, Incarnation)>,
+    recognised: Option<(u64, ServerRun)>,
     /// Identity as first seen; empty while the shard is new.
     identity: Option<String>,
     /// The kinds of warnings that were logged about its server.
@@ -231,13 +227,13 @@ impl Shard {
     }
 
     /// Returns the run of the server at the other end, if the shard was recognised over this connection.
-    pub(crate) fn recognised_over(&self, connection: u64) -> Option<Incarnation> {
+    pub(crate) fn recognised_over(&self, connection: u64) -> Option<ServerRun> {
         self.state().recognised.filter(|(number, _)| *number == connection).map(|(_, run)| run)
     }
 
     /// Logs what an operator should know, each kind once in the life of this environment: a log for each connection
     /// would bury it.
-    fn recognised(&self, identity: String, recognised: (u64, Incarnation), health: &Health) {
+    fn recognised(&self, identity: String, recognised: (u64, ServerRun), health: &Health) {
         let (shard, mut state) = (self.config.name.as_str(), self.state());
         for warning in health.warnings() {
             let kind = discriminant(&warning);

@@ -18,7 +18,7 @@ use crate::handoff::{
 };
 use crate::store::imports::{ImportId, ImportRecord};
 use crate::store::redis::keys::Key;
-use crate::store::{Applied, Apply, Incarnation, Ledger, Nearness, ShardIndex, StoreError};
+use crate::store::{Applied, Apply, Ledger, Nearness, ServerRun, ShardIndex, StoreError};
 use crate::visit::Secret;
 use redis::{AsyncCommands, Cmd};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -65,9 +65,9 @@ impl Ledger for RedisStore {
             let id = BatchId { writer: park.writer, sequence: batch.sequence() };
             script.arg(id.to_string()).arg(millis(*age)).arg(batch.encode());
         }
-        let (now, incarnation) = self.invoke_in_run(shard, &script).await?;
+        let (now, server_run) = self.invoke_in_run(shard, &script).await?;
         let server_time = Duration::from_millis(now);
-        Ok(if now > 0 { Parked::Taken { incarnation, server_time } } else { Parked::Full })
+        Ok(if now > 0 { Parked::Taken { server_run, server_time } } else { Parked::Full })
     }
 
     async fn outgoing(&self, shard: ShardIndex) -> Result<Vec<(String, u64)>, StoreError> {
@@ -109,7 +109,7 @@ impl Ledger for RedisStore {
                 Ok((now, next, found, notes))
             }
         };
-        let ((now, next, found, notes), run) = match self.with_incarnation(shard, read).await {
+        let ((now, next, found, notes), run) = match self.with_server_run(shard, read).await {
             Err(StoreError::Refused { reason, .. }) if reason.contains("WRONGTYPE") => {
                 tracing::error!(key, "a key of another type where a mailbox belongs is moved out of the way");
                 self.remove(index, mailbox, &[]).await?;
@@ -132,7 +132,7 @@ impl Ledger for RedisStore {
         shard: ShardIndex,
         mailbox: &Mailbox,
         there: bool,
-        envelopes: &[(BatchId, Incarnation)],
+        envelopes: &[(BatchId, ServerRun)],
     ) -> Result<(), StoreError> {
         let shard = &self.shards[shard];
         let mut script = MARK.key(shard.keys.of(&Key::Out(mailbox.clone())));
@@ -170,13 +170,13 @@ impl Ledger for RedisStore {
         script.arg(source.as_str()).arg(content.round).arg(shard.keys.prefix().len());
         // Texts and numbers: this cannot fail.
         script.arg(serde_json::to_string(&fields).unwrap_or_default());
-        let ((fresh, rejected), incarnation): ((bool, Vec<(usize, String)>), _) =
+        let ((fresh, rejected), server_run): ((bool, Vec<(usize, String)>), _) =
             self.invoke_in_run(shard, &script).await?;
         let rejected = rejected.into_iter().filter_map(|(number, reason)| {
             let (record, fields) = content.records.get(number)?;
             Some(RejectedRecord { record: record.clone(), visits: visits(record, fields), reason })
         });
-        Ok(Landed { fresh, rejected: rejected.collect(), incarnation })
+        Ok(Landed { fresh, rejected: rejected.collect(), server_run })
     }
 
     fn nearness(&self, one: ShardIndex, other: ShardIndex) -> Nearness {
@@ -261,9 +261,9 @@ fn note(text: &str, now: u64) -> Option<Note> {
 }
 
 /// Reads `<ms> <run of a server>`.
-pub(super) fn stamp(text: &str) -> Option<(u64, Incarnation)> {
+pub(super) fn stamp(text: &str) -> Option<(u64, ServerRun)> {
     let (at, run) = text.split_once(' ')?;
-    Some((at.parse().ok()?, Incarnation(run.parse().ok()?)))
+    Some((at.parse().ok()?, ServerRun(run.parse().ok()?)))
 }
 
 /// Reads an envelope, `now` on the clock of the shard that holds it; the error says what is wrong with it.
@@ -345,7 +345,7 @@ mod tests {
         let Payload::Batch(batch) = read.content else { panic!("no batch") };
         assert_eq!((read.id.sequence.get(), batch.visits(), batch.pages()), (7, 4, 2));
         assert_eq!(read.age, Duration::from_secs(3));
-        let note = Note { at: 1_500, run: Incarnation(77), there: true, age: Duration::from_millis(2_500) };
+        let note = Note { at: 1_500, run: ServerRun(77), there: true, age: Duration::from_millis(2_500) };
         assert_eq!((read.note, note_text(&note).as_str()), (Some(note), "1500 77 there"));
     }
 

@@ -7,7 +7,7 @@ use crate::page::PageId;
 use crate::record::{BadField, PageRecord};
 use crate::ring::Fingerprint;
 use crate::shard::ShardName;
-use crate::store::{Incarnation, Reading, ShardIndex, StoreError, Traces};
+use crate::store::{Reading, ServerRun, ShardIndex, StoreError, Traces};
 use futures_util::future::join_all;
 use redis::{Cmd, FromRedisValue};
 use std::collections::HashMap;
@@ -51,7 +51,7 @@ pub struct KeySlice {
     /// Cursor of the next slice; 0: this was the last one.
     pub next: u64,
     /// The run of the server that answered. Another run knows nothing of this one's cursors.
-    pub run: Incarnation,
+    pub run: ServerRun,
 }
 
 /// A page's record that cannot be read.

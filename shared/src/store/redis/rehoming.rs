@@ -15,7 +15,7 @@ use crate::record::Round;
 use crate::ring::Fingerprint;
 use crate::shard::ShardName;
 use crate::store::redis::keys::Key;
-use crate::store::{Incarnation, ShardIndex, StoreError};
+use crate::store::{ServerRun, ShardIndex, StoreError};
 use redis::Cmd;
 use std::collections::HashMap;
 
@@ -40,7 +40,7 @@ pub enum Stage {
         /// Since when, in milliseconds of the shard's clock.
         at: u64,
         /// In which run of its server.
-        run: Incarnation,
+        run: ServerRun,
     },
     /// Nothing is left to do.
     #[default]
@@ -77,7 +77,7 @@ pub struct RingState {
     /// This shard's clock, in milliseconds.
     pub now: u64,
     /// The run of the server that answered.
-    pub incarnation: Incarnation,
+    pub server_run: ServerRun,
 }
 
 impl RingState {
@@ -111,7 +111,7 @@ impl RedisStore {
     /// Returns what the shard knows of the ring.
     pub async fn ring_state(&self, shard: ShardIndex) -> Result<RingState, StoreError> {
         let shard = &self.shards[shard];
-        let ((now, fields), incarnation): ((_, HashMap<String, String>), _) =
+        let ((now, fields), server_run): ((_, HashMap<String, String>), _) =
             self.query_both(shard, &time_question(), &Cmd::hgetall(shard.keys.of(&Key::Shard))).await?;
         let field = |name: &str| fields.get(name).map(String::as_str);
         let number = |name: &str| field(name).and_then(|number| number.parse().ok()).unwrap_or(0);
@@ -130,7 +130,7 @@ impl RedisStore {
             late: number("late"),
             members: pages::names(field("members").unwrap_or_default()),
             now: millis_of(now),
-            incarnation,
+            server_run,
         })
     }
 
@@ -181,7 +181,7 @@ impl RedisStore {
             script.arg(known.ring.map(|ring| ring.to_string()).unwrap_or_default()).arg(known.round);
             script.arg(known.stage.name()).arg(known.late).arg(next).arg(run.0.to_string()).arg(&members);
             // What was done in another run of the server may be undone.
-            let holds = next == "take" || run == known.incarnation;
+            let holds = next == "take" || run == known.server_run;
             async move { if holds { script.invoke_async::<bool>(&mut redis).await } else { Ok(false) } }
         };
         self.with_shard(shard, call).await

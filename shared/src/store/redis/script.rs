@@ -5,7 +5,7 @@ use super::keys::{Key, Keys};
 use super::{RedisStore, Shard};
 use crate::batch::{Increment, Sequence};
 use crate::store::AppliedSet;
-use crate::store::{Applied, Apply, Incarnation, Rejected, Standing, StoreError};
+use crate::store::{Applied, Apply, Rejected, ServerRun, StoreError, WriterStatus};
 use redis::{Cmd, ErrorKind, FromRedisValue, Script, ScriptInvocation, ServerErrorKind};
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -58,8 +58,8 @@ impl RedisStore {
                 answer => answer,
             }
         };
-        let ((floor, above, [visits, rejected], places, expired, fresh, [refused, now]), incarnation) =
-            self.with_incarnation(shard, send).await?;
+        let ((floor, above, [visits, rejected], places, expired, fresh, [refused, now]), server_run) =
+            self.with_server_run(shard, send).await?;
         let increments: Vec<_> = call.batches.iter().flat_map(|(batch, _)| batch.increments()).collect();
         let rejected_page = |(place, reason): (usize, String)| {
             let Increment { page, visits, .. } = increments.get(place)?;
@@ -68,7 +68,7 @@ impl RedisStore {
         let sequences = |numbers: Vec<u64>| numbers.into_iter().filter_map(Sequence::new).collect();
         Ok(Applied {
             set: AppliedSet { floor, above: above.into_iter().collect(), visits, rejected },
-            incarnation,
+            server_run,
             server_time: Duration::from_millis(now),
             fresh: sequences(fresh),
             rejected: places.into_iter().filter_map(rejected_page).collect(),
@@ -92,10 +92,10 @@ impl RedisStore {
             command.arg(&key);
         }
         command.arg(FORMAT).arg(call.writer.to_string()).arg(call.base.get());
-        command.arg(millis(self.timing.max_batch_age)).arg(millis(call.standing.set_kept(&self.timing)));
-        command.arg(listing(call.standing)).arg(call.ring.map(|ring| ring.to_string()).unwrap_or_default());
+        command.arg(millis(self.timing.max_batch_age)).arg(millis(call.status.set_kept(&self.timing)));
+        command.arg(listing(call.status)).arg(call.ring.map(|ring| ring.to_string()).unwrap_or_default());
         // The bound is for strangers; an import is the owner's.
-        let new_pages = if call.standing == Standing::Import { 0 } else { self.new_pages_a_day };
+        let new_pages = if call.status == WriterStatus::Import { 0 } else { self.new_pages_a_day };
         command.arg(new_pages).arg(self.journal_bytes);
         for (batch, age) in &call.batches {
             let bytes = if self.journal_bytes > 0 { batch.encode() } else { Vec::new() };
@@ -123,8 +123,8 @@ impl RedisStore {
         &self,
         shard: &Shard,
         script: &ScriptInvocation<'_>,
-    ) -> Result<(T, Incarnation), StoreError> {
-        self.with_incarnation(shard, |mut redis: Connection| async move { script.invoke_async(&mut redis).await }).await
+    ) -> Result<(T, ServerRun), StoreError> {
+        self.with_server_run(shard, |mut redis: Connection| async move { script.invoke_async(&mut redis).await }).await
     }
 
     /// Runs one command on a shard.
@@ -138,11 +138,11 @@ impl RedisStore {
 }
 
 /// What becomes of the writer on the sweep's list.
-fn listing(standing: Standing) -> &'static str {
-    match standing {
-        Standing::Active => "1",
-        Standing::Gone | Standing::Settled => "0",
-        Standing::Delivered | Standing::Import => "2",
+fn listing(status: WriterStatus) -> &'static str {
+    match status {
+        WriterStatus::Active => "1",
+        WriterStatus::Gone | WriterStatus::Settled => "0",
+        WriterStatus::Delivered | WriterStatus::Import => "2",
     }
 }
 

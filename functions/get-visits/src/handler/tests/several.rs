@@ -2,7 +2,7 @@
 
 use super::*;
 use visits_core::batch::{Batch, Increment, Sequence, WriterId};
-use visits_core::store::{Apply, Ledger, Standing};
+use visits_core::store::{Apply, Ledger, WriterStatus};
 use visits_core::tests::page;
 
 impl World {
@@ -19,7 +19,7 @@ impl World {
             writer: WriterId::random().unwrap(),
             base: Sequence::FIRST,
             batches: vec![(Arc::new(batch), Duration::ZERO)],
-            standing: Standing::Active,
+            status: WriterStatus::Active,
             ring: None,
         };
         self.store.store().apply(owner, &call).await.unwrap();
