@@ -27,10 +27,10 @@ fn mask(text: &str, args: impl Iterator<Item = String>) -> String {
         let value = arg.split_once('=').map(|(_, value)| value.to_owned());
         [Some(arg), value]
     });
-    let mut secret: Vec<String> = parts.flatten().filter(|part| masked(part) != *part).collect();
+    let mut secret: Vec<String> = parts.flatten().filter(|part| masked(part) != part.as_str()).collect();
     // The longest first: one may be a part of another.
     secret.sort_by_key(|part| std::cmp::Reverse(part.len()));
-    secret.iter().fold(text.to_owned(), |text, part| text.replace(part.as_str(), &masked(part)))
+    secret.iter().fold(text.to_owned(), |text, part| text.replace(part.as_str(), masked(part)))
 }
 
 #[cfg(test)]

@@ -66,7 +66,7 @@ impl Password {
     /// Reads a file, without the line's end that editors add.
     pub(crate) fn read(path: &Path) -> Result<Self, CredentialsError> {
         let wrong = |reason: String| CredentialsError::File { path: path.to_owned(), reason };
-        let text = read_text_file(path, MAX_BYTES).map_err(|error| wrong(error.to_string()))?;
+        let text = read_text_file(path, MAX_BYTES).map_err(wrong)?;
         let line = text.strip_suffix('\n').map_or(&*text, |line| line.strip_suffix('\r').unwrap_or(line));
         if line.is_empty() { Err(wrong("the file is empty".to_owned())) } else { Ok(Self::new(line)) }
     }
@@ -78,11 +78,14 @@ impl fmt::Debug for Password {
     }
 }
 
+/// A secret's name or ARN, and the member of its JSON.
+type SecretName = (String, Option<String>);
+
 /// The sources of passwords for all shards of a deployment. A secret is fetched once for all shards that name it.
 #[derive(Debug)]
 pub(crate) struct Logins {
     aws: Aws,
-    secrets: Mutex<HashMap<(String, Option<String>), Arc<Secret>>>,
+    secrets: Mutex<HashMap<SecretName, Arc<Secret>>>,
 }
 
 impl Logins {

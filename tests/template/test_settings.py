@@ -9,15 +9,15 @@ from stack import FUNCTIONS, TEMPLATE, Stack
 
 # Settings that each function has in its own way.
 OF_ONE_FUNCTION = {"VISITS_OWNER_TOKEN", "VISITS_RECORD_FUNCTION"}
-# What only tests may set.
-OF_TESTS = {"VISITS_TEST"}
+# Parameters by which the stack makes what their setting names, or bounds what strangers can cost.
+OF_THE_STACK = {"RedisEndpoints", "VisitsOwnerToken", "VisitsNewPagesADay"}
 
 
-def variables_in_source() -> set[str]:
-    """Every setting that the configuration's code names."""
-    files = [*(ROOT / "shared/src").glob("config*"), *(ROOT / "shared/src/config").rglob("*.rs")]
-    text = "".join(file.read_text() for file in files if file.is_file())
-    return set(re.findall(r'"((?:VISITS|REDIS)_[A-Z_]+)"', text)) - OF_TESTS
+def settings() -> dict[str, tuple[str, str]]:
+    """Default and accepted values of each setting, as the document has them, which a test of the core holds against its table."""
+    text = (ROOT / "docs/CONFIGURATION.md").read_text()
+    rows = re.findall(r"^\| `(\w+)` \| `([^`]*)` \| (.*?) \|", text, re.MULTILINE)
+    return {name: (default, accepted) for name, default, accepted in rows}
 
 
 class Settings(unittest.TestCase):
@@ -36,12 +36,25 @@ class Settings(unittest.TestCase):
             self.assertEqual(f"functions/{binary}", re.search(r"CodeUri: (\S+)", own)[1])
 
     def test_every_setting_reaches_every_function_and_there_is_no_other(self) -> None:
-        settings = variables_in_source()
-        self.assertLessEqual(OF_ONE_FUNCTION, settings)
+        names = set(settings())
+        self.assertLessEqual(OF_ONE_FUNCTION, names)
         for name in FUNCTIONS:
             found = {variable for variable in self.stack.environment(name) if not variable.startswith("AWS_")}
             own = found & OF_ONE_FUNCTION
-            self.assertEqual(settings - OF_ONE_FUNCTION, found - own, name)
+            self.assertEqual(names - OF_ONE_FUNCTION, found - own, name)
+
+    def test_a_parameter_has_the_default_and_the_words_of_its_setting(self) -> None:
+        table, seen = settings(), 0
+        for parameter, definition in TEMPLATE["Parameters"].items():
+            name = re.sub(r"(?<!^)(?=[A-Z])", "_", parameter).upper()
+            if name not in table or parameter in OF_THE_STACK:
+                continue
+            seen += 1
+            default, accepted = table[name]
+            self.assertEqual(default, str(definition["Default"]), parameter)
+            for word in definition.get("AllowedValues", []):
+                self.assertIn(word, re.findall(r"\w+", accepted), parameter)
+        self.assertGreater(seen, 15)
 
     def test_only_the_functions_that_look_for_the_owner_are_told_of_the_token(self) -> None:
         for public, told in (("on", {"Dashboard"}), ("off", {"Dashboard", "GetVisits"})):

@@ -1,7 +1,8 @@
 //! The settings as a site owner meets them: defaults, mistakes, and the message about those.
 
-use super::{Config, ConfigError, Durability, Timer};
+use super::{Config, ConfigError, Durability, Timer, Variable, masked};
 use std::ffi::OsString;
+use std::fmt::Write as _;
 use std::time::Duration;
 
 fn read(set: &[(&str, &str)]) -> Result<Config, ConfigError> {
@@ -108,7 +109,7 @@ fn each_variable_refuses_what_is_not_accepted_and_says_what_is() {
         ("VISITS_REPEAT_WINDOW", &["30", "61m"]),
         ("VISITS_METRICS", &["on", "my stack", "AWS/Lambda", ":a"]),
     ];
-    for (variable, (name, values)) in Config::VARIABLES.into_iter().zip(table) {
+    for (variable, (name, values)) in Config::VARIABLES.iter().zip(table) {
         assert_eq!(variable.name, name);
         for value in values {
             let error = read(&[(name, value)]).unwrap_err();
@@ -130,7 +131,7 @@ fn one_message_tells_everything_that_is_wrong() {
     ]);
     let expected = "\
 the configuration is wrong:
-  REDIS_ENDPOINTS=\"a=redis://app:***@h:7070,b=http://:***@h\": entry 2: the URL's scheme is not redis:// or \
+  REDIS_ENDPOINTS=\"***\": entry 2: the URL's scheme is not redis:// or \
 rediss://; accepted: a comma-separated list of name=redis://[user][:password]@host[:port][/db], or rediss:// for TLS, \
 each with an optional ;weight=N from 0 to 16, ;cluster for a node of a cluster, and one of ;password-file=/path, \
 ;password-secret=id[#key], ;iam=cache and ;iam-serverless=cache (default \
@@ -191,17 +192,65 @@ fn a_timer_runs_by_itself_exactly_where_requests_run_side_by_side() {
     }
 }
 
+/// The document of the settings as the table has them. `WRITE_DOCS=1` writes it.
 #[test]
-fn the_readme_lists_each_variable_with_its_default() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md");
-    let Ok(readme) = std::fs::read_to_string(path) else { return };
-    for variable in Config::VARIABLES {
-        let (name, default) = (format!("`{}`", variable.name), format!("`{}`", variable.default));
-        let mut rows = readme.lines().filter(|line| line.starts_with('|'));
-        assert!(
-            rows.any(|row| row.contains(&name) && row.contains(&default)),
-            "README.md: no row with {name} and {default}"
-        );
+fn the_document_of_the_settings_is_the_table() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/CONFIGURATION.md");
+    let mut text = "# Configuration\n\nSet as environment variables. Durations are written like `500ms`, `30s` or `1m 30s`. A wrong value \
+        stops the start with one message\nthat lists all that is wrong. This file is made from `shared/src/config.rs`.\n\n\
+        | variable | default | accepted | meaning |\n| --- | --- | --- | --- |\n"
+        .to_owned();
+    for Variable { name, default, accepted, doc } in Config::VARIABLES {
+        // Stars and placeholders in angle brackets would be Markdown's.
+        let accepted = accepted.replace('*', "\\*").replace('_', "\\_");
+        writeln!(text, "| `{name}` | `{default}` | {accepted} |{doc} |").unwrap();
+    }
+    if std::env::var_os("WRITE_DOCS").is_some() {
+        std::fs::write(path, &text).unwrap();
+    }
+    // Mutation tests run without the documents.
+    let Ok(document) = std::fs::read_to_string(path) else { return };
+    assert_eq!(document, text, "run this test with WRITE_DOCS=1");
+}
+
+#[test]
+fn a_value_that_may_hold_a_secret_is_not_shown_even_where_it_is_no_url() {
+    for value in [
+        "a=redis://app:SECRET@h:notaport",
+        "a=redis://app:x,SECRET/x?SECRET#SECRET@h",
+        "a=redis://app:SECRET",
+        "a=redis://SECRET",
+        "a=app:SECRET@h",
+        "app:SECRET@h://",
+        ":SECRET=x@h",
+        "a=redis:/app:SECRET@h",
+        "a=://:SECRET@",
+        "a=redis://h?password=SECRET",
+        "a=HTTP://:SECRET",
+        "a=h;Password = SECRET;weight=1",
+        ";pass=SECRET",
+        "a=h;password-file=SECRET",
+        "-----BEGIN PRIVATE KEY-----\nSECRET\n-----END PRIVATE KEY-----",
+    ] {
+        assert_eq!(masked(value), "***", "{value}");
+        for Variable { name, .. } in Config::VARIABLES {
+            // Any text is a pattern of pages, and some of these are accepted elsewhere.
+            let told =
+                read(&[(name, value)]).map_or_else(|error| error.to_string(), |config| format!("{:?}", config.pages));
+            assert!(!told.contains("SECRET"), "{name}: {told}");
+        }
+    }
+    assert!(!read(&[("VISITS_OWNER_TOKEN", "hunter2")]).unwrap_err().to_string().contains("hunter2"));
+    for value in ["5 parsecs", "arn:aws:lambda:eu-west-1:1:function:f/", "https://a.test/x", "home,blog/*"] {
+        assert_eq!(masked(value), value);
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn any_password_between_a_scheme_and_a_host_is_not_shown(before in r"[ -~é]{0,12}", after in r"[ -~é]{0,12}") {
+        let value = format!("a=redis://app:{before}SECRET{after}@h");
+        proptest::prop_assert_eq!(masked(&value), "***");
     }
 }
 

@@ -1,51 +1,114 @@
-//! Settings that are more than a number or a word: shards, certificates, origins, pages, the owner's token.
+//! Values of settings and their parsers.
 //!
 //! Reasons repeat nothing of a value or a file: it may hold a secret. Entries of a list are named by their number only: where a
 //! password holds an unescaped separator, a part of it looks like a name.
 
-use crate::config::error::masked;
-use crate::config::variables::BUILT_IN_ROOTS;
 use crate::ring::Ring;
-use crate::shard::{
-    Endpoint, EndpointError, NameError, PasswordError, PasswordSource, ShardConfig, Weight, WeightError,
-};
+use crate::shard::{Endpoint, PasswordError, PasswordSource, ShardConfig, Weight};
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
+use std::error::Error;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::Duration;
+use url::{Host, Url};
 
-#[derive(Debug, thiserror::Error)]
-enum EntryError {
-    #[error("it is empty")]
-    Empty,
-    #[error("it is not name=url")]
-    NoName,
-    #[error(transparent)]
-    Name(#[from] NameError),
-    #[error(transparent)]
-    Endpoint(#[from] EndpointError),
-    #[error(transparent)]
-    Weight(#[from] WeightError),
-    #[error(transparent)]
-    Password(#[from] PasswordError),
-    #[error(
-        "after the URL only ;weight=N, ;cluster and one of ;password-file, ;password-secret, ;iam and ;iam-serverless \
-         may come, each once, and all but ;cluster with =value (write ; as %3B in a password)"
-    )]
-    Option,
+/// Stands for a value that is not shown.
+pub(super) const MASK: &str = "***";
+
+/// Returns a value as it may be shown: `***` if it may hold a password or a key.
+pub fn masked(value: &str) -> &str {
+    if is_secret(value) { MASK } else { value }
 }
 
-/// The shards of a comma-separated list, or one text with all that is wrong.
-pub(crate) fn shards(list: &str) -> Result<Vec<ShardConfig>, String> {
-    let mut shards = Vec::new();
-    let mut wrong = Vec::new();
+/// Returns whether a value may hold a secret: a URL that is no plain address of a web server, a password's option, or PEM. In doubt it
+/// does: a URL with a mistake in it hides its password no worse.
+pub(super) fn is_secret(value: &str) -> bool {
+    let value = value.to_ascii_lowercase();
+    let bare = value.replace("https://", "").replace("http://", "");
+    value.contains('@')
+        || value.contains("pass")
+        || value.contains("-----begin")
+        || value.contains("://") && bare.contains(':')
+}
+
+/// Parses a duration from `least` to `most`, such as `500ms` or `1m 30s`; of the bare numbers only `0`.
+pub(super) fn duration(least: &str, most: &str) -> impl Fn(&str) -> Result<Duration, &'static str> {
+    let [least, most] = [least, most].map(|bound| humantime::parse_duration(bound).unwrap_or_default());
+    move |text| {
+        let duration = humantime::parse_duration(text).map_err(|error| match error {
+            humantime::DurationError::UnknownUnit { unit, .. } if unit.is_empty() => "its unit is missing",
+            _ => "not a duration",
+        })?;
+        if (least..=most).contains(&duration) { Ok(duration) } else { Err("out of range") }
+    }
+}
+
+/// Parses a whole number from `least` to `most`.
+pub(super) fn number<T: FromStr + PartialOrd>(least: T, most: T) -> impl Fn(&str) -> Result<T, &'static str> {
+    move |text| {
+        if !text.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err("not a whole number");
+        }
+        // Digits that do not parse are too many.
+        text.parse().ok().filter(|number| (&least..=&most).contains(&number)).ok_or("out of range")
+    }
+}
+
+/// Parses `on` or `off`.
+pub(super) fn switch(text: &str) -> Result<bool, &'static str> {
+    match text {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err("unknown word"),
+    }
+}
+
+/// Refuses a URL by which a call of AWS would cross a network without TLS: its headers, the credentials' session among them, and the
+/// secret in the answer could be read on the way.
+pub(crate) fn aws_endpoint(text: &str) -> Result<(), &'static str> {
+    let is_plain = text.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("http:"));
+    let url = text.parse::<Url>().ok();
+    let is_here = match url.as_ref().and_then(Url::host) {
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    };
+    if is_plain && !is_here { Err("plain http to another machine would show what is sent to AWS") } else { Ok(()) }
+}
+
+/// Returns the URL of a server: scheme, host and, if it is not the scheme's own, port. None for another scheme than HTTP's, and for
+/// more than these.
+pub(crate) fn bare_origin(text: &str) -> Option<String> {
+    let url: Url = text.parse().ok()?;
+    let bare = format!("{}/", url.origin().ascii_serialization());
+    (matches!(url.scheme(), "http" | "https") && url.as_str() == bare).then_some(bare)
+}
+
+/// Parses the characters of a name, a partial ARN or an ARN, with or without a version. Lambda knows the rest.
+pub(super) fn function_name(text: &str) -> Result<String, &'static str> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_:$".contains(&byte);
+    match text.len() {
+        1..=170 if text.bytes().all(allowed) => Ok(text.to_owned()),
+        1..=170 => Err("a character that no function name has"),
+        _ => Err("too long"),
+    }
+}
+
+const OPTIONS: &str = "after the URL only ;weight=N, ;cluster and one of ;password-file, ;password-secret, ;iam and ;iam-serverless may \
+                       come, each once, and all but ;cluster with =value (write ; as %3B in a password)";
+
+/// Parses the shards of a comma-separated list. An error tells all that is wrong.
+pub(super) fn shards(list: &str) -> Result<Vec<ShardConfig>, String> {
+    let (mut shards, mut wrong) = (Vec::new(), Vec::new());
     for (number, text) in (1..).zip(list.split(',')) {
-        match entry(text.trim()) {
+        match shard(text.trim()) {
             Ok(shard) => shards.push(shard),
             Err(error) => wrong.push(format!("entry {number}: {error}")),
         }
@@ -59,49 +122,35 @@ pub(crate) fn shards(list: &str) -> Result<Vec<ShardConfig>, String> {
     Ok(shards)
 }
 
-fn entry(text: &str) -> Result<ShardConfig, EntryError> {
+/// Parses `name=url`, and after it `;key=value` or `;flag`, each once.
+fn shard(text: &str) -> Result<ShardConfig, Box<dyn Error>> {
     if text.is_empty() {
-        return Err(EntryError::Empty);
+        return Err("it is empty".into());
     }
-    let (name, address) = text.split_once('=').ok_or(EntryError::NoName)?;
+    let (name, address) = text.split_once('=').ok_or("it is not name=url")?;
     let mut parts = address.split(';');
     let mut endpoint: Endpoint = parts.next().unwrap_or_default().trim().parse()?;
-    let options = Options::parse(parts)?;
-    let password = options.password.unwrap_or_default();
+    let (mut cluster, mut weight, mut password) = (false, None, None);
+    for part in parts {
+        let (key, value) = part.split_once('=').map_or((part, None), |(key, value)| (key, Some(value.trim())));
+        match (key.trim(), value) {
+            ("weight", Some(value)) if weight.is_none() => weight = Some(value.parse::<Weight>()?),
+            ("cluster", None) if !cluster => cluster = true,
+            (key, Some(value)) => {
+                let source = PasswordSource::from_option(key, value).ok_or(OPTIONS)??;
+                if password.replace(source).is_some() {
+                    return Err(PasswordError::Several.into());
+                }
+            }
+            _ => return Err(OPTIONS.into()),
+        }
+    }
+    let password: PasswordSource = password.unwrap_or_default();
     password.check(&endpoint)?;
-    if options.cluster {
+    if cluster {
         endpoint = endpoint.of_cluster()?;
     }
-    Ok(ShardConfig { name: name.trim().parse()?, endpoint, password, weight: options.weight.unwrap_or_default() })
-}
-
-/// What follows an endpoint's URL: `;key=value` or `;flag`, each once.
-#[derive(Default)]
-struct Options {
-    cluster: bool,
-    weight: Option<Weight>,
-    password: Option<PasswordSource>,
-}
-
-impl Options {
-    fn parse<'a>(parts: impl Iterator<Item = &'a str>) -> Result<Self, EntryError> {
-        let mut options = Self::default();
-        for part in parts {
-            let (key, value) = part.split_once('=').map_or((part, None), |(key, value)| (key, Some(value.trim())));
-            match (key.trim(), value) {
-                ("weight", Some(weight)) if options.weight.is_none() => options.weight = Some(weight.parse()?),
-                ("cluster", None) if !options.cluster => options.cluster = true,
-                (key, Some(value)) => {
-                    let source = PasswordSource::from_option(key, value).ok_or(EntryError::Option)??;
-                    if options.password.replace(source).is_some() {
-                        return Err(PasswordError::Several.into());
-                    }
-                }
-                _ => return Err(EntryError::Option),
-            }
-        }
-        Ok(options)
-    }
+    Ok(ShardConfig { name: name.trim().parse()?, endpoint, password, weight: weight.unwrap_or_default() })
 }
 
 /// Origins that may call from a browser (`VISITS_ORIGINS`).
@@ -115,7 +164,7 @@ pub enum Origins {
 }
 
 impl Origins {
-    /// Whether a browser may call from this origin, which is written as browsers do.
+    /// Returns whether a browser may call from this origin, which is written as browsers do.
     pub fn allow(&self, origin: &str) -> bool {
         match self {
             Self::Any => true,
@@ -124,7 +173,18 @@ impl Origins {
     }
 }
 
-/// Tells whether an origin is the allowed one, or one of those that it stands for.
+impl FromStr for Origins {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, &'static str> {
+        if text == "*" {
+            return Ok(Self::Any);
+        }
+        text.split(',').map(|origin| parse_origin(origin.trim())).collect::<Result<_, _>>().map(Self::Only)
+    }
+}
+
+/// Returns whether an origin is the allowed one, or one of those that it stands for.
 fn is_origin(allowed: &str, origin: &str) -> bool {
     let Some((scheme, host)) = allowed.split_once("*.") else { return allowed == origin };
     let labels = origin.strip_prefix(scheme).and_then(|rest| rest.strip_suffix(host)?.strip_suffix('.'));
@@ -133,6 +193,25 @@ fn is_origin(allowed: &str, origin: &str) -> bool {
         !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
     };
     labels.is_some_and(|labels| labels.split('.').all(is_label))
+}
+
+/// Parses an origin (RFC 6454, section 6.2): scheme, host and, if it is not the scheme's own, port. `*.` may stand before the host.
+/// Those that browsers never write are refused, since nothing would ever be allowed by them.
+fn parse_origin(text: &str) -> Result<String, &'static str> {
+    let subdomains = text.contains("://*.");
+    let url: Url = text.replacen("://*.", "://", 1).parse().map_err(|_| "an entry is no origin")?;
+    let origin = url.origin().ascii_serialization();
+    match url.host() {
+        _ if !matches!(url.scheme(), "http" | "https") => Err("an origin begins with http:// or https://"),
+        _ if url.as_str() != format!("{origin}/") => Err("an origin ends behind its host and port"),
+        _ if origin.contains('*') => {
+            Err("a * stands alone, for any origin, or before a host, as *. in https://*.example.org")
+        }
+        Some(Host::Domain(host)) if host.ends_with('.') => Err("a host ends without a dot"),
+        Some(Host::Domain(_)) if subdomains => Ok(origin.replacen("://", "://*.", 1)),
+        _ if subdomains => Err("behind *. stands a host's name"),
+        _ => Ok(origin),
+    }
 }
 
 /// The pages that may be counted (`VISITS_PAGES`): patterns, in which `*` stands for any characters.
@@ -147,12 +226,12 @@ impl fmt::Debug for PagePatterns {
 }
 
 impl PagePatterns {
-    /// One pattern; a comma in it stands for itself.
+    /// Takes one pattern; a comma in it stands for itself.
     pub fn one(pattern: &str) -> Result<Self, &'static str> {
         if pattern.is_empty() { Err("the pattern is empty") } else { Ok(Self(vec![pattern.to_owned()])) }
     }
 
-    /// Whether a page may be counted. Paths begin with a slash and page ids do not, so that of a pattern may be left out.
+    /// Returns whether a page may be counted. Paths begin with a slash and page ids do not, so that of a pattern may be left out.
     ///
     /// ```
     /// # use visits_core::config::PagePatterns;
@@ -161,41 +240,12 @@ impl PagePatterns {
     /// # Ok::<(), &str>(())
     /// ```
     pub fn allow(&self, page: &str) -> bool {
-        let matches = |pattern: &str| matches(pattern.as_bytes(), page.as_bytes());
+        let matches = |pattern: &str| matches(pattern, page);
         self.0.iter().any(|pattern| matches(pattern) || pattern.strip_prefix('/').is_some_and(matches))
     }
 }
 
-/// Whether `text` is `pattern`, in which `*` stands for any bytes. Takes the product of both lengths at most.
-fn matches(pattern: &[u8], text: &[u8]) -> bool {
-    let (mut p, mut t, mut star) = (0, 0, None);
-    while t < text.len() {
-        match (pattern.get(p), star) {
-            (Some(b'*'), _) => {
-                star = Some((p, t));
-                p += 1;
-                // The last star takes all that is left.
-                if p == pattern.len() {
-                    return true;
-                }
-            }
-            (Some(byte), _) if *byte == text[t] => {
-                p += 1;
-                t += 1;
-            }
-            // The last star takes one byte more.
-            (_, Some((at, taken))) => {
-                star = Some((at, taken + 1));
-                p = at + 1;
-                t = taken + 1;
-            }
-            _ => return false,
-        }
-    }
-    pattern[p..].iter().all(|byte| *byte == b'*')
-}
-
-impl std::str::FromStr for PagePatterns {
+impl FromStr for PagePatterns {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, &'static str> {
@@ -204,45 +254,19 @@ impl std::str::FromStr for PagePatterns {
     }
 }
 
-impl std::str::FromStr for Origins {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, &'static str> {
-        if text == "*" {
-            return Ok(Self::Any);
-        }
-        text.split(',').map(|origin| parse_origin(origin.trim())).collect::<Result<_, _>>().map(Self::Only)
-    }
+/// Returns whether `text` is `pattern`, in which `*` stands for any characters.
+fn matches(pattern: &str, text: &str) -> bool {
+    let Some((first, rest)) = pattern.split_once('*') else { return pattern == text };
+    let (inner, last) = rest.rsplit_once('*').unwrap_or(("", rest));
+    let inside = text.strip_prefix(first).and_then(|text| text.strip_suffix(last));
+    // The first place of each part leaves the most room for the next.
+    inside
+        .is_some_and(|inside| inner.split('*').try_fold(inside, |left, part| Some(left.split_once(part)?.1)).is_some())
 }
 
-/// RFC 6454, section 6.2: scheme, host and, if it is not the scheme's own, port. `*.` may stand before the host.
-fn parse_origin(text: &str) -> Result<String, &'static str> {
-    let subdomains = text.contains("://*.");
-    let url: url::Url = text.replacen("://*.", "://", 1).parse().map_err(|_| "an entry is no origin")?;
-    let origin = url.origin();
-    if !matches!(url.scheme(), "http" | "https") || !origin.is_tuple() {
-        return Err("an origin begins with http:// or https://");
-    }
-    let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
-    if !bare {
-        return Err("an origin ends behind its host and port");
-    }
-    // Browsers write none of these, so that nothing would ever be allowed.
-    let origin = origin.ascii_serialization();
-    if origin.contains('*') {
-        return Err("a * stands alone, for any origin, or before a host, as *. in https://*.example.org");
-    }
-    match url.host() {
-        Some(url::Host::Domain(host)) if host.ends_with('.') => Err("a host ends without a dot"),
-        Some(url::Host::Domain(_)) if subdomains => Ok(origin.replacen("://", "://*.", 1)),
-        _ if subdomains => Err("behind *. stands a host's name"),
-        _ => Ok(origin),
-    }
-}
-
-/// Where the owner's token comes from (`VISITS_OWNER_TOKEN`). None: nobody is the owner over HTTP. Whether this program can
-/// read it is asked by who does: all functions have the same variables.
-pub(crate) fn owner_token(text: &str) -> Result<Option<PasswordSource>, &'static str> {
+/// Parses the source of the owner's token (`VISITS_OWNER_TOKEN`). None: there is no owner over HTTP. Programs that read it check whether
+/// they can: all functions have the same variables.
+pub(super) fn owner_token(text: &str) -> Result<Option<PasswordSource>, &'static str> {
     let (key, value) = match text.split_once(':') {
         None if text == "off" => return Ok(None),
         Some(("file", path)) => ("password-file", path),
@@ -256,51 +280,13 @@ pub(crate) fn owner_token(text: &str) -> Result<Option<PasswordSource>, &'static
     }
 }
 
-/// When a visit is acknowledged (`VISITS_DURABILITY`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Durability {
-    /// Once it is in memory. An environment that is killed loses at most what it had not flushed.
-    #[default]
-    Buffered,
-    /// Once Redis has it.
-    Direct,
-}
-
-/// Whether a timer flushes the buffer (`VISITS_TIMER`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Timer {
-    /// Exactly where Lambda never freezes the environment.
-    #[default]
-    Auto,
-    /// Always, as for a local run.
-    On,
-    /// Never.
-    Off,
-}
-
-/// What a visit with `DNT: 1` or `Sec-GPC: 1` is taken for (`VISITS_DO_NOT_TRACK`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum DoNotTrack {
-    /// It counts, and its visitor is in no sketch.
-    #[default]
-    Respect,
-    /// The same as any other.
-    Ignore,
-}
-
-/// What a page's count says (`VISITS_COUNT`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Counted {
-    /// All recorded visits.
-    #[default]
-    All,
-    /// Those that are not by bots.
-    People,
-}
-
-/// Reads a setting that is a choice of words.
+/// Declares a setting that is a choice of words.
 macro_rules! choice {
-    ($type:ty: $($word:literal => $variant:ident),+) => {
+    ($(#[$doc:meta])+ $type:ident { $($(#[$of_variant:meta])+ $variant:ident = $word:literal),+ }) => {
+        $(#[$doc])+
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        pub enum $type { $($(#[$of_variant])+ $variant),+ }
+
         impl FromStr for $type {
             type Err = &'static str;
 
@@ -313,13 +299,52 @@ macro_rules! choice {
         }
     };
 }
-choice!(Durability: "buffered" => Buffered, "direct" => Direct);
-choice!(Timer: "auto" => Auto, "on" => On, "off" => Off);
-choice!(DoNotTrack: "respect" => Respect, "ignore" => Ignore);
-choice!(Counted: "all" => All, "people" => People);
 
-/// Longest namespace that `CloudWatch` takes, in bytes.
-const MAX_NAMESPACE_BYTES: usize = 255;
+choice! {
+    /// The time at which a visit is acknowledged (`VISITS_DURABILITY`).
+    Durability {
+        /// Once it is in memory. An environment that is killed loses at most what it had not flushed.
+        #[default]
+        Buffered = "buffered",
+        /// Once Redis has it.
+        Direct = "direct"
+    }
+}
+
+choice! {
+    /// Whether a timer flushes the buffer (`VISITS_TIMER`).
+    Timer {
+        /// Exactly where Lambda never freezes the environment.
+        #[default]
+        Auto = "auto",
+        /// Always, as for a local run.
+        On = "on",
+        /// Never.
+        Off = "off"
+    }
+}
+
+choice! {
+    /// Treatment of a visit with `DNT: 1` or `Sec-GPC: 1` (`VISITS_DO_NOT_TRACK`).
+    DoNotTrack {
+        /// It counts, and its visitor is in no sketch.
+        #[default]
+        Respect = "respect",
+        /// It is like any other.
+        Ignore = "ignore"
+    }
+}
+
+choice! {
+    /// The visits that a page's count has (`VISITS_COUNT`).
+    Counted {
+        /// All recorded visits.
+        #[default]
+        All = "all",
+        /// Those that are not by bots.
+        People = "people"
+    }
+}
 
 /// A namespace of `CloudWatch`: what tells these metrics from those of others. Needs no escaping in JSON.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -331,13 +356,13 @@ impl fmt::Display for MetricsNamespace {
     }
 }
 
-/// The namespace; none for `off`.
-pub(crate) fn metrics_namespace(text: &str) -> Result<Option<MetricsNamespace>, &'static str> {
+/// Parses a namespace; none for `off`.
+pub(super) fn metrics_namespace(text: &str) -> Result<Option<MetricsNamespace>, &'static str> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._/#:-".contains(&byte);
     match text {
         "off" => Ok(None),
         "on" => Err("on is no namespace; name one, such as VisitCounter"),
-        _ if text.len() > MAX_NAMESPACE_BYTES => Err("too long"),
+        _ if text.len() > 255 => Err("too long"),
         _ if !text.bytes().all(allowed) => Err("a character that no namespace has"),
         _ if text.starts_with(':') => Err("a namespace does not begin with a colon"),
         _ if text.starts_with("AWS/") => Err("namespaces that begin with AWS/ are Amazon's own"),
@@ -345,95 +370,61 @@ pub(crate) fn metrics_namespace(text: &str) -> Result<Option<MetricsNamespace>, 
     }
 }
 
-/// Largest file, in bytes. All of Mozilla's roots take 220 KiB.
-const MAX_CA_FILE_BYTES: u64 = 1 << 20;
-
 /// The certificates of the authorities that are trusted instead of the built-in ones, checked. Cheap to clone.
 #[derive(Clone, PartialEq, Eq)]
 pub struct CaCertificates(Arc<str>);
 
 impl CaCertificates {
-    /// The file as it was read: at least one certificate, as PEM, and each of them is one.
+    /// Returns the file as it was read: at least one certificate, as PEM, and each of them is one.
     pub fn pem(&self) -> &str {
         &self.0
     }
 }
 
 impl fmt::Debug for CaCertificates {
-    /// Without the text: where somebody put it there, a private key is a part of it.
+    /// Leaves the text out: a private key may be a part of it by mistake.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CaCertificates").finish_non_exhaustive()
     }
 }
 
-/// What is wrong with the file. Nothing of what it holds is repeated: it may be a private key.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum CaFileError {
-    #[error(transparent)]
-    File(#[from] TextFileError),
-    #[error("it holds PEM itself; the path of a file with it is wanted")]
-    Pem,
-    #[error("the file has no certificate in PEM (-----BEGIN CERTIFICATE-----)")]
-    NoCertificate,
-    #[error("certificate {0} of the file is broken: {1}")]
-    Broken(usize, String),
-}
-
-/// None: the built-in roots. No file is touched then.
-pub(crate) fn ca_certificates(value: &str) -> Result<Option<CaCertificates>, CaFileError> {
-    if value == BUILT_IN_ROOTS {
+/// Reads the file with certificates and checks each as the Redis client will read it, so that it never fails there. None for
+/// `built-in`: no file is touched then.
+pub(super) fn ca_certificates(value: &str) -> Result<Option<CaCertificates>, String> {
+    if value == "built-in" {
         return Ok(None);
     }
     if value.contains("-----BEGIN") {
-        return Err(CaFileError::Pem);
+        return Err("it holds PEM itself; the path of a file with it is wanted".to_owned());
     }
-    let pem = read_text_file(Path::new(value), MAX_CA_FILE_BYTES)?;
-    check_certificates(&pem)?;
+    // All of Mozilla's roots take 220 KiB.
+    let pem = read_text_file(Path::new(value), 1 << 20)?;
+    let mut roots = RootCertStore::empty();
+    for (number, certificate) in (1..).zip(CertificateDer::pem_slice_iter(pem.as_bytes())) {
+        let broken =
+            |error: &dyn ToString| format!("certificate {number} of the file is broken: {}", error.to_string());
+        roots.add(certificate.map_err(|error| broken(&error))?).map_err(|error| broken(&error))?;
+    }
+    if roots.is_empty() {
+        return Err("the file has no certificate in PEM (-----BEGIN CERTIFICATE-----)".to_owned());
+    }
     Ok(Some(CaCertificates(pem.into())))
 }
 
-/// As the Redis client will read it, so that it never fails there.
-fn check_certificates(pem: &str) -> Result<(), CaFileError> {
-    let mut roots = RootCertStore::empty();
-    for (number, certificate) in (1..).zip(CertificateDer::pem_slice_iter(pem.as_bytes())) {
-        let broken = |error: &dyn ToString| CaFileError::Broken(number, error.to_string());
-        let certificate = certificate.map_err(|error| broken(&error))?;
-        roots.add(certificate).map_err(|error| broken(&error))?;
-    }
-    if roots.is_empty() { Err(CaFileError::NoCertificate) } else { Ok(()) }
-}
-
-/// Why a file was not read. Nothing of what it holds is repeated: it may be a secret.
-#[derive(Clone, Debug, thiserror::Error)]
-pub(crate) enum TextFileError {
-    #[error("the file cannot be read: {0}")]
-    Read(String),
-    #[error("it is not a file")]
-    NotAFile,
-    #[error("the file is longer than {0} bytes")]
-    TooLong(u64),
-    #[error("the file is not text")]
-    NotText,
-}
-
-impl From<io::Error> for TextFileError {
-    fn from(error: io::Error) -> Self {
-        Self::Read(error.to_string())
-    }
-}
-
-/// The whole file, which has at most `most` bytes of UTF-8. Blocks for as long as the disk takes.
-pub(crate) fn read_text_file(path: &Path, most: u64) -> Result<String, TextFileError> {
+/// Returns the whole file, which has at most `most` bytes of UTF-8. Blocks for as long as the disk takes. An error repeats nothing of
+/// the file: it may be a secret.
+pub(crate) fn read_text_file(path: &Path, most: u64) -> Result<String, String> {
+    let unreadable = |error: io::Error| format!("the file cannot be read: {error}");
     // First, since opening a named pipe would wait for its writer.
-    if !path.metadata()?.is_file() {
-        return Err(TextFileError::NotAFile);
+    if !path.metadata().map_err(unreadable)?.is_file() {
+        return Err("it is not a file".to_owned());
     }
     let mut bytes = Vec::new();
-    File::open(path)?.take(most + 1).read_to_end(&mut bytes)?;
+    File::open(path).map_err(unreadable)?.take(most + 1).read_to_end(&mut bytes).map_err(unreadable)?;
     if bytes.len() as u64 > most {
-        return Err(TextFileError::TooLong(most));
+        return Err(format!("the file is longer than {most} bytes"));
     }
-    String::from_utf8(bytes).map_err(|_| TextFileError::NotText)
+    String::from_utf8(bytes).map_err(|_| "the file is not text".to_owned())
 }
 
 #[cfg(test)]

@@ -60,10 +60,12 @@ pub struct Aws(Arc<Source>);
 
 struct Source {
     clock: Clock,
-    variable: Box<dyn Fn(&str) -> Option<String> + Send + Sync>,
+    variable: Box<Lookup>,
     /// The source of an identity that the variables do not tell. A closure, so that programs without one do not link the SDK.
     fallback: Option<Box<Fallback>>,
 }
+
+type Lookup = dyn Fn(&str) -> Option<String> + Send + Sync;
 
 type Fallback = dyn Fn() -> BoxFuture<'static, Result<Identity, String>> + Send + Sync;
 

@@ -115,16 +115,6 @@ mod access {
     }
 
     #[test]
-    fn a_password_in_the_wrong_variable_is_not_shown() {
-        for text in ["a=redis://app:s3cret@h:7070", "a=redis://h,b=redis://app:s3cret@h", "redis://:s3cret@h;weight=1"]
-        {
-            let shown = format!("{:?}", text.parse::<PagePatterns>().unwrap());
-            assert!(!shown.contains("s3cret") && shown.contains("redis://"), "{shown}");
-        }
-        assert_eq!(format!("{:?}", "home, blog/*".parse::<PagePatterns>().unwrap()), r#"PagePatterns("home,blog/*")"#);
-    }
-
-    #[test]
     fn an_origin_is_read_as_browsers_write_it() {
         let read = "HTTPS://Example.org , http://localhost:8080,https://a.test:443/".parse::<Origins>();
         let expected = ["https://example.org", "http://localhost:8080", "https://a.test"].map(str::to_owned);
@@ -228,7 +218,7 @@ mod ca_file {
     fn of(content: impl AsRef<[u8]>) -> Result<Option<CaCertificates>, String> {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(&file, content).unwrap();
-        ca_certificates(file.path().to_str().unwrap()).map_err(|error| error.to_string())
+        ca_certificates(file.path().to_str().unwrap())
     }
 
     #[test]
@@ -241,7 +231,7 @@ mod ca_file {
 
     #[test]
     fn without_a_file_the_built_in_roots_hold() {
-        assert_eq!(ca_certificates(BUILT_IN_ROOTS).unwrap(), None);
+        assert_eq!(ca_certificates("built-in").unwrap(), None);
     }
 
     #[test]
@@ -267,17 +257,10 @@ mod ca_file {
 
     #[test]
     fn what_is_no_file_of_a_sensible_size_is_refused() {
-        assert!(
-            ca_certificates("/no/such/file")
-                .unwrap_err()
-                .to_string()
-                .starts_with("the file cannot be read: No such file")
-        );
-        assert_eq!(ca_certificates("/").unwrap_err().to_string(), "it is not a file");
+        assert!(ca_certificates("/no/such/file").unwrap_err().starts_with("the file cannot be read: No such file"));
+        assert_eq!(ca_certificates("/").unwrap_err(), "it is not a file");
         assert_eq!(of("#".repeat((1 << 20) + 1)).unwrap_err(), "the file is longer than 1048576 bytes");
-        assert!(
-            ca_certificates(&CertificateAuthority::new().pem()).unwrap_err().to_string().contains("the path of a file")
-        );
+        assert!(ca_certificates(&CertificateAuthority::new().pem()).unwrap_err().contains("the path of a file"));
     }
 
     #[cfg(unix)]
@@ -286,7 +269,7 @@ mod ca_file {
         let folder = tempfile::tempdir().unwrap();
         let pipe = folder.path().join("pipe");
         assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-        assert_eq!(ca_certificates(pipe.to_str().unwrap()).unwrap_err().to_string(), "it is not a file");
+        assert_eq!(ca_certificates(pipe.to_str().unwrap()).unwrap_err(), "it is not a file");
     }
 
     #[test]

@@ -106,12 +106,14 @@ async fn an_answer_that_is_cut_off_too_long_or_no_http_is_an_error_that_repeats_
     }
 }
 
+type Variables = &'static [(&'static str, &'static str)];
+
 #[test]
 fn each_region_has_its_own_server_and_awss_own_variables_name_another_one() {
     let (one, all) = ("AWS_ENDPOINT_URL_SECRETS_MANAGER", "AWS_ENDPOINT_URL");
     let (no_region, no_url) =
         ("AWS_REGION is no region", "AWS_ENDPOINT_URL is not http:// or https:// with a host only");
-    let table: [(&str, &'static [(&str, &str)], Result<&str, &str>); 17] = [
+    let table: [(&str, Variables, Result<&str, &str>); 17] = [
         ("eu-west-1", &[], Ok("https://secretsmanager.eu-west-1.amazonaws.com/")),
         ("us-gov-west-1", &[], Ok("https://secretsmanager.us-gov-west-1.amazonaws.com/")),
         ("cn-north-1", &[], Ok("https://secretsmanager.cn-north-1.amazonaws.com.cn/")),
