@@ -191,30 +191,31 @@ impl Next {
 /// Host and port of a node.
 type Address = (String, u16);
 
+/// The servers behind one endpoint.
 #[derive(Debug)]
 pub(crate) struct Nodes {
-    /// What the endpoint's URL names.
+    /// The server that the endpoint's URL names.
     seed: Arc<Link>,
-    /// The nodes of a cluster, the seed included. The first is asked for shards whose node is not known; one that
-    /// fails goes to the end, so that a cluster without its seed is still found. None: a single server.
-    known: Option<Mutex<Vec<Arc<Link>>>>,
+    cluster: bool,
+    /// All of them, the seed included. The first is asked for shards whose node is not known; one that
+    /// fails goes to the end, so that a cluster without its seed is still found.
+    known: Mutex<Vec<Arc<Link>>>,
 }
 
 impl Nodes {
     pub(crate) fn new(seed: Link, cluster: bool) -> Self {
         let seed = Arc::new(seed);
-        Self { known: cluster.then(|| Mutex::new(vec![Arc::clone(&seed)])), seed }
+        Self { known: Mutex::new(vec![Arc::clone(&seed)]), seed, cluster }
     }
 
-    /// Whom to ask for a shard whose node is not known.
+    /// Returns the node to ask for a shard whose node is not known.
     pub(crate) fn entry(&self) -> Arc<Link> {
-        let first = self.known().and_then(|known| known.first().cloned());
-        first.unwrap_or_else(|| Arc::clone(&self.seed))
+        Arc::clone(self.known().first().unwrap_or(&self.seed))
     }
 
-    /// Returns the node that listens there.
+    /// Returns the node of the cluster that listens there.
     pub(crate) fn at(&self, (host, port): &Address) -> Arc<Link> {
-        let Some(mut known) = self.known() else { return Arc::clone(&self.seed) };
+        let mut known = self.known();
         let found = known.iter().find(|link| link.address() == (host, *port)).cloned();
         found.unwrap_or_else(|| {
             let link = Arc::new(self.seed.beside(host, *port));
@@ -223,14 +224,14 @@ impl Nodes {
         })
     }
 
-    /// Whether these are the nodes of a cluster.
+    /// Returns whether these are the nodes of a cluster.
     pub(crate) fn is_cluster(&self) -> bool {
-        self.known.is_some()
+        self.cluster
     }
 
     /// Has this node be asked last from now on.
     pub(crate) fn failed(&self, node: &Arc<Link>) {
-        let Some(mut known) = self.known() else { return };
+        let mut known = self.known();
         if let Some(place) = known.iter().position(|link| Arc::ptr_eq(link, node)) {
             known[place..].rotate_left(1);
         }
@@ -238,20 +239,20 @@ impl Nodes {
 
     /// Learns of the nodes that `asked` names in its answer to `CLUSTER SLOTS`, so that it is not the only one known
     /// should it fail, and forgets all others but the seed. Any other answer teaches nothing.
-    pub(crate) fn learn(&self, answer: &Value, asked: &Link) {
+    fn learn(&self, answer: &Value, asked: &Link) {
         let mut found = Vec::new();
         addresses(answer, asked, &mut found);
-        if let (Some(mut known), false) = (self.known(), found.is_empty()) {
+        if !found.is_empty() {
             let is_there = |link: &Link| found.iter().any(|(host, port)| link.address() == (host, *port));
-            known.retain(|link| Arc::ptr_eq(link, &self.seed) || is_there(link));
+            self.known().retain(|link| Arc::ptr_eq(link, &self.seed) || is_there(link));
         }
         for address in &found {
             self.at(address);
         }
     }
 
-    fn known(&self) -> Option<MutexGuard<'_, Vec<Arc<Link>>>> {
-        self.known.as_ref().map(|known| known.lock().unwrap_or_else(PoisonError::into_inner))
+    fn known(&self) -> MutexGuard<'_, Vec<Arc<Link>>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -271,8 +272,8 @@ fn addresses(answer: &Value, asked: &Link, found: &mut Vec<Address>) {
     }
 }
 
-/// The address in a `MOVED` or `ASK` that `asked` gave.
-pub(crate) fn redirection(error: &RedisError, asked: &Link) -> Option<Address> {
+/// Returns the address in a `MOVED` or `ASK` that `asked` gave.
+fn redirection(error: &RedisError, asked: &Link) -> Option<Address> {
     let (address, _slot) = error.redirect_node()?;
     let (host, port) = address.rsplit_once(':')?;
     Some((host_or(host, asked), port.parse().ok()?))
