@@ -1,8 +1,9 @@
 //! One connection for each endpoint, opened late, and replaced unnoticed when the server closed it.
 
-use crate::helpers::{apply, batch, call, clients, close_all_but_ours, page, store, store_on, total, visit};
+use crate::helpers::{apply, batch, call, clients, close_all_but_ours, endpoint, page, store, store_on, total, visit};
+use crate::tls::trusting;
 use futures_util::future::join_all;
-use test_support::RedisServer;
+use test_support::{CertificateAuthority, RedisServer};
 use visits_core::store::Ledger;
 
 #[tokio::test]
@@ -42,31 +43,24 @@ async fn calls_that_come_at_once_open_one_connection() {
 }
 
 #[tokio::test]
-async fn a_connection_closed_by_the_server_costs_no_call() {
-    let server = RedisServer::start();
-    let mut redis = server.connect();
-    let store = store_on(&server);
-    for number in 1..=10 {
-        close_all_but_ours(&mut redis);
-        let applied = apply(&store, &call(&[batch(number, &[("home", 1)])])).await.unwrap();
-        assert_eq!(applied.set.floor, number);
-        close_all_but_ours(&mut redis);
-        assert_eq!(total(&store, "home").await, number);
+async fn a_connection_closed_or_a_server_restarted_between_two_calls_costs_no_call_and_no_visit() {
+    let authority = CertificateAuthority::new();
+    let kept = || RedisServer::builder().append_only(true);
+    for mut server in [kept().start(), kept().tls(authority.certificate(&["127.0.0.1"])).start()] {
+        let store = trusting(&authority, &endpoint(&server));
+        for number in 1..=5 {
+            let applied = apply(&store, &call(&[batch(number, &[("home", 1)])])).await.unwrap();
+            assert_eq!(applied.set.floor, number);
+            close_all_but_ours(&mut server.connect());
+            assert_eq!(total(&store, "home").await, number);
+            close_all_but_ours(&mut server.connect());
+            assert_eq!(store.writers(0).await.unwrap().len(), 1);
+            server.restart();
+            assert_eq!(total(&store, "home").await, number);
+            server.restart();
+        }
+        assert_eq!((total(&store, "home").await, clients(&mut server.connect())), (5, 1));
     }
-    assert_eq!(clients(&mut redis), 1);
-}
-
-#[tokio::test]
-async fn a_server_restarted_between_two_calls_costs_no_call_and_no_visit() {
-    let mut server = RedisServer::builder().append_only(true).start();
-    let store = store_on(&server);
-    apply(&store, &visit()).await.unwrap();
-    server.restart();
-    let applied = apply(&store, &call(&[batch(2, &[("home", 10)])])).await.unwrap();
-    assert_eq!(applied.set.floor, 2);
-    server.restart();
-    assert_eq!(total(&store, "home").await, 11);
-    assert_eq!(store.writers(0).await.unwrap().len(), 1);
 }
 
 #[tokio::test]

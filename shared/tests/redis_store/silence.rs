@@ -30,15 +30,18 @@ async fn a_refused_port_is_unreachable_at_once() {
 
 #[tokio::test]
 async fn a_listener_that_never_answers_is_given_up_in_time() {
-    let mute = TcpListener::bind("127.0.0.1:0").unwrap();
-    let endpoints = format!("a=redis://{}", mute.local_addr().unwrap());
-    let store = store_with(&[("REDIS_ENDPOINTS", &endpoints), ("REDIS_TIMEOUT", "100ms")]);
-    let started = Instant::now();
-    let applied = apply(&store, &visit()).await;
-    assert!(matches!(applied, Err(StoreError::Unreachable { .. } | StoreError::Unknown { .. })), "{applied:?}");
-    let read = store.total(0, &page("home")).await;
-    assert!(matches!(read, Err(StoreError::Unreachable { .. } | StoreError::Unknown { .. })), "{read:?}");
-    assert!((2 * TIMEOUT..GENEROUS).contains(&started.elapsed()), "{:?}", started.elapsed());
+    for scheme in ["redis", "rediss"] {
+        let mute = TcpListener::bind("127.0.0.1:0").unwrap();
+        let endpoints = format!("a={scheme}://{}", mute.local_addr().unwrap());
+        let times = [("REDIS_TIMEOUT", "100ms"), ("REDIS_CONNECT_TIMEOUT", "100ms")];
+        let store = store_with(&[("REDIS_ENDPOINTS", &endpoints), times[0], times[1]]);
+        let started = Instant::now();
+        let applied = apply(&store, &visit()).await;
+        assert!(matches!(applied, Err(StoreError::Unreachable { .. })), "{applied:?}");
+        let read = store.total(0, &page("home")).await;
+        assert!(matches!(read, Err(StoreError::Unreachable { .. })), "{read:?}");
+        assert!((2 * TIMEOUT..GENEROUS).contains(&started.elapsed()), "{:?}", started.elapsed());
+    }
 }
 
 #[tokio::test]

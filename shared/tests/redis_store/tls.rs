@@ -1,8 +1,7 @@
 //! Redis over TLS: whom the store believes, and that a server it does not believe is told and never waited for.
 
-use crate::helpers::{acl, apply, batch, call, close_all_but_ours, page, store_with, total, unreachable, visit};
+use crate::helpers::{acl, apply, page, store_with, total, unreachable, visit};
 use std::fs;
-use std::net::TcpListener;
 use tempfile::NamedTempFile;
 use test_support::{CertificateAuthority, RedisServer, ServerCertificate};
 use visits_core::store::Ledger;
@@ -103,14 +102,6 @@ async fn a_port_spoken_to_with_tls_where_it_has_none_or_without_where_it_has_is_
 }
 
 #[tokio::test]
-async fn a_server_that_never_answers_a_greeting_is_given_up_in_time() {
-    let mute = TcpListener::bind("127.0.0.1:0").unwrap();
-    let endpoints = format!("a=rediss://{}", mute.local_addr().unwrap());
-    let store = store_with(&[("REDIS_ENDPOINTS", &endpoints), ("REDIS_CONNECT_TIMEOUT", "50ms")]);
-    unreachable(&store).await;
-}
-
-#[tokio::test]
 async fn user_and_password_are_sent_over_tls() {
     let (authority, server) = trusted_server();
     acl(&mut server.connect(), "SETUSER app on >s3c:ret ~* +@all");
@@ -119,19 +110,4 @@ async fn user_and_password_are_sent_over_tls() {
     apply(&store("app:s3c%3Aret"), &visit()).await.unwrap();
     let reason = unreachable(&store("app:wr0ng")).await;
     assert!(reason.contains("user app (WRONGPASS: invalid") && !reason.contains("wr0ng"), "{reason}");
-}
-
-#[tokio::test]
-async fn a_tls_connection_closed_by_the_server_costs_no_call_and_no_visit() {
-    let authority = CertificateAuthority::new();
-    let mut server = RedisServer::builder().append_only(true).tls(authority.certificate(HERE)).start();
-    let store = trusting(&authority, &format!("a={}", server.url()));
-    for number in 1..=5 {
-        let applied = apply(&store, &call(&[batch(number, &[("home", 1)])])).await.unwrap();
-        assert_eq!(applied.set.floor, number);
-        close_all_but_ours(&mut server.connect());
-        assert_eq!(total(&store, "home").await, number);
-        server.restart();
-    }
-    assert_eq!(total(&store, "home").await, 5);
 }
