@@ -14,6 +14,7 @@
 
 use crate::batch::from_hex;
 use crate::shard::{ShardName, Weight};
+use std::cmp::Reverse;
 use std::fmt;
 use std::hint::select_unpredictable;
 use std::str::FromStr;
@@ -61,12 +62,8 @@ impl Ring {
     /// A ring of these shards. Their order here is the index that the other functions answer with.
     pub fn new(shards: impl IntoIterator<Item = (ShardName, Weight)>) -> Result<Self, RingError> {
         let (names, weights): (Vec<_>, Vec<_>) = shards.into_iter().unzip();
-        // Sorted by insertion, as below: shards are few, and the code of the library's sort is large.
-        let mut by_name: Vec<usize> = Vec::with_capacity(names.len());
-        for shard in 0..names.len() {
-            let place = by_name.partition_point(|&other: &usize| names[other] <= names[shard]);
-            by_name.insert(place, shard);
-        }
+        let mut by_name: Vec<usize> = (0..names.len()).collect();
+        by_name.sort_by_key(|&shard| &names[shard]);
         if let Some(pair) = by_name.windows(2).find(|pair| names[pair[0]] == names[pair[1]]) {
             return Err(RingError::DuplicateName(names[pair[0]].clone()));
         }
@@ -99,11 +96,10 @@ impl Ring {
         let key = xxh3_64(key.as_bytes());
         // The slots of one shard are neighbours.
         let by_shard = self.slots.chunk_by(|left, right| left.shard == right.shard);
-        let mut scores: Vec<(u64, usize)> = Vec::new();
-        for best in by_shard.filter_map(|slots| slots.iter().map(|slot| (slot.score(key), slot.shard)).max()) {
-            // Behind its equals: the lesser name stays first.
-            scores.insert(scores.partition_point(|(score, _)| *score >= best.0), best);
-        }
+        let best = |slots: &[Slot]| slots.iter().map(|slot| (slot.score(key), slot.shard)).max();
+        let mut scores: Vec<(u64, usize)> = by_shard.filter_map(best).collect();
+        // Stable: of equals, the lesser name stays first.
+        scores.sort_by_key(|(score, _)| Reverse(*score));
         scores.into_iter().map(|(_, shard)| shard).collect()
     }
 
