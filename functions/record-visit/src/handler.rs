@@ -1,9 +1,9 @@
 //! Maps an event to the flusher and its outcome to a response.
 
+use crate::budget;
 use crate::rules::{Caller, Rules};
-use crate::{budget, page_list, pixel};
 use lambda_runtime::Error;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -103,7 +103,7 @@ impl Handler {
                 } else {
                     self.one(request, page, deadline).await?;
                 }
-                Ok(pixel::response())
+                Ok(pixel())
             }
             Action::Visits => Box::pin(self.several(request, deadline)).await,
         }
@@ -128,7 +128,7 @@ impl Handler {
 
     /// Records those of the body's pages that are no repeats: all of them or none.
     async fn several(&self, request: &Request, deadline: u64) -> Result<Response, Problem> {
-        let pages = page_list::pages(request)?;
+        let pages = listed_pages(request)?;
         self.check(request, &pages)?;
         let caller = self.rules.caller(request);
         let listed = pages.len();
@@ -204,6 +204,47 @@ fn problem(error: RecordError) -> Problem {
             Problem::store_unavailable(RETRY_UNCONFIRMED)
         }
     }
+}
+
+/// Most visits in one request.
+const MAX_LISTED: usize = 100;
+
+const ACCEPTED: &str = "a JSON array of 1 to 100 page ids is accepted, or an object with such an array as \"pages\"";
+
+/// Returns the pages in the body of `POST /visits`, in their order: 1 to [`MAX_LISTED`]. One that is no page id spoils all of them.
+fn listed_pages(request: &Request) -> Result<Vec<PageId>, Problem> {
+    let (PageList::Ids(ids) | PageList::Object { pages: ids }) = request.body.json(ACCEPTED)?;
+    if !(1..=MAX_LISTED).contains(&ids.len()) {
+        return Err(Problem::invalid_body(&format_args!("it has {} page ids", ids.len()), ACCEPTED));
+    }
+    let page = |(n, id): (usize, String)| {
+        PageId::from_decoded(&id).map_err(|error| Problem::invalid_page_id(&format_args!("pages[{n}]: {error}")))
+    };
+    ids.into_iter().enumerate().map(page).collect()
+}
+
+/// Ids as they are: page ids or not.
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "it is no list of texts")]
+enum PageList {
+    Ids(Vec<String>),
+    Object { pages: Vec<String> },
+}
+
+/// One transparent pixel, as small as a GIF can be that every browser takes.
+const PIXEL: [u8; 43] = [
+    b'G', b'I', b'F', b'8', b'9', b'a', // signature and version
+    1, 0, 1, 0, 0x80, 0, 0, // a screen of one pixel, with a table of two colours:
+    0, 0, 0, 0xff, 0xff, 0xff, // black and white
+    0x21, 0xf9, 4, 1, 0, 0, 0, 0, // the colour 0 is transparent
+    0x2c, 0, 0, 0, 0, 1, 0, 1, 0, 0, // an image of one pixel:
+    2, 2, 0x44, 1, 0,    // the colour 0
+    0x3b, // the end
+];
+
+/// Returns the pixel. It is never cached: each time it is shown is a visit.
+fn pixel() -> Response {
+    Response::binary("image/gif", "no-store", &PIXEL)
 }
 
 #[cfg(test)]

@@ -4,8 +4,6 @@
 mod after_response;
 mod budget;
 mod handler;
-mod page_list;
-mod pixel;
 mod rules;
 mod shutdown;
 

@@ -1,16 +1,17 @@
-//! Which visits are counted, and as whose.
+//! The rules by which a visit is counted, and as whose: origins, pages, bots, visitors and repeats.
 
-mod bots;
-mod origin;
-mod repeats;
-
-use bots::Bots;
-use repeats::Repeats;
+use std::collections::HashMap;
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use visits_bots::{MAX_BYTES, is_bot};
 use visits_core::clock::Moment;
 use visits_core::config::{Config, DoNotTrack, Origins, PagePatterns};
 use visits_core::http::{Problem, Request};
 use visits_core::page::PageId;
 use visits_core::visit::{Fingerprint, Refusal, Visit};
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// The site owner's rules.
 pub(crate) struct Rules {
@@ -22,18 +23,18 @@ pub(crate) struct Rules {
     do_not_track: DoNotTrack,
 }
 
-/// Who calls.
+/// The caller of a request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Caller {
     bot: bool,
     /// For the sketches of the day.
     visitor: Option<Fingerprint>,
-    /// For the repeat window: whoever it is, since this leaves no memory but ours.
+    /// For the repeat window. Do-not-track does not matter here, since this leaves no memory but ours.
     repeats_as: Option<Fingerprint>,
 }
 
 impl Caller {
-    /// Their visit of a page.
+    /// Returns their visit of a page.
     pub(crate) fn visit(self, page: PageId) -> Visit {
         Visit { page, bot: self.bot, visitor: self.visitor }
     }
@@ -58,7 +59,7 @@ impl Rules {
     /// Checks that visits of these pages are taken from where the request comes from. `Err` tells of the first that is not.
     pub(crate) fn check(&self, request: &Request, pages: &[PageId]) -> Result<(), Refused> {
         if self.origins != Origins::Any {
-            let origin = origin::of(request);
+            let origin = origin_of(request);
             if !origin.is_some_and(|origin| self.origins.allow(origin)) {
                 return Err((Refusal::Origin, Problem::origin_not_allowed(origin)));
             }
@@ -67,7 +68,7 @@ impl Rules {
         refused.map_or(Ok(()), |page| Err((Refusal::Page, Problem::page_not_allowed(page))))
     }
 
-    /// Who calls, as far as the settings want it known.
+    /// Returns the caller, as far as the settings want it known.
     pub(crate) fn caller(&self, request: &Request) -> Caller {
         let agent = request.header("user-agent").unwrap_or_default();
         let bot = self.bots.is_bot(agent);
@@ -82,12 +83,12 @@ impl Rules {
         }
     }
 
-    /// Whether this is no repeat. From now on the same visit is one.
+    /// Tells whether this is no repeat. From now on the same visit is one.
     pub(crate) fn begin(&self, page: &PageId, caller: Caller, now: impl FnOnce() -> Moment) -> bool {
         self.windows(caller).is_none_or(|(repeats, visitor)| repeats.begin(page, visitor, now()))
     }
 
-    /// A visit was not counted after all: the next one is no repeat of it.
+    /// Forgets a visit that was not counted after all: the next one is no repeat of it.
     pub(crate) fn forget(&self, page: &PageId, caller: Caller) {
         if let Some((repeats, visitor)) = self.windows(caller) {
             repeats.forget(page, visitor);
@@ -99,13 +100,121 @@ impl Rules {
     }
 }
 
+/// Returns the origin of the page that a request comes from: `Origin`, where the browser sends it; else the origin of
+/// `Referer`, which images have. `null` is an origin that no setting can list.
+fn origin_of(request: &Request) -> Option<&str> {
+    request.header("origin").or_else(|| request.header("referer").map(origin_of_url))
+}
+
+/// Returns scheme, host and port of a URL, as browsers write them: in lower case, without the scheme's own port.
+fn origin_of_url(url: &str) -> &str {
+    let host = url.find("://").map_or(0, |scheme| scheme + 3);
+    let end = url[host..].find(['/', '?', '#', '\\']).map_or(url.len(), |length| host + length);
+    &url[..end]
+}
+
+/// Agents that are remembered, 8 bytes each; a power of two.
+const SLOTS: usize = 1_024;
+
+/// The lowest bit of a slot is the verdict, the others are the agent's hash.
+const BOT: u64 = 1;
+
+/// The verdicts on user agents, remembered: a site sees the same few hundred agents again and again.
+struct Bots {
+    slots: Box<[AtomicU64]>,
+    /// Of this environment only: no caller knows which agents share a slot or a hash.
+    seed: u64,
+}
+
+impl Bots {
+    fn new() -> Self {
+        let slots = std::iter::repeat_with(|| AtomicU64::new(0)).take(SLOTS).collect();
+        Self { slots, seed: RandomState::new().hash_one(0) }
+    }
+
+    /// Tells whether an agent is a bot's. A known one takes its hash and one load.
+    fn is_bot(&self, agent: &str) -> bool {
+        let looked_at = &agent.as_bytes()[..agent.len().min(MAX_BYTES)];
+        let hash = xxh3_64_with_seed(looked_at, self.seed);
+        let known = hash & !BOT;
+        let slot = &self.slots[usize::try_from(hash >> 1).unwrap_or_default() % SLOTS];
+        // Each slot is whole by itself, and the order of slots means nothing.
+        let last = slot.load(Ordering::Relaxed);
+        if last & !BOT == known && last != 0 {
+            return last & BOT != 0;
+        }
+        let bot = is_bot(agent);
+        slot.store(known | u64::from(bot), Ordering::Relaxed);
+        bot
+    }
+}
+
+/// Visits in one of two generations, some 50 bytes each. Beyond it the oldest are forgotten early, and would count again.
+const MAX_REMEMBERED: usize = 20_000;
+
+/// Visits of the same page by the same visitor within a time, which count once.
+///
+/// Each environment remembers its own: two visits that Lambda gives to two environments both count. To make that exact would take
+/// a question to Redis before each visit, which this counter is there to spare.
+struct Repeats {
+    window: Duration,
+    /// Pages and visitors are known by a hash of which no caller can make two alike.
+    hashing: RandomState,
+    seen: Mutex<Generations>,
+}
+
+/// Visits by when they were counted. What is older than the window lies in `old` at most, which is dropped whole.
+#[derive(Default)]
+struct Generations {
+    begun: Option<Moment>,
+    young: HashMap<u64, Moment>,
+    old: HashMap<u64, Moment>,
+}
+
+impl Repeats {
+    fn new(window: Duration) -> Self {
+        Self { window, hashing: RandomState::new(), seen: Mutex::default() }
+    }
+
+    /// Tells whether no such visit was counted within the window before `now`. Then this one begins the next window.
+    fn begin(&self, page: &PageId, visitor: Fingerprint, now: Moment) -> bool {
+        let key = self.key(page, visitor);
+        let mut seen = self.lock();
+        let counted = seen.young.get(&key).or_else(|| seen.old.get(&key));
+        if counted.is_some_and(|counted| now.since(*counted) < self.window) {
+            return false;
+        }
+        let begun = *seen.begun.get_or_insert(now);
+        if now.since(begun) >= self.window || seen.young.len() >= MAX_REMEMBERED {
+            seen.old = std::mem::take(&mut seen.young);
+            seen.begun = Some(now);
+        }
+        seen.young.insert(key, now);
+        true
+    }
+
+    /// Forgets the last such visit: it was not counted after all.
+    fn forget(&self, page: &PageId, visitor: Fingerprint) {
+        let key = self.key(page, visitor);
+        let mut seen = self.lock();
+        seen.young.remove(&key);
+        seen.old.remove(&key);
+    }
+
+    fn key(&self, page: &PageId, visitor: Fingerprint) -> u64 {
+        self.hashing.hash_one((page.as_str(), visitor))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Generations> {
+        // Whatever a panic left behind, it is no more than a visit too many or too few.
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::Rules;
-    use visits_core::config::Config;
-    use visits_core::http::Request;
-    use visits_core::page::PageId;
-    use visits_core::visit::Fingerprint;
+    use super::*;
+    use visits_core::clock::ManualClock;
 
     const BROWSER: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0";
     const ADDRESS: &str = "192.0.2.1";
@@ -152,5 +261,132 @@ mod tests {
     fn pages_and_origins_are_free_by_default() {
         let rules = rules(&[]);
         assert!(rules.check(&request(None, false), &[PageId::from_decoded("a/b").unwrap()]).is_ok());
+    }
+
+    fn origin(origin: Option<&str>, referer: Option<&str>) -> Option<String> {
+        let mut request = Request::default();
+        origin.map(|origin| request.headers.insert("origin", origin.parse().unwrap()));
+        referer.map(|referer| request.headers.insert("referer", referer.parse().unwrap()));
+        origin_of(&request).map(str::to_owned)
+    }
+
+    #[test]
+    fn the_origin_is_what_the_browser_says_or_what_its_referrer_has() {
+        let table = [
+            (Some("https://a.test"), None, Some("https://a.test")),
+            (Some("https://a.test"), Some("https://b.test/x"), Some("https://a.test")),
+            (Some("null"), Some("https://b.test/x"), Some("null")),
+            (None, Some("https://b.test/x?y#z"), Some("https://b.test")),
+            (None, Some("https://b.test"), Some("https://b.test")),
+            (None, Some("http://b.test:8080/"), Some("http://b.test:8080")),
+            (None, Some("https://b.test?https://c.test/"), Some("https://b.test")),
+            (None, None, None),
+        ];
+        for (given, referer, expected) in table {
+            assert_eq!(origin(given, referer).as_deref(), expected, "{given:?} {referer:?}");
+        }
+    }
+
+    #[test]
+    fn no_forged_referer_has_an_allowed_origin() {
+        for forged in [
+            "https://a.test@evil.test/",
+            "https://a.test.evil.test/",
+            "https://a.test:443@evil.test",
+            "https://evil.test/https://a.test/",
+            "https://evil.test\\https://a.test",
+            "https://a.testé/",
+            "//a.test/",
+            "a.test",
+            "",
+        ] {
+            assert_ne!(origin(None, Some(forged)).as_deref(), Some("https://a.test"), "{forged}");
+        }
+    }
+
+    #[test]
+    fn a_remembered_verdict_is_the_first_one() {
+        let bots = Bots::new();
+        // More agents than there is room for, half of them bots'.
+        let agents: Vec<String> =
+            (0..SLOTS * 2)
+                .map(|n| {
+                    if n % 2 == 0 { format!("Mozilla/5.0 (X{n}) Gecko/1 Firefox/{n}.0") } else { format!("curl/{n}.0") }
+                })
+                .chain([String::new(), "é".repeat(1_000)])
+                .collect();
+        for _ in 0..3 {
+            for agent in &agents {
+                for _ in 0..2 {
+                    assert_eq!(bots.is_bot(agent), is_bot(agent), "{agent}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn no_two_environments_have_the_same_slots() {
+        assert_ne!(Bots::new().seed, Bots::new().seed);
+    }
+
+    const WINDOW: Duration = Duration::from_secs(30);
+
+    fn page(id: &str) -> PageId {
+        PageId::from_decoded(id).unwrap()
+    }
+
+    fn visitor(n: usize) -> Fingerprint {
+        Fingerprint::of(&n.to_string(), "")
+    }
+
+    fn after(time: &ManualClock, seconds: u64) -> Moment {
+        time.advance(Duration::from_secs(seconds));
+        time.clock().now()
+    }
+
+    #[test]
+    fn within_the_window_a_visitor_counts_once_a_page() {
+        let (repeats, time) = (Repeats::new(WINDOW), ManualClock::new());
+        let (home, other) = (page("home"), page("other"));
+        assert!(repeats.begin(&home, visitor(1), after(&time, 0)));
+        assert!(!repeats.begin(&home, visitor(1), after(&time, 29)));
+        assert!(repeats.begin(&home, visitor(2), after(&time, 0)));
+        assert!(repeats.begin(&other, visitor(1), after(&time, 0)));
+        // A repeat begins no window: who reloads all the time still counts now and then.
+        assert!(repeats.begin(&home, visitor(1), after(&time, 1)));
+        assert!(!repeats.begin(&home, visitor(1), after(&time, 29)));
+        assert!(repeats.begin(&home, visitor(1), after(&time, 1)));
+    }
+
+    #[test]
+    fn a_visit_that_was_not_counted_begins_no_window() {
+        let (repeats, time) = (Repeats::new(WINDOW), ManualClock::new());
+        assert!(repeats.begin(&page("home"), visitor(1), after(&time, 0)));
+        repeats.forget(&page("home"), visitor(1));
+        assert!(repeats.begin(&page("home"), visitor(1), after(&time, 0)));
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded_and_the_newest() {
+        let (repeats, time) = (Repeats::new(WINDOW), ManualClock::new());
+        let home = page("home");
+        for n in 0..MAX_REMEMBERED * 3 {
+            assert!(repeats.begin(&home, visitor(n), after(&time, 0)), "{n}");
+            let seen = repeats.lock();
+            assert!(seen.young.len() + seen.old.len() <= MAX_REMEMBERED * 2);
+        }
+        assert!((MAX_REMEMBERED * 2..MAX_REMEMBERED * 3).all(|n| !repeats.begin(&home, visitor(n), after(&time, 0))));
+    }
+
+    #[test]
+    fn what_is_older_than_two_windows_takes_no_memory() {
+        let (repeats, time) = (Repeats::new(WINDOW), ManualClock::new());
+        for n in 0..100 {
+            repeats.begin(&page("home"), visitor(n), after(&time, 0));
+        }
+        repeats.begin(&page("home"), visitor(0), after(&time, 30));
+        repeats.begin(&page("home"), visitor(0), after(&time, 30));
+        let seen = repeats.lock();
+        assert_eq!(seen.young.len() + seen.old.len(), 2);
     }
 }
