@@ -38,7 +38,7 @@ pub fn run(effort: Effort) -> Group {
     let medians: Vec<(f64, f64)> = starts.iter_mut().map(|(next, answer)| (median(next), median(answer))).collect();
     for (index, (subject, _)) in subjects.iter().enumerate().skip(2) {
         let (ours, floor) = (medians[index], medians[0]);
-        let goal = Some(Goal::AtMost(1.3));
+        let goal = Some(Goal::AtMost(1.25));
         group.rows.push(Row::compared(format!("{}: to the first /next", subject.name), "ms", ours.0, floor.0, goal));
         group.rows.push(Row::compared(format!("{}: to the first answer", subject.name), "ms", ours.1, floor.1, goal));
         let connections = connections_at_start(subject.name);
@@ -54,7 +54,7 @@ pub fn run(effort: Effort) -> Group {
         "ms",
         medians[2].0,
         medians[1].0,
-        Some(Goal::AtMost(1.3)),
+        Some(Goal::AtMost(1.25)),
     );
     group.rows.insert(1, against);
     group.rows.extend(instruction_rows(&subjects));

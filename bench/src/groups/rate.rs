@@ -36,12 +36,12 @@ pub fn run(effort: Effort) -> Group {
             "1/s",
             median(&ours.rate),
             median(&floor.rate),
-            Some(Goal::AtLeast(0.92)),
+            Some(Goal::AtLeast(0.95)),
         );
         row.ratio = Some(median(&rates));
         group.rows.push(row);
         group.rows.push(Row::compared(format!("{title}: p50"), "us", median(&ours.p50), median(&floor.p50), None));
-        let goal = Some(Goal::AtMost(1.15));
+        let goal = Some(Goal::AtMost(1.1));
         group.rows.push(Row::compared(format!("{title}: p99"), "us", median(&ours.p99), median(&floor.p99), goal));
         bars.extend([("bare handler".to_owned(), median(&floor.rate)), (name.to_owned(), median(&ours.rate))]);
         raw.push(json!({ "function": name, "rate": ours.rate, "floor_rate": floor.rate, "p99_us": ours.p99, "floor_p99_us": floor.p99 }));
@@ -56,8 +56,8 @@ const NOTES: [&str; 3] = [
     "Each environment has a processor to itself and gets its next event as soon as it asks; the bare handler and ours take \
      turns, and the ratio is the median over the rounds.",
     "p50 and p99 are from the event to its answer, medians of the rounds'.",
-    "Ours is faster than a bare handler on `lambda_http` because it reads four texts of the event where that builds a whole \
-     HTTP request; what is left is the runtime's HTTP client and the kernel.",
+    "Both read the whole event: ours by `aws_lambda_events`, the bare handler by `lambda_http`, which makes an HTTP request of \
+     it. What is left is the runtime's HTTP client and the kernel.",
 ];
 
 fn compare(name: &'static str, route: Route, effort: Effort) -> (Rounds, Rounds) {
@@ -93,7 +93,7 @@ fn instruction_row(name: &'static str, title: &str, route: Route, effort: Effort
     let ours = instructions::count(&Subject::function(name).on(&servers), &events, OK, count)?;
     let floor = instructions::count(&Subject::bare(), &events, OK, count)?;
     let [ours, floor] = [ours.event as f64, floor.event as f64];
-    Some(Row::compared(format!("{title}: instructions an event"), "", ours, floor, Some(Goal::AtMost(1.0))))
+    Some(Row::compared(format!("{title}: instructions an event"), "", ours, floor, Some(Goal::AtMost(1.1))))
 }
 
 fn plot(bars: Vec<(String, f64)>) -> Plot {
