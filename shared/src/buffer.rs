@@ -8,7 +8,8 @@ use crate::batch::{Content, Increment, MAX_BATCH_PAGES};
 use crate::day::Day;
 use crate::page::PageId;
 use crate::visit::{Fingerprint, Refusal, Refused, Secret, Visit, Visitor};
-use std::collections::{HashMap, HashSet, VecDeque};
+use smallvec::SmallVec;
+use std::collections::{HashMap, VecDeque};
 
 /// Most visitors that an open batch remembers, all its pages taken together. Further ones are counted as visits only. Some
 /// hours of a busy environment whose shard is down.
@@ -45,8 +46,11 @@ impl Buffer {
         let tally = open.pages.entry(visit.page).or_default();
         tally.visits += 1;
         tally.bots += u64::from(visit.bot);
-        if let Some(visitor) = visit.visitor.filter(|_| follow) {
-            open.visitors += usize::from(tally.visitors.insert(visitor));
+        if let Some(visitor) = visit.visitor.filter(|_| follow)
+            && let Err(place) = tally.visitors.binary_search(&visitor)
+        {
+            tally.visitors.insert(place, visitor);
+            open.visitors += 1;
         }
         open.visits += 1;
         self.visits += 1;
@@ -118,7 +122,8 @@ impl Buffer {
 struct Tally {
     visits: u64,
     bots: u64,
-    visitors: HashSet<Fingerprint>,
+    /// In order. Most pages of an interval have one or two, which lie here themselves.
+    visitors: SmallVec<[Fingerprint; 2]>,
 }
 
 impl Tally {
