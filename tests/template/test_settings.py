@@ -14,7 +14,7 @@ OF_THE_STACK = {"RedisEndpoints", "VisitsOwnerToken", "VisitsNewPagesADay"}
 
 
 def settings() -> dict[str, tuple[str, str]]:
-    """Default and accepted values of each setting, as the document has them, which a test of the core holds against its table."""
+    """Default and accepted values of each setting in the document, which a test of the core compares with the code."""
     text = (ROOT / "docs/CONFIGURATION.md").read_text()
     rows = re.findall(r"^\| `(\w+)` \| `([^`]*)` \| (.*?) \|", text, re.MULTILINE)
     return {name: (default, accepted) for name, default, accepted in rows}
