@@ -94,10 +94,18 @@ class Requests(Functions):
             self.assertEqual(answer["headers"]["content-type"], "application/problem+json")
             self.assertEqual(body(answer)["type"], "urn:visits:problem:invalid-page-id")
 
-    def test_the_event_of_a_rest_api_is_answered_with_what_is_supported(self) -> None:
-        answer = self.get.invoke(json.loads(sample("apigateway", "aws-proxy")))
-        self.assertEqual(answer["statusCode"], 501, answer)
-        self.assertIn("payload version 2.0", body(answer)["detail"])
+    def test_a_visit_through_a_rest_api_or_a_load_balancer_is_counted_and_answered_in_its_shape(self) -> None:
+        for service, name, mark in (
+            ("apigateway", "aws-proxy", "multiValueHeaders"),
+            ("alb", "request", "statusDescription"),
+        ):
+            event = json.loads(sample(service, name))
+            event.update(httpMethod="POST", path="/visit/th%C3%A9", body=None, isBase64Encoded=False)
+            answer = self.record.invoke(event)
+            self.assertEqual((answer["statusCode"], mark in answer), (200, True), answer)
+            self.assertIn("thé", body(answer)["message"])
+        self.write()
+        self.assert_count("thé", 2)
 
     def test_an_event_that_is_not_json_is_an_error_and_the_next_one_is_served(self) -> None:
         answer = json.loads(self.get.invoke_with(b'{"rawPath": "/visits/ho'))
