@@ -72,7 +72,7 @@ fn filter(level: &str) -> Targets {
     )
 }
 
-/// What another format makes, which is a JSON object on a line, with the member `requestId` where an invocation is worked for.
+/// Adds to the line of another format, a JSON object, the member `requestId` where an invocation is worked for.
 struct WithRequestId<F>(F);
 
 impl<S, N, F> FormatEvent<S, N> for WithRequestId<F>
@@ -98,11 +98,6 @@ tokio::task_local! {
 /// Runs `work` for the invocation with this id.
 pub fn in_invocation<F: Future>(id: Arc<str>, work: F) -> TaskLocalFuture<Arc<str>, F> {
     REQUEST_ID.scope(id, work)
-}
-
-/// The same for what is no future.
-pub fn in_invocation_sync<T>(id: &Arc<str>, work: impl FnOnce() -> T) -> T {
-    REQUEST_ID.sync_scope(Arc::clone(id), work)
 }
 
 /// The id of the invocation that is worked for here, if there is one.

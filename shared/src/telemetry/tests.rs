@@ -94,7 +94,7 @@ mod json {
         let lines = json_lines(fmt::layer().with_target(false).with_writer(written.clone()));
         tracing::subscriber::with_default(tracing_subscriber::registry().with(lines), || {
             tracing::info!(visits = 1, "before");
-            in_invocation_sync(&"a\"b".into(), || tracing::warn!(visits = 2, "within"));
+            REQUEST_ID.sync_scope("a\"b".into(), || tracing::warn!(visits = 2, "within"));
         });
         let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
         let mut lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -121,7 +121,7 @@ mod request {
         };
         let (one, other) = tokio::join!(work("a"), work("b"));
         assert_eq!((one.as_deref(), other.as_deref(), invocation_id()), (Some("a"), Some("b"), None));
-        assert_eq!(in_invocation_sync(&"c\"".into(), invocation_id_json).as_deref(), Some(r#""c\"""#));
+        assert_eq!(REQUEST_ID.sync_scope("c\"".into(), invocation_id_json).as_deref(), Some(r#""c\"""#));
     }
 }
 

@@ -64,6 +64,16 @@ fn primary() -> RedisServer {
     RedisServer::builder().append_only(true).start()
 }
 
+/// Starts a primary of shard `one` and its replica, under load of which the replica has got some.
+fn replicated() -> (RedisServer, RedisServer, World, Load) {
+    let primary = primary();
+    let replica = primary.start_replica();
+    let world = World::new(&primary);
+    let load = world.load();
+    wait_until_counted(&replica, SOME);
+    (primary, replica, world, load)
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_promoted_replica_is_sent_again_what_it_had_not_got() {
     let mut primary = primary();
@@ -87,11 +97,7 @@ async fn a_promoted_replica_is_sent_again_what_it_had_not_got() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_replica_that_is_not_promoted_yet_takes_nothing_and_nothing_is_lost() {
-    let mut primary = primary();
-    let replica = primary.start_replica();
-    let world = World::new(&primary);
-    let load = world.load();
-    wait_until_counted(&replica, SOME);
+    let (mut primary, replica, world, load) = replicated();
 
     primary.kill();
     world.lead_to(replica.port());
@@ -107,11 +113,7 @@ async fn a_replica_that_is_not_promoted_yet_takes_nothing_and_nothing_is_lost() 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stale_primary_that_comes_back_at_another_address_is_never_called() {
-    let mut primary = primary();
-    let replica = primary.start_replica();
-    let world = World::new(&primary);
-    let load = world.load();
-    wait_until_counted(&replica, SOME);
+    let (mut primary, replica, world, load) = replicated();
 
     primary.kill();
     replica.promote();
@@ -125,11 +127,7 @@ async fn a_stale_primary_that_comes_back_at_another_address_is_never_called() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_old_primary_that_is_back_at_the_address_is_sent_again_what_its_successor_had_counted() {
-    let mut primary = primary();
-    let mut replica = primary.start_replica();
-    let world = World::new(&primary);
-    let load = world.load();
-    wait_until_counted(&replica, SOME);
+    let (mut primary, mut replica, world, load) = replicated();
 
     primary.kill();
     replica.promote();
@@ -146,11 +144,7 @@ async fn an_old_primary_that_is_back_at_the_address_is_sent_again_what_its_succe
 /// As in a planned switch, or after a partition: the old primary lives, and what is open stays open.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn writers_leave_a_primary_that_became_a_replica_and_bring_its_successor_what_it_had_not_got() {
-    let primary = primary();
-    let replica = primary.start_replica();
-    let world = World::new(&primary);
-    let load = world.load();
-    wait_until_counted(&replica, SOME);
+    let (primary, replica, world, load) = replicated();
 
     replica.promote();
     world.lead_to(replica.port());

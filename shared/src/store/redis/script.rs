@@ -4,8 +4,7 @@ use super::cluster::Connection;
 use super::keys::{Key, Keys};
 use super::{RedisStore, Shard};
 use crate::batch::{Increment, Sequence};
-use crate::store::AppliedSet;
-use crate::store::{Applied, Apply, Rejected, ServerRun, StoreError, WriterStatus};
+use crate::store::{Applied, AppliedSet, Apply, Rejected, ServerRun, StoreError, WriterStatus};
 use redis::{Cmd, ErrorKind, FromRedisValue, Script, ScriptInvocation, ServerErrorKind};
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -115,7 +114,7 @@ impl RedisStore {
         shard: &Shard,
         script: &ScriptInvocation<'_>,
     ) -> Result<T, StoreError> {
-        self.with_shard(shard, |mut redis: Connection| async move { script.invoke_async(&mut redis).await }).await
+        Ok(self.invoke_in_run(shard, script).await?.0)
     }
 
     /// Runs a script on a shard. Returns its answer, and the run of the server that gave it.
@@ -137,7 +136,7 @@ impl RedisStore {
     }
 }
 
-/// What becomes of the writer on the sweep's list.
+/// Returns the argument that says what becomes of the writer on the sweep's list.
 fn listing(status: WriterStatus) -> &'static str {
     match status {
         WriterStatus::Active => "1",

@@ -112,7 +112,7 @@ fn what_is_0_is_left_out_and_a_gauge_at_0_is_not() {
 #[test]
 fn a_line_of_an_invocation_names_it() {
     let world = world();
-    crate::telemetry::in_invocation_sync(&"8476a536-\"e9f4".into(), || world.metrics.write(everything));
+    crate::telemetry::REQUEST_ID.sync_scope("8476a536-\"e9f4".into(), || world.metrics.write(everything));
     assert_eq!(world.line()["requestId"], "8476a536-\"e9f4");
 }
 
