@@ -112,7 +112,7 @@ impl fmt::Display for Sequence {
 /// Which batch: unique among all that are addressed to one shard. Shown as `<writer>:<sequence>`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct BatchId {
-    /// Who sealed it.
+    /// The writer that sealed it.
     pub writer: WriterId,
     /// Its number among that writer's for the shard.
     pub sequence: Sequence,
@@ -140,14 +140,14 @@ impl FromStr for BatchId {
     }
 }
 
-/// What a batch adds to one page.
+/// Addition of a batch to one page.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Increment {
     /// The page.
     pub page: PageId,
     /// Its visits, at least one.
     pub visits: u64,
-    /// Those of them by bots.
+    /// Visits among them by bots.
     pub bots: u64,
     /// Visitors of the page, distinct and in order. Adding one to a sketch again changes nothing.
     pub visitors: Vec<Visitor>,
@@ -367,7 +367,7 @@ impl Batch {
         &self.refused
     }
 
-    /// How many pages it has.
+    /// Returns the number of its pages.
     pub fn pages(&self) -> usize {
         self.increments.len()
     }

@@ -78,7 +78,7 @@ pub(crate) fn entry_time(id: &str) -> Option<u64> {
 pub struct Sums {
     /// Visits that were counted, of all days and of none.
     pub visits: u64,
-    /// Those of them by bots.
+    /// Visits among them by bots.
     pub bots: u64,
     /// Visits of days that are no longer kept.
     pub too_old: u64,

@@ -1,4 +1,4 @@
-//! What goes on round a handler in each function: log lines know their invocation, what is to be done after the response is
+//! The frame round the handler of each function: log lines know their invocation, what is to be done after the response is
 //! done then, and nothing that fails or panics there ends the run loop.
 
 use crate::telemetry::in_invocation;
@@ -9,7 +9,7 @@ use lambda_runtime::{Error, LambdaInvocation, Service, service_fn};
 use std::future::poll_fn;
 use std::panic::AssertUnwindSafe;
 
-/// What is done after each response was sent and before the next event is asked for, so that no client waits for it.
+/// Work to do after each response was sent and before the next event is asked for, so that no client waits for it.
 pub trait AfterResponse: Clone + Send + 'static {
     /// Does it, in an invocation that must end at `deadline`, in milliseconds since the Unix epoch.
     fn run(self, deadline: u64) -> impl Future<Output = ()> + Send;

@@ -4,7 +4,7 @@ use super::event::Request;
 use super::reply::Response;
 use crate::config::Origins;
 
-/// How long a browser may remember a preflight's answer, in seconds; browsers cap it at a day or less.
+/// Time for which a browser may remember a preflight's answer, in seconds; browsers cap it at a day or less.
 const REMEMBERED: &str = "86400";
 
 /// Longest list of headers that a preflight may ask for, in bytes. Tracing libraries add some ten names of 30 at most.

@@ -57,7 +57,7 @@ pub enum Event {
 pub struct DirectEvent {
     /// The member `flush`.
     pub flush: Option<Value>,
-    /// It is an object with nothing but that.
+    /// Whether the event is an object with nothing but that.
     pub nothing_else: bool,
 }
 
@@ -91,7 +91,7 @@ pub struct Request {
     pub path_is_encoded: bool,
     /// The stage that may stand in front of the path.
     pub stage: Option<String>,
-    /// It came through `cargo lambda watch`.
+    /// Whether it came through `cargo lambda watch`.
     pub is_local: bool,
     /// The query, percent-encoded.
     pub query: String,

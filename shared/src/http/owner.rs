@@ -17,13 +17,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// How long a session lasts.
+/// Lifetime of a session.
 pub const SESSION: Duration = Duration::from_hours(12);
 
-/// How old what was read may be before the file or the secret is read again.
+/// Age from which on the file or the secret is read again.
 const KEPT: Duration = Duration::from_mins(1);
 
-/// The same where it could not be read.
+/// Time after a failed reading before the next one.
 const PAUSE: Duration = Duration::from_secs(5);
 
 /// Tells the owner from everybody else. The token is read when it is first needed.
@@ -77,7 +77,7 @@ impl Owner {
         Err(Problem::unauthorized(refusal))
     }
 
-    /// The same for a request that changes something: by cookie it needs a header that no other site can send (403).
+    /// Authorizes a request that changes something: by cookie it needs a header that no other site can send (403).
     pub async fn authorize_change(&self, request: &Request) -> Result<(), Problem> {
         let by_us = request.header("x-requested-with") == Some("visits");
         match self.authorize(request).await? {

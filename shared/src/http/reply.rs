@@ -86,7 +86,7 @@ impl Response {
         response
     }
 
-    /// The same with a further header, whose name is in lower case and not there yet.
+    /// Adds a header, whose name is in lower case and not there yet.
     #[must_use]
     pub fn with(mut self, name: &'static str, value: impl Into<Cow<'static, str>>) -> Self {
         self.headers.push((name, value.into()));

@@ -9,7 +9,7 @@ use percent_encoding::percent_decode_str;
 use std::ops::RangeInclusive;
 use url::form_urlencoded;
 
-/// What stands for the page id in a path. It comes last, since an id may hold slashes.
+/// Placeholder of the page id in a path. It comes last, since an id may hold slashes.
 const PAGE_ID: &str = "{page_id}";
 
 /// One method of one path. `HEAD` is a method of each path that has `GET`.
@@ -19,7 +19,7 @@ pub struct Route<A> {
     pub method: &'static str,
     /// The path; `{page_id}` at its end stands for the rest.
     pub path: &'static str,
-    /// What is asked for.
+    /// The action that is asked for.
     pub action: A,
 }
 
@@ -32,7 +32,7 @@ pub struct Routes<A: 'static> {
     pub cors: bool,
 }
 
-/// What a request asks for.
+/// Result of looking a request up in the routes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Found<'r, A> {
     /// The action of a route.
@@ -43,7 +43,7 @@ pub enum Found<'r, A> {
     Index(String),
 }
 
-/// What a route's path names.
+/// The page that a route's path names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Target<'r> {
     id: &'r str,
@@ -69,7 +69,7 @@ impl<A> Route<A> {
         method == self.method || (method == "HEAD" && self.method == "GET")
     }
 
-    /// What `path` has in place of the page id, if it is this route's.
+    /// Returns the part of `path` in place of the page id, if the path is this route's.
     fn id<'p>(&self, path: &'p str) -> Option<&'p str> {
         match self.path.strip_suffix(PAGE_ID) {
             Some(prefix) => path.strip_prefix(prefix),
@@ -79,7 +79,7 @@ impl<A> Route<A> {
 }
 
 impl<A: Copy> Routes<A> {
-    /// What `request` asks for; otherwise 404 for another path, 405 for another method, in this order.
+    /// Finds the action that `request` asks for; otherwise 404 for another path, 405 for another method, in this order.
     pub fn find<'r>(&self, request: &'r Request) -> Result<Found<'r, A>, Problem> {
         if request.malformed {
             return Err(Problem::malformed_request());

@@ -160,7 +160,7 @@ enum Next {
     Stop,
     /// The node must be asked no more before the others. The call may be applied there.
     Doubt,
-    /// The same, but nothing was sent: another node may be asked at once.
+    /// The node is in doubt, and nothing was sent: another one may be asked at once.
     Another,
     /// The shard is at this node.
     Moved(Address),

@@ -34,7 +34,7 @@ static OPENED: AtomicU64 = AtomicU64::new(1);
 pub(crate) struct Connected {
     pub(crate) redis: MultiplexedConnection,
     pub(crate) number: u64,
-    /// It was open before this call asked for it, so its peer may be gone.
+    /// Whether it was open before this call asked for it, so that its peer may be gone.
     pub(crate) reused: bool,
     /// The time of its login, where a login ends by itself.
     logged_in: Option<Moment>,

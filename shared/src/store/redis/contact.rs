@@ -178,7 +178,7 @@ pub(crate) struct Shard {
 struct ShardState {
     /// The server, or the node of a cluster where the shard was found last.
     node: Arc<Link>,
-    /// It was there at the last call. Else a node must be asked for it.
+    /// Whether it was there at the last call. Else a node must be asked for it.
     found: bool,
     /// The connection over which the shard was last recognised, and the run of its server.
     recognised: Option<(u64, ServerRun)>,
@@ -272,18 +272,18 @@ impl Shard {
 /// Matches `save`, `maxclients` and `maxmemory-policy`: before Redis 7.0, `CONFIG GET` takes one pattern only.
 pub const CONFIG_PATTERN: &str = "[sm]a[vx]*";
 
-/// What matters to counts in a server's state. What it did not tell is `None`, or 0 for a bound.
+/// State of a server, as far as it matters to counts. A part that it did not tell is `None`, or 0 for a bound.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Health {
     /// Its `maxmemory-policy`.
     pub eviction_policy: Option<String>,
-    /// It follows another server and takes no writes.
+    /// Whether it follows another server and takes no writes.
     pub is_replica: bool,
     /// The server does not tell which run of it this is, since `INFO` is forbidden.
     pub hides_run: bool,
-    /// It is a node of a cluster.
+    /// Whether it is a node of a cluster.
     pub cluster: Option<bool>,
-    /// It keeps an append-only file or saves snapshots by itself.
+    /// Whether it keeps an append-only file or saves snapshots by itself.
     pub persistent: Option<bool>,
     /// Connections that are open.
     pub clients: u64,
@@ -382,7 +382,7 @@ impl Health {
         (self.used_memory * 100).checked_div(self.max_memory).filter(|_| self.used_memory > 0)
     }
 
-    /// What should be changed, at most one warning of a kind.
+    /// Returns what should be changed, at most one warning of a kind.
     pub fn warnings(&self) -> Vec<Warning> {
         let mut warnings = Vec::new();
         let evicts = self.evicting_policy().map(|policy| Warning::Eviction { policy: policy.to_owned() });
