@@ -84,7 +84,7 @@ macro_rules! settings {
 settings! {
     /// The shards, of which one at least has a weight above 0. The name decides which pages a shard owns: keep it when a server moves.
     /// `;weight=0` drains a shard, `;cluster` marks a node of a Redis or Valkey Cluster, and the password may come from
-    /// [elsewhere](../README.md#passwords-of-redis).
+    /// [elsewhere](LOGINS.md).
     shards: Vec<ShardConfig> = "REDIS_ENDPOINTS", "redis_7070=redis://127.0.0.1:7070,redis_7071=redis://127.0.0.1:7071",
         "a comma-separated list of name=redis://[user][:password]@host[:port][/db], or rediss:// for TLS, each with an \
          optional ;weight=N from 0 to 16, ;cluster for a node of a cluster, and one of ;password-file=/path, \

@@ -1,7 +1,7 @@
 //! Requests and answers of the HTTP functions: what a request asks for, which page it is about, and how it is answered.
 //!
 //! `aws_lambda_events` describes the events of the front ends. Handlers see one [`Request`] and give one [`Response`], whichever
-//! front end it is; `lambda_http`'s own would panic on requests that clients can send (`docs/DECISIONS.md`).
+//! front end it is; `lambda_http`'s own would panic on requests that clients can send (`docs/decisions/0012`).
 
 mod cors;
 mod event;

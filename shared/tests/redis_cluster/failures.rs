@@ -65,7 +65,7 @@ async fn a_primary_that_falls_silent_and_goes_on_as_a_replica_costs_no_visit() {
     load.ends_exact().await;
 }
 
-/// The client's own cluster mode asks the silent node for ever: see `docs/DECISIONS.md`.
+/// The client's own cluster mode asks the silent node for ever: see `docs/decisions/0009`.
 #[tokio::test]
 async fn a_replica_that_took_over_is_found_while_its_primary_is_still_silent() {
     let mut cluster = RedisCluster::start();
