@@ -60,7 +60,7 @@ impl Automaton {
         Ok(())
     }
 
-    /// The same with as few states as possible, by Moore's algorithm. States that are the same to all machines are one,
+    /// Minimises the states, by Moore's algorithm. States that are the same to all machines are one,
     /// so that this saves more than minimising each.
     pub(crate) fn minimised(&self) -> Self {
         let mut class: Vec<usize> = (0..self.rows.len()).map(|state| usize::from(state == MATCHED)).collect();

@@ -17,15 +17,15 @@ pub(crate) struct Machine {
     pub(crate) patterns: Vec<String>,
 }
 
-/// What a pattern remembers of the text. Determinised together, memories multiply: as one machine, today's list takes
+/// The state that a pattern keeps of the text. Determinised together, memories multiply: as one machine, today's list takes
 /// 9,736 states, and as five it takes 1,199.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 enum Memory {
-    /// How much of some words was just seen.
+    /// The part of some words that was just seen.
     Words,
     /// That something of any length goes on, too.
     Runs,
-    /// How long it is.
+    /// Its length.
     Counts,
 }
 

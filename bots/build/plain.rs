@@ -6,7 +6,7 @@ const BEHIND: &str = "(?<!";
 const AHEAD: &str = "(?!";
 
 /// The pattern without `(?<!a|b)` at its begin and `(?!a|b)` at its end, where `a` and `b` are plain texts. What stands
-/// there instead takes in the text that it looks at, which matters to nobody who only asks whether there is a match.
+/// there instead takes in the text that it looks at, which does not matter where only a match is asked for.
 pub(crate) fn plain(pattern: &str) -> Result<String, String> {
     let mut rest = pattern;
     let (mut before, mut after) = (String::new(), String::new());

@@ -1,4 +1,4 @@
-//! How long one agent takes: `cargo run --release -p visits-bots --example rate`. The agents are the tests' browsers and
+//! Measures the time for one agent: `cargo run --release -p visits-bots --example rate`. The agents are the tests' browsers and
 //! crawlers; the best of several rounds is printed.
 
 use std::hint::black_box;

@@ -2,7 +2,7 @@
 //!
 //! The list is that of npm's [`isbot`](https://www.npmjs.com/package/isbot), vendored in `patterns/`: about 200 patterns
 //! of what no browser says, with the exceptions that real browsers need (a CUBOT phone is no bot). It is kept well, and
-//! tells bots that nobody listed yet; `crawler-user-agents`, the other list, knows only names, 1,500 of them, and takes
+//! recognises bots that are on no list yet; `crawler-user-agents`, the other list, knows only names, 1,500 of them, and takes
 //! some of today's phones and apps for bots. Its examples of crawlers are a test here.
 //!
 //! `build.rs` compiles the list to a table of 11 KB that is walked as it lies in the binary: nothing is built at a
@@ -16,10 +16,10 @@ mod table;
 
 /// The package that the list is from, and its version: `isbot 5.2.3`.
 ///
-/// Whoever keeps a verdict keeps this with it: another version may judge the same agent otherwise.
+/// Version of the list. Store it beside a verdict: another version may judge the same agent otherwise.
 pub const LIST: &str = table::LIST;
 
-/// How many bytes of a user agent are looked at. Browsers send 70 to 300, apps with a view of the web up to 450; a text
+/// Most bytes of a user agent that are read. Browsers send 70 to 300, apps with a view of the web up to 450; a text
 /// without an end must not take time without one.
 pub const MAX_BYTES: usize = 512;
 

@@ -82,7 +82,7 @@ fn what_stands_behind_the_first_512_bytes_is_not_looked_at() {
     assert!(!is_bot(&padded(1_000_000)));
 }
 
-/// What the patterns are made of, as a text may have it, and what stands between.
+/// Returns the parts of the patterns, as a text may have them, and what stands between.
 fn pieces() -> Vec<String> {
     let plain = |byte: char| !byte.is_ascii_alphanumeric() && !"/ ;@_".contains(byte);
     let mut pieces: Vec<String> = patterns().flat_map(|pattern| pattern.split(plain)).map(str::to_owned).collect();

@@ -5,7 +5,7 @@ use std::fmt::{self, Debug};
 use std::hash::Hash;
 use std::time::{Duration, Instant};
 
-/// What one run of the checker did.
+/// Result of one run of the checker.
 #[derive(Clone, Debug)]
 pub struct Outcome<Action> {
     /// The configuration's name.
@@ -20,7 +20,7 @@ pub struct Outcome<Action> {
     pub time: Duration,
     /// The properties that do not hold, and the steps that show it.
     pub violations: Vec<(&'static str, Vec<Action>)>,
-    /// What should have happened in some state and did not.
+    /// Properties that some state must reach and did not.
     pub missed: Vec<&'static str>,
 }
 
@@ -34,7 +34,7 @@ impl<Action> fmt::Display for Outcome<Action> {
     }
 }
 
-/// What can be checked: a protocol within bounds that have a name.
+/// A protocol that can be checked, within bounds that have a name.
 pub trait Bounded:
     Model<State: Clone + Debug + Hash + PartialEq + Send + Sync, Action: Clone + Debug + PartialEq + Send + Sync>
     + Clone

@@ -3,7 +3,7 @@
 use crate::design::Design;
 use crate::state::{SHARDS, WRITERS};
 
-/// What one check covers. Progress is never bounded: only faults, and what is there to be counted.
+/// Bounds of one check. Only faults and visits are bounded; progress never is.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// A short name for reports.
@@ -20,7 +20,7 @@ pub struct Config {
     pub witness: bool,
 }
 
-/// How many faults of each kind may still happen. Part of the state.
+/// Faults of each kind that may still happen. Part of the state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Faults {
     /// Calls given up by a writer or a deliverer. What such a call carries arrives late, or never.
@@ -48,7 +48,7 @@ impl Config {
         witness: false,
     };
 
-    /// The same bounds for another protocol.
+    /// Returns these bounds for another protocol.
     #[must_use]
     pub fn with(self, design: Design) -> Self {
         Self { design, ..self }

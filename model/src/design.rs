@@ -23,7 +23,7 @@ pub enum Design {
     DeleteAtDelivery,
     /// A batch is forgotten as soon as it was seen in the set.
     ForgetAtFirstSight,
-    /// What a given-up call carried becomes part of a new batch.
+    /// The visits of an abandoned call become part of a new batch.
     MergeBack,
     /// Answers of given-up calls are learnt from, each for what it is: asked when its call was asked.
     LearnFromLateAnswers,

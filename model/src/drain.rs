@@ -1,4 +1,4 @@
-//! What becomes of a state once no fault happens any more: one fair schedule, to its end.
+//! Runs a state without further faults, in one fair schedule, to its end.
 
 use crate::actions::Action;
 use crate::config::Config;

@@ -46,7 +46,7 @@ pub fn delete_at_delivery() -> Config {
     one_batch("delete at delivery", Design::DeleteAtDelivery, faults)
 }
 
-/// A batch forgotten at first sight: the crash takes it, and nobody has it.
+/// A batch forgotten at first sight: the crash takes it, and no copy is left.
 pub fn forget_at_first_sight() -> Config {
     one_batch("forget at first sight", Design::ForgetAtFirstSight, Faults { crashes: [1, 0], ..NONE })
 }
@@ -72,7 +72,7 @@ pub fn sight_across_crash() -> Config {
     one_batch("sight across a crash", Design::SightAcrossCrash, Faults { parks: 1, crashes: [2, 0], ..NONE })
 }
 
-/// The same for the mark of a copy. Two crashes, and the writer's death.
+/// A mark of a copy that is trusted across a crash. Two crashes, and the writer's death.
 pub fn mark_across_crash() -> Config {
     let faults = Faults { parks: 1, crashes: [2, 0], deaths: 1, ..NONE };
     one_batch("mark across a crash", Design::MarkAcrossCrash, faults)

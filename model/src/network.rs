@@ -8,7 +8,7 @@ use crate::state::{Batch, SHARDS, bit};
 pub enum Message {
     /// A writer's call.
     Call {
-        /// Who calls.
+        /// The caller.
         writer: usize,
         /// Whom.
         shard: usize,
@@ -23,9 +23,9 @@ pub enum Message {
     },
     /// The answer to a writer's call.
     Answer {
-        /// Who called.
+        /// The caller.
         writer: usize,
-        /// Who answers.
+        /// The shard that answers.
         shard: usize,
         /// Bits of the sequences in the applied set.
         held: u8,

@@ -1,4 +1,4 @@
-//! What must hold.
+//! Properties that must hold.
 
 use crate::drain::drained;
 use crate::model::ProtocolModel;
@@ -84,7 +84,7 @@ fn parked_counted(state: &State) -> bool {
     })
 }
 
-/// What is missing below an applied sequence is always a batch that the writer still answers for. So the set
+/// A sequence that is missing below an applied one is always a batch that the writer still answers for. So the set
 /// holds fewer sequences than there are from the writer's base to its last batch. (Not: at most as many as
 /// its outbox. One gap that stays, because the batch's content is gone or because a crash took it back,
 /// keeps all later ones in the set, also those already forgotten by the writer.)

@@ -47,7 +47,7 @@
 //!
 //! - More than one page, fields besides `total`, batches of 500 pages: a scan is at the page or is not.
 //! - A take and each cleaning of one page are one script, so no scan is cut off half-way.
-//! - Shards that are not reachable, or that somebody's configuration does not know.
+//! - Shards that are not reachable, or that a configuration does not know.
 //! - More than three shards, two flushers, three visits, two crashes of a shard.
 //! - Rounds are renumbered and unused writers forgotten where that can make no difference.
 

@@ -74,7 +74,7 @@ pub enum Slot {
     Unmarked,
     /// Known to be in the owner's set, in this incarnation of the owner, for less than 60 s.
     Fresh(u8),
-    /// The same for longer.
+    /// Known to be in the owner's set, in this incarnation of the owner, for more than 60 s.
     Old(u8),
 }
 
@@ -90,7 +90,7 @@ pub struct Data {
 /// A shard now, and what would be left of it after a crash.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Shard {
-    /// What calls see.
+    /// The data that calls see.
     pub live: Data,
     /// The last saved state. Empty once the shard cannot crash any more: then `live` is as good as saved.
     pub saved: Data,
@@ -101,7 +101,7 @@ pub struct Shard {
 }
 
 impl Shard {
-    /// What no crash can take away.
+    /// Returns the data that no crash can take away.
     pub fn durable(&self) -> &Data {
         if self.crashes_left == 0 { &self.live } else { &self.saved }
     }

@@ -31,7 +31,7 @@ pub fn sequences_in(bits: u8) -> impl Iterator<Item = Sequence> {
 /// A batch, wherever it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Batch {
-    /// Who sealed it.
+    /// The writer that sealed it.
     pub writer: usize,
     /// The shard that it is for.
     pub owner: usize,
@@ -103,7 +103,7 @@ pub struct State {
     pub deliverers: [Deliverer; DELIVERERS],
     /// Faults that may still happen; `crashes` are counted in the shards.
     pub faults: Faults,
-    /// `insured[writer][owner]`, bits: batches that had a saved copy and must be counted, whoever dies.
+    /// `insured[writer][owner]`, bits: batches that had a saved copy and must be counted, whichever environment dies.
     /// Ghost: no part of the protocol.
     pub insured: [[u8; SHARDS]; WRITERS],
     /// Ghost: see [`Witness`].
@@ -137,7 +137,7 @@ impl State {
         self.shards[batch.holder()].live.copies[batch.writer][batch.index()]
     }
 
-    /// The same, to change it.
+    /// Returns a batch's slot, to change it.
     pub fn slot_mut(&mut self, batch: Batch) -> &mut Slot {
         &mut self.shards[batch.holder()].live.copies[batch.writer][batch.index()]
     }

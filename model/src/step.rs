@@ -1,4 +1,4 @@
-//! What each step does.
+//! The steps.
 
 mod calls;
 mod copies;

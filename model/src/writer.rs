@@ -3,7 +3,7 @@
 use crate::design::Design;
 use crate::state::{SEQUENCES, SHARDS, Sequence, bit};
 
-/// What a writer knows of a batch. The numbers are incarnations of its owner.
+/// A writer's knowledge of a batch. The numbers are incarnations of its owner.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Status {
     /// Not sealed yet.
@@ -13,13 +13,13 @@ pub enum Status {
     Unresolved,
     /// In the outbox, seen in the applied set.
     Seen(u8),
-    /// The same, 60 s later.
+    /// Applied for 60 s.
     Old(u8),
     /// No longer in the outbox.
     Forgotten,
 }
 
-/// What a writer knows of the copy of a batch. The numbers are incarnations of the shard that holds it.
+/// A writer's knowledge of the copy of a batch. The numbers are incarnations of the shard that holds it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Parking {
     /// Never asked for.
@@ -29,7 +29,7 @@ pub enum Parking {
     Maybe,
     /// There was a copy when the shard answered.
     Acknowledged(u8),
-    /// The same, 60 s later.
+    /// Parked for 60 s.
     Old(u8),
 }
 
@@ -72,7 +72,7 @@ impl Entry {
     }
 }
 
-/// What a writer has for one shard.
+/// A writer's state for one shard.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Lane {
     /// Every batch, by sequence.
@@ -143,8 +143,8 @@ impl Lane {
 /// A writer. Dead, it knows nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Writer {
-    /// Whether it lives.
+    /// Whether the environment lives.
     pub alive: bool,
-    /// What it has for each shard.
+    /// Its state for each shard.
     pub lanes: [Lane; SHARDS],
 }

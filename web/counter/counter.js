@@ -63,7 +63,7 @@ const run = ({ dataset: options, src }) => {
 };
 
 // Two script tags count once. An element with the id "visits" is window.visits too, but has no record. A file that is
-// looked at on a disk is not counted: its path is nobody's business.
+// looked at on a disk is not counted: its path is private.
 if (!window.visits?.record && /^http/.test(location.protocol)) {
   // A module and what a loader evaluates have no current script: the tag is found by its address.
   const script = [document.currentScript, document.querySelector('script[src*="/counter.js"]')].find(

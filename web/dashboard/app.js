@@ -35,7 +35,7 @@ function showSignIn(words = "") {
   const was = !byId("sign-in").hidden;
   if (byId("confirm").open) byId("confirm").close();
   signedIn = false;
-  // Whoever signs in next must not change the page that was open before.
+  // The next owner to sign in must not change the page that was open before.
   leavePage();
   setText(byId("warning"), "");
   setText(byId("done"), words);

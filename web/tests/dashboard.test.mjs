@@ -76,7 +76,7 @@ for (const look of LOOKS) {
         Object.assign(faults, fault);
         await page.goto(`${system.base}/dashboard`);
         await page.locator(part).waitFor();
-        // The refusal of a list is on the console, whoever asks.
+        // The refusal of a list is always on the console.
         problems.length = 0;
         await check(opened, state);
         for (const name of Object.keys(fault)) delete faults[name];

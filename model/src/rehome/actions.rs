@@ -3,11 +3,11 @@
 /// One step. Flushers are named by their place, which may change with each step; shards by their number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// A visit is applied: that of a batch, whoever sends it.
+    /// A visit is applied: that of a batch, by any sender.
     Apply(usize),
     /// A flusher reads a shard's record. Having read all, it begins what they ask for.
     Look(usize, usize),
-    /// It marks a shard.
+    /// A flusher marks a shard.
     Mark(usize, usize),
     /// All shards were marked: it scans a shard, and takes the page if it is misplaced.
     Take(usize, usize),
@@ -17,11 +17,11 @@ pub enum Action {
     Settle(usize, usize),
     /// An idle flusher reads a shard's move with its marks.
     Read(usize, usize, usize),
-    /// It delivers it.
+    /// A flusher delivers its move.
     Deliver(usize),
-    /// It delivers it; the answer is lost, and it may try again.
+    /// A flusher delivers its move; the answer is lost, and it may try again.
     DeliverUnanswered(usize),
-    /// It does to the move what the answer asks for. It may do so again.
+    /// A flusher marks or deletes the move, as the answer asks for. It may do so again.
     Conclude(usize),
     /// A flusher's run ends, or is cut off.
     CutOff(usize),

@@ -3,18 +3,18 @@
 use super::design::Design;
 use super::state::{Ring, SHARDS};
 
-/// A visit that may be applied: once on its shard, whoever brings it, and again if a crash took it back.
+/// A visit that may be applied: once on its shard, by any sender, and again if a crash took it back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Visit {
     /// The shard that its writer's ring chose.
     pub shard: usize,
     /// The ring of who brings it.
     pub ring: Ring,
-    /// It is there, and on disk, from the beginning.
+    /// Whether it is there, and on disk, from the beginning.
     pub initial: bool,
 }
 
-/// What one check covers. Progress is never bounded.
+/// Bounds of one check. Progress is never bounded.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// A short name for reports.
@@ -31,13 +31,13 @@ pub struct Config {
     pub flushers: &'static [Ring],
     /// The ring of the flushers that remain in the end.
     pub last_ring: Ring,
-    /// How often a flusher's ring may be announced on a shard where another one is in force, for each ring.
+    /// Times that a flusher's ring may be announced on a shard where another one is in force, for each ring.
     pub announcements: [u8; 4],
     /// A flusher reads the records of all shards at once, to keep the states few where much else goes on.
     pub looks_at_once: bool,
     /// Crashes of each shard.
     pub crashes: [u8; SHARDS],
-    /// What one crash leaves, the next may still take.
+    /// Whether a crash may take what an earlier one left.
     pub deep_crashes: bool,
     /// Reads that ask one shard after the other.
     pub reads: u8,

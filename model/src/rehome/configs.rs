@@ -52,7 +52,7 @@ pub fn both_shards_crash() -> Config {
     Config { name: "both shards crash", crashes: [1, 1, 0], ..Config::BASE }
 }
 
-/// The same, with a late visit.
+/// Both shards crash, and a visit is late.
 pub fn both_shards_crash_and_a_late_visit() -> Config {
     let visits = &[INITIAL, OLD];
     Config { name: "both shards crash, a late visit", visits, crashes: [1, 1, 0], ..Config::BASE }
@@ -63,7 +63,7 @@ pub fn the_source_crashes_twice() -> Config {
     Config { name: "source crashes twice", crashes: [2, 0, 0], deep_crashes: true, ..Config::BASE }
 }
 
-/// The same of the destination.
+/// The destination crashes twice.
 pub fn the_destination_crashes_twice() -> Config {
     Config { name: "destination crashes twice", crashes: [0, 2, 0], deep_crashes: true, ..Config::BASE }
 }
@@ -95,7 +95,7 @@ pub fn old_and_new_flusher() -> Config {
     Config { name: "old and new flusher", flushers: &[1, 2], announcements, looks_at_once: true, ..Config::BASE }
 }
 
-/// The same, the new one up to twice, and one after the other read the shards.
+/// An old and a new flusher, the new one up to twice, read the shards one after the other.
 pub fn old_and_new_flusher_by_turns() -> Config {
     let announcements = [0, 1, 2, 0];
     Config { name: "old and new flusher by turns", looks_at_once: false, announcements, ..old_and_new_flusher() }

@@ -25,9 +25,9 @@ pub enum Design {
     OwnRunUnchecked,
     /// Takes begin before every shard is marked.
     TakeBeforeAllMarked,
-    /// A round goes on, whatever was written meanwhile by somebody with another ring.
+    /// A round goes on, although a writer with another ring wrote meanwhile.
     LateUnchecked,
-    /// A delivery by somebody with another ring than the shard's does not count as late.
+    /// A delivery by a flusher with another ring than the shard's does not count as late.
     DeliveryNeverLate,
     /// No round numbers: what was read of a shard in an earlier round is taken for this one's.
     NoRounds,

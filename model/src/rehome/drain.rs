@@ -1,4 +1,4 @@
-//! What becomes of a state once nothing happens any more but runs of flushers: one fair schedule, to its end.
+//! Runs a state in which only flushers act, in one fair schedule, to its end.
 
 use super::actions::Action;
 use super::config::Config;

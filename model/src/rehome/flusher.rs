@@ -3,7 +3,7 @@
 use super::shard::Move;
 use super::state::{Ring, Round};
 
-/// What a flusher has read of the shards so far.
+/// The shards' records that a flusher has read so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct View {
     /// Bits: the shards read.
@@ -35,28 +35,28 @@ impl View {
         self.found |= if is_so { what } else { 0 };
     }
 
-    /// Whether it was found.
+    /// Returns whether `what` was found.
     pub fn has(self, what: u8) -> bool {
         self.found & what != 0
     }
 }
 
-/// What a flusher is at, and what it has read so far. It acts on that, however old it is by then.
+/// The stage of a flusher, with what it has read so far. It acts on that, however old it is by then.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Stage {
     /// Nothing.
     #[default]
     Idle,
-    /// It reads all shards' records, one after the other.
+    /// Reads all shards' records, one after the other.
     Looking(View),
-    /// It marks all shards, then takes.
+    /// Marks all shards, then takes.
     Marking {
         /// The round that it marks them for.
         round: Round,
         /// Bits: the shards that it marked, or found marked.
         seen: u8,
     },
-    /// It found every shard cleaned for 60 s, or farther: it deletes `in:` fields on all, then settles each.
+    /// Found every shard cleaned for 60 s, or farther: deletes `in:` fields on all, then settles each.
     Cleaning {
         /// In this round.
         round: Round,
@@ -65,14 +65,14 @@ pub enum Stage {
         /// Bits: shards whose server has begun another run since they were read.
         void: u8,
     },
-    /// It has read a move, to deliver it.
+    /// Has read a move, to deliver it.
     Carrying {
         /// Where it was read.
         from: usize,
         /// The move.
         it: Move,
     },
-    /// It delivered a move, which is to be marked.
+    /// Delivered a move, which is to be marked.
     Marks {
         /// Where it was read.
         from: usize,
@@ -83,7 +83,7 @@ pub enum Stage {
         /// The run in which it was delivered is over.
         void: bool,
     },
-    /// It found a move delivered for good, which is to be deleted.
+    /// Found a move delivered for good, which is to be deleted.
     Deletes {
         /// Where it was read.
         from: usize,
@@ -97,6 +97,6 @@ pub enum Stage {
 pub struct Flusher {
     /// Its configuration's ring.
     pub ring: Ring,
-    /// What it is at.
+    /// The present stage.
     pub stage: Stage,
 }

@@ -34,7 +34,7 @@ pub fn deliver_at_once() -> Config {
     with("delivered at once", Design::DeliverAtOnce, [1, 0, 0])
 }
 
-/// What one crash left, the next takes.
+/// A second crash takes what the first one left, though it was seen.
 pub fn seen_across_crash() -> Config {
     Config { deep_crashes: true, ..with("seen mark across a crash", Design::SeenAcrossCrash, [2, 0, 0]) }
 }
@@ -59,12 +59,12 @@ pub fn out_and_in_together() -> Config {
     with("out and in cleaned together", Design::OutAndInTogether, [1, 0, 0])
 }
 
-/// The same.
+/// The source's crash brings `out:` back, when `in:` has gone without the wait.
 pub fn in_without_wait() -> Config {
     with("in cleaned without the wait", Design::InWithoutWait, [1, 0, 0])
 }
 
-/// What one crash left, the next takes.
+/// A second crash takes what the first one left, though it was cleaned.
 pub fn cleaned_across_crash() -> Config {
     Config { deep_crashes: true, ..with("cleaned mark across a crash", Design::CleanedAcrossCrash, [2, 0, 0]) }
 }

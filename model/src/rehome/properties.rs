@@ -1,4 +1,4 @@
-//! What must hold.
+//! Properties that must hold.
 
 use super::config::Config;
 use super::design::Design;
@@ -11,7 +11,7 @@ use stateright::Property;
 
 /// A read of all shards at once is never above the visits applied and not lost by a crash.
 pub const NEVER_DOUBLED: &str = "no move counts anything twice";
-/// It is never below them.
+/// A count is never below the visits.
 pub const NOTHING_LOST: &str = "no move loses anything";
 /// A read of one shard after the other lies between what there was at its start and at its end.
 pub const READS_EXACT: &str = "reads of one shard after the other are exact";

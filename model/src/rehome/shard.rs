@@ -47,7 +47,7 @@ pub struct Page {
     pub into: [[u8; ROUNDS]; SHARDS],
 }
 
-/// What was taken, and waits to be delivered.
+/// Records that were taken, and wait to be delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Move {
     /// Its writer: fresh and random.
@@ -127,7 +127,7 @@ impl Data {
 /// A shard now, and what a crash may leave of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Shard {
-    /// What calls see.
+    /// The data that calls see.
     pub live: Data,
     /// No crash goes back behind this. Empty once the shard cannot crash any more.
     pub safe: Data,
@@ -143,12 +143,12 @@ impl Shard {
         [&self.live, &self.safe].into_iter().chain(&self.kept)
     }
 
-    /// The same, to change them.
+    /// Returns all states of the data, to change them.
     pub fn states_mut(&mut self) -> impl Iterator<Item = &mut Data> {
         [&mut self.live, &mut self.safe].into_iter().chain(&mut self.kept)
     }
 
-    /// What was written until now survives every crash to come.
+    /// Saves the data: what was written until now survives every later crash.
     pub fn save(&mut self) {
         self.kept = None;
         self.safe = if self.crashes_left > 0 { self.live.clone() } else { Data::default() };

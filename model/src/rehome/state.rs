@@ -96,13 +96,13 @@ impl State {
         self.applied(|_| true)
     }
 
-    /// The same, of some visits.
+    /// Counts the applied ones of some visits.
     pub fn applied(&self, which: impl Fn(usize) -> bool) -> u8 {
         let bits = self.shards.iter().fold(0, |bits, shard| bits | shard.live.visits);
         (0..8).filter(|&number| bits & (1 << number) != 0 && which(number)).fold(0, |sum, _| sum + 1)
     }
 
-    /// What a reader gets that reads all shards at once.
+    /// Returns the count that a reader of all shards gets.
     pub fn counted(&self, max: bool) -> i8 {
         let mut reader = Reader::default();
         (0..).zip(&self.shards).for_each(|(number, shard)| reader.read(number, &shard.live));

@@ -1,4 +1,4 @@
-//! What each step does. One that is not possible does nothing.
+//! The steps. One that is not possible does nothing.
 
 mod flush;
 mod moves;
@@ -65,7 +65,7 @@ fn apply(config: &Config, state: &mut State, number: usize) {
     }
 }
 
-/// Somebody with another ring has written.
+/// Notes a write by another ring.
 fn write_late(design: Design, data: &mut Data) {
     data.late = true;
     if let Pass::Take { scanned } = &mut data.pass {
@@ -73,7 +73,7 @@ fn write_late(design: Design, data: &mut Data) {
     }
 }
 
-/// Whether a call of somebody with the first ring counts as late where the second is in force.
+/// Returns whether a call by the first ring counts as late where the second is in force.
 fn differs(mine: Ring, in_force: Ring) -> bool {
     in_force != 0 && mine != in_force
 }

@@ -74,7 +74,7 @@ pub(super) fn deliver(config: &Config, state: &mut State, place: usize) {
     }
 }
 
-/// What becomes of a copy read with this mark, after this answer.
+/// Returns the slot of a copy that was read with this mark, after this answer.
 fn conclusion(design: Design, mark: Slot, fresh: bool, incarnation: u8) -> Slot {
     match mark {
         _ if design == Design::DeleteAtDelivery => Slot::Empty,

@@ -1,4 +1,4 @@
-//! What a flusher does that takes more than one shard into account.
+//! Steps of a flusher that take more than one shard into account.
 
 use super::super::config::Config;
 use super::super::design::Design;
