@@ -1,12 +1,17 @@
-//! The command line as clap reads it. The comments here are the texts of `--help`.
+//! The command line as clap reads it, and the settings that it makes with the functions' environment variables. The comments of
+//! its types are the texts of `--help`.
 
-pub(crate) mod import;
-
-use clap::{Args, Parser, Subcommand};
+use crate::output::{Failure, USAGE, printable};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use import::ImportArgs;
+use std::ffi::OsString;
+use std::io::{self, Write as _};
 use std::path::PathBuf;
+use std::process::ExitCode;
+use visits_core::config::{Config, masked};
 use visits_core::page::PageId;
+use visits_core::store::imports::ImportId;
+use visits_import::PagePattern;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -122,6 +127,88 @@ pub(crate) struct ExportArgs {
     pub(crate) output: Option<PathBuf>,
 }
 
+/// `visits import`.
+#[derive(Args, Debug)]
+pub(crate) struct ImportArgs {
+    /// The file to read; `-` for standard input
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Names this import. Repeated under the same id it counts nothing twice: so an interrupted one is brought to its end
+    #[arg(long, value_name = "ID", required_unless_present = "dry_run")]
+    pub(crate) id: Option<ImportId>,
+    /// What the file is
+    #[arg(long, value_enum, default_value_t = Format::Visits, value_name = "FORMAT")]
+    pub(crate) from: Format,
+    /// Only read the file, and show what would be counted
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) log: LogArgs,
+    #[command(flatten)]
+    pub(crate) other: OtherArgs,
+}
+
+/// The formats by the programs that write them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// An export of this counter
+    Visits,
+    /// An access log, common or combined
+    Nginx,
+    /// An access log, common or combined
+    Apache,
+    /// A CSV export
+    Goatcounter,
+    /// Answers of counters, as JSON objects
+    Countapi,
+}
+
+/// The methods that may stand for a visit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Method {
+    Get,
+    Post,
+}
+
+/// Options of access logs.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "For nginx and apache")]
+pub(crate) struct LogArgs {
+    /// Which part of a path is the page id [default: /{page}]
+    #[arg(long, value_name = "PATTERN")]
+    pub(crate) pattern: Option<PagePattern>,
+    /// Count images, styles, scripts, fonts and feeds too
+    #[arg(long)]
+    pub(crate) count_assets: bool,
+    /// Leave out bots, by what their agents say of themselves, and requests without an agent; else they count as bots'
+    /// (combined logs)
+    #[arg(long)]
+    pub(crate) skip_bots: bool,
+    /// The method of a visit: that of a site's log, or of a counter's [default: get]
+    #[arg(long, value_enum, value_name = "METHOD")]
+    pub(crate) method: Option<Method>,
+}
+
+/// Options of the other formats.
+#[derive(Args, Debug)]
+pub(crate) struct OtherArgs {
+    /// Take `/about/` and `/about` for two pages, as `counter.js` does with `data-slash="keep"`
+    #[arg(long, help_heading = "For nginx, apache and goatcounter")]
+    pub(crate) keep_slash: bool,
+    /// The page id of the path `/` [default: /]
+    #[arg(long, value_name = "PAGE", value_parser = page, help_heading = "For nginx, apache and goatcounter")]
+    pub(crate) index: Option<PageId>,
+    /// Count visits of bots too, as bots'
+    #[arg(long, help_heading = "For goatcounter")]
+    pub(crate) count_bots: bool,
+    /// The page of objects that name none
+    #[arg(long, value_name = "PAGE", value_parser = page, help_heading = "For countapi")]
+    pub(crate) page: Option<PageId>,
+    /// Make a namespace the first part of the page id
+    #[arg(long, help_heading = "For countapi")]
+    pub(crate) keep_namespace: bool,
+}
+
 /// `visits delete`.
 #[derive(Args, Debug)]
 pub(crate) struct DeleteArgs {
@@ -147,13 +234,80 @@ fn page(text: &str) -> Result<PageId, String> {
     PageId::from_decoded(text).map_err(|error| error.to_string())
 }
 
+impl Common {
+    /// Returns the settings of this call: the environment variables, with the flags on top.
+    pub(crate) fn settings(&self) -> Result<Config, Failure> {
+        let endpoints = given("--endpoints", self.endpoints.as_deref())?;
+        let namespace = given("--namespace", self.namespace.as_deref())?;
+        let flag = |name: &str| match name {
+            "REDIS_ENDPOINTS" => endpoints.clone(),
+            "VISITS_NAMESPACE" => namespace.clone(),
+            _ => None,
+        };
+        Ok(Config::from_vars(|name| flag(name).or_else(|| std::env::var_os(name)))?)
+    }
+
+    /// Returns the same settings with other endpoints, as they are planned.
+    pub(crate) fn planned(&self, endpoints: &str) -> Result<Config, Failure> {
+        given("NEW_ENDPOINTS", Some(endpoints))?;
+        let planned = Self { endpoints: Some(endpoints.to_owned()), namespace: self.namespace.clone(), ..*self };
+        let wrong = |error| Failure::Usage(format!("NEW_ENDPOINTS, read as REDIS_ENDPOINTS: {error}"));
+        planned.settings().map_err(wrong)
+    }
+}
+
+/// Refuses an empty value: it would leave the variable's default, which cannot be meant.
+fn given(argument: &str, value: Option<&str>) -> Result<Option<OsString>, Failure> {
+    match value {
+        Some(text) if text.trim().is_empty() => Err(Failure::Usage(format!("{argument} is empty"))),
+        value => Ok(value.map(OsString::from)),
+    }
+}
+
+/// Writes help and version to standard output, an error to standard error, and returns the exit code. Passwords are masked: clap
+/// repeats the argument that it does not know, and that may be a list of endpoints.
+pub(crate) fn report(error: &clap::Error) -> ExitCode {
+    let text = mask(&error.render().to_string(), std::env::args_os().skip(1).map(|arg| arg.to_string_lossy().into()));
+    let text = printable(&text);
+    // A closed stream leaves no way to report anything.
+    if error.use_stderr() {
+        let _ = write!(io::stderr(), "{text}");
+        USAGE.into()
+    } else {
+        let _ = write!(io::stdout(), "{text}");
+        ExitCode::SUCCESS
+    }
+}
+
+fn mask(text: &str, args: impl Iterator<Item = String>) -> String {
+    // Of `--flag=value`, clap repeats each part on its own.
+    let parts = args.flat_map(|arg| [arg.split_once('=').map(|(_, value)| value.to_owned()), Some(arg)]);
+    let mut secret: Vec<String> = parts.flatten().filter(|part| masked(part) != part.as_str()).collect();
+    // The longest first: one may be a part of another.
+    secret.sort_by_key(|part| std::cmp::Reverse(part.len()));
+    secret.iter().fold(text.to_owned(), |text, part| text.replace(part.as_str(), masked(part)))
+}
+
 #[cfg(test)]
 mod tests {
-    use super::Cli;
+    use super::*;
     use clap::CommandFactory as _;
 
     #[test]
     fn the_command_line_is_well_formed() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_password_in_an_argument_is_masked_where_the_message_repeats_it() {
+        for arg in ["a=redis://:SECRET@h", "--endpoint=a=redis://:SECRET@h", "redis://u:SECRET@h"] {
+            let value = arg.strip_prefix("--endpoint=").unwrap_or(arg);
+            let message = format!("error: unexpected argument '{value}' found, and '{arg}'");
+            let shown = mask(&message, [arg.to_owned()].into_iter());
+            assert!(!shown.contains("SECRET") && shown.contains("***"), "{shown}");
+        }
+        let (message, args) =
+            ("error: unexpected argument '--all' found", ["get", "--all", "a/b=c"].map(str::to_owned));
+        assert_eq!(mask(message, args.into_iter()), message);
     }
 }

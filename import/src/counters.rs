@@ -10,7 +10,7 @@ use crate::summary::{Reason, Seen};
 use crate::tally::{Count, MAX_RECORD_VISITS, Tally};
 use serde::Deserialize;
 use std::borrow::Cow;
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufRead as _, BufReader, Read};
 use visits_core::page::PageId;
 
 /// What a site owner may choose of counters in JSON.
@@ -23,7 +23,7 @@ pub struct CounterOptions {
 }
 
 #[derive(Debug)]
-pub(crate) struct Counters<R: Read> {
+pub(crate) struct Counters<R> {
     objects: Objects<R>,
     options: CounterOptions,
 }
@@ -43,7 +43,7 @@ impl<R: Read> Records for Counters<R> {
     }
 
     fn line(&self) -> u64 {
-        self.objects.line()
+        self.objects.line
     }
 }
 
@@ -102,10 +102,8 @@ const MAX_OBJECT: usize = 16 * 1024;
 /// Flat JSON objects of a stream, one after the other. Each on its own is given to the JSON parser, so that a broken one
 /// costs no other, and no array needs to fit in memory.
 #[derive(Debug)]
-struct Objects<R: Read> {
-    input: io::Bytes<BufReader<R>>,
-    /// A byte that was read and belongs to what comes next.
-    next: Option<u8>,
+struct Objects<R> {
+    input: BufReader<R>,
     object: Vec<u8>,
     /// Lines begun so far, and the one on which the object read last began.
     lines: u64,
@@ -119,55 +117,39 @@ const UNCLOSED: &str = "an object is not closed where it should be";
 
 impl<R: Read> Objects<R> {
     fn new(input: R) -> Self {
-        let input = BufReader::with_capacity(64 * 1024, input).bytes();
-        Self { input, next: None, object: Vec::new(), lines: 1, line: 1 }
+        Self { input: BufReader::with_capacity(64 * 1024, input), object: Vec::new(), lines: 1, line: 1 }
     }
 
-    /// Number of the line on which the object read last began, from 1.
-    fn line(&self) -> u64 {
-        self.line
-    }
-
-    /// The next object.
+    /// Reads the next object.
     fn next(&mut self) -> io::Result<Option<Found<'_>>> {
-        loop {
-            let line = self.lines;
-            match self.byte()? {
-                None => return Ok(None),
-                Some(b'{') => {
-                    self.line = line;
-                    return Ok(Some(match self.collect()? {
-                        Ok(()) => Ok(&self.object),
-                        Err(reason) => Err(reason),
-                    }));
-                }
-                Some(b' ' | b'\t' | b'\r' | b'\n' | b',' | b'[' | b']') => {}
-                Some(_) => {
-                    self.line = line;
+        while let Some(byte) = self.peek()? {
+            self.line = self.lines;
+            match byte {
+                b'{' => return Ok(Some(self.collect()?.map(|()| self.object.as_slice()))),
+                b' ' | b'\t' | b'\r' | b'\n' | b',' | b'[' | b']' => self.take(byte),
+                _ => {
                     self.skip()?;
                     return Ok(Some(Err("expected a JSON object")));
                 }
             }
         }
+        Ok(None)
     }
 
     /// Collects an object up to its closing brace. None of ours has another in it: one that begins is the next one.
     fn collect(&mut self) -> io::Result<Result<(), &'static str>> {
         self.object.clear();
-        self.object.push(b'{');
         let (mut in_text, mut escaped) = (false, false);
-        while let Some(byte) = self.byte()? {
-            match byte {
-                b'{' if !in_text => {
-                    self.put_back(byte);
-                    return Ok(Err(UNCLOSED));
-                }
-                // No text of JSON goes over a line's end.
-                b'\n' if in_text => return Ok(Err(UNCLOSED)),
-                b'"' if !escaped => in_text = !in_text,
-                _ => {}
+        while let Some(byte) = self.peek()? {
+            // No text of JSON goes over a line's end.
+            if (byte == b'{' && !in_text && !self.object.is_empty()) || (byte == b'\n' && in_text) {
+                break;
+            }
+            if byte == b'"' && !escaped {
+                in_text = !in_text;
             }
             escaped = in_text && byte == b'\\' && !escaped;
+            self.take(byte);
             self.object.push(byte);
             if byte == b'}' && !in_text {
                 return Ok(Ok(()));
@@ -182,31 +164,23 @@ impl<R: Read> Objects<R> {
 
     /// Goes on to where an object may begin: the next brace or line.
     fn skip(&mut self) -> io::Result<()> {
-        while let Some(byte) = self.byte()? {
-            match byte {
-                b'\n' => break,
-                b'{' => {
-                    self.put_back(byte);
-                    break;
-                }
-                _ => {}
+        while let Some(byte) = self.peek()?.filter(|byte| *byte != b'{') {
+            self.take(byte);
+            if byte == b'\n' {
+                break;
             }
         }
         Ok(())
     }
 
-    fn byte(&mut self) -> io::Result<Option<u8>> {
-        let byte = match self.next.take() {
-            Some(byte) => Some(byte),
-            None => self.input.next().transpose()?,
-        };
-        self.lines += u64::from(byte == Some(b'\n'));
-        Ok(byte)
+    fn peek(&mut self) -> io::Result<Option<u8>> {
+        Ok(self.input.fill_buf()?.first().copied())
     }
 
-    /// For a byte that is no line end.
-    fn put_back(&mut self, byte: u8) {
-        self.next = Some(byte);
+    /// Goes on behind the byte that is next.
+    fn take(&mut self, byte: u8) {
+        self.input.consume(1);
+        self.lines += u64::from(byte == b'\n');
     }
 }
 

@@ -4,12 +4,12 @@
 //! and perhaps with a query, which is left out; it names its page as a log's does. Rows of events are no visits to a page.
 
 use crate::page::{PageRule, plain_page};
-use crate::read::{ReadError, Records, read_some};
+use crate::read::{ReadError, Records};
 use crate::summary::{Reason, Seen};
 use crate::tally::{Count, Tally, Verdict};
 use csv_core::{ReadRecordResult, Reader};
 use memchr::memchr;
-use std::io::{self, Read};
+use std::io::{self, BufRead as _, BufReader, Read};
 
 /// What a site owner may choose of a `GoatCounter` export.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -70,7 +70,7 @@ impl<R: Read> Records for GoatCounter<R> {
     }
 
     fn line(&self) -> u64 {
-        self.rows.line()
+        self.rows.line
     }
 }
 
@@ -117,13 +117,11 @@ const BUFFER: usize = 256 * 1024;
 /// Rows of a CSV file in constant memory. `csv_core` parses; the `csv` crate above it would keep a row of any length.
 #[derive(Debug)]
 struct Rows<R> {
-    input: R,
-    buffer: Box<[u8]>,
-    start: usize,
-    end: usize,
+    input: BufReader<R>,
     csv: Reader,
     fields: Box<[u8]>,
     ends: [usize; MAX_COLUMNS],
+    /// Number of the line on which the row read last began, from 1.
     line: u64,
 }
 
@@ -147,37 +145,24 @@ impl<'a> Fields<'a> {
 
 impl<R: Read> Rows<R> {
     fn new(input: R) -> Self {
-        Self {
-            input,
-            buffer: vec![0; BUFFER].into(),
-            start: 0,
-            end: 0,
-            csv: Reader::new(),
-            fields: vec![0; MAX_ROW].into(),
-            ends: [0; MAX_COLUMNS],
-            line: 0,
-        }
+        let input = BufReader::with_capacity(BUFFER, input);
+        Self { input, csv: Reader::new(), fields: vec![0; MAX_ROW].into(), ends: [0; MAX_COLUMNS], line: 0 }
     }
 
-    /// Number of the line on which the row read last began, from 1.
-    fn line(&self) -> u64 {
-        self.line
-    }
-
-    /// Returns the next row; empty lines are none. One longer than [`MAX_ROW`], or with more columns than [`MAX_COLUMNS`], is
+    /// Reads the next row; empty lines are none. One longer than [`MAX_ROW`], or with more columns than [`MAX_COLUMNS`], is
     /// skipped.
     fn next(&mut self) -> io::Result<Option<Result<Fields<'_>, &'static str>>> {
-        self.skip_line_ends()?;
+        // Else the number of the row's first line would be that of the empty ones before it.
+        while let Some(byte @ (b'\n' | b'\r')) = self.input.fill_buf()?.first() {
+            self.csv.set_line(self.csv.line() + u64::from(*byte == b'\n'));
+            self.input.consume(1);
+        }
         self.line = self.csv.line();
         let (mut length, mut columns, mut too_long) = (0, 0, false);
         loop {
-            if self.start == self.end {
-                self.fill()?;
-            }
-            let input = &self.buffer[self.start..self.end];
             let (result, read, written, ended) =
-                self.csv.read_record(input, &mut self.fields[length..], &mut self.ends[columns..]);
-            self.start += read;
+                self.csv.read_record(self.input.fill_buf()?, &mut self.fields[length..], &mut self.ends[columns..]);
+            self.input.consume(read);
             (length, columns) = (length + written, columns + ended);
             match result {
                 ReadRecordResult::InputEmpty => {}
@@ -193,27 +178,6 @@ impl<R: Read> Rows<R> {
                 ReadRecordResult::End => return Ok(None),
             }
         }
-    }
-
-    /// Else the number of a row's first line would be that of the empty ones before it.
-    fn skip_line_ends(&mut self) -> io::Result<()> {
-        loop {
-            if self.start == self.end && self.fill()? == 0 {
-                return Ok(());
-            }
-            let byte = self.buffer[self.start];
-            if byte != b'\n' && byte != b'\r' {
-                return Ok(());
-            }
-            self.csv.set_line(self.csv.line() + u64::from(byte == b'\n'));
-            self.start += 1;
-        }
-    }
-
-    fn fill(&mut self) -> io::Result<usize> {
-        self.start = 0;
-        self.end = read_some(&mut self.input, &mut self.buffer)?;
-        Ok(self.end)
     }
 }
 

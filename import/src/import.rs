@@ -14,6 +14,7 @@ use crate::source::Source;
 use crate::summary::{BAD_KEPT, Summary};
 use crate::tally::{Block, Bounds};
 use futures_util::future::try_join_all;
+use serde::Serialize;
 use std::io::{self, Read, Seek};
 use std::sync::Arc;
 use std::time::Duration;
@@ -58,7 +59,7 @@ impl Import {
 }
 
 /// Imports `input`, from its start to its end, exactly once under its id. `config` names the shards of `store` and the
-/// namespace. The input is read twice and must not change meanwhile; [`crate::spool`] makes a file of a pipe.
+/// namespace. The input is read twice and must not change meanwhile.
 ///
 /// It reads and parses on the calling thread, up to a second between two calls to the shards, and is meant for a
 /// program that does nothing else. `progress` is called every few megabytes and after every block sent.
@@ -77,7 +78,7 @@ pub async fn import(
         Begun::Done => return Ok(Outcome::AlreadyImported),
         Begun::Open(record) => record,
     };
-    let mut shown = Progress { stage: Stage::Importing, total_bytes: Some(bytes), ..Progress::default() };
+    let mut shown = Progress { stage: Stage::Importing, ..Progress::default() };
     for _ in 0..MAX_PASSES {
         let mut lanes = Lanes::open(store, config, import, &record).await?;
         // A log may have grown since it was digested.
@@ -102,15 +103,15 @@ async fn check(
     progress: &mut dyn FnMut(&Progress),
 ) -> Result<(u128, u64), ImportError> {
     input.rewind()?;
-    let (read, summary) = pass(async |_| Ok((0, 0)), import, &mut *input, &mut Progress::default(), progress).await?;
+    let (read, summary) = pass(async |_| Ok(0), import, &mut *input, &mut Progress::default(), progress).await?;
     input.rewind()?;
     if summary.counted > 0 { Ok(read) } else { Err(ImportError::Nothing(summary)) }
 }
 
-/// Reads the input once and hands its blocks to `send`, which says how many batches were sent and found so far. Returns
+/// Reads the input once and hands its blocks to `send`, which says how many batches were sent so far. Returns
 /// the digest and length of what was read.
 async fn pass(
-    mut send: impl AsyncFnMut(Block) -> Result<(u64, u64), StoreError>,
+    mut send: impl AsyncFnMut(Block) -> Result<u64, StoreError>,
     import: &Import,
     input: impl Read,
     shown: &mut Progress,
@@ -120,11 +121,11 @@ async fn pass(
     let mut blocks = Blocks::new(&import.source, &mut input, import.bounds)?;
     loop {
         let block = blocks.next_block(&mut |summary| {
-            shown.read(summary);
+            (shown.bytes, shown.visits) = (summary.bytes, summary.visits);
             progress(shown);
         })?;
         let Some(block) = block else { break };
-        (shown.batches_sent, shown.batches_found) = send(block).await?;
+        shown.batches_sent = send(block).await?;
         progress(shown);
     }
     let summary = blocks.summary().clone();
@@ -276,20 +277,15 @@ impl<'a> Lanes<'a> {
     }
 
     /// Cuts a block into each shard's batches and sends them, to all shards at once, to each one after the other.
-    /// Says how many were sent, and how many the shards had, since the pass began.
-    async fn send(&mut self, block: Block) -> Result<(u64, u64), StoreError> {
+    /// Returns how many were sent since the pass began.
+    async fn send(&mut self, block: Block) -> Result<u64, StoreError> {
         let mut shares: Vec<Block> = self.all.iter().map(|_| Block::new()).collect();
         for increment in block {
             shares[self.ring.owner(increment.page.as_str())].push(increment);
         }
         let (caller, lanes) = (&self.caller, self.all.iter_mut());
         try_join_all(lanes.zip(shares).map(|(lane, share)| lane.send(caller, share))).await?;
-        Ok(self.batches())
-    }
-
-    fn batches(&self) -> (u64, u64) {
-        let sum = |of: fn(&Lane) -> u64| self.all.iter().map(of).sum::<u64>();
-        (sum(|lane| lane.sent), sum(|lane| lane.batches - lane.sent))
+        Ok(self.all.iter().map(|lane| lane.sent).sum())
     }
 
     /// Whether every shard has all of its batches, and nothing else of this writer's.
@@ -300,8 +296,9 @@ impl<'a> Lanes<'a> {
     }
 
     fn into_imported(self, summary: Summary) -> Imported {
-        let (batches_sent, batches_found) = self.batches();
-        let visits_rejected = self.all.iter().map(|lane| lane.visits_rejected).sum();
+        let sum = |of: fn(&Lane) -> u64| self.all.iter().map(of).sum();
+        let (batches_sent, batches_found) = (sum(|lane| lane.sent), sum(|lane| lane.batches - lane.sent));
+        let visits_rejected = sum(|lane| lane.visits_rejected);
         let rejected = self.all.into_iter().flat_map(|lane| lane.rejected).take(BAD_KEPT).collect();
         Imported { summary, batches_sent, batches_found, visits_rejected, rejected }
     }
@@ -376,25 +373,10 @@ pub struct Progress {
     pub stage: Stage,
     /// Bytes read in this stage.
     pub bytes: u64,
-    /// Bytes of the input; known once it was read for the first time.
-    pub total_bytes: Option<u64>,
-    /// Records (lines) read.
-    pub records: u64,
-    /// Records that could not be read.
-    pub bad: u64,
     /// Visits read.
     pub visits: u64,
-    /// Batches that were sent, and that the shards had already.
+    /// Batches that were sent: not those that the shards had already.
     pub batches_sent: u64,
-    /// Batches that were not sent: the shards had them from an earlier attempt.
-    pub batches_found: u64,
-}
-
-impl Progress {
-    fn read(&mut self, summary: &Summary) {
-        (self.bytes, self.records) = (summary.bytes, summary.records);
-        (self.bad, self.visits) = (summary.bad, summary.visits);
-    }
 }
 
 /// The two stages of an import.
@@ -417,9 +399,10 @@ pub enum Outcome {
 }
 
 /// Figures of an import.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Imported {
     /// Summary of the input.
+    #[serde(flatten)]
     pub summary: Summary,
     /// Batches that this attempt sent.
     pub batches_sent: u64,
@@ -428,6 +411,7 @@ pub struct Imported {
     /// Visits that no page could take, since its key holds something else or would overflow; of all attempts.
     pub visits_rejected: u64,
     /// The first of them in this attempt.
+    #[serde(skip)]
     pub rejected: Vec<Rejected>,
 }
 

@@ -15,7 +15,6 @@ mod page;
 mod read;
 mod retry;
 mod source;
-mod spool;
 mod summary;
 mod tally;
 
@@ -28,6 +27,5 @@ pub use page::PageRule;
 pub use read::{Blocks, ReadError, survey};
 pub use retry::Patience;
 pub use source::Source;
-pub use spool::spool;
 pub use summary::{BAD_KEPT, BadRecord, Summary};
 pub use tally::{Block, Bounds, MAX_RECORD_VISITS};

@@ -1,8 +1,6 @@
-//! Lines of any input in constant memory: slices of one buffer, found by `memchr`.
+//! Lines of any input in constant memory.
 
-use crate::read::read_some;
-use memchr::memchr;
-use std::io::{self, Read};
+use std::io::{self, BufRead as _, BufReader, Read};
 
 /// Longest line that is read. Web servers refuse requests far shorter; what is longer is no line of a log.
 const MAX_LINE: usize = 64 * 1024;
@@ -14,83 +12,37 @@ const BUFFER: usize = 256 * 1024;
 /// A line without its end (`\n` or `\r\n`). One longer than [`MAX_LINE`] is skipped.
 type Line<'a> = Result<&'a [u8], &'static str>;
 
-const TOO_LONG: &str = "the line has more than 64 KiB";
-
 #[derive(Debug)]
 pub(crate) struct Lines<R> {
-    input: R,
-    buffer: Box<[u8]>,
-    /// What is read and not yet taken: `buffer[start..end]`.
-    start: usize,
-    end: usize,
+    input: BufReader<R>,
+    line: Vec<u8>,
     /// Lines begun so far.
     number: u64,
 }
 
 impl<R: Read> Lines<R> {
     pub(crate) fn new(input: R) -> Self {
-        Self { input, buffer: vec![0; BUFFER].into(), start: 0, end: 0, number: 0 }
+        Self { input: BufReader::with_capacity(BUFFER, input), line: Vec::new(), number: 0 }
     }
 
-    /// The number of the line read last, from 1.
+    /// Returns the number of the line read last, from 1.
     pub(crate) fn number(&self) -> u64 {
         self.number
     }
 
-    /// The next line. The last one needs no end.
+    /// Reads the next line. The last one needs no end.
     pub(crate) fn next(&mut self) -> io::Result<Option<Line<'_>>> {
-        let mut searched = self.start;
-        let length = loop {
-            if let Some(at) = memchr(b'\n', &self.buffer[searched..self.end]) {
-                break searched + at - self.start;
-            }
-            if self.end - self.start > MAX_LINE {
-                return self.skip_line();
-            }
-            let held = self.end - self.start;
-            if self.fill()? == 0 {
-                if held == 0 {
-                    return Ok(None);
-                }
-                break held;
-            }
-            searched = self.start + held;
-        };
-        self.number += 1;
-        let line = self.start..self.start + length;
-        self.take(length);
-        if length > MAX_LINE {
-            return Ok(Some(Err(TOO_LONG)));
+        self.line.clear();
+        let mut input = (&mut self.input).take(MAX_LINE as u64 + 1);
+        if input.read_until(b'\n', &mut self.line)? == 0 {
+            return Ok(None);
         }
-        let text = &self.buffer[line];
-        Ok(Some(Ok(text.strip_suffix(b"\r").unwrap_or(text))))
-    }
-
-    /// Takes `length` bytes and the line end behind them, which is missing only at the input's end.
-    fn take(&mut self, length: usize) {
-        self.start += (length + 1).min(self.end - self.start);
-    }
-
-    /// Skips a line whose end is not in the buffer.
-    fn skip_line(&mut self) -> io::Result<Option<Line<'_>>> {
         self.number += 1;
-        loop {
-            let length = memchr(b'\n', &self.buffer[self.start..self.end]);
-            self.take(length.unwrap_or(self.end - self.start));
-            if length.is_some() || self.fill()? == 0 {
-                return Ok(Some(Err(TOO_LONG)));
-            }
+        if self.line.pop_if(|byte| *byte == b'\n').is_none() && self.line.len() > MAX_LINE {
+            self.input.skip_until(b'\n')?;
+            return Ok(Some(Err("the line has more than 64 KiB")));
         }
-    }
-
-    /// Reads more behind what is held. Returns how much; 0: the input ends.
-    fn fill(&mut self) -> io::Result<usize> {
-        self.buffer.copy_within(self.start..self.end, 0);
-        self.end -= self.start;
-        self.start = 0;
-        let read = read_some(&mut self.input, &mut self.buffer[self.end..])?;
-        self.end += read;
-        Ok(read)
+        Ok(Some(Ok(self.line.strip_suffix(b"\r").unwrap_or(&self.line))))
     }
 }
 

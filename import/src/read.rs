@@ -28,7 +28,7 @@ struct Counted<R>(R, Rc<Cell<u64>>);
 
 impl<R: Read> Read for Counted<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.0.read(buffer)?;
+        let read = read_some(&mut self.0, buffer)?;
         self.1.set(self.1.get() + read as u64);
         Ok(read)
     }

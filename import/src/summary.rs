@@ -1,6 +1,7 @@
 //! What was found in an input: sums, and the first of the records that could not be read.
 
 use crate::tally::Count;
+use serde::Serialize;
 use std::fmt;
 use visits_core::page::PageIdError;
 
@@ -9,9 +10,10 @@ pub const BAD_KEPT: usize = 20;
 
 /// What was read so far. A record is a line of a log, a row of a CSV file, an object of a JSON file; headers are none.
 /// `counted + ignored + bad = records`, always.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Summary {
     /// Bytes read.
+    #[serde(skip)]
     pub bytes: u64,
     /// Records read.
     pub records: u64,
@@ -26,6 +28,7 @@ pub struct Summary {
     /// Visits among them by bots.
     pub bots: u64,
     /// The first [`BAD_KEPT`] bad records.
+    #[serde(skip)]
     pub bad_records: Vec<BadRecord>,
 }
 

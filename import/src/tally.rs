@@ -5,11 +5,9 @@
 
 use crate::summary::{Reason, Seen};
 use std::collections::HashMap;
-use std::hash::{BuildHasher, Hasher, RandomState};
 use visits_core::batch::Increment;
 use visits_core::batch::MAX_VISITS;
 use visits_core::page::{PageId, PageIdError};
-use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// Pages with their visits, and those of them by bots: sorted, distinct, each with at least one visit, at most
 /// [`MAX_VISITS`] in all.
@@ -65,7 +63,7 @@ impl From<Result<PageId, PageIdError>> for Verdict {
 
 #[derive(Debug)]
 pub(crate) struct Tally {
-    names: HashMap<Box<[u8]>, (Count, Verdict), Seeded>,
+    names: HashMap<Box<[u8]>, (Count, Verdict)>,
     bounds: Bounds,
     bytes: usize,
     visits: u64,
@@ -76,7 +74,7 @@ impl Tally {
     const LONGEST_KEPT: usize = 4096;
 
     pub(crate) fn new(bounds: Bounds) -> Self {
-        Self { names: HashMap::with_hasher(Seeded::new()), bounds, bytes: 0, visits: 0 }
+        Self { names: HashMap::new(), bounds, bytes: 0, visits: 0 }
     }
 
     /// Adds `count`, at most [`MAX_RECORD_VISITS`], to the page that `name` stands for; `read` says which that is.
@@ -133,39 +131,6 @@ impl Tally {
             same
         });
         block
-    }
-}
-
-/// Hashes names with a seed of this process, so that no input can be made whose names collide.
-#[derive(Clone, Copy, Debug)]
-struct Seeded(u64);
-
-impl Seeded {
-    fn new() -> Self {
-        Self(RandomState::new().hash_one(0))
-    }
-}
-
-impl BuildHasher for Seeded {
-    type Hasher = NameHasher;
-
-    fn build_hasher(&self) -> NameHasher {
-        NameHasher(self.0)
-    }
-}
-
-/// For one slice of bytes, whose length XXH3 takes in.
-struct NameHasher(u64);
-
-impl Hasher for NameHasher {
-    fn write(&mut self, bytes: &[u8]) {
-        self.0 = xxh3_64_with_seed(bytes, self.0);
-    }
-
-    fn write_usize(&mut self, _length: usize) {}
-
-    fn finish(&self) -> u64 {
-        self.0
     }
 }
 

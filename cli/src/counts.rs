@@ -1,36 +1,90 @@
-//! `visits top`: the pages with the most visits. All pages are read, and only the best are kept.
+//! `visits get`, `visits owner` and `visits top`: pages' counts, and the shards that own them.
 
-use super::get;
-use crate::args::TopArgs;
-use crate::exit::{Failure, Outcome};
-use crate::output::{NO_ERRORS, Output};
-use crate::progress::Progress;
+use crate::args::{PageList, TopArgs};
+use crate::output::{Failure, NO_ERRORS, Outcome, Output, table};
 use crate::shards::Shards;
-use crate::walk::Tour;
-use crate::warnings::Warnings;
+use serde::Serialize;
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
+use visits_core::batch::MAX_BATCH_PAGES;
+use visits_core::config::Config;
 use visits_core::page::PageId;
+use visits_core::shard::ShardConfig;
 
-/// Shows the best pages, the best first; of equal ones the lesser id first.
-pub(crate) async fn run(args: &TopArgs, shards: &Shards, output: &mut Output) -> Result<Outcome, Failure> {
-    let mut best = Best::new(args.limit as usize);
-    let mut warnings = Warnings::default();
-    let mut progress = Progress::of_walk(shards.len(), true);
-    let mut tour = Tour::begin(shards, &mut warnings).await?;
-    while let Some(pages) = tour.next(&mut progress, &mut warnings).await? {
-        for (page, count) in pages.iter().zip(shards.counts(&pages).await?) {
+/// A page and its count.
+#[derive(Serialize)]
+struct Counted<'a> {
+    page: &'a str,
+    count: u64,
+}
+
+#[derive(Serialize)]
+struct Owner<'a> {
+    page: &'a str,
+    shard: &'a str,
+    endpoint: String,
+}
+
+/// Shows the counts in the order of the pages. A page whose record is damaged is reported and left out.
+pub(crate) async fn get(args: &PageList, shards: &Shards, output: &mut Output) -> Result<Outcome, Failure> {
+    let (mut counted, mut damaged) = (Vec::new(), Vec::new());
+    shards.warn_of_missing(&shards.rings().await?);
+    for pages in args.pages.chunks(MAX_BATCH_PAGES) {
+        for (page, count) in pages.iter().zip(shards.counts(pages).await?) {
             match count {
-                Ok(count) => best.offer(page, count.visits),
-                Err(reason) => warnings.add(format!("the page {page} cannot be counted: {reason}")),
+                Ok(count) => counted.push((page, count.visits)),
+                Err(reason) => damaged.push(format!("the page {page} cannot be counted: {reason}")),
             }
         }
     }
-    progress.finish();
-    get::write(&best.list(), output)?;
-    let warnings = warnings.list();
-    output.tell(NO_ERRORS, &warnings)?;
-    Ok(Outcome::with(&warnings))
+    write(&counted, output)?;
+    output.end(&damaged, &shards.finish())
+}
+
+/// Writes a page on each line.
+pub(crate) fn write(counted: &[(&PageId, u64)], output: &mut Output) -> Result<(), Failure> {
+    if !output.is_json() {
+        let rows = counted.iter().map(|(page, count)| [count.to_string(), page.to_string()]);
+        return Ok(output.text(&table([">", ""], rows))?);
+    }
+    for (page, count) in counted {
+        output.object(&Counted { page: page.as_str(), count: *count })?;
+    }
+    Ok(())
+}
+
+/// Shows the owners in the order of the pages. They follow from the ring: no shard is asked.
+pub(crate) fn owner(args: &PageList, config: &Config, output: &mut Output) -> Result<Outcome, Failure> {
+    let (ring, mut rows) = (config.ring(), Vec::new());
+    for page in &args.pages {
+        let ShardConfig { name, endpoint, .. } = &config.shards[ring.owner(page.as_str())];
+        if output.is_json() {
+            output.object(&Owner { page: page.as_str(), shard: name.as_str(), endpoint: endpoint.to_string() })?;
+        } else {
+            rows.push([name.to_string(), page.to_string()]);
+        }
+    }
+    output.text(&table(["", ""], rows))?;
+    Ok(Outcome::Done)
+}
+
+/// Shows the pages with the most visits, the best first; of equal ones the lesser id first. All pages are read, and only the
+/// best are kept.
+pub(crate) async fn top(args: &TopArgs, shards: &Shards, output: &mut Output) -> Result<Outcome, Failure> {
+    let mut best = Best::new(args.limit as usize);
+    let offer = async |pages: Vec<PageId>| {
+        for (page, count) in pages.iter().zip(shards.counts(&pages).await?) {
+            match count {
+                Ok(count) => best.offer(page, count.visits),
+                Err(reason) => shards.warn(format!("the page {page} cannot be counted: {reason}")),
+            }
+        }
+        Ok(())
+    };
+    shards.walk_all(offer).await?;
+    let warnings = shards.finish();
+    write(&best.list(), output)?;
+    output.end(NO_ERRORS, &warnings)
 }
 
 /// The best of the pages offered so far.

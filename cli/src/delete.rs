@@ -2,15 +2,10 @@
 //!
 //! A first walk over all pages counts what matches, for the question or the trial; a second one deletes slice by slice.
 
-use super::get;
 use crate::args::DeleteArgs;
-use crate::exit::{Failure, Outcome};
-use crate::output::{NO_ERRORS, Output, counted};
-use crate::progress::Progress;
-use crate::rings::Rings;
-use crate::shards::Shards;
-use crate::walk::{Seen, Tour, Walk};
-use crate::warnings::Warnings;
+use crate::counts;
+use crate::output::{Failure, NO_ERRORS, Outcome, Output, counted};
+use crate::shards::{Seen, Shards};
 use serde::Serialize;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::time::Duration;
@@ -53,40 +48,32 @@ pub(crate) async fn run(args: &DeleteArgs, shards: &Shards, output: &mut Output)
     if asks && !io::stdin().is_terminal() {
         return Err(Failure::Usage("standard input is no terminal to ask at: give --yes, or --dry-run".to_owned()));
     }
-    let mut warnings = Warnings::default();
-    let mut found = Found::default();
-    if asks || args.dry_run {
-        found = find(&pattern, shards, &mut warnings).await?;
-    }
+    let mut found = if asks || args.dry_run { find(&pattern, shards).await? } else { Found::default() };
     if asks && found.pages > 0 {
-        ask(&found)?;
+        shards.bar.suspend(|| ask(&found))?;
     }
     if !args.dry_run {
-        (found.pages, found.visits) = delete(&pattern, shards, &mut warnings).await?;
+        shards.restart();
+        (found.pages, found.visits) = delete(&pattern, shards).await?;
     }
-    let result = if args.dry_run { "dry-run" } else { "deleted" };
     let Found { pages, visits, shown } = found;
-    let document = Document { pattern: &args.pattern, result, pages, visits, warnings: warnings.list() };
-    if output.is_json() {
-        output.object(&document)?;
-    } else {
-        if args.dry_run {
-            get::write(&shown.iter().map(|(page, count)| (page, *count)).collect::<Vec<_>>(), output)?;
+    let result = if args.dry_run { "dry-run" } else { "deleted" };
+    let document = Document { pattern: &args.pattern, result, pages, visits, warnings: shards.finish() };
+    let mut text = format!("{} deleted.\n", pages_with_visits(pages, visits));
+    if args.dry_run {
+        if !output.is_json() {
+            counts::write(&shown.iter().map(|(page, count)| (page, *count)).collect::<Vec<_>>(), output)?;
         }
-        let left_out = pages - pages.min(shown.len() as u64);
-        let shown_of = if args.dry_run && left_out > 0 { format!(" ({left_out} not shown)") } else { String::new() };
-        let would = if args.dry_run { " would be" } else { "" };
-        output.text(&format!("{}{would} deleted{shown_of}.\n", pages_with_visits(pages, visits)))?;
-        output.tell(NO_ERRORS, &document.warnings)?;
+        let left_out = pages - shown.len() as u64;
+        let left_out = if left_out > 0 { format!(" ({left_out} not shown)") } else { String::new() };
+        text = format!("{} would be deleted{left_out}.\n", pages_with_visits(pages, visits));
     }
-    Ok(Outcome::with(&document.warnings))
+    output.document(&document, &text, NO_ERRORS, &document.warnings)
 }
 
-async fn find(pattern: &PagePatterns, shards: &Shards, warnings: &mut Warnings) -> Result<Found, Failure> {
+async fn find(pattern: &PagePatterns, shards: &Shards) -> Result<Found, Failure> {
     let (mut found, mut seen) = (Found::default(), Seen::default());
-    let mut progress = Progress::of_walk(shards.len(), true);
-    let mut tour = Tour::begin(shards, warnings).await?;
-    while let Some(mut pages) = tour.next(&mut progress, warnings).await? {
+    let add = async |mut pages: Vec<PageId>| {
         pages.retain(|page| pattern.allow(page.as_str()) && seen.is_new(page));
         for (page, count) in pages.iter().zip(shards.counts(&pages).await?) {
             // A damaged record counts as none, and goes as well.
@@ -97,8 +84,9 @@ async fn find(pattern: &PagePatterns, shards: &Shards, warnings: &mut Warnings) 
                 found.shown.push((page.clone(), count));
             }
         }
-    }
-    progress.finish();
+        Ok(())
+    };
+    shards.walk_all(add).await?;
     Ok(found)
 }
 
@@ -113,35 +101,33 @@ fn ask(found: &Found) -> Result<(), Failure> {
     let mut answer = String::new();
     io::stdin().read_line(&mut answer)?;
     let agreed = matches!(answer.trim().to_lowercase().as_str(), "y" | "yes");
-    if agreed { Ok(()) } else { Err(Failure::Refused("nothing was deleted".to_owned())) }
+    if agreed { Ok(()) } else { Err(Failure::refused("nothing was deleted")) }
 }
 
 /// Deletes what matches; returns the pages that had a count, and their visits. The journals are folded before, so that days
 /// of earlier visits go, too; a visit of the same moment may keep its day.
-async fn delete(pattern: &PagePatterns, shards: &Shards, warnings: &mut Warnings) -> Result<(u64, u64), Failure> {
+async fn delete(pattern: &PagePatterns, shards: &Shards) -> Result<(u64, u64), Failure> {
     let ring = shards.ring.fingerprint();
-    let rings = Rings::ask(shards).await?;
-    if rings.0.iter().any(|state| state.is_moving() || state.ring != Some(ring)) {
-        return Err(Failure::Refused(UNSETTLED.to_owned()));
+    if shards.rings().await?.iter().any(|state| state.is_moving() || state.ring != Some(ring)) {
+        return Err(Failure::refused(UNSETTLED));
     }
     let today = Day::of(Clock::system().now());
     // Also what was kept under a longer setting.
     let first = today.minus(MAX_HISTORY_DAYS - 1);
-    let mut progress = Progress::of_walk(shards.len(), true);
     let (mut deleted, mut visits) = (0, 0);
     let settings = fold::Settings::new(shards.config.history_days, FOLD_TIME);
     for shard in 0..shards.len() {
         fold::fold(&shards.store, &shards.ring, &Clock::system(), settings, [shard]).await;
-        let mut walk = Walk::new(shards, shard);
-        while let Some(mut pages) = walk.next(&mut progress, warnings).await? {
+        let delete = async |mut pages: Vec<PageId>| {
             pages.retain(|page| pattern.allow(page.as_str()) && shards.owns(shard, page));
             let Some(step) = shards.store.delete_pages(shard, ring, &pages, (first, today)).await? else {
                 return Err(Failure::Refused(format!("{} deleted; {UNSETTLED}", counted(deleted, "page", "pages"))));
             };
             deleted += step.pages;
             visits += step.visits;
-        }
+            Ok(())
+        };
+        shards.walk(shard, delete).await?;
     }
-    progress.finish();
     Ok((deleted, visits))
 }
