@@ -6,7 +6,7 @@ use crate::ledger::Verdict;
 use crate::report::Row;
 use crate::world::{Setup, World};
 use fastrand::Rng;
-use fault_proxy::{Fault, Rates};
+use fault_proxy::Fault;
 use lambda_simulator::Ending;
 use std::sync::Arc;
 use std::time::Duration;
@@ -84,7 +84,7 @@ async fn run_once(size: Size, seed: u64) -> Run {
         }
     }
     schedule.abort();
-    run.faults = (0..2).map(|shard| world.servers.proxy(shard).counters().faults()).sum();
+    run.faults = (0..2).map(|shard| world.servers.proxy(shard).faults()).sum();
     world.come_to_rest().await;
     run.verdict = world.verdict();
     if !run.verdict.is_exact() {
@@ -108,7 +108,7 @@ async fn disturb(world: &World, rng: &mut Rng, run: &mut Run) {
         }
         10..17 => {
             proxy(1 - shard).heal();
-            proxy(shard).plan(rng.u64(..), rates(rng));
+            proxy(shard).plan(rng.u64(..), &rates(rng), Duration::from_millis(300));
         }
         17 => {
             proxy(1 - shard).heal();
@@ -120,19 +120,17 @@ async fn disturb(world: &World, rng: &mut Rng, run: &mut Run) {
 }
 
 /// Every kind of fault, each now and then.
-fn rates(rng: &mut Rng) -> Rates {
+fn rates(rng: &mut Rng) -> [(f64, Fault); 7] {
     let rate = rng.f64() * 0.2;
-    Rates {
-        refuse: rate / 4.0,
-        mute: rate / 8.0,
-        mute_late: rate / 8.0,
-        delay: rate,
-        cut_after_apply: rate,
-        cut_before_apply: rate,
-        half_open: rate / 8.0,
-        longest_delay: Duration::from_millis(30),
-        stall: Duration::from_millis(300),
-    }
+    [
+        (rate / 4.0, Fault::Refuse),
+        (rate / 8.0, Fault::Mute),
+        (rate / 8.0, Fault::MuteLate),
+        (rate, Fault::Delay(Duration::from_millis(30))),
+        (rate, Fault::CutAfterApply),
+        (rate, Fault::CutBeforeApply),
+        (rate / 8.0, Fault::HalfOpen),
+    ]
 }
 
 /// Lambda takes an idle environment away.
