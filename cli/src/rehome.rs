@@ -82,7 +82,7 @@ fn stage(state: &RingState) -> (u64, &'static str) {
     match state.stage {
         Stage::Take => (0, "taking and delivering"),
         Stage::Out => (1, "cleaning up"),
-        Stage::Cleaned { .. } => (2, "waiting a minute"),
+        Stage::Cleaned => (2, "waiting a minute"),
         Stage::Settled => (STAGES, "done"),
     }
 }

@@ -113,7 +113,8 @@ impl Shards {
             let records: Vec<_> = readable.collect();
             let records = records.into_iter().collect::<Result<Vec<_>, _>>()?;
             let records = records.iter().map(|(name, record)| (*name, record));
-            Ok(Count { visits: record::count(records.clone()), bots: record::count_bots(records) })
+            let (visits, bots) = record::count(records);
+            Ok(Count { visits, bots })
         };
         Ok(pages.iter().map(count).collect())
     }
@@ -173,7 +174,7 @@ impl Shards {
             let (mut held, strays): (Vec<_>, Vec<_>) = pages.into_iter().partition(|page| self.owns(shard, page));
             let records = self.store.records(shard, &strays).await?;
             // One that cannot be read is there, whatever it holds.
-            let has_visits = records.into_iter().map(|record| record.map_or(true, |record| record.total > 0));
+            let has_visits = records.into_iter().map(|record| record.map_or(true, |record| record.visits.total > 0));
             held.extend(strays.into_iter().zip(has_visits).filter(|(_, has)| *has).map(|(page, _)| page));
             held.iter().filter(|page| seen.is_new(page)).for_each(&mut take);
             Ok(())

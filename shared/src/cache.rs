@@ -232,7 +232,8 @@ impl CountCache {
             return Err(Unavailable { retry_after: PAUSE_AFTER_FAILURE });
         }
         let records = self.ring.shards().iter().zip(traces.iter().map(|traces| &traces.record));
-        Ok(self.shown(record::count(records.clone()), record::count_bots(records)))
+        let (visits, bots) = record::count(records);
+        Ok(self.shown(visits, bots))
     }
 
     /// Returns the count that the settings ask to show.

@@ -12,7 +12,7 @@
 //!
 //! A batch that is too old, and what cannot be read, is set aside for the operator. Records never age out.
 
-use crate::batch::{Batch, BatchId, MAX_BATCH_PAGES, Sequence, WriterId};
+use crate::batch::{Batch, BatchId, Increment, Sequence, WriterId};
 use crate::budget::{Budget, Step};
 use crate::clock::Clock;
 use crate::record::Round;
@@ -25,7 +25,6 @@ use futures_util::future::{join, join_all};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
-use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -42,6 +41,12 @@ pub enum Kind {
     Records,
 }
 
+impl Kind {
+    fn name(self) -> &'static str {
+        if self == Self::Batches { "batches" } else { "records" }
+    }
+}
+
 /// The envelopes of one kind that wait on a shard for another one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Mailbox {
@@ -50,11 +55,6 @@ pub struct Mailbox {
     /// The shard that they wait for.
     pub owner: ShardName,
 }
-
-/// A text that names no mailbox.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not the name of a mailbox: batches:<shard> and records:<shard> are accepted")]
-pub struct InvalidMailbox;
 
 impl Mailbox {
     /// The copies of batches for `owner`.
@@ -66,26 +66,18 @@ impl Mailbox {
     pub fn records(owner: &ShardName) -> Self {
         Self { kind: Kind::Records, owner: owner.clone() }
     }
+
+    /// Reads a name; `None` if it is of no mailbox.
+    pub fn named(name: &str) -> Option<Self> {
+        let (kind, owner) = name.split_once(':')?;
+        let kind = [Kind::Batches, Kind::Records].into_iter().find(|known| known.name() == kind)?;
+        Some(Self { kind, owner: owner.parse().ok()? })
+    }
 }
 
 impl fmt::Display for Mailbox {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = if self.kind == Kind::Batches { "batches" } else { "records" };
-        write!(f, "{kind}:{}", self.owner)
-    }
-}
-
-impl FromStr for Mailbox {
-    type Err = InvalidMailbox;
-
-    fn from_str(text: &str) -> Result<Self, InvalidMailbox> {
-        let (kind, owner) = text.split_once(':').ok_or(InvalidMailbox)?;
-        let kind = match kind {
-            "batches" => Kind::Batches,
-            "records" => Kind::Records,
-            _ => return Err(InvalidMailbox),
-        };
-        Ok(Self { kind, owner: owner.parse().map_err(|_| InvalidMailbox)? })
+        write!(f, "{}:{}", self.kind.name(), self.owner)
     }
 }
 
@@ -158,13 +150,15 @@ pub struct Envelope {
     pub note: Option<Note>,
 }
 
-/// Something in a mailbox that cannot be delivered.
+/// An entry of a mailbox that can never be delivered.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unreadable {
+pub struct Undeliverable {
     /// Its name there, as it is.
     pub field: Vec<u8>,
-    /// Reason why it cannot be read.
+    /// Reason, for the operator.
     pub reason: String,
+    /// Visits in it, as far as it can be read.
+    pub visits: u64,
 }
 
 /// Some of the envelopes in a mailbox.
@@ -173,39 +167,35 @@ pub struct EnvelopePage {
     /// The envelopes. One may come twice, here or in a later page.
     pub envelopes: Vec<Envelope>,
     /// Entries that are no envelopes.
-    pub unreadable: Vec<Unreadable>,
+    pub unreadable: Vec<Undeliverable>,
     /// Where to read on; 0: this was the last page.
     pub next: u64,
     /// The run of the server that holds the mailbox.
     pub run: ServerRun,
 }
 
-/// An envelope that leaves its mailbox.
+/// A finding about an envelope, to be written down in its mailbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Removal {
-    /// A delivered envelope: deleted, if it still bears this note.
+pub enum Update {
+    /// It was found in this run of a server just now: of its owner's, or of the one that holds it.
+    Found {
+        /// Its identity.
+        id: BatchId,
+        /// The run of the server.
+        run: ServerRun,
+        /// Found on its owner.
+        there: bool,
+    },
+    /// It is delivered: to be deleted, if it still bears this note.
     Delivered(BatchId, Note),
-    /// One that can never be delivered: put aside, with the reason.
-    Aside(Unreadable),
+    /// It can never be delivered: to be put aside.
+    Aside(Undeliverable),
 }
 
-/// A call to deliver records.
-#[derive(Clone, Copy, Debug)]
-pub struct Landing<'a> {
-    /// The identity of the envelope.
-    pub id: BatchId,
-    /// The shard that the records were taken from.
-    pub source: &'a ShardName,
-    /// Records with what they counted.
-    pub content: &'a Records,
-    /// The ring in force, if all the records belong on the called shard by it.
-    pub ring: Option<Fingerprint>,
-}
-
-/// The answer to [`Landing`].
+/// An owner's answer to records that are delivered to it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Landed {
-    /// Whether this call has delivered it; it was there before otherwise.
+    /// Whether this call has delivered them; they were there before otherwise.
     pub fresh: bool,
     /// Records whose key holds something else: what they counted is lost.
     pub rejected: Vec<RejectedRecord>,
@@ -303,42 +293,6 @@ impl Turn {
     }
 }
 
-/// Findings of a delivery about the envelopes of a page.
-#[derive(Default)]
-struct Findings {
-    here: Vec<(BatchId, ServerRun)>,
-    there: Vec<(BatchId, ServerRun)>,
-    delivered: Vec<Removal>,
-    aside: Vec<Unreadable>,
-    /// Visits in what is set aside, as far as it can be read.
-    lost: u64,
-}
-
-impl Findings {
-    /// The owner has it: newly, or as before.
-    fn found_there(&mut self, id: BatchId, note: Option<Note>, fresh: bool, run: ServerRun) {
-        match note {
-            Some(note) if note.there && note.run == run && !fresh => self.delivered.push(Removal::Delivered(id, note)),
-            // It was lost, or may have been lost and brought again a moment ago: the minute begins anew.
-            _ => self.there.push((id, run)),
-        }
-    }
-
-    fn set_aside(&mut self, copy: &Copy, reason: String) {
-        self.aside.push(Unreadable { field: copy.id.to_string().into_bytes(), reason });
-        self.lost += copy.batch.visits();
-    }
-}
-
-/// A copy of a batch that is to be delivered.
-#[derive(Clone, Debug)]
-struct Copy {
-    id: BatchId,
-    batch: Arc<Batch>,
-    age: Duration,
-    note: Option<Note>,
-}
-
 /// Where envelopes are and where they go.
 #[derive(Clone, Copy)]
 struct Way<'a> {
@@ -380,8 +334,8 @@ impl<S: Ledger> Run<'_, S> {
     async fn deliver_from(&mut self, shard: ShardIndex, outgoing: Vec<(String, u64)>) {
         let mut mailboxes = Vec::new();
         for (name, _) in outgoing {
-            let mailbox = name.parse::<Mailbox>().ok();
-            let of_owner = mailbox.and_then(|mailbox| Some((self.step.ring.index(mailbox.owner.as_str())?, mailbox)));
+            let of_owner = Mailbox::named(&name)
+                .and_then(|mailbox| Some((self.step.ring.index(mailbox.owner.as_str())?, mailbox)));
             if of_owner.is_none() {
                 let shard = self.step.name(shard);
                 let line = || tracing::error!(shard, mailbox = name, "it is for no shard that is configured");
@@ -408,7 +362,7 @@ impl<S: Ledger> Run<'_, S> {
 
     /// Delivers what is in a mailbox; whether all of it was tried.
     async fn empty(&mut self, way: Way<'_>) -> bool {
-        let mut cursor = 0;
+        let (mut cursor, mut all_tried) = (0, true);
         loop {
             if self.step.is_over() || (cursor != 0 && self.is_over(way)) {
                 return false;
@@ -416,184 +370,166 @@ impl<S: Ledger> Run<'_, S> {
             let page = self.step.store.envelopes(way.from, way.mailbox, cursor).await;
             let Some(page) = self.step.answer(page) else { return false };
             cursor = page.next;
-            let all_tried = self.deliver_page(way, page).await;
-            if cursor == 0 || !all_tried {
+            all_tried &= self.deliver_page(way, page).await;
+            if cursor == 0 {
                 return all_tried;
             }
         }
     }
 
-    /// Delivers a page of envelopes; whether their owner answered for all of them.
+    /// Delivers a page of envelopes side by side, and writes down what was found; whether their owner answered for all of them.
     async fn deliver_page(&mut self, way: Way<'_>, page: EnvelopePage) -> bool {
-        let mut found = Findings { aside: page.unreadable, ..Findings::default() };
-        let (mut copies, mut records) = (BTreeMap::new(), BTreeMap::new());
-        for Envelope { id, content, age, note } in page.envelopes {
-            self.step.done().moves_waiting += usize::from(way.mailbox.kind == Kind::Records);
-            match (Turn::of(way.mailbox.kind, note, page.run, self.timing.delivered_kept), content) {
-                (Turn::Note, _) => found.here.push((id, page.run)),
-                (Turn::Wait, _) => self.step.done().copies_tried += usize::from(way.mailbox.kind == Kind::Batches),
+        let (step, kind) = (self.step, way.mailbox.kind);
+        let (mut updates, mut due) = (Vec::new(), BTreeMap::new());
+        for envelope in page.envelopes {
+            step.done().moves_waiting += usize::from(kind == Kind::Records);
+            match Turn::of(kind, envelope.note, page.run, self.timing.delivered_kept) {
+                Turn::Note => updates.push(Update::Found { id: envelope.id, run: page.run, there: false }),
+                Turn::Wait => step.done().copies_tried += usize::from(kind == Kind::Batches),
                 // A cursor may show one twice.
-                (Turn::Deliver, Payload::Batch(batch)) => drop(copies.insert(id, Copy { id, batch, age, note })),
-                (Turn::Deliver, Payload::Records(content)) => drop(records.insert(id, (content, note))),
+                Turn::Deliver => drop(due.insert(envelope.id, envelope)),
             }
         }
-        let mut all_tried = true;
-        for copies in calls(copies) {
-            // Answers of the owner until now are noted all the same, so that the next run need not begin with them.
-            if self.is_over(way) || !self.deliver_copies(way, &copies, &mut found).await {
-                let undelivered = copies.iter().filter(|copy| copy.note.is_none());
-                let oldest = undelivered.map(|copy| copy.age.as_secs()).max().unwrap_or_default();
-                let mut done = self.step.done();
-                done.oldest_copy_seconds = done.oldest_copy_seconds.max(oldest);
-                all_tried = false;
+        let begun = if self.is_over(way) { 0 } else { due.len() };
+        let answers = join_all(due.values().take(begun).map(|envelope| self.deliver(way, envelope))).await;
+        let mut oldest = due.values().skip(begun).map(undelivered_for).max().unwrap_or_default();
+        let mut all_tried = begun == due.len();
+        for (envelope, answer) in due.values().zip(answers) {
+            match answer {
+                Ok(update) => updates.push(update),
+                Err(error) => {
+                    step.failed(&error);
+                    if !matches!(error, StoreError::Refused { .. }) {
+                        self.down.insert(way.to);
+                    }
+                    oldest = oldest.max(undelivered_for(envelope));
+                    all_tried = false;
+                }
             }
         }
-        all_tried &= records.is_empty() || self.deliver_records(way, records, &mut found).await;
-        self.note(way, found).await;
+        {
+            let mut done = step.done();
+            done.oldest_copy_seconds = done.oldest_copy_seconds.max(oldest);
+        }
+        updates.extend(page.unreadable.into_iter().map(Update::Aside));
+        // What the owner has answered is written down also where the time is over: the next run need not begin with it.
+        self.write_down(way, &updates).await;
         all_tried
     }
 
-    /// Delivers copies of one writer; whether their owner answered.
-    async fn deliver_copies(&mut self, way: Way<'_>, copies: &[Copy], found: &mut Findings) -> bool {
-        self.step.done().copies_tried += copies.len();
-        let batches = copies.iter().map(|copy| (Arc::clone(&copy.batch), copy.age)).collect();
-        let mut increments = copies.iter().flat_map(|copy| copy.batch.increments());
-        let all_here = increments.all(|increment| self.step.ring.owner(increment.page.as_str()) == way.to);
-        let ring = all_here.then_some(self.fingerprint);
-        let (writer, base) = (copies[0].id.writer, Sequence::FIRST);
-        let call = Apply { writer, base, batches, status: WriterStatus::Delivered, ring };
-        let answer = self.step.store.apply(way.to, &call).await;
-        if let Err(StoreError::Refused { reason, .. }) = &answer
-            && reason.contains("WRONGTYPE")
-        {
-            // A key of another type where the writer's applied set belongs never changes by itself. The owner may take
-            // the next writer's batches.
-            for copy in copies {
-                found.set_aside(copy, format!("its owner refuses it: {reason}"));
-            }
-        }
-        match self.answer_of(way, answer) {
-            Ok(applied) => self.learn(&applied, copies, found),
-            Err(refused) => return refused,
-        }
-        true
-    }
-
-    /// Returns the answer of the owner; for an error, whether it was one.
-    fn answer_of<T>(&mut self, way: Way<'_>, answer: Result<T, StoreError>) -> Result<T, bool> {
-        answer.map_err(|error| {
-            self.step.failed(&error);
-            let refused = matches!(error, StoreError::Refused { .. });
-            if !refused {
-                self.down.insert(way.to);
-            }
-            refused
-        })
-    }
-
-    /// Takes the owner's answer for some copies.
-    fn learn(&self, applied: &Applied, copies: &[Copy], found: &mut Findings) {
-        let is_fresh = |copy: &Copy| applied.fresh.contains(&copy.id.sequence);
-        let visits = |counts: &dyn Fn(&Copy) -> bool| -> u64 {
-            copies.iter().filter(|copy| is_fresh(copy) && counts(copy)).map(|copy| copy.batch.visits()).sum()
+    /// Delivers an envelope. Returns what is to be written down of it.
+    async fn deliver(&self, way: Way<'_>, envelope: &Envelope) -> Result<Update, StoreError> {
+        let Envelope { id, note, .. } = *envelope;
+        let aside =
+            |reason, visits| Update::Aside(Undeliverable { field: id.to_string().into_bytes(), reason, visits });
+        let (fresh, run) = match &envelope.content {
+            Payload::Batch(batch) => match self.deliver_copy(way, envelope, batch).await {
+                Ok(applied) if !applied.expired.is_empty() => {
+                    return Ok(aside(format!("older than {:?}", self.timing.max_batch_age), batch.visits()));
+                }
+                // A key of another type where the writer's applied set belongs never changes by itself.
+                Err(StoreError::Refused { reason, .. }) if reason.contains("WRONGTYPE") => {
+                    return Ok(aside(format!("its owner refuses it: {reason}"), batch.visits()));
+                }
+                applied => applied.map(|applied| (!applied.fresh.is_empty(), applied.server_run))?,
+            },
+            Payload::Records(records) => self.deliver_records(way, id, records).await?,
         };
-        let counted = visits(&|_| true).saturating_sub(applied.visits_rejected() + applied.refused);
-        let was_there = |copy: &Copy| copy.note.is_some_and(|note| note.there);
+        Ok(Update::after_delivery(id, note, fresh, run))
+    }
+
+    /// Delivers a copy of a batch.
+    async fn deliver_copy(&self, way: Way<'_>, copy: &Envelope, batch: &Arc<Batch>) -> Result<Applied, StoreError> {
+        self.step.done().copies_tried += 1;
+        let is_here = |increment: &Increment| self.step.ring.owner(increment.page.as_str()) == way.to;
+        let call = Apply {
+            writer: copy.id.writer,
+            base: Sequence::FIRST,
+            batches: vec![(Arc::clone(batch), copy.age)],
+            status: WriterStatus::Delivered,
+            ring: batch.increments().iter().all(is_here).then_some(self.fingerprint),
+        };
+        let applied = self.step.store.apply(way.to, &call).await?;
+        let fresh = if applied.fresh.is_empty() { 0 } else { batch.visits() };
+        let counted = fresh.saturating_sub(applied.visits_rejected() + applied.refused);
         let mut done = self.step.done();
         done.visits_delivered += counted;
-        done.visits_healed += visits(&was_there).min(counted);
+        done.visits_healed += if copy.note.is_some_and(|note| note.there) { counted } else { 0 };
         done.visits_lost += applied.visits_rejected();
         done.visits_refused += applied.refused;
-        for copy in copies {
-            if applied.expired.contains(&copy.id.sequence) {
-                found.set_aside(copy, format!("older than {:?}", self.timing.max_batch_age));
-            } else {
-                found.found_there(copy.id, copy.note, is_fresh(copy), applied.server_run);
-            }
-        }
+        drop(done);
+        Ok(applied)
     }
 
-    /// Delivers records; whether their owner took all of them.
+    /// Delivers records. Returns whether they were new to their owner, and the run of its server.
     async fn deliver_records(
-        &mut self,
+        &self,
         way: Way<'_>,
-        records: BTreeMap<BatchId, (Records, Option<Note>)>,
-        found: &mut Findings,
-    ) -> bool {
-        if self.is_over(way) {
-            return false;
+        id: BatchId,
+        moved: &Records,
+    ) -> Result<(bool, ServerRun), StoreError> {
+        let Step { store, ring, .. } = *self.step;
+        let all_here = moved.records.iter().all(|(record, _)| record.home(ring, way.to) == way.to);
+        let by = all_here.then_some(self.fingerprint);
+        let landed = store.land(way.to, ring.name(way.from), id, moved, by).await?;
+        if landed.fresh {
+            let pages = moved.records.iter().filter(|(record, _)| matches!(record, Key::Page(_)));
+            self.step.done().pages_delivered += pages.count() as u64;
         }
-        let (step, source) = (self.step, self.step.ring.name(way.from));
-        let stays = |record: &Key| record.home(step.ring, way.to) == way.to;
-        let landing = records.iter().map(|(id, (content, note))| {
-            let ring = content.records.iter().all(|(record, _)| stays(record)).then_some(self.fingerprint);
-            async move {
-                let landing = Landing { id: *id, source, content, ring };
-                (*id, content, *note, step.store.land(way.to, &landing).await)
-            }
-        });
-        let mut all_landed = true;
-        for (id, content, note, landed) in join_all(landing).await {
-            let Ok(landed) = self.answer_of(way, landed) else {
-                all_landed = false;
-                continue;
-            };
-            found.found_there(id, note, landed.fresh, landed.server_run);
-            if landed.fresh {
-                let pages = content.records.iter().filter(|(record, _)| matches!(record, Key::Page(_)));
-                step.done().pages_delivered += pages.count() as u64;
-            }
-            for RejectedRecord { record, visits, reason } in landed.rejected {
-                step.done().visits_lost += visits;
-                let shard = step.name(way.to);
-                step.lines.write(|| tracing::error!(shard, %record, visits, reason, "visits could not be moved"));
-            }
+        for RejectedRecord { record, visits, reason } in landed.rejected {
+            self.step.done().visits_lost += visits;
+            let shard = self.step.name(way.to);
+            self.step.lines.write(|| tracing::error!(shard, %record, visits, reason, "visits could not be moved"));
         }
-        all_landed
+        Ok((landed.fresh, landed.server_run))
     }
 
-    /// Writes down at the envelopes what was found.
-    async fn note(&self, way: Way<'_>, found: Findings) {
-        let (step, Way { from, mailbox, .. }) = (self.step, way);
-        for (there, envelopes) in [(false, found.here), (true, found.there)] {
-            if !envelopes.is_empty() {
-                step.answer(step.store.mark(from, mailbox, there, &envelopes).await);
+    /// Writes down at the envelopes what was found, and counts what has left the mailbox.
+    async fn write_down(&self, Way { from, mailbox, .. }: Way<'_>, updates: &[Update]) {
+        let step = self.step;
+        for update in updates {
+            if let Update::Aside(Undeliverable { field, reason, .. }) = update {
+                let (shard, id) = (step.name(from), String::from_utf8_lossy(field));
+                step.lines.write(|| tracing::error!(shard, %mailbox, %id, reason, "an envelope cannot be delivered"));
             }
         }
-        if !found.delivered.is_empty() {
-            let removed = step.answer(step.store.remove(from, mailbox, &found.delivered).await).unwrap_or(0);
-            let mut done = step.done();
-            done.copies_removed += removed;
-            let moves = if mailbox.kind == Kind::Records { removed } else { 0 };
-            done.moves_waiting = done.moves_waiting.saturating_sub(moves);
+        if updates.is_empty() {
+            return;
         }
-        for Unreadable { field, reason } in &found.aside {
-            let (shard, id) = (step.name(from), String::from_utf8_lossy(field));
-            step.lines.write(|| tracing::error!(shard, %mailbox, %id, reason, "an envelope cannot be delivered"));
-        }
-        let aside: Vec<Removal> = found.aside.into_iter().map(Removal::Aside).collect();
-        if !aside.is_empty()
-            && let Some(aside) = step.answer(step.store.remove(from, mailbox, &aside).await)
-        {
-            step.done().copies_set_aside += aside;
-            step.done().visits_lost += found.lost;
+        let written = step.answer(step.store.update(from, mailbox, updates).await).unwrap_or_default();
+        let mut done = step.done();
+        for (update, _) in updates.iter().zip(written).filter(|(_, written)| *written) {
+            match update {
+                Update::Found { .. } => {}
+                Update::Delivered(..) => {
+                    done.copies_removed += 1;
+                    let moves = usize::from(mailbox.kind == Kind::Records);
+                    done.moves_waiting = done.moves_waiting.saturating_sub(moves);
+                }
+                Update::Aside(aside) => {
+                    done.copies_set_aside += 1;
+                    done.visits_lost += aside.visits;
+                }
+            }
         }
     }
 }
 
-/// The copies in calls of one writer each and of at most [`MAX_BATCH_PAGES`] pages, or a single batch.
-fn calls(copies: BTreeMap<BatchId, Copy>) -> Vec<Vec<Copy>> {
-    let pages = |copies: &[Copy]| copies.iter().map(|copy| copy.batch.pages()).sum::<usize>();
-    let mut calls: Vec<Vec<Copy>> = Vec::new();
-    for (id, copy) in copies {
-        match calls.last_mut() {
-            Some(call) if call[0].id.writer == id.writer && pages(call) + copy.batch.pages() <= MAX_BATCH_PAGES => {
-                call.push(copy);
-            }
-            _ => calls.push(vec![copy]),
+impl Update {
+    /// Decides by the owner's answer to a delivery: whether the envelope was new to it, and in which run of its server.
+    fn after_delivery(id: BatchId, note: Option<Note>, fresh: bool, run: ServerRun) -> Self {
+        match note {
+            Some(note) if note.there && note.run == run && !fresh => Self::Delivered(id, note),
+            // It was lost, or may have been lost and brought again a moment ago: the minute begins anew.
+            _ => Self::Found { id, run, there: true },
         }
     }
-    calls
+}
+
+/// Returns the seconds since a batch was sealed, of which its owner is not known to have had it.
+fn undelivered_for(envelope: &Envelope) -> u64 {
+    let waits = envelope.note.is_none() && matches!(envelope.content, Payload::Batch(_));
+    if waits { envelope.age.as_secs() } else { 0 }
 }
 
 #[cfg(test)]

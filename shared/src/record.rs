@@ -5,7 +5,7 @@
 //! delivery adds to `total` and to `in` alike.
 
 use crate::shard::ShardName;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 /// The number of a ring change, in all shards the same. Later changes have greater ones.
 pub type Round = u64;
@@ -13,18 +13,21 @@ pub type Round = u64;
 /// A shard's record of a page.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PageRecord {
+    /// All visits.
+    pub visits: Counter,
+    /// Bots' visits among them.
+    pub bots: Counter,
+}
+
+/// A shard's count of some of a page's visits, with the notes of those that moved.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counter {
     /// Visits counted here.
     pub total: u64,
     /// Visits that were taken from here to go to another shard, by round.
     pub moved_out: BTreeMap<Round, u64>,
     /// Visits among the total that came from another shard, by its name and its round.
     pub moved_in: BTreeMap<(String, Round), u64>,
-    /// Visits among the total that were bots'.
-    pub bots: u64,
-    /// Bots' visits among those that were taken from here.
-    pub bots_out: BTreeMap<Round, u64>,
-    /// Bots' visits among those that came from another shard.
-    pub bots_in: BTreeMap<(String, Round), u64>,
 }
 
 /// A field of a page's record that is no number of visits.
@@ -42,74 +45,47 @@ impl PageRecord {
     pub fn from_fields<'a>(fields: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, BadField> {
         let mut record = Self::default();
         for (field, value) in fields {
-            let number = || value.parse().map_err(|_| BadField { field: field.to_owned(), value: value.to_owned() });
-            let (note, bots) = field.strip_suffix(":bots").map_or((field, false), |note| (note, true));
-            if field == "total" {
-                record.total = number()?;
-            } else if field == "bots" {
-                record.bots = number()?;
-            } else if let Some(round) = out_round(note) {
-                let out = if bots { &mut record.bots_out } else { &mut record.moved_out };
-                out.insert(round, number()?);
-            } else if let Some((shard, round)) = in_source(note) {
-                let came = if bots { &mut record.bots_in } else { &mut record.moved_in };
-                came.insert((shard.to_owned(), round), number()?);
-            }
+            let note = field.strip_suffix(":bots");
+            let counter = if note.is_some() || field == "bots" { &mut record.bots } else { &mut record.visits };
+            let number = match note.unwrap_or(field).split(':').collect::<Vec<_>>()[..] {
+                ["total" | "bots"] if note.is_none() => &mut counter.total,
+                ["out", round] => match round.parse() {
+                    Ok(round) => counter.moved_out.entry(round).or_default(),
+                    Err(_) => continue,
+                },
+                ["in", shard, round] => match round.parse() {
+                    Ok(round) => counter.moved_in.entry((shard.to_owned(), round)).or_default(),
+                    Err(_) => continue,
+                },
+                _ => continue,
+            };
+            *number = value.parse().map_err(|_| BadField { field: field.to_owned(), value: value.to_owned() })?;
         }
         Ok(record)
     }
 }
 
-fn out_round(field: &str) -> Option<Round> {
-    field.strip_prefix("out:")?.parse().ok()
-}
-
-fn in_source(field: &str) -> Option<(&str, Round)> {
-    let (shard, round) = field.strip_prefix("in:")?.split_once(':')?;
-    Some((shard, round.parse().ok()?))
-}
-
-/// A page's count: all that its records count, and what is on its way between them.
+/// Returns a page's count, and the part of it that is bots' visits: all that its records count, and what is on its way between
+/// them.
 ///
 /// Visits that left a shard in a round are on their way as far as no record says that they arrived. A shard that arrived
 /// more than left has had its `out` cleaned up already, with nothing on its way.
-pub fn count<'a>(records: impl IntoIterator<Item = (&'a ShardName, &'a PageRecord)> + Clone) -> u64 {
-    sum(records, |record| Part { here: record.total, out: &record.moved_out, came: &record.moved_in })
+pub fn count<'a>(records: impl Iterator<Item = (&'a ShardName, &'a PageRecord)> + Clone) -> (u64, u64) {
+    let bots = sum(records.clone().map(|(shard, record)| (shard, &record.bots)));
+    (sum(records.map(|(shard, record)| (shard, &record.visits))), bots)
 }
 
-/// The part of a page's count that is bots' visits, by the same rule.
-pub fn count_bots<'a>(records: impl IntoIterator<Item = (&'a ShardName, &'a PageRecord)> + Clone) -> u64 {
-    sum(records, |record| Part { here: record.bots, out: &record.bots_out, came: &record.bots_in })
-}
-
-/// Some of the visits of a record.
-struct Part<'a> {
-    here: u64,
-    out: &'a BTreeMap<Round, u64>,
-    came: &'a BTreeMap<(String, Round), u64>,
-}
-
-fn sum<'a>(
-    records: impl IntoIterator<Item = (&'a ShardName, &'a PageRecord)> + Clone,
-    part: fn(&PageRecord) -> Part<'_>,
-) -> u64 {
-    let mut arrived: HashMap<(&str, Round), u64> = HashMap::new();
-    for (_, record) in records.clone() {
-        for ((source, round), visits) in part(record).came {
-            let sum = arrived.entry((source, *round)).or_default();
-            *sum = sum.saturating_add(*visits);
-        }
-    }
-    let mut count = 0_u64;
-    for (shard, record) in records {
-        let Part { here, out, .. } = part(record);
-        count = count.saturating_add(here);
-        for (round, visits) in out {
-            let arrived = arrived.get(&(shard.as_str(), *round)).copied().unwrap_or(0);
-            count = count.saturating_add(visits.saturating_sub(arrived));
-        }
-    }
-    count
+fn sum<'a>(counters: impl Iterator<Item = (&'a ShardName, &'a Counter)>) -> u64 {
+    let counters: Vec<_> = counters.collect();
+    let arrived = |shard: &ShardName, round| {
+        let came = counters.iter().filter_map(|(_, counter)| counter.moved_in.get(&(shard.to_string(), round)));
+        came.fold(0_u64, |sum, visits| sum.saturating_add(*visits))
+    };
+    counters.iter().fold(0, |sum, (shard, counter)| {
+        let out = counter.moved_out.iter();
+        let on_their_way = out.map(|(round, visits)| visits.saturating_sub(arrived(shard, *round)));
+        on_their_way.fold(sum.saturating_add(counter.total), u64::saturating_add)
+    })
 }
 
 #[cfg(test)]
@@ -120,58 +96,35 @@ mod tests {
         PageRecord::from_fields(fields.iter().copied()).unwrap()
     }
 
-    fn counted(records: [&[(&str, &str)]; 2]) -> u64 {
-        let names = ["a", "b"].map(|name| name.parse::<ShardName>().unwrap());
-        let records = records.map(record);
-        count(names.iter().zip(&records))
-    }
-
     #[test]
     fn a_move_changes_the_count_at_none_of_its_steps() {
-        let steps: [[&[(&str, &str)]; 2]; 6] = [
+        let steps: [[&[(&str, &str)]; 2]; 7] = [
             [&[("total", "7")], &[("total", "3")]],
             [&[("out:5", "7")], &[("total", "3")]],
             [&[("out:5", "7")], &[("total", "10"), ("in:a:5", "7")]],
             [&[("out:5", "7"), ("total", "2")], &[("total", "8"), ("in:a:5", "7")]],
             [&[], &[("total", "10"), ("in:a:5", "7")]],
             [&[], &[("total", "10")]],
+            // The notes of what came from `a` in round 4 are still there; the 7 of round 5 are on their way.
+            [&[("out:5", "7")], &[("total", "3"), ("in:a:4", "3"), ("in:c:5", "2")]],
         ];
+        let names = ["a", "b"].map(|name| name.parse::<ShardName>().unwrap());
         for step in steps {
-            assert_eq!(counted(step), 10, "{step:?}");
+            assert_eq!(count(names.iter().zip(&step.map(record))), (10, 0), "{step:?}");
+            // Bots' visits are counted by the same rule, and apart: here all are theirs.
+            let bots = step.map(|fields| {
+                let of_bots = |field: &str| if field == "total" { "bots".to_owned() } else { format!("{field}:bots") };
+                let fields: Vec<_> = fields.iter().map(|(field, value)| (of_bots(field), *value)).collect();
+                PageRecord::from_fields(fields.iter().map(|(field, value)| (field.as_str(), *value))).unwrap()
+            });
+            assert_eq!(count(names.iter().zip(&bots)), (0, 10), "{step:?}");
         }
-    }
-
-    #[test]
-    fn bots_are_counted_by_the_same_rule_and_apart() {
-        let counted = |records: [&[(&str, &str)]; 2]| {
-            let names = ["a", "b"].map(|name| name.parse::<ShardName>().unwrap());
-            let records = records.map(record);
-            let both = names.iter().zip(&records);
-            (count(both.clone()), count_bots(both))
-        };
-        let steps: [[&[(&str, &str)]; 2]; 4] = [
-            [&[("total", "7"), ("bots", "2")], &[("total", "3"), ("bots", "1")]],
-            [&[("out:5", "7"), ("out:5:bots", "2")], &[("total", "3"), ("bots", "1")]],
-            [
-                &[("out:5", "7"), ("out:5:bots", "2")],
-                &[("total", "10"), ("bots", "3"), ("in:a:5", "7"), ("in:a:5:bots", "2")],
-            ],
-            [&[], &[("total", "10"), ("bots", "3"), ("in:a:5", "7"), ("in:a:5:bots", "2")]],
-        ];
-        for step in steps {
-            assert_eq!(counted(step), (10, 3), "{step:?}");
-        }
-    }
-
-    #[test]
-    fn rounds_and_shards_are_kept_apart() {
-        // What came from `a` in round 4 was cleaned up there; the 7 in round 5 are still on their way.
-        assert_eq!(counted([&[("out:5", "7")], &[("total", "9"), ("in:a:4", "9"), ("in:c:5", "2")]]), 16);
     }
 
     #[test]
     fn what_is_no_number_is_told_and_other_fields_are_left_alone() {
-        assert_eq!(record(&[("total", "1"), ("out:x", "?"), ("in:a", "?"), ("days", "?")]).total, 1);
+        let fields = [("total", "1"), ("out:x", "?"), ("in:a", "?"), ("days", "?"), ("total:bots", "?")];
+        assert_eq!(record(&fields).visits.total, 1);
         for field in ["total", "bots", "out:5", "out:5:bots", "in:a:5", "in:a:5:bots"] {
             let error = PageRecord::from_fields([(field, "-1")]).unwrap_err();
             assert_eq!(error.to_string(), format!("the field {field} holds \"-1\", which is no number of visits"));

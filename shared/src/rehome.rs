@@ -19,7 +19,7 @@
 use crate::batch::{BatchId, MAX_BATCH_PAGES, Sequence, WriterId};
 use crate::budget::{Budget, Step, Walk};
 use crate::clock::Clock;
-use crate::handoff::RejectedRecord;
+use crate::handoff::{Mailbox, RejectedRecord};
 use crate::record::Round;
 use crate::ring::{Fingerprint, Ring};
 use crate::shard::ShardName;
@@ -144,7 +144,8 @@ impl Run<'_> {
         let Step { store, ring, .. } = self.step;
         let members = states.iter().flat_map(|state| &state.members).chain(ring.shards());
         let members: Vec<ShardName> = members.collect::<BTreeSet<_>>().into_iter().cloned().collect();
-        let begun = self.step.shards().map(|shard| store.begin_round(shard, self.fingerprint, round, &members));
+        let new = &RingState { ring: Some(self.fingerprint), round, ..RingState::default() };
+        let begun = self.step.shards().map(|shard| store.advance(shard, new, Stage::Take, &members));
         self.step.all(begun).await?.iter().all(|begun| *begun).then_some(round)
     }
 
@@ -156,14 +157,16 @@ impl Run<'_> {
             if (state.ring, state.round) != (Some(self.fingerprint), round) {
                 return None;
             }
-            let ready = match state.stage {
-                Stage::Take => self.take(shard, &state).await.is_some(),
-                Stage::Out => state.late == 0 && self.clean(shard, &state).await.is_some(),
+            let next = match state.stage {
+                Stage::Take => self.take(shard, &state).await.map(|()| Stage::Out),
+                Stage::Out if state.late == 0 => self.clean(shard, &state).await.map(|_| Stage::Cleaned),
                 // Its notes of what left may have come back.
-                Stage::Cleaned { run, .. } => state.late == 0 && state.taken && run != state.server_run,
-                Stage::Settled => false,
+                Stage::Cleaned if state.late == 0 && state.taken && state.cleaned.1 != state.server_run => {
+                    Some(Stage::Out)
+                }
+                Stage::Out | Stage::Cleaned | Stage::Settled => None,
             };
-            if !ready || !self.step.answer(store.advance(shard, &state).await)? {
+            if !self.step.answer(store.advance(shard, &state, next?, &[]).await)? {
                 return None;
             }
         }
@@ -198,7 +201,7 @@ impl Run<'_> {
             let id = BatchId { writer, sequence: Sequence::FIRST };
             let some = &records[..records.len().min(MAX_BATCH_PAGES)];
             let taken = step.store.take(shard, state, step.ring.name(owner), some, id).await;
-            let Taken::Moved { looked_at, pages, visits, rejected } = step.answer(taken)? else { return None };
+            let Taken { looked_at, pages, visits, rejected } = step.answer(taken)??;
             let mut done = step.done();
             done.pages_taken += pages;
             done.visits_taken += visits;
@@ -233,14 +236,15 @@ impl Run<'_> {
         let kept: Vec<u64> = join_all(cleaning).await.into_iter().collect::<Option<_>>()?;
         let members = self.members(&kept).await?;
         for (shard, state) in states.iter().enumerate() {
-            self.step.answer(self.step.store.settle(shard, state, &members).await);
+            self.step.answer(self.step.store.advance(shard, state, Stage::Settled, &members).await);
         }
         Some(())
     }
 
     fn out_is_gone(&self, state: &RingState) -> bool {
         match state.stage {
-            Stage::Cleaned { at, run } => {
+            Stage::Cleaned => {
+                let (at, run) = state.cleaned;
                 let age = Duration::from_millis(state.now.saturating_sub(at));
                 !state.taken || (run == state.server_run && age >= self.timing.delivered_kept)
             }
@@ -258,11 +262,11 @@ impl Run<'_> {
         let mut members = Vec::new();
         for (shard, name) in ring.shards().iter().enumerate() {
             if ring.is_draining(shard) {
-                if self.step.answer(store.has_journal(shard).await)? {
+                if !self.step.answer(store.journal(shard, None, None, 1).await)?.is_empty() {
                     return None;
                 }
-                let is_for = |mailbox: &str| mailbox.split_once(':').is_some_and(|(_, owner)| owner == name.as_str());
-                let waits = outgoing.iter().flatten().any(|(mailbox, _)| is_for(mailbox));
+                let is_for = |(mailbox, _): &(String, u64)| Mailbox::named(mailbox).is_some_and(|to| to.owner == *name);
+                let waits = outgoing.iter().flatten().any(is_for);
                 if kept[shard] == 0 && outgoing[shard].is_empty() && !waits {
                     tracing::info!(shard = name.as_str(), "the draining shard is empty and may be removed");
                     continue;

@@ -152,7 +152,7 @@ impl Figures {
             tracing::error!(shard, "REDIS_ENDPOINTS does not name a shard that may still hold counts");
             return Err(Unavailable);
         }
-        let total = record::count(self.ring.shards().iter().zip(traces.iter().map(|traces| &traces.record)));
+        let (total, _) = record::count(self.ring.shards().iter().zip(traces.iter().map(|traces| &traces.record)));
         Ok((oldest, Days { total, ..sum }))
     }
 

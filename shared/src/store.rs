@@ -6,7 +6,7 @@ pub mod statistics;
 
 use crate::batch::{Batch, BatchId, MAX_BATCH_PAGES, Sequence, WriterId};
 use crate::day::Day;
-use crate::handoff::{EnvelopePage, Landed, Landing, Mailbox, Park, Parked, Removal};
+use crate::handoff::{EnvelopePage, Landed, Mailbox, Park, Parked, Records, Update};
 use crate::page::PageId;
 use crate::record::PageRecord;
 use crate::ring::Fingerprint;
@@ -255,27 +255,24 @@ pub trait Ledger: Send + Sync + 'static {
         cursor: u64,
     ) -> impl Future<Output = Result<EnvelopePage, StoreError>> + Send;
 
-    /// Notes of envelopes, if they are still there, on which run of a server they were found just now: of their owner's
-    /// (`there`), or of this shard's.
-    fn mark(
+    /// Writes down what was found of envelopes. Returns of each finding whether its envelope was there, with the note asked for.
+    fn update(
         &self,
         shard: ShardIndex,
         mailbox: &Mailbox,
-        there: bool,
-        envelopes: &[(BatchId, ServerRun)],
-    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+        updates: &[Update],
+    ) -> impl Future<Output = Result<Vec<bool>, StoreError>> + Send;
 
-    /// Takes envelopes out of a mailbox. Returns how many were there.
-    fn remove(
+    /// Delivers records from shard `source` to this shard, their owner, exactly once. `id` is their envelope's, and `ring` the
+    /// one in force, if they all belong here by it.
+    fn land(
         &self,
         shard: ShardIndex,
-        mailbox: &Mailbox,
-        envelopes: &[Removal],
-    ) -> impl Future<Output = Result<usize, StoreError>> + Send;
-
-    /// Delivers records to this shard, their owner, exactly once.
-    fn land(&self, shard: ShardIndex, landing: &Landing<'_>)
-    -> impl Future<Output = Result<Landed, StoreError>> + Send;
+        source: &ShardName,
+        id: BatchId,
+        records: &Records,
+        ring: Option<Fingerprint>,
+    ) -> impl Future<Output = Result<Landed, StoreError>> + Send;
 
     /// Returns how near two shards live to each other, as far as is known.
     fn nearness(&self, one: ShardIndex, other: ShardIndex) -> Nearness;

@@ -5,9 +5,10 @@ use crate::batch::{Batch, BatchId, WriterId};
 use crate::clock::{Clock, Moment};
 use crate::day::Day;
 use crate::handoff::{
-    Envelope, EnvelopePage, Landed, Landing, MAILBOX_BYTES, Mailbox, Note, Park, Parked, Payload, Removal,
+    Envelope, EnvelopePage, Landed, MAILBOX_BYTES, Mailbox, Note, Park, Parked, Payload, Records, Update,
 };
 use crate::page::PageId;
+use crate::ring::Fingerprint;
 use crate::shard::ShardName;
 use crate::store::AppliedSet;
 use crate::store::{Applied, Apply, Ledger, Nearness, Rejected, ServerRun, ShardIndex, StoreError, WriterStatus};
@@ -326,16 +327,20 @@ impl Data {
         EnvelopePage { envelopes: envelopes.collect(), unreadable: Vec::new(), next, run }
     }
 
-    fn remove(&mut self, owner: &ShardName, removal: &Removal) -> bool {
-        let (id, note) = match removal {
-            Removal::Delivered(id, note) => (Some(*id), Some(note.at)),
-            Removal::Aside(one) => (std::str::from_utf8(&one.field).ok().and_then(|id| id.parse().ok()), None),
+    fn update(&mut self, owner: &ShardName, update: &Update, now: Moment) -> bool {
+        let id = match update {
+            Update::Found { id, .. } | Update::Delivered(id, _) => Some(*id),
+            Update::Aside(aside) => std::str::from_utf8(&aside.field).ok().and_then(|id| id.parse().ok()),
         };
         let Some(key) = id.map(|id| (owner.clone(), id)) else { return false };
-        let bears = |copy: &Copy| note.is_none() || copy.noted.map(|(at, ..)| at) == note;
-        let removed = self.parked.get(&key).is_some_and(bears) && self.parked.remove(&key).is_some();
-        self.aside += usize::from(removed && note.is_none());
-        removed
+        let Some(copy) = self.parked.get_mut(&key) else { return false };
+        match update {
+            Update::Found { run, there, .. } => copy.noted = Some((self.numbers, *run, *there, now)),
+            Update::Delivered(_, note) if copy.noted.map(|(at, ..)| at) != Some(note.at) => return false,
+            Update::Delivered(..) | Update::Aside(_) => drop(self.parked.remove(&key)),
+        }
+        self.aside += usize::from(matches!(update, Update::Aside(_)));
+        true
     }
 }
 
@@ -369,32 +374,22 @@ impl Ledger for Fake {
         self.call(shard, None, |shard, now| shard.data.page(&mailbox.owner, cursor, now, run)).await
     }
 
-    async fn mark(
+    async fn update(&self, shard: ShardIndex, mailbox: &Mailbox, updates: &[Update]) -> Result<Vec<bool>, StoreError> {
+        let update = |shard: &mut Shard, now| {
+            shard.data.numbers += 1;
+            updates.iter().map(|update| shard.data.update(&mailbox.owner, update, now)).collect()
+        };
+        self.call(shard, None, update).await
+    }
+
+    async fn land(
         &self,
         shard: ShardIndex,
-        mailbox: &Mailbox,
-        there: bool,
-        envelopes: &[(BatchId, ServerRun)],
-    ) -> Result<(), StoreError> {
-        let mark = |shard: &mut Shard, now| {
-            shard.data.numbers += 1;
-            for (id, run) in envelopes {
-                if let Some(copy) = shard.data.parked.get_mut(&(mailbox.owner.clone(), *id)) {
-                    copy.noted = Some((shard.data.numbers, *run, there, now));
-                }
-            }
-        };
-        self.call(shard, None, mark).await
-    }
-
-    async fn remove(&self, shard: ShardIndex, mailbox: &Mailbox, envelopes: &[Removal]) -> Result<usize, StoreError> {
-        let remove = |shard: &mut Shard, _| {
-            envelopes.iter().filter(|removal| shard.data.remove(&mailbox.owner, removal)).count()
-        };
-        self.call(shard, None, remove).await
-    }
-
-    async fn land(&self, shard: ShardIndex, _: &Landing<'_>) -> Result<Landed, StoreError> {
+        _: &ShardName,
+        _: BatchId,
+        _: &Records,
+        _: Option<Fingerprint>,
+    ) -> Result<Landed, StoreError> {
         // There are no records here.
         self.call(shard, None, |_, _| Landed::default()).await
     }

@@ -176,12 +176,12 @@ impl Shards {
 
     /// A page's count, from its records on all shards.
     pub fn sum(&self, page: &PageId) -> u64 {
-        record::count(self.names.iter().zip(&self.records(page)))
+        record::count(self.names.iter().zip(&self.records(page))).0
     }
 
     /// The part of a page's count that is bots' visits.
     pub fn sum_bots(&self, page: &PageId) -> u64 {
-        record::count_bots(self.names.iter().zip(&self.records(page)))
+        record::count(self.names.iter().zip(&self.records(page))).1
     }
 
     /// The counts of all pages.

@@ -142,7 +142,7 @@ async fn a_page_moves_once_with_all_of_its_months_whoever_crashes_meanwhile() {
         assert_eq!(world.count("home"), all);
         let kept = if is_kept { world.servers[OLD].log_length() } else { before };
         world.servers[OLD].lose_log_beyond(kept);
-        assert_eq!((world.count("home"), world.shards.record(OLD, &page("home")).total > 0), (all, !is_kept));
+        assert_eq!((world.count("home"), world.shards.record(OLD, &page("home")).visits.total > 0), (all, !is_kept));
     }
     let before = world.servers[NEW].log_length();
     world.run_until(|run| run.delivery.pages_delivered == 1).await;
@@ -276,7 +276,7 @@ async fn a_full_owner_gives_its_pages_to_a_new_one_and_forgets_them() {
     let world = World::with(&[("home", 5)]).await;
     configure(&mut world.redis(OLD), "maxmemory", "1");
     world.settle().await;
-    assert_eq!(world.shards.record(NEW, &page("home")).total, 5);
+    assert_eq!(world.shards.record(NEW, &page("home")).visits.total, 5);
     assert_eq!(world.left(&["page:", "out:"]), [""; 0]);
 }
 
@@ -290,7 +290,7 @@ async fn a_full_new_owner_takes_nothing_and_no_count_changes() {
     assert_eq!((run.delivery.pages_delivered, world.count("home").0), (0, 5));
     configure(&mut world.redis(NEW), "maxmemory", "0");
     world.settle().await;
-    assert_eq!(world.shards.record(NEW, &page("home")).total, 5);
+    assert_eq!(world.shards.record(NEW, &page("home")).visits.total, 5);
 }
 
 #[tokio::test]
@@ -298,5 +298,5 @@ async fn no_more_waits_for_an_owner_than_a_shard_takes() {
     let world = World::with(&[("home", 5)]).await;
     world.shards.set_fields(OLD, "outgoing", &[("records:b", MAILBOX_BYTES)]);
     assert_eq!(world.run().await.rehome.pages_taken, 0);
-    assert_eq!(world.shards.record(OLD, &page("home")).total, 5);
+    assert_eq!(world.shards.record(OLD, &page("home")).visits.total, 5);
 }

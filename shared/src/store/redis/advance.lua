@@ -2,7 +2,8 @@
 --
 -- KEYS  1 the shard's record (hash)   2 bytes in each mailbox (hash)
 -- ARGV  1 ring   2 round   3 stage that is known   4 late writes that are known   5 next stage: `take` (begins the round, whatever
---       is known of an earlier one), `out`, `cleaned` or `settled`   6 run of this server   7 the shards that may hold something
+--       is known of an earlier one), `out`, `cleaned` or empty: settled   6 run of this server   7 the shards that may hold
+--       something; empty where they stay
 local have, next = call('HMGET', KEYS[1], 'ring', 'round', 'moving', 'late'), ARGV[5]
 if next == 'take' then
   local round, new = whole(have[2] or '0') or 0, whole(ARGV[2])
@@ -17,12 +18,8 @@ if next == 'out' then
 end
 -- Pages may leave a full server: the first write needs no memory.
 call('HDEL', KEYS[1], 'late', 'cleaned')
-if next == 'settled' then
-  call('HDEL', KEYS[1], 'moving', 'taken')
-  call('HSET', KEYS[1], 'members', ARGV[7])
-else
-  call('HSET', KEYS[1], 'moving', next)
-end
-if next == 'take' then call('HSET', KEYS[1], 'ring', ARGV[1], 'round', ARGV[2], 'members', ARGV[7]) end
+if next == '' then call('HDEL', KEYS[1], 'moving', 'taken') else call('HSET', KEYS[1], 'moving', next) end
+if next == 'take' then call('HSET', KEYS[1], 'ring', ARGV[1], 'round', ARGV[2]) end
+if ARGV[7] ~= '' then call('HSET', KEYS[1], 'members', ARGV[7]) end
 if next == 'cleaned' then call('HSET', KEYS[1], 'cleaned', digits(now()) .. ' ' .. ARGV[6]) end
 return 1

@@ -2,10 +2,10 @@
 --
 -- KEYS  1 the shard's record (hash)   2… the pages
 -- ARGV  1 round   2 stage: `out` (notes of what left go) or `cleaned` (those of what came)
--- Returns how many of the pages still have a record, or -1 where the shard is elsewhere.
+-- Returns how many of the pages still have a record, or nothing where the shard is elsewhere.
 local have = call('HMGET', KEYS[1], 'round', 'moving')
 local settled = ARGV[2] == 'cleaned' and not have[2]
-if have[1] ~= ARGV[1] or not (have[2] == ARGV[2] or settled) then return -1 end
+if have[1] ~= ARGV[1] or not (have[2] == ARGV[2] or settled) then return false end
 -- Of visits and of bots' visits alike.
 local pattern = ARGV[2] == 'out' and '^out:(%d+)' or '^in:[^:]+:(%d+)'
 local kept = 0

@@ -3,9 +3,9 @@
 -- KEYS  1 the shard's record (hash)   2… lists that the pages are taken from (sorted sets); then the pages' records (hashes);
 --       then what else is kept of the pages
 -- ARGV  1 ring   2 number of lists   3… the pages
--- Returns how many of the pages had a count, and their visits; -1: pages are moving.
+-- Returns how many of the pages had a count, and their visits; nothing where pages are moving.
 local ring = call('HMGET', KEYS[1], 'ring', 'moving')
-if ring[1] ~= ARGV[1] or ring[2] then return { -1, '0' } end
+if ring[1] ~= ARGV[1] or ring[2] then return false end
 
 local pages, records = { unpack(ARGV, 3) }, 2 + ARGV[2]
 local rest = records + #pages

@@ -101,7 +101,7 @@ impl RedisStore {
         let mut parked = Vec::with_capacity(outgoing.len());
         for (name, bytes) in outgoing {
             // What names no mailbox stands in a list that was damaged: there is no key for it.
-            let Ok(mailbox) = name.parse::<Mailbox>() else { continue };
+            let Some(mailbox) = Mailbox::named(&name) else { continue };
             let copies = self.command(shard, &Cmd::hlen(shard.keys.of(&Key::Out(mailbox.clone())))).await?;
             parked.push(ParkedFor { kind: mailbox.kind, owner: mailbox.owner.to_string(), copies, bytes });
         }

@@ -8,29 +8,23 @@ local keep, prefix, records = whole(ARGV[2]), whole(ARGV[6]), cjson.decode(ARGV[
 if #ARGV ~= 7 or not (keep and whole(ARGV[5]) and prefix) then return invalid('keep, round or prefix') end
 if #KEYS < 4 or #records ~= #KEYS - 3 then return invalid('number of records') end
 
-local function is(kind, key)
-  return string.sub(key, prefix + 1, prefix + #kind) == kind
-end
-
-local sum = 0
-for i, fields in ipairs(records) do
+for _, fields in ipairs(records) do
   if #fields == 0 then return invalid('number of fields') end
   for _, field in ipairs(fields) do
     local amount = whole(digits(field[2]))
     if not amount or amount < 1 or amount ~= field[2] or type(field[1]) ~= 'string' then return invalid('amount') end
-    if field[1] == 'total' and is('page:', KEYS[i + 3]) then sum = sum + amount end
   end
 end
 if call('HEXISTS', KEYS[1], 'floor') == 1 then return { 0, {} } end
 
 -- The first write is one that Redis may refuse, also because of its key's type (see apply.lua).
 call('ZADD', KEYS[2], now() + keep, ARGV[1])
-call('HSET', KEYS[1], 'floor', 1, 'visits', digits(sum))
+call('HSET', KEYS[1], 'floor', 1)
 local note = 'in:' .. ARGV[4] .. ':' .. ARGV[5]
 local notes = { total = note, bots = note .. ':bots' }
 
 local function add(key, fields)
-  local is_page = is('page:', key)
+  local is_page = string.sub(key, prefix + 1, prefix + 5) == 'page:'
   for _, pair in ipairs(fields) do
     local field, amount = pair[1], digits(pair[2])
     if not is_page and string.match(field, '^%d+u$') then

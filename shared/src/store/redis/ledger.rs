@@ -13,9 +13,11 @@ use crate::batch::{self, Batch, BatchId};
 use crate::clock::Moment;
 use crate::day::Day;
 use crate::handoff::{
-    Envelope, EnvelopePage, Kind, Landed, Landing, MAILBOX_BYTES, Mailbox, Note, Park, Parked, Payload, Records,
-    RejectedRecord, Removal, Unreadable,
+    Envelope, EnvelopePage, Kind, Landed, MAILBOX_BYTES, Mailbox, Note, Park, Parked, Payload, Records, RejectedRecord,
+    Undeliverable, Update,
 };
+use crate::ring::Fingerprint;
+use crate::shard::ShardName;
 use crate::store::imports::{ImportId, ImportRecord};
 use crate::store::redis::keys::Key;
 use crate::store::{Applied, Apply, Ledger, Nearness, ServerRun, ShardIndex, StoreError};
@@ -30,8 +32,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 const PAGE: usize = 10;
 
 static PARK: LazyScript = script!("park.lua");
-static MARK: LazyScript = script!("mark.lua");
-static REMOVE: LazyScript = script!("remove.lua");
+static UPDATE: LazyScript = script!("update.lua");
 static LAND: LazyScript = script!("land.lua");
 
 impl Ledger for RedisStore {
@@ -112,7 +113,7 @@ impl Ledger for RedisStore {
         let ((now, next, found, notes), run) = match self.with_server_run(shard, read).await {
             Err(StoreError::Refused { reason, .. }) if reason.contains("WRONGTYPE") => {
                 tracing::error!(key, "a key of another type where a mailbox belongs is moved out of the way");
-                self.remove(index, mailbox, &[]).await?;
+                self.update(index, mailbox, &[]).await?;
                 return Ok(EnvelopePage::default());
             }
             answer => answer?,
@@ -121,59 +122,54 @@ impl Ledger for RedisStore {
         for ((field, value), note) in found.into_iter().zip(notes) {
             match envelope(mailbox.kind, &field, &value, note.as_deref(), now) {
                 Ok(envelope) => page.envelopes.push(envelope),
-                Err(reason) => page.unreadable.push(Unreadable { field, reason }),
+                Err(reason) => page.unreadable.push(Undeliverable { field, reason, visits: 0 }),
             }
         }
         Ok(page)
     }
 
-    async fn mark(
-        &self,
-        shard: ShardIndex,
-        mailbox: &Mailbox,
-        there: bool,
-        envelopes: &[(BatchId, ServerRun)],
-    ) -> Result<(), StoreError> {
+    async fn update(&self, shard: ShardIndex, mailbox: &Mailbox, updates: &[Update]) -> Result<Vec<bool>, StoreError> {
         let shard = &self.shards[shard];
-        let mut script = MARK.key(shard.keys.of(&Key::Out(mailbox.clone())));
-        script.key(shard.keys.of(&Key::Notes(mailbox.clone()))).key(aside_key(&shard.keys, mailbox)).arg(place(there));
-        for (id, run) in envelopes {
-            script.arg(id.to_string()).arg(run.0.to_string());
-        }
-        self.invoke(shard, &script).await
-    }
-
-    async fn remove(&self, shard: ShardIndex, mailbox: &Mailbox, envelopes: &[Removal]) -> Result<usize, StoreError> {
-        let shard = &self.shards[shard];
-        let mut script = REMOVE.key(shard.keys.of(&Key::Out(mailbox.clone())));
-        script.key(shard.keys.of(&Key::Notes(mailbox.clone()))).key(shard.keys.of(&Key::Outgoing));
-        script.key(shard.keys.of(&Key::Aside)).key(aside_key(&shard.keys, mailbox)).arg(mailbox.to_string());
-        for removal in envelopes {
-            match removal {
-                Removal::Delivered(id, note) => script.arg(id.to_string()).arg(note_text(note)).arg(""),
-                Removal::Aside(Unreadable { field, reason }) => script.arg(field).arg("").arg(reason),
+        let keys = [Key::Out(mailbox.clone()), Key::Notes(mailbox.clone()), Key::Outgoing, Key::Aside];
+        let mut script = UPDATE.prepare_invoke();
+        script.key(shard.keys.all(keys)).key(aside_key(&shard.keys, mailbox)).key(aside_key(&shard.keys, mailbox));
+        script.arg(mailbox.to_string());
+        for update in updates {
+            match update {
+                Update::Found { id, run, there } => {
+                    script.arg("note").arg(id.to_string()).arg(format!("{} {}", run.0, place(*there)))
+                }
+                Update::Delivered(id, note) => script.arg("delete").arg(id.to_string()).arg(note_text(note)),
+                Update::Aside(aside) => script.arg("aside").arg(&aside.field).arg(&aside.reason),
             };
         }
         self.invoke(shard, &script).await
     }
 
-    async fn land(&self, shard: ShardIndex, landing: &Landing<'_>) -> Result<Landed, StoreError> {
-        let (shard, Landing { id, source, content, ring }) = (&self.shards[shard], landing);
-        let fields: Vec<_> = content.records.iter().map(|(_, fields)| fields).collect();
+    async fn land(
+        &self,
+        shard: ShardIndex,
+        source: &ShardName,
+        id: BatchId,
+        moved: &Records,
+        ring: Option<Fingerprint>,
+    ) -> Result<Landed, StoreError> {
+        let shard = &self.shards[shard];
+        let fields: Vec<_> = moved.records.iter().map(|(_, fields)| fields).collect();
         let mut script = LAND.key(shard.keys.of(&Key::Applied(id.writer)));
         script.key(shard.keys.of(&Key::Sets)).key(shard.keys.of(&Key::Shard));
-        for (record, _) in &content.records {
+        for (record, _) in &moved.records {
             script.key(shard.keys.of(record));
         }
         script.arg(id.writer.to_string()).arg(millis(self.timing.move_kept));
         script.arg(ring.map(|ring| ring.to_string()).unwrap_or_default());
-        script.arg(source.as_str()).arg(content.round).arg(shard.keys.prefix().len());
+        script.arg(source.as_str()).arg(moved.round).arg(shard.keys.prefix().len());
         // Texts and numbers: this cannot fail.
         script.arg(serde_json::to_string(&fields).unwrap_or_default());
         let ((fresh, rejected), server_run): ((bool, Vec<(usize, String)>), _) =
             self.invoke_in_run(shard, &script).await?;
         let rejected = rejected.into_iter().filter_map(|(number, reason)| {
-            let (record, fields) = content.records.get(number)?;
+            let (record, fields) = moved.records.get(number)?;
             Some(RejectedRecord { record: record.clone(), visits: visits(record, fields), reason })
         });
         Ok(Landed { fresh, rejected: rejected.collect(), server_run })
@@ -247,7 +243,7 @@ fn place(there: bool) -> &'static str {
     if there { "there" } else { "here" }
 }
 
-/// A note as `mark.lua` writes it.
+/// A note as `update.lua` writes it.
 fn note_text(note: &Note) -> String {
     format!("{} {} {}", note.at, note.run.0, place(note.there))
 }

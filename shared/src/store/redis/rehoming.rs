@@ -36,24 +36,19 @@ pub enum Stage {
     /// The shard deletes the notes of what has left.
     Out,
     /// The shard has no such notes; it waits until no shard's can come back with a crash, and deletes the notes of what has come.
-    Cleaned {
-        /// Since when, in milliseconds of the shard's clock.
-        at: u64,
-        /// In which run of its server.
-        run: ServerRun,
-    },
+    Cleaned,
     /// Nothing is left to do.
     #[default]
     Settled,
 }
 
 impl Stage {
-    /// The stage's name in the shard's record; empty where there is none.
+    /// Returns the stage's name in the shard's record; empty where there is none.
     fn name(self) -> &'static str {
         match self {
             Self::Take => "take",
             Self::Out => "out",
-            Self::Cleaned { .. } => "cleaned",
+            Self::Cleaned => "cleaned",
             Self::Settled => "",
         }
     }
@@ -68,6 +63,8 @@ pub struct RingState {
     pub round: Round,
     /// The stage of the shard in it.
     pub stage: Stage,
+    /// When the stage [`Stage::Cleaned`] began, in milliseconds of the shard's clock, and in which run of its server.
+    pub cleaned: (u64, ServerRun),
     /// Records were taken from here since the shard was settled last.
     pub taken: bool,
     /// Number of writes here by another ring since a scan of the first stage was over.
@@ -87,24 +84,17 @@ impl RingState {
     }
 }
 
-/// The answer to [`RedisStore::take`].
+/// Records that were taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Taken {
-    /// The records' counts are on their way.
-    Moved {
-        /// Of the records asked for, the first so many were looked at; the others are for the next call.
-        looked_at: usize,
-        /// Pages that counted something.
-        pages: u64,
-        /// Their visits.
-        visits: u64,
-        /// Records that were left where they are, since something in them is no number of visits.
-        rejected: Vec<RejectedRecord>,
-    },
-    /// As much waits for this owner as a shard takes ([`MAILBOX_BYTES`]).
-    Full,
-    /// Another ring is in force by now, or the shard is past that stage.
-    Superseded,
+pub struct Taken {
+    /// Of the records asked for, the first so many were looked at; the others are for the next call.
+    pub looked_at: usize,
+    /// Pages that counted something.
+    pub pages: u64,
+    /// Their visits.
+    pub visits: u64,
+    /// Records that were left where they are, since something in them is no number of visits.
+    pub rejected: Vec<RejectedRecord>,
 }
 
 impl RedisStore {
@@ -115,10 +105,9 @@ impl RedisStore {
             self.query_both(shard, &time_question(), &Cmd::hgetall(shard.keys.of(&Key::Shard))).await?;
         let field = |name: &str| fields.get(name).map(String::as_str);
         let number = |name: &str| field(name).and_then(|number| number.parse().ok()).unwrap_or(0);
-        let (at, run) = field("cleaned").and_then(stamp).unwrap_or_default();
         let stage = match field("moving") {
             None => Stage::Settled,
-            Some("cleaned") => Stage::Cleaned { at, run },
+            Some("cleaned") => Stage::Cleaned,
             Some("out") => Stage::Out,
             Some(_) => Stage::Take,
         };
@@ -126,6 +115,7 @@ impl RedisStore {
             ring: field("ring").and_then(|ring| ring.parse().ok()),
             round: number("round"),
             stage,
+            cleaned: field("cleaned").and_then(stamp).unwrap_or_default(),
             taken: field("taken").is_some(),
             late: number("late"),
             members: pages::names(field("members").unwrap_or_default()),
@@ -134,42 +124,17 @@ impl RedisStore {
         })
     }
 
-    /// Begins a round of a ring change on the shard, unless it is in that round or a later one. Returns whether it is in this
-    /// round, with this ring.
-    pub async fn begin_round(
-        &self,
-        shard: ShardIndex,
-        ring: Fingerprint,
-        round: Round,
-        members: &[ShardName],
-    ) -> Result<bool, StoreError> {
-        let known = RingState { ring: Some(ring), round, ..RingState::default() };
-        self.advance_to(shard, &known, "take", members).await
-    }
-
-    /// Moves the shard from [`Stage::Take`] or [`Stage::Cleaned`] to [`Stage::Out`], or from there to [`Stage::Cleaned`], if it
-    /// stands where `known` says, in the same run of its server, and nothing came late since. Nothing may wait here that was taken.
-    /// Returns whether it did.
-    pub async fn advance(&self, shard: ShardIndex, known: &RingState) -> Result<bool, StoreError> {
-        let next = if known.stage == Stage::Out { "cleaned" } else { "out" };
-        self.advance_to(shard, known, next, &[]).await
-    }
-
-    /// Ends the change on the shard, on the same conditions. Returns whether it did.
-    pub async fn settle(
+    /// Moves the shard on to another stage, if it stands where `known` says, in the same run of its server, and nothing came late
+    /// since. Nothing may wait here that was taken when it moves on to [`Stage::Out`].
+    ///
+    /// [`Stage::Take`] begins the round of `known` under its ring, unless the shard is in a later one. `members` are the shards
+    /// that may hold something from now on; none where they stay. Returns whether the shard is in that stage, or, for
+    /// [`Stage::Take`], in that round under that ring.
+    pub async fn advance(
         &self,
         shard: ShardIndex,
         known: &RingState,
-        members: &[ShardName],
-    ) -> Result<bool, StoreError> {
-        self.advance_to(shard, known, "settled", members).await
-    }
-
-    async fn advance_to(
-        &self,
-        shard: ShardIndex,
-        known: &RingState,
-        next: &str,
+        next: Stage,
         members: &[ShardName],
     ) -> Result<bool, StoreError> {
         let shard = &self.shards[shard];
@@ -177,18 +142,19 @@ impl RedisStore {
         let call = |mut redis: Connection| {
             let run = redis.run;
             let mut script = ADVANCE.prepare_invoke();
-            script.key(shard.keys.of(&Key::Shard)).key(shard.keys.of(&Key::Outgoing));
+            script.key(shard.keys.all([Key::Shard, Key::Outgoing]));
             script.arg(known.ring.map(|ring| ring.to_string()).unwrap_or_default()).arg(known.round);
-            script.arg(known.stage.name()).arg(known.late).arg(next).arg(run.0.to_string()).arg(&members);
+            script.arg(known.stage.name()).arg(known.late).arg(next.name()).arg(run.0.to_string()).arg(&members);
             // What was done in another run of the server may be undone.
-            let holds = next == "take" || run == known.server_run;
+            let holds = next == Stage::Take || run == known.server_run;
             async move { if holds { script.invoke_async::<bool>(&mut redis).await } else { Ok(false) } }
         };
         self.with_shard(shard, call).await
     }
 
     /// Empties records, at most [`MAX_BATCH_PAGES`], and keeps what they counted as an envelope for `owner`, in one step. `id` is
-    /// a fresh identity for it. Nothing is taken unless the shard is in [`Stage::Take`] of the round and ring of `known`.
+    /// a fresh identity for it. `None`: nothing was taken, since the shard is not in [`Stage::Take`] of the round and ring of
+    /// `known`, or since [`MAILBOX_BYTES`] wait for this owner.
     pub async fn take(
         &self,
         shard: ShardIndex,
@@ -196,39 +162,28 @@ impl RedisStore {
         owner: &ShardName,
         records: &[Key],
         id: BatchId,
-    ) -> Result<Taken, StoreError> {
+    ) -> Result<Option<Taken>, StoreError> {
+        type Answer = Option<(usize, u64, u64, Vec<(usize, String)>)>;
         let (shard, mailbox) = (&self.shards[shard], Mailbox::records(owner));
         let call = |mut redis: Connection| {
             let run = redis.run;
             let mut script = TAKE.prepare_invoke();
-            script
-                .key(shard.keys.of(&Key::Shard))
-                .key(shard.keys.of(&Key::Out(mailbox.clone())))
-                .key(shard.keys.of(&Key::Notes(mailbox.clone())));
-            script.key(shard.keys.of(&Key::Outgoing));
-            for record in records {
-                script.key(shard.keys.of(record));
-            }
+            let keys = [Key::Shard, Key::Out(mailbox.clone()), Key::Notes(mailbox.clone()), Key::Outgoing];
+            script.key(shard.keys.all(keys)).key(shard.keys.all(records.iter().cloned()));
             script.arg(known.ring.map(|ring| ring.to_string()).unwrap_or_default()).arg(known.round);
             script.arg(mailbox.to_string()).arg(MAILBOX_BYTES).arg(id.to_string()).arg(run.0.to_string());
             script.arg(shard.keys.prefix().len()).arg(MAX_FIELDS);
-            async move { script.invoke_async::<(i64, u64, u64, Vec<(usize, String)>)>(&mut redis).await }
+            async move { script.invoke_async::<Answer>(&mut redis).await }
         };
-        let (outcome, pages, visits, rejected) = self.with_shard(shard, call).await?;
-        let rejected = rejected.into_iter().filter_map(|(number, reason)| {
-            // What a record that stays counts is not known here: it stays counted.
-            Some(RejectedRecord { record: records.get(number)?.clone(), visits: 0, reason })
-        });
-        Ok(match outcome {
-            -1 => Taken::Superseded,
-            -2 => Taken::Full,
-            looked_at => Taken::Moved {
-                looked_at: usize::try_from(looked_at).unwrap_or_default(),
-                pages,
-                visits,
-                rejected: rejected.collect(),
-            },
-        })
+        let taken = self.with_shard(shard, call).await?;
+        // What a record that stays counts is not known here: it stays counted.
+        let rejected = |(place, reason): (usize, String)| {
+            Some(RejectedRecord { record: records.get(place)?.clone(), visits: 0, reason })
+        };
+        Ok(taken.map(|(looked_at, pages, visits, stay)| {
+            let rejected = stay.into_iter().filter_map(rejected).collect();
+            Taken { looked_at, pages, visits, rejected }
+        }))
     }
 
     /// Deletes the notes of moves that are over from records: those of what left, where the shard is in [`Stage::Out`] of the
@@ -242,26 +197,14 @@ impl RedisStore {
         // Only pages have notes. The others were there a moment ago, which is all that is asked of them.
         let (pages, others): (Vec<_>, Vec<_>) = records.iter().partition(|record| matches!(record, Key::Page(_)));
         let (mut kept, shard) = (others.len() as u64, &self.shards[shard]);
-        let stage = if known.stage == Stage::Out { "out" } else { "cleaned" };
+        let stage = if known.stage == Stage::Out { Stage::Out } else { Stage::Cleaned };
         // Some hundred at once: a script's keys are all in memory, and no other call is served meanwhile.
         for pages in pages.chunks(MAX_BATCH_PAGES) {
             let mut script = CLEAN.key(shard.keys.of(&Key::Shard));
-            for page in pages {
-                script.key(shard.keys.of(page));
-            }
-            script.arg(known.round).arg(stage);
-            let left = self.invoke::<i64>(shard, &script).await?;
-            let Ok(left) = u64::try_from(left) else { return Ok(None) };
+            script.key(shard.keys.all(pages.iter().copied().cloned())).arg(known.round).arg(stage.name());
+            let Some(left) = self.invoke::<Option<u64>>(shard, &script).await? else { return Ok(None) };
             kept += left;
         }
         Ok(Some(kept))
-    }
-
-    /// Whether the shard's journal holds something that is not folded yet.
-    pub async fn has_journal(&self, shard: ShardIndex) -> Result<bool, StoreError> {
-        let shard = &self.shards[shard];
-        // An empty stream is still a key.
-        let entries: u64 = self.command(shard, redis::cmd("XLEN").arg(shard.keys.of(&Key::Journal))).await?;
-        Ok(entries > 0)
     }
 }

@@ -194,8 +194,8 @@ impl RedisStore {
             for page in pages {
                 script.arg(page.as_str());
             }
-            let (counted, visits): (i64, u64) = self.invoke(shard, &script).await?;
-            let Ok(counted) = u64::try_from(counted) else { return Ok(None) };
+            let answer: Option<(u64, u64)> = self.invoke(shard, &script).await?;
+            let Some((counted, visits)) = answer else { return Ok(None) };
             deleted = Deleted { pages: deleted.pages + counted, visits: deleted.visits + visits };
         }
         Ok(Some(deleted))
