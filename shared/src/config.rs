@@ -6,11 +6,13 @@
 mod values;
 
 pub use values::{
-    CaCertificates, Counted, DoNotTrack, Durability, MetricsNamespace, Origins, PagePatterns, Timer, masked,
+    CaCertificates, Counted, DoNotTrack, Durability, MetricsNamespace, Origins, PagePatterns, ProxyHeader, Timer,
+    masked,
 };
 pub(crate) use values::{aws_endpoint, bare_origin, read_text_file};
 use values::{
-    ca_certificates, duration, function_name, is_secret, metrics_namespace, number, owner_token, shards, switch,
+    ca_certificates, client_address, duration, function_name, is_secret, metrics_namespace, number, owner_token,
+    shards, switch,
 };
 
 use crate::clock::Clock;
@@ -138,6 +140,12 @@ settings! {
     visitors: bool = "VISITS_VISITORS", "on", "on or off", switch;
     /// Treatment of a visit with `DNT: 1` or `Sec-GPC: 1`. `respect`: it counts, its visitor does not; `ignore`: it is like any other.
     do_not_track: DoNotTrack = "VISITS_DO_NOT_TRACK", "respect", "respect or ignore", str::parse;
+    /// Client's address, by which visitors are told: `source`, from which the connection was opened, or the one that a
+    /// [proxy](../SECURITY.md#what-a-stranger-can-cost) tells in this header. The header counts only in a request with `X-Visits-Proxy: VALUE`, which only the
+    /// proxy sends; it holds one address, with or without a port, and no list.
+    client_address: Option<ProxyHeader> = "VISITS_CLIENT_ADDRESS", "source",
+        "source, or HEADER;secret=VALUE with a secret of at least 20 visible ASCII characters, such as \
+         CloudFront-Viewer-Address;secret=VALUE", client_address;
     /// Visits that `count` has: `all`, or those of `people`.
     count: Counted = "VISITS_COUNT", "all", "all or people", str::parse;
     /// Whether reading counts needs no owner's token.
@@ -278,7 +286,7 @@ impl std::error::Error for ConfigError {}
 
 /// Returns a wrong value as it may be shown: enough to recognise it, and nothing of a secret. A token may land in its variable itself.
 fn shown(name: &str, value: &str) -> String {
-    if name == "VISITS_OWNER_TOKEN" || is_secret(value) {
+    if ["VISITS_OWNER_TOKEN", "VISITS_CLIENT_ADDRESS"].contains(&name) || is_secret(value) {
         return values::MASK.to_owned();
     }
     match value.char_indices().nth(300) {

@@ -15,4 +15,4 @@ pub use cors::Cors;
 pub use event::{Body, DirectEvent, Event, MAX_BODY, Request, SESSION_COOKIE, Source};
 pub use owner::{Owner, SESSION, Shown, UnreadableToken};
 pub use reply::{Problem, Reply, Response};
-pub use route::{Found, Query, Route, Routes, Target};
+pub use route::{Query, Route, Routes, Target};

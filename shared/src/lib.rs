@@ -63,6 +63,7 @@ pub mod config;
 pub mod credentials;
 pub mod process;
 pub mod telemetry;
+pub mod token;
 
 #[cfg(any(test, feature = "testing"))]
 pub mod tests;

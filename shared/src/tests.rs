@@ -29,7 +29,7 @@ pub use fake::Fake;
 pub(crate) use faults::HeldBack;
 pub use faults::{Fault, Faults};
 #[cfg(feature = "http")]
-pub use front_end::FrontEnd;
+pub use front_end::{Call, FrontEnd, SCHEDULE, any_event_gets_a_right_answer, body, outcome, response};
 pub use shards::Shards;
 
 use crate::batch::{Batch, Increment, Sequence, WriterId};

@@ -18,8 +18,13 @@ enum Act {
     Add(String, Value),
 }
 
+/// Checks many hostile events made of `samples`; `PROPTEST_CASES` says how many (`make fuzz`).
+pub fn check(samples: &[&str], check: impl Fn(&str)) {
+    proptest!(|(event in events(samples))| check(&event));
+}
+
 /// Events made of `samples` by a few changes; one in eight then has some bytes changed and may be no JSON.
-pub fn events(samples: &'static [&'static str]) -> impl Strategy<Value = String> {
+pub fn events(samples: &[&str]) -> impl Strategy<Value = String> + use<> {
     let parsed: Vec<Value> = samples.iter().map(|sample| serde_json::from_str(sample).unwrap_or_default()).collect();
     let edited = (prop::sample::select(parsed), vec(edit(), 0..4)).prop_map(|(mut event, edits)| {
         for edit in edits {

@@ -8,7 +8,7 @@ from resolve import ROOT
 from stack import FUNCTIONS, TEMPLATE, Stack
 
 # Settings that each function has in its own way.
-OF_ONE_FUNCTION = {"VISITS_OWNER_TOKEN", "VISITS_RECORD_FUNCTION"}
+OF_ONE_FUNCTION = {"VISITS_OWNER_TOKEN", "VISITS_RECORD_FUNCTION", "VISITS_CLIENT_ADDRESS"}
 # Parameters by which the stack makes what their setting names, or bounds what strangers can cost.
 OF_THE_STACK = {"RedisEndpoints", "VisitsOwnerToken", "VisitsNewPagesADay"}
 

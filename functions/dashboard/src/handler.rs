@@ -11,7 +11,7 @@ use http::StatusCode;
 use lambda_runtime::Error;
 use routes::Action;
 use serde::{Deserialize, Serialize};
-use visits_core::http::{Event, Found, Owner, Problem, Reply, Request, Response, Target};
+use visits_core::http::{Event, Owner, Problem, Reply, Request, Response, Target};
 use visits_core::statistics::Figures;
 
 pub(crate) struct Handler {
@@ -47,35 +47,30 @@ impl Handler {
     pub(crate) async fn handle(&self, event: Event) -> Result<Reply, Error> {
         match event {
             Event::Http(request) => {
-                let response = self.answer(&request).await.unwrap_or_else(Problem::into_response);
+                let (Ok(response) | Err(response)) = self.answer(&request).await;
                 Ok(Reply::to(&request, response))
             }
             Event::Direct(_) => Err(NOT_FOR_THIS_FUNCTION.into()),
         }
     }
 
-    async fn answer(&self, request: &Request) -> Result<Response, Problem> {
-        let (action, target) = match ROUTES.find(request)? {
-            Found::Route(action, target) => (action, target),
-            // There is neither: no script of another origin has business here, and `/` is a route.
-            Found::Preflight(methods) | Found::Index(methods) => {
-                return Err(Problem::method_not_allowed(&request.path, methods));
-            }
-        };
+    async fn answer(&self, request: &Request) -> Result<Response, Response> {
+        // No script of another origin has business here.
+        let (action, target) = ROUTES.find(request, None)?;
         match action {
-            Action::File(file) if file.is_local_only() && !request.is_local => Err(problems::demo_is_local()),
+            Action::File(file) if file.is_local_only() && !request.is_local => Err(problems::demo_is_local().into()),
             Action::File(file) => Ok(file.answer(request)),
             Action::ToPage => Ok(to_page(&request.path)),
-            Action::WhoAmI => self.who_am_i(request).await,
-            Action::Login => self.login(request).await,
+            Action::WhoAmI => Ok(self.who_am_i(request).await?),
+            Action::Login => Ok(self.login(request).await?),
             Action::Logout => Ok(Response::no_content().with("set-cookie", Owner::closed_session())),
             Action::History | Action::Top | Action::Summary => {
                 self.owner.authorize(request).await?;
-                self.tell(action, &target, request).await
+                Ok(self.tell(action, &target, request).await?)
             }
             Action::Set | Action::Delete => {
                 self.owner.authorize_change(request).await?;
-                self.change(action, &target, request).await
+                Ok(self.change(action, &target, request).await?)
             }
         }
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use visits_core::cache::{Count, CountCache, Source, Unavailable};
 use visits_core::config::Config;
 use visits_core::http::{
-    Cors, Event, Found, Owner, Problem, Query, Reply, Request, Response, Route, Routes, Target, UnreadableToken,
+    Cors, Event, Owner, Problem, Query, Reply, Request, Response, Route, Routes, Target, UnreadableToken,
 };
 use visits_core::page::PageId;
 
@@ -33,7 +33,6 @@ const ROUTES: Routes<Action> = Routes {
         Route::new("GET", "/visits", Action::Counts),
         Route::new("GET", "/badge/{page_id}", Action::Badge),
     ],
-    cors: true,
 };
 
 pub(crate) struct Handler {
@@ -79,23 +78,19 @@ impl Handler {
     pub(crate) async fn handle(&self, event: Event) -> Result<Reply, Error> {
         match event {
             Event::Http(request) => {
-                let answer = self.answer(&request).await.unwrap_or_else(Problem::into_response);
+                let (Ok(answer) | Err(answer)) = self.answer(&request).await;
                 Ok(Reply::to(&request, self.cors.admit(&request, answer)))
             }
             Event::Direct(_) => Err(NOT_FOR_THIS_FUNCTION.into()),
         }
     }
 
-    async fn answer(&self, request: &Request) -> Result<Response, Problem> {
-        let (action, target) = match ROUTES.find(request)? {
-            Found::Route(action, target) => (action, target),
-            Found::Preflight(methods) => return Ok(self.cors.preflight(request, methods)),
-            Found::Index(routes) => return Ok(Response::index(&routes)),
-        };
+    async fn answer(&self, request: &Request) -> Result<Response, Response> {
+        let (action, target) = ROUTES.find(request, Some(&self.cors))?;
         match (action, self.tell(action, &target, request).await) {
             // In place of an image a problem would be a broken one.
             (Action::Badge, Err(problem)) => Ok(self.failed_badge(request, &problem)),
-            (_, answer) => answer,
+            (_, answer) => Ok(answer?),
         }
     }
 
@@ -165,7 +160,7 @@ impl Handler {
 }
 
 fn unavailable(down: Unavailable) -> Problem {
-    Problem::count_unavailable(down.retry_after)
+    Problem::unavailable("count-unavailable", "the count cannot be read at the moment", down.retry_after)
 }
 
 fn served_via(count: &Count) -> &str {

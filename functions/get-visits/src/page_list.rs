@@ -21,7 +21,7 @@ pub(crate) fn pages(query: &Query, max: usize) -> Result<Vec<PageId>, Problem> {
         return Err(Problem::invalid_query(detail));
     }
     let page = |(n, id): (usize, &str)| {
-        let told = |error| Problem::invalid_page_id(&format_args!("page number {}: {error}", n + 1));
+        let told = |error| Problem::invalid_page_id(format_args!("page number {}: {error}", n + 1));
         PageId::from_decoded(id).map_err(told)
     };
     ids.into_iter().enumerate().map(page).collect()

@@ -10,14 +10,14 @@ use std::time::Duration;
 use visits_core::clock::Clock;
 use visits_core::config::{Config, Durability};
 use visits_core::flusher::{Flusher, RecordError};
-use visits_core::http::{Cors, DirectEvent, Event, Found, Problem, Reply, Request, Response, Route, Routes};
+use visits_core::http::{Cors, DirectEvent, Event, Problem, Reply, Request, Response, Route, Routes};
 use visits_core::page::PageId;
 use visits_core::store::redis::RedisStore;
 use visits_core::sweep::FlushEvent;
 use visits_core::visit::{Refusal, Visit};
 
-/// `direct`: when a client may try again whose visit was not confirmed.
-const RETRY_UNCONFIRMED: Duration = Duration::from_secs(1);
+/// Time after which a client may try again where nothing tells a better one.
+const RETRY_SOON: Duration = Duration::from_secs(1);
 
 /// What can be asked for.
 #[derive(Clone, Copy, Debug)]
@@ -33,7 +33,6 @@ const ROUTES: Routes<Action> = Routes {
         Route::new("POST", "/visits", Action::Visits),
         Route::new("GET", "/pixel/{page_id}", Action::Pixel),
     ],
-    cors: true,
 };
 
 pub(crate) struct Handler {
@@ -70,7 +69,7 @@ impl Handler {
     pub(crate) async fn handle(&self, event: Event, deadline: u64) -> Result<Reply, Error> {
         match event {
             Event::Http(request) => {
-                let answer = self.answer(&request, deadline).await.unwrap_or_else(Problem::into_response);
+                let (Ok(answer) | Err(answer)) = self.answer(&request, deadline).await;
                 Ok(Reply::to(&request, self.cors.admit(&request, answer)))
             }
             // Boxed, here and below: what a buffered visit carries about is small, and faster by a quarter.
@@ -78,12 +77,8 @@ impl Handler {
         }
     }
 
-    async fn answer(&self, request: &Request, deadline: u64) -> Result<Response, Problem> {
-        let (action, target) = match ROUTES.find(request)? {
-            Found::Route(action, target) => (action, target),
-            Found::Preflight(methods) => return Ok(self.cors.preflight(request, methods)),
-            Found::Index(routes) => return Ok(Response::index(&routes)),
-        };
+    async fn answer(&self, request: &Request, deadline: u64) -> Result<Response, Response> {
+        let (action, target) = ROUTES.find(request, Some(&self.cors))?;
         match action {
             Action::Visit => {
                 let page = target.page()?;
@@ -105,7 +100,7 @@ impl Handler {
                 }
                 Ok(pixel())
             }
-            Action::Visits => Box::pin(self.several(request, deadline)).await,
+            Action::Visits => Ok(Box::pin(self.several(request, deadline)).await?),
         }
     }
 
@@ -194,17 +189,30 @@ fn repeated() -> Response {
 }
 
 fn problem(error: RecordError) -> Problem {
-    match error {
-        RecordError::Full { retry_after } => Problem::buffer_full(retry_after),
-        RecordError::Stopping => Problem::shutting_down(),
-        RecordError::Unavailable { retry_after } => Problem::store_unavailable(retry_after),
-        RecordError::NotConfirmed => Problem::not_confirmed(RETRY_UNCONFIRMED),
+    let (kind, detail, retry_after) = match error {
+        // Its shards have been unreachable for long.
+        RecordError::Full { retry_after } => {
+            ("buffer-full", "too many visits are waiting to be stored; this request is not counted", retry_after)
+        }
+        // Another environment will answer.
+        RecordError::Stopping => {
+            ("shutting-down", "this instance is shutting down; this request is not counted", RETRY_SOON)
+        }
+        RecordError::Unavailable { retry_after } => ("store-unavailable", NOTHING_STORED, retry_after),
+        RecordError::NotConfirmed => (
+            "not-confirmed",
+            "the visit could not be confirmed in time; it may still be counted, so a repeated request may count it twice",
+            RETRY_SOON,
+        ),
         RecordError::NoWriter(error) => {
             tracing::error!(%error, "no visit can be recorded");
-            Problem::store_unavailable(RETRY_UNCONFIRMED)
+            ("store-unavailable", NOTHING_STORED, RETRY_SOON)
         }
-    }
+    };
+    Problem::unavailable(kind, detail, retry_after)
 }
+
+const NOTHING_STORED: &str = "nothing can be stored at the moment; this request is not counted";
 
 /// Most visits in one request.
 const MAX_LISTED: usize = 100;
@@ -215,10 +223,10 @@ const ACCEPTED: &str = "a JSON array of 1 to 100 page ids is accepted, or an obj
 fn listed_pages(request: &Request) -> Result<Vec<PageId>, Problem> {
     let (PageList::Ids(ids) | PageList::Object { pages: ids }) = request.body.json(ACCEPTED)?;
     if !(1..=MAX_LISTED).contains(&ids.len()) {
-        return Err(Problem::invalid_body(&format_args!("it has {} page ids", ids.len()), ACCEPTED));
+        return Err(Problem::invalid_body(format_args!("it has {} page ids", ids.len()), ACCEPTED));
     }
     let page = |(n, id): (usize, String)| {
-        PageId::from_decoded(&id).map_err(|error| Problem::invalid_page_id(&format_args!("pages[{n}]: {error}")))
+        PageId::from_decoded(&id).map_err(|error| Problem::invalid_page_id(format_args!("pages[{n}]: {error}")))
     };
     ids.into_iter().enumerate().map(page).collect()
 }

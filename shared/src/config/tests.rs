@@ -33,91 +33,74 @@ fn a_blank_variable_counts_as_unset() {
 }
 
 #[test]
-fn each_variable_takes_the_ends_of_its_range() {
-    let table: [(&str, &[&str]); 26] = [
+fn each_variable_takes_the_ends_of_its_range_and_refuses_anything_else_with_what_is_accepted() {
+    let (on_off, interval) =
+        ((&["on", "off"][..], &["yes", "1", "ON"][..]), (&["100ms", "10m"][..], &["0", "99ms", "11m", "30"][..]));
+    let long = "f".repeat(171);
+    let arn = "arn:aws:lambda:eu-west-1:123456789012:function:my-record_visit";
+    let viewer = "CloudFront-Viewer-Address;secret=0123456789abcdefghij";
+    let table: [(&str, &[&str], &[&str]); 27] = [
         (
             "REDIS_ENDPOINTS",
             &["a=redis://h", "a=redis://h;weight=16,b=rediss://h;weight=0", "a=redis://u@h;password-file=/p"],
-        ),
-        ("REDIS_CA_FILE", &["built-in"]),
-        ("VISITS_NAMESPACE", &["a", "My-site_2"]),
-        ("VISITS_CACHE_TTL", &["0", "0s", "1ms", "1m 30s", "1h", " 5s "]),
-        ("VISITS_CACHE_PAGES", &["1", "10000000"]),
-        ("VISITS_FLUSH_INTERVAL", &["100ms", "10m"]),
-        ("VISITS_UNREGISTERED_INTERVAL", &["100ms", "10m"]),
-        ("VISITS_BUFFER_PAGES", &["1", "1000000"]),
-        ("VISITS_DURABILITY", &["buffered", "direct"]),
-        ("VISITS_ALLOW_EVICTION", &["on", "off"]),
-        ("VISITS_TIMER", &["auto", "on", "off"]),
-        ("VISITS_SWEEP_CONCURRENCY", &["1", "100"]),
-        (
-            "VISITS_RECORD_FUNCTION",
-            &["f", "f:$LATEST", "arn:aws:lambda:eu-west-1:123456789012:function:my-record_visit"],
-        ),
-        ("REDIS_CONNECT_TIMEOUT", &["10ms", "10s"]),
-        ("REDIS_TIMEOUT", &["10ms", "10s"]),
-        ("VISITS_HISTORY_DAYS", &["0", "400"]),
-        ("VISITS_VISITORS", &["on", "off"]),
-        ("VISITS_DO_NOT_TRACK", &["respect", "ignore"]),
-        ("VISITS_COUNT", &["all", "people"]),
-        ("VISITS_PUBLIC", &["on", "off"]),
-        ("VISITS_OWNER_TOKEN", &["off", "file:/run/token"]),
-        ("VISITS_ORIGINS", &["*", "https://example.org,http://localhost:8000", "https://*.example.org"]),
-        ("VISITS_PAGES", &["*", "home,blog/*"]),
-        ("VISITS_NEW_PAGES_A_DAY", &["0", "10000000"]),
-        ("VISITS_REPEAT_WINDOW", &["0", "1h"]),
-        ("VISITS_METRICS", &["off", "VisitCounter/my-stack"]),
-    ];
-    for (name, values) in table {
-        for value in values {
-            assert!(read(&[(name, value)]).is_ok(), "{name}={value}");
-        }
-    }
-}
-
-#[test]
-fn each_variable_refuses_what_is_not_accepted_and_says_what_is() {
-    let long = "f".repeat(171);
-    let table: [(&str, &[&str]); 26] = [
-        (
-            "REDIS_ENDPOINTS",
             &["a", "redis://h", "a=h", "a=redis://h,", "a=redis://h,a=redis://g", "a=redis://h;weight=0"],
         ),
-        ("REDIS_CA_FILE", &["none", "/", "/no/such/file"]),
-        ("VISITS_NAMESPACE", &["a b", "a:b", "é"]),
-        ("VISITS_CACHE_TTL", &["5", "-1s", "1h 1ns", "5 parsecs", "s", "9999999999999999999999s"]),
-        ("VISITS_CACHE_PAGES", &["0", "-1", "+1", "1e3", "1_000", "10000001", "99999999999999999999999"]),
-        ("VISITS_FLUSH_INTERVAL", &["0", "99ms", "11m", "30"]),
-        ("VISITS_UNREGISTERED_INTERVAL", &["0", "99ms", "11m", "2"]),
-        ("VISITS_BUFFER_PAGES", &["0", "1000001", "10k"]),
-        ("VISITS_DURABILITY", &["Direct", "none"]),
-        ("VISITS_ALLOW_EVICTION", &["yes", "1", "ON"]),
-        ("VISITS_TIMER", &["true", "1"]),
-        ("VISITS_SWEEP_CONCURRENCY", &["0", "101"]),
-        ("VISITS_RECORD_FUNCTION", &["record visit", "f/g", &long]),
-        ("REDIS_CONNECT_TIMEOUT", &["0", "9ms", "11s"]),
-        ("REDIS_TIMEOUT", &["0", "9ms", "10001ms"]),
-        ("VISITS_HISTORY_DAYS", &["-1", "401", "a year"]),
-        ("VISITS_VISITORS", &["yes"]),
-        ("VISITS_DO_NOT_TRACK", &["on"]),
-        ("VISITS_COUNT", &["bots"]),
-        ("VISITS_PUBLIC", &["no"]),
-        ("VISITS_OWNER_TOKEN", &["hunter2", "file:token", "secret:"]),
-        ("VISITS_ORIGINS", &["example.org", "https://a.test/x", "https://a.test,", "https://*"]),
-        ("VISITS_PAGES", &["a,,b", ","]),
-        ("VISITS_NEW_PAGES_A_DAY", &["-1", "10000001"]),
-        ("VISITS_REPEAT_WINDOW", &["30", "61m"]),
-        ("VISITS_METRICS", &["on", "my stack", "AWS/Lambda", ":a"]),
+        ("REDIS_CA_FILE", &["built-in"], &["none", "/", "/no/such/file"]),
+        ("VISITS_NAMESPACE", &["a", "My-site_2"], &["a b", "a:b", "é"]),
+        (
+            "VISITS_CACHE_TTL",
+            &["0", "0s", "1ms", "1m 30s", "1h", " 5s "],
+            &["5", "-1s", "1h 1ns", "5 parsecs", "s", "9999999999999999999999s"],
+        ),
+        (
+            "VISITS_CACHE_PAGES",
+            &["1", "10000000"],
+            &["0", "-1", "+1", "1e3", "1_000", "10000001", "99999999999999999999999"],
+        ),
+        ("VISITS_FLUSH_INTERVAL", interval.0, interval.1),
+        ("VISITS_UNREGISTERED_INTERVAL", interval.0, interval.1),
+        ("VISITS_BUFFER_PAGES", &["1", "1000000"], &["0", "1000001", "10k"]),
+        ("VISITS_DURABILITY", &["buffered", "direct"], &["Direct", "none"]),
+        ("VISITS_ALLOW_EVICTION", on_off.0, on_off.1),
+        ("VISITS_TIMER", &["auto", "on", "off"], &["true", "1"]),
+        ("VISITS_SWEEP_CONCURRENCY", &["1", "100"], &["0", "101"]),
+        ("VISITS_RECORD_FUNCTION", &["f", "f:$LATEST", arn], &["record visit", "f/g", &long]),
+        ("REDIS_CONNECT_TIMEOUT", &["10ms", "10s"], &["0", "9ms", "11s"]),
+        ("REDIS_TIMEOUT", &["10ms", "10s"], &["0", "9ms", "10001ms"]),
+        ("VISITS_HISTORY_DAYS", &["0", "400"], &["-1", "401", "a year"]),
+        ("VISITS_VISITORS", on_off.0, on_off.1),
+        ("VISITS_DO_NOT_TRACK", &["respect", "ignore"], &["on"]),
+        (
+            "VISITS_CLIENT_ADDRESS",
+            &["source", viewer],
+            &["X-Real-IP", "X-Real-IP;secret=short", "a b;secret=0123456789abcdefghij", ";secret=0123456789abcdefghij"],
+        ),
+        ("VISITS_COUNT", &["all", "people"], &["bots"]),
+        ("VISITS_PUBLIC", on_off.0, on_off.1),
+        ("VISITS_OWNER_TOKEN", &["off", "file:/run/token"], &["hunter2", "file:token", "secret:"]),
+        (
+            "VISITS_ORIGINS",
+            &["*", "https://example.org,http://localhost:8000", "https://*.example.org"],
+            &["example.org", "https://a.test/x", "https://a.test,", "https://*"],
+        ),
+        ("VISITS_PAGES", &["*", "home,blog/*"], &["a,,b", ","]),
+        ("VISITS_NEW_PAGES_A_DAY", &["0", "10000000"], &["-1", "10000001"]),
+        ("VISITS_REPEAT_WINDOW", &["0", "1h"], &["30", "61m"]),
+        ("VISITS_METRICS", &["off", "VisitCounter/my-stack"], &["on", "my stack", "AWS/Lambda", ":a"]),
     ];
-    for (variable, (name, values)) in Config::VARIABLES.iter().zip(table) {
+    for (variable, (name, accepted, refused)) in Config::VARIABLES.iter().zip(table) {
         assert_eq!(variable.name, name);
-        for value in values {
+        for value in accepted {
+            assert!(read(&[(name, value)]).is_ok(), "{name}={value}");
+        }
+        for value in refused {
             let error = read(&[(name, value)]).unwrap_err();
             assert_eq!(error.variables().collect::<Vec<_>>(), [name], "{value}");
             let message = error.to_string();
             assert!(message.contains(name) && message.contains(variable.accepted), "{message}");
         }
     }
+    assert_eq!(Config::VARIABLES.len(), table.len());
 }
 
 #[test]
@@ -229,6 +212,7 @@ fn a_value_that_may_hold_a_secret_is_not_shown_even_where_it_is_no_url() {
         "a=HTTP://:SECRET",
         "a=h;Password = SECRET;weight=1",
         ";pass=SECRET",
+        "X-Real-IP;secret=SECRET",
         "a=h;password-file=SECRET",
         "-----BEGIN PRIVATE KEY-----\nSECRET\n-----END PRIVATE KEY-----",
     ] {
@@ -240,7 +224,14 @@ fn a_value_that_may_hold_a_secret_is_not_shown_even_where_it_is_no_url() {
             assert!(!told.contains("SECRET"), "{name}: {told}");
         }
     }
-    assert!(!read(&[("VISITS_OWNER_TOKEN", "hunter2")]).unwrap_err().to_string().contains("hunter2"));
+    for name in ["VISITS_OWNER_TOKEN", "VISITS_CLIENT_ADDRESS"] {
+        let error = read(&[(name, "X-Real-IP: hunter2")]).unwrap_err();
+        assert!(!error.to_string().contains("hunter2"), "{error}");
+    }
+    let proxy = read(&[("VISITS_CLIENT_ADDRESS", "X-Real-IP;secret=SECRET-SECRET-SECRET-SECRET")]);
+    assert!(!format!("{:?}", proxy.unwrap()).contains("SECRET"));
+    let list = read(&[("VISITS_CLIENT_ADDRESS", "X-Forwarded-For;secret=0123456789abcdefghij")]).unwrap_err();
+    assert!(list.to_string().contains("a client can write into a list"), "{list}");
     for value in ["5 parsecs", "arn:aws:lambda:eu-west-1:1:function:f/", "https://a.test/x", "home,blog/*"] {
         assert_eq!(masked(value), value);
     }

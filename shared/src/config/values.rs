@@ -5,6 +5,8 @@
 
 use crate::ring::Ring;
 use crate::shard::{Endpoint, PasswordError, PasswordSource, ShardConfig, Weight};
+use crate::token::Token;
+use http::HeaderName;
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -33,6 +35,7 @@ pub(super) fn is_secret(value: &str) -> bool {
     let bare = value.replace("https://", "").replace("http://", "");
     value.contains('@')
         || value.contains("pass")
+        || value.contains("secret=")
         || value.contains("-----begin")
         || value.contains("://") && bare.contains(':')
 }
@@ -278,6 +281,28 @@ pub(super) fn owner_token(text: &str) -> Result<Option<PasswordSource>, &'static
         Some(Err(PasswordError::Path)) => Err("the path of the file begins with /"),
         _ => Err("the name or ARN of a secret is wanted, and #key after it for a member of its JSON"),
     }
+}
+
+/// The header in which a proxy tells the client's address (`VISITS_CLIENT_ADDRESS`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProxyHeader {
+    /// The header's name.
+    pub name: HeaderName,
+    /// The value of `X-Visits-Proxy` that shows the request to be the proxy's.
+    pub secret: Token,
+}
+
+/// Parses the header of a proxy and its secret; none for `source`.
+pub(super) fn client_address(text: &str) -> Result<Option<ProxyHeader>, &'static str> {
+    if text == "source" {
+        return Ok(None);
+    }
+    let (name, secret) = text.split_once(";secret=").ok_or("neither source nor a header with ;secret=VALUE")?;
+    let name = name.parse().map_err(|_| "no header has this name")?;
+    if ["x-forwarded-for", "forwarded"].iter().any(|list| name == *list) {
+        return Err("a client can write into a list of addresses; name a header that holds one");
+    }
+    Ok(Some(ProxyHeader { name, secret: Token::new(secret)? }))
 }
 
 /// Declares a setting that is a choice of words.

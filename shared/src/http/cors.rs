@@ -18,7 +18,7 @@ pub struct Cors {
 }
 
 impl Cors {
-    /// For scripts of these origins. `takes_token`: they may send `Authorization`.
+    /// Allows scripts of these origins. `takes_token`: they may send `Authorization`.
     pub fn new(origins: Origins, takes_token: bool) -> Self {
         Self { origins, takes_token }
     }
@@ -28,12 +28,15 @@ impl Cors {
     /// A page's tracing library adds headers to all requests, and nothing is counted where they are refused. So each
     /// header is allowed that is asked for, except what shows the owner: only the owner's routes take `X-Requested-With`,
     /// which scripts of other origins must not be able to send.
-    pub fn preflight(&self, request: &Request, methods: String) -> Response {
+    pub(crate) fn preflight(&self, request: &Request, methods: String) -> Response {
         let asked = request.header("access-control-request-headers").filter(|asked| asked.len() <= MAX_ASKED);
         let allowed = asked.unwrap_or_default().split(',').map(str::trim).filter(|name| {
             let refused = name.eq_ignore_ascii_case("x-requested-with")
                 || (!self.takes_token && name.eq_ignore_ascii_case("authorization"));
-            is_name(name) && !refused
+            // RFC 9110 would have more characters, among them the `*` that stands for any.
+            !refused
+                && !name.is_empty()
+                && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
         });
         let allowed: Vec<_> = allowed.collect();
         let response = Response::no_content().with("access-control-allow-methods", methods);
@@ -41,7 +44,7 @@ impl Cors {
         if allowed.is_empty() { response } else { response.with("access-control-allow-headers", allowed.join(", ")) }
     }
 
-    /// The answer as pages may show it, and scripts of allowed origins can read it. Every answer needs this, problems too:
+    /// Returns the answer as pages may show it, and scripts of allowed origins can read it. Every answer needs this, problems too:
     /// else a script cannot tell one that is worth another try.
     #[must_use]
     pub fn admit(&self, request: &Request, response: Response) -> Response {
@@ -63,11 +66,6 @@ impl Cors {
         }
         response.with("access-control-expose-headers", "Retry-After")
     }
-}
-
-/// Tells whether this is the name of a header: RFC 9110 would have more characters, among them the `*` that stands for any.
-fn is_name(name: &str) -> bool {
-    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
 }
 
 #[cfg(test)]
@@ -118,7 +116,7 @@ mod tests {
 
     #[test]
     fn a_script_may_see_when_to_try_again() {
-        let problem = Problem::buffer_full(Duration::from_secs(3)).into_response();
+        let problem = Problem::unavailable("buffer-full", "", Duration::from_secs(3)).into();
         let response = cors("*").admit(&from(None), problem);
         assert_eq!(response.header("access-control-expose-headers"), Some("Retry-After"));
         assert_eq!(cors("*").admit(&from(None), Response::no_content()).header("access-control-expose-headers"), None);

@@ -15,22 +15,23 @@
 //! functions as targets" ("does not decode"), and its attribute `routing.http.xff_header_processing.mode`, which must be
 //! `append`, its default; captured events in middleapi/standard-server #93 and aws/aws-lambda-rust-runtime #543.
 
+use crate::config::ProxyHeader;
 use crate::http::reply::Problem;
 use aws_lambda_events::alb::AlbTargetGroupRequest;
 use aws_lambda_events::apigw::{ApiGatewayProxyRequest, ApiGatewayV2httpRequest};
 use aws_lambda_events::query_map::QueryMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use http::Method;
 use http::header::{COOKIE, HeaderMap, HeaderValue};
+use http::{Method, StatusCode};
+use serde::Deserialize;
 use serde::de::{DeserializeOwned, Deserializer};
-use serde::{Deserialize, de};
 use serde_json::Value;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::panic::catch_unwind;
 use url::form_urlencoded;
 
@@ -116,42 +117,34 @@ pub const SESSION_COOKIE: &str = "__Host-visits_session";
 impl<'de> Deserialize<'de> for Event {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let json = <&RawValue>::deserialize(deserializer)?.get();
-        // A `HeaderMap` panics at its 32,769th header, and a `QueryMap` at a parameter with an empty list of values.
-        let request = catch_unwind(|| Request::read(json)).unwrap_or(None);
-        Ok(request.map_or_else(|| Self::of_no_known_shape(json), |request| Self::Http(Box::new(request))))
-    }
-}
-
-impl Event {
-    /// Reads an event that is no request: a direct invocation, unless it has a member that front ends write.
-    fn of_no_known_shape(json: &str) -> Self {
         let members = |json| serde_json::from_str::<HashMap<String, &RawValue>>(json).unwrap_or_default();
         let event = members(json);
         let has = |name| event.contains_key(name);
+        // Members that front ends write.
         if !["requestContext", "httpMethod", "rawPath"].into_iter().any(has) {
             let flush = event.get("flush").and_then(|order| serde_json::from_str(order.get()).ok());
-            return Self::Direct(DirectEvent { flush, nothing_else: event.keys().all(|name| name == "flush") });
+            return Ok(Self::Direct(DirectEvent { flush, nothing_else: event.keys().all(|name| name == "flush") }));
         }
         let context = event.get("requestContext").map(|context| members(context.get())).unwrap_or_default();
-        let source = if context.contains_key("elb") {
-            Source::LoadBalancer { multi_value: has("multiValueHeaders") }
-        } else if has("httpMethod") {
-            Source::Version1
-        } else {
-            Source::Version2
+        let source = match () {
+            () if context.contains_key("elb") => Source::LoadBalancer { multi_value: has("multiValueHeaders") },
+            () if has("httpMethod") && !context.contains_key("http") => Source::Version1,
+            () => Source::Version2,
         };
-        Self::Http(Box::new(Request { source, malformed: true, ..Request::default() }))
+        // A `HeaderMap` panics at its 32,769th header, and a `QueryMap` at a parameter with an empty list of values.
+        let request = catch_unwind(|| match source {
+            Source::Version2 => serde_json::from_str(json).map(Request::version2),
+            // An HTTP API's event has a version, a REST API's has none.
+            Source::Version1 => serde_json::from_str(json).map(|event| Request::version1(event, has("version"))),
+            Source::LoadBalancer { .. } => serde_json::from_str(json).map(Request::load_balancer),
+        });
+        let malformed = || Request { malformed: true, ..Request::default() };
+        let request = request.ok().and_then(Result::ok).unwrap_or_else(malformed);
+        Ok(Self::Http(Box::new(Request { source, ..request })))
     }
 }
 
 impl Request {
-    fn read(json: &str) -> Option<Self> {
-        let version2 = || serde_json::from_str(json).ok().map(Self::version2);
-        let load_balancer = || serde_json::from_str(json).ok().map(Self::load_balancer);
-        let version1 = || serde_json::from_str(json).ok().map(|event| Self::version1(event, is_http_api(json)));
-        version2().or_else(load_balancer).or_else(version1)
-    }
-
     fn version2(event: ApiGatewayV2httpRequest) -> Self {
         let (context, mut headers) = (event.request_context, event.headers);
         for cookie in event.cookies.iter().flatten().filter_map(|cookie| HeaderValue::from_str(cookie).ok()) {
@@ -177,7 +170,6 @@ impl Request {
         let context = event.request_context;
         let parameters = fuller(event.multi_value_query_string_parameters, event.query_string_parameters);
         Self {
-            source: Source::Version1,
             method: event.http_method,
             path: event.path.unwrap_or_default(),
             path_is_encoded: !is_http_api,
@@ -193,16 +185,13 @@ impl Request {
     fn load_balancer(event: AlbTargetGroupRequest) -> Self {
         let parameters = fuller(event.multi_value_query_string_parameters, event.query_string_parameters);
         let pairs: Vec<_> = parameters.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        let multi_value = !event.multi_value_headers.is_empty();
-        let headers = if multi_value { event.multi_value_headers } else { event.headers };
+        let headers = if event.multi_value_headers.is_empty() { event.headers } else { event.multi_value_headers };
         let forwarded = headers.get_all("x-forwarded-for").iter().next_back().and_then(text);
-        let address = forwarded.and_then(|addresses| addresses.rsplit(',').next()).map(|last| {
-            // With the attribute `xff_client_port` the port is there, too, which is another one for each connection.
-            let last = last.trim();
-            last.parse().map_or_else(|_| last.to_owned(), |socket: SocketAddr| socket.ip().to_string())
-        });
+        // With the attribute `xff_client_port` the port is there, too, which is another one for each connection.
+        let address = forwarded
+            .and_then(|addresses| addresses.rsplit(',').next())
+            .map(|last| ip(last.trim()).map_or_else(|| last.trim().to_owned(), |address| address.to_string()));
         Self {
-            source: Source::LoadBalancer { multi_value },
             method: event.http_method,
             path: event.path.unwrap_or_default(),
             path_is_encoded: true,
@@ -212,6 +201,22 @@ impl Request {
             body: Body { text: event.body, is_base64: event.is_base64_encoded },
             ..Self::default()
         }
+    }
+
+    /// Returns the client's address: the one that the proxy tells, if `proxy` is set and the request carries its secret, else the
+    /// one from which the connection was opened.
+    ///
+    /// Only an address alone is taken, with or without a port: the elements of a list (`X-Forwarded-For`) may be the client's word.
+    pub fn client_address(&self, proxy: Option<&ProxyHeader>) -> Cow<'_, str> {
+        let told = proxy.filter(|proxy| self.header("x-visits-proxy").is_some_and(|given| proxy.secret.is(given)));
+        let told = told.and_then(|ProxyHeader { name, .. }| {
+            let mut values = self.headers.get_all(name).iter();
+            let value = values.next().filter(|_| values.next().is_none()).and_then(text)?.trim();
+            // CloudFront always tells the port, and writes no brackets.
+            ip(if name == "cloudfront-viewer-address" { value.rsplit_once(':')?.0 } else { value })
+        });
+        let source = || self.address.as_deref().unwrap_or_default().into();
+        told.map_or_else(source, |address| address.to_string().into())
     }
 
     /// Tells whether only the headers of the answer to `GET` are asked for.
@@ -268,13 +273,9 @@ fn named_stage(stage: Option<String>) -> Option<String> {
     stage.filter(|stage| stage != "$default")
 }
 
-/// Tells an HTTP API's event of payload version 1.0 from a REST API's, which has no version.
-fn is_http_api(json: &str) -> bool {
-    #[derive(Deserialize)]
-    struct Payload {
-        version: Option<de::IgnoredAny>,
-    }
-    serde_json::from_str::<Payload>(json).is_ok_and(|payload| payload.version.is_some())
+/// Reads an address: alone, or with a port behind it, where an IPv6 address is in brackets.
+fn ip(text: &str) -> Option<IpAddr> {
+    text.parse().ok().or_else(|| text.parse().ok().map(|socket: SocketAddr| socket.ip()))
 }
 
 /// Tells whether a domain is `<id>.lambda-url.<region>.on.aws`. Without regard to case and to a root dot, in case that AWS
@@ -302,11 +303,12 @@ impl Body {
     pub fn json<T: DeserializeOwned>(&self, accepted: &str) -> Result<T, Problem> {
         let text = self.text.as_deref().unwrap_or_default();
         let bytes = if self.is_base64 { BASE64.decode(text).map(Cow::Owned) } else { Ok(text.as_bytes().into()) };
-        let not_base64 = |_| Problem::invalid_body(&"it is marked as base64 and is none", accepted);
+        let not_base64 = |_| Problem::invalid_body("it is marked as base64 and is none", accepted);
         let bytes = bytes.map_err(not_base64)?;
         if bytes.len() > MAX_BODY {
-            return Err(Problem::body_too_large());
+            let detail = format!("the body is too long; at most {MAX_BODY} bytes are accepted");
+            return Err(Problem::new("body-too-large", StatusCode::PAYLOAD_TOO_LARGE, detail));
         }
-        serde_json::from_slice(&bytes).map_err(|error| Problem::invalid_body(&error, accepted))
+        serde_json::from_slice(&bytes).map_err(|error| Problem::invalid_body(error, accepted))
     }
 }

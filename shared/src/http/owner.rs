@@ -1,7 +1,7 @@
 //! The owner's rights: for requests with the token of `VISITS_OWNER_TOKEN`, or with a session that was opened with it.
 //!
 //! A session is a cookie, `<end, seconds since the Unix epoch>.<MAC of it under the token, in base64url>`. The server
-//! keeps nothing of it, and a new token ends all sessions. Of the token itself only enough is kept to compare with it and to sign.
+//! keeps nothing of it, and a new token ends all sessions. A file is read at each request, a secret at most once a minute.
 
 use crate::clock::{Clock, Moment};
 use crate::config::Config;
@@ -9,30 +9,27 @@ use crate::credentials::{Aws, Password, Secret};
 use crate::http::event::{Request, SESSION_COOKIE};
 use crate::http::reply::Problem;
 use crate::shard::PasswordSource;
+use crate::token::Token;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
-use ring::hmac;
-use std::fmt;
+use http::StatusCode;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// Lifetime of a session.
 pub const SESSION: Duration = Duration::from_hours(12);
 
-/// Age from which on the file or the secret is read again.
+/// Age from which on the secret is asked for again.
 const KEPT: Duration = Duration::from_mins(1);
 
-/// Time after a failed reading before the next one.
+/// Time after which a client may try again where the token cannot be read.
 const PAUSE: Duration = Duration::from_secs(5);
 
-/// Tells the owner from everybody else. The token is read when it is first needed.
+/// Tells the owner from everybody else. The token is read when it is needed.
 #[derive(Debug)]
 pub struct Owner {
     source: Option<Source>,
     clock: Clock,
-    /// When the token was read last, and what was read, if it was one.
-    last: Mutex<Option<(Moment, Option<Token>)>>,
 }
 
 /// Proof that a request is the owner's.
@@ -58,7 +55,7 @@ impl Owner {
     /// Returns the owner that the settings name. A token in Secrets Manager is asked for as `aws`, whose clock tells the time.
     pub fn with_aws(config: &Config, aws: &Aws) -> Result<Self, UnreadableToken> {
         let source = config.owner_token.as_ref().map(|source| Source::new(source, aws)).transpose()?;
-        Ok(Self { source, clock: aws.clock().clone(), last: Mutex::new(None) })
+        Ok(Self { source, clock: aws.clock().clone() })
     }
 
     /// Whether a request is the owner's. 401 where it is not, 403 where nobody is the owner, 503 where the token cannot
@@ -66,22 +63,26 @@ impl Owner {
     pub async fn authorize(&self, request: &Request) -> Result<Shown, Problem> {
         let token = self.token().await?;
         if let Some(header) = request.header("authorization") {
-            let given = bearer(header).ok_or_else(|| Problem::unauthorized(NO_BEARER))?;
-            return if token.is(given) { Ok(Shown::Token) } else { Err(Problem::unauthorized(WRONG)) };
+            let given = bearer(header).ok_or_else(|| unauthorized(NO_BEARER))?;
+            return if token.is(given) { Ok(Shown::Token) } else { Err(unauthorized(WRONG)) };
         }
         let (mut sessions, now) = (request.sessions().peekable(), self.clock.now());
         let refusal = if sessions.peek().is_none() { NOTHING } else { ENDED };
-        if sessions.any(|session| token.has_opened(session, now)) {
+        if sessions.any(|session| is_open(&token, session, now)) {
             return Ok(Shown::Session);
         }
-        Err(Problem::unauthorized(refusal))
+        Err(unauthorized(refusal))
     }
 
     /// Authorizes a request that changes something: by cookie it needs a header that no other site can send (403).
     pub async fn authorize_change(&self, request: &Request) -> Result<(), Problem> {
         let by_us = request.header("x-requested-with") == Some("visits");
         match self.authorize(request).await? {
-            Shown::Session if !by_us => Err(Problem::forged_request()),
+            Shown::Session if !by_us => {
+                let detail = "a change by session cookie needs the header X-Requested-With: visits, which no other site can \
+                              send; or send the token as Authorization: Bearer";
+                Err(Problem::new("forged-request", StatusCode::FORBIDDEN, detail))
+            }
             _ => Ok(()),
         }
     }
@@ -90,9 +91,9 @@ impl Owner {
     pub async fn open_session(&self, given: &str) -> Result<String, Problem> {
         let token = self.token().await?;
         if !token.is(given) {
-            return Err(Problem::unauthorized(WRONG));
+            return Err(unauthorized(WRONG));
         }
-        Ok(cookie(&token.session(self.clock.now()), SESSION))
+        Ok(cookie(&session(&token, self.clock.now()), SESSION))
     }
 
     /// The cookie that ends a session in the browser.
@@ -101,23 +102,13 @@ impl Owner {
     }
 
     async fn token(&self) -> Result<Token, Problem> {
-        let source = self.source.as_ref().ok_or_else(Problem::owner_token_missing)?;
-        let now = self.clock.now();
-        let last = self.last().clone();
-        let is_kept = |(at, token): &(Moment, _)| now.since(*at) < if Option::is_some(token) { KEPT } else { PAUSE };
-        let token = if let Some((_, token)) = last.filter(is_kept) {
-            token
-        } else {
-            let read = source.token().await;
-            let read = read.inspect_err(|error| tracing::error!(%error, "the owner's token cannot be used")).ok();
-            *self.last() = Some((now, read.clone()));
-            read
-        };
-        token.ok_or_else(|| Problem::owner_token_unavailable(PAUSE))
-    }
-
-    fn last(&self) -> MutexGuard<'_, Option<(Moment, Option<Token>)>> {
-        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+        let missing = "this needs the owner's token, and none is set up; VISITS_OWNER_TOKEN says where it comes from";
+        let missing = || Problem::new("owner-token-missing", StatusCode::FORBIDDEN, missing);
+        self.source.as_ref().ok_or_else(missing)?.token().await.map_err(|error| {
+            tracing::error!(%error, "the owner's token cannot be used");
+            let detail = "the owner's token cannot be used at the moment; the log of the function says why";
+            Problem::unavailable("owner-token-unavailable", detail, PAUSE)
+        })
     }
 }
 
@@ -125,6 +116,11 @@ const NOTHING: &str = "this needs the owner's token: send it as Authorization: B
 const NO_BEARER: &str = "the header Authorization is not understood; Bearer and the owner's token are accepted";
 const WRONG: &str = "this is not the owner's token; VISITS_OWNER_TOKEN says where it is kept";
 const ENDED: &str = "the session has ended, or is none; open a new one at /dashboard, or send Authorization: Bearer";
+
+/// Returns a 401 with `WWW-Authenticate`. The detail says whether the token is missing or wrong.
+fn unauthorized(detail: &str) -> Problem {
+    Problem::new("unauthorized", StatusCode::UNAUTHORIZED, detail).with("www-authenticate", "Bearer")
+}
 
 /// The token of `Authorization: Bearer …` (RFC 6750); the scheme's case is free.
 fn bearer(header: &str) -> Option<&str> {
@@ -137,60 +133,22 @@ fn cookie(value: &str, age: Duration) -> String {
     format!("{SESSION_COOKIE}={value}; HttpOnly; Secure; SameSite=Strict; Path=/; Max-Age={seconds}")
 }
 
-/// The fewest bytes of a token. No limit on guesses is needed from here on: 20 random letters and digits are 119 bits.
-const MIN_BYTES: usize = 20;
-
-const TOO_SHORT: &str = "the token is shorter than 20 bytes; make a longer one, such as with: openssl rand -base64 32";
-
-const UNFIT_CHARACTER: &str = "the token has a space or another character that is no visible ASCII, which Authorization: Bearer \
-                               does not carry; make another one, such as with: openssl rand -base64 32";
-
-/// The owner's token.
-#[derive(Clone)]
-struct Token {
-    key: hmac::Key,
-    /// The token's own MAC under itself.
-    tag: hmac::Tag,
+/// Returns a session from now on.
+fn session(token: &Token, now: Moment) -> String {
+    let end = now.epoch_millis() / 1000 + SESSION.as_secs();
+    format!("{end}.{}", BASE64.encode(token.sign(&signed(end))))
 }
 
-impl Token {
-    /// Takes a text as the token. An error says what is wrong with it and what to do, and repeats nothing of it.
-    fn new(token: &str) -> Result<Self, &'static str> {
-        if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(UNFIT_CHARACTER);
-        }
-        if token.len() < MIN_BYTES {
-            return Err(TOO_SHORT);
-        }
-        let key = hmac::Key::new(hmac::HMAC_SHA256, token.as_bytes());
-        let tag = hmac::sign(&key, token.as_bytes());
-        Ok(Self { key, tag })
-    }
-
-    /// Whether it is this one. MACs are compared, in constant time: how long it takes tells nothing of the token, not even its
-    /// length.
-    fn is(&self, given: &str) -> bool {
-        hmac::verify(&self.key, given.as_bytes(), self.tag.as_ref()).is_ok()
-    }
-
-    /// Returns a session from now on.
-    fn session(&self, now: Moment) -> String {
-        let end = now.epoch_millis() / 1000 + SESSION.as_secs();
-        format!("{end}.{}", BASE64.encode(hmac::sign(&self.key, signed(end).as_bytes())))
-    }
-
-    /// Tells, in constant time, whether this is a session that was opened with the token and has not ended.
-    fn has_opened(&self, session: &str, now: Moment) -> bool {
-        let Some((end, mac)) = session.split_once('.') else { return false };
-        let (Ok(end), Ok(mac)) = (end.parse(), BASE64.decode(mac)) else { return false };
-        hmac::verify(&self.key, signed(end).as_bytes(), &mac).is_ok() && now.epoch_millis() / 1000 < end
-    }
+/// Tells, in constant time, whether this is a session that was opened with the token and has not ended.
+fn is_open(token: &Token, session: &str, now: Moment) -> bool {
+    let Some((end, mac)) = session.split_once('.') else { return false };
+    let (Ok(end), Ok(mac)) = (end.parse(), BASE64.decode(mac)) else { return false };
+    token.has_signed(&signed(end), &mac) && now.epoch_millis() / 1000 < end
 }
 
-impl fmt::Debug for Token {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
-    }
+/// Returns the text that is signed. It names its purpose, so that nothing else signed by the token will ever be a session.
+fn signed(end: u64) -> String {
+    format!("visits session until {end}")
 }
 
 #[derive(Debug)]
@@ -227,11 +185,6 @@ impl Source {
 fn read_token(path: &Path) -> Result<Token, String> {
     let held = Password::read(path).map_err(|error| error.to_string())?;
     Token::new(held.expose()).map_err(|reason| format!("the file {}: {reason}", path.display()))
-}
-
-/// Returns the text that is signed. It names its purpose, so that nothing else signed by the token will ever be a session.
-fn signed(end: u64) -> String {
-    format!("visits session until {end}")
 }
 
 #[cfg(test)]

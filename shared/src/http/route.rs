@@ -2,9 +2,11 @@
 //!
 //! Whether a path is still encoded depends on the front end, which [`event`](super::event) recognises.
 
+use crate::http::cors::Cors;
 use crate::http::event::Request;
-use crate::http::reply::Problem;
+use crate::http::reply::{Problem, Response};
 use crate::page::PageId;
+use http::{Method, StatusCode};
 use percent_encoding::percent_decode_str;
 use std::ops::RangeInclusive;
 use url::form_urlencoded;
@@ -28,19 +30,6 @@ pub struct Route<A> {
 pub struct Routes<A: 'static> {
     /// The routes; the first that fits is taken.
     pub routes: &'static [Route<A>],
-    /// Whether scripts of other origins may ask for the methods of a path (`OPTIONS`).
-    pub cors: bool,
-}
-
-/// Result of looking a request up in the routes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Found<'r, A> {
-    /// The action of a route.
-    Route(A, Target<'r>),
-    /// `OPTIONS`, with the methods of the path.
-    Preflight(String),
-    /// `GET /` where no route is for it, with the routes that there are.
-    Index(String),
 }
 
 /// The page that a route's path names.
@@ -51,11 +40,11 @@ pub struct Target<'r> {
 }
 
 impl Target<'_> {
-    /// The page, with its id percent-decoded exactly once in all. 400 for what is no page id, and on a route
+    /// Returns the page, with its id percent-decoded exactly once in all. 400 for what is no page id, and on a route
     /// without one.
     pub fn page(&self) -> Result<PageId, Problem> {
         let page = if self.is_encoded { PageId::from_encoded(self.id) } else { PageId::from_decoded(self.id) };
-        page.map_err(|error| Problem::invalid_page_id(&error))
+        page.map_err(Problem::invalid_page_id)
     }
 }
 
@@ -79,23 +68,26 @@ impl<A> Route<A> {
 }
 
 impl<A: Copy> Routes<A> {
-    /// Finds the action that `request` asks for; otherwise 404 for another path, 405 for another method, in this order.
-    pub fn find<'r>(&self, request: &'r Request) -> Result<Found<'r, A>, Problem> {
+    /// Finds the action that `request` asks for. `Err` is the answer where there is none: to `GET /` the routes, to a preflight
+    /// (`OPTIONS`) from a script that `cors` knows of the methods of the path, else 404 for another path and 405 for another method.
+    pub fn find<'r>(&self, request: &'r Request, cors: Option<&Cors>) -> Result<(A, Target<'r>), Response> {
         if request.malformed {
-            return Err(Problem::malformed_request());
+            let detail =
+                "the request cannot be read: its event is none of API Gateway, a function URL or a load balancer";
+            return Err(Problem::new("malformed-request", StatusCode::BAD_REQUEST, detail).into());
         }
         let (path, method) = (self.without_stage(&request.path, request.stage.as_deref()), request.method.as_str());
         for route in self.routes {
             if let Some(id) = route.id(path)
                 && route.takes(method)
             {
-                return Ok(Found::Route(route.action, Target { id, is_encoded: request.path_is_encoded }));
+                return Ok((route.action, Target { id, is_encoded: request.path_is_encoded }));
             }
         }
-        self.without_action(path, method)
+        Err(self.without_action(path, request, cors))
     }
 
-    /// The path without the stage that an HTTP API puts in front of it. Only where the rest is a route: behind
+    /// Returns the path without the stage that an HTTP API puts in front of it. Only where the rest is a route: behind
     /// a custom domain the stage is not there, and a page may be called like it.
     fn without_stage<'p>(&self, path: &'p str, stage: Option<&str>) -> &'p str {
         let behind = |stage| path.strip_prefix('/')?.strip_prefix(stage);
@@ -104,22 +96,28 @@ impl<A: Copy> Routes<A> {
     }
 
     #[cold]
-    fn without_action<'r>(&self, path: &str, method: &str) -> Result<Found<'r, A>, Problem> {
+    fn without_action(&self, path: &str, request: &Request, cors: Option<&Cors>) -> Response {
         let known: Vec<_> = self.routes.iter().filter(|route| route.id(path).is_some()).collect();
         let Some(first) = known.first() else {
             let all: Vec<_> = self.routes.iter().map(|route| format!("{} {}", route.method, route.path)).collect();
-            return match (path, method) {
-                ("/", "GET" | "HEAD") => Ok(Found::Index(all.join("\n"))),
-                _ => Err(Problem::unknown_route(&all.join(", "))),
-            };
+            if path == "/" && matches!(request.method, Method::GET | Method::HEAD) {
+                let text = format!("This is a visit counter. It answers:\n\n{}\n", all.join("\n"));
+                return Response::new(StatusCode::OK, "text/plain; charset=utf-8", "max-age=300", text);
+            }
+            let detail = format!("this function answers {}", all.join(", "));
+            return Problem::new("unknown-route", StatusCode::NOT_FOUND, detail).into();
         };
         let mut methods: Vec<_> = known.iter().map(|route| route.method).collect();
         methods.extend(methods.contains(&"GET").then_some("HEAD"));
-        if self.cors && method == "OPTIONS" {
-            return Ok(Found::Preflight(methods.join(", ")));
+        if let Some(cors) = cors {
+            if request.method == Method::OPTIONS {
+                return cors.preflight(request, methods.join(", "));
+            }
+            methods.push("OPTIONS");
         }
-        methods.extend(self.cors.then_some("OPTIONS"));
-        Err(Problem::method_not_allowed(first.path, methods.join(", ")))
+        let methods = methods.join(", ");
+        let detail = format!("{} is answered for these methods only: {methods}", first.path);
+        Problem::new("method-not-allowed", StatusCode::METHOD_NOT_ALLOWED, detail).with("allow", methods).into()
     }
 }
 
@@ -143,17 +141,17 @@ impl Query {
         Ok(Self(form_urlencoded::parse(text.as_bytes()).into_owned().collect()))
     }
 
-    /// A parameter's value: the first, if it comes more than once.
+    /// Returns a parameter's value: the first, if it comes more than once.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.all(name).next()
     }
 
-    /// All values of a parameter, in order.
+    /// Returns all values of a parameter, in order.
     pub fn all<'q>(&'q self, name: &str) -> impl Iterator<Item = &'q str> {
         self.0.iter().filter(move |(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    /// A whole number within `bounds`; `default` if the parameter is not there. 400 for anything else.
+    /// Returns a whole number within `bounds`; `default` if the parameter is not there. 400 for anything else.
     pub fn number(&self, name: &str, default: u64, bounds: RangeInclusive<u64>) -> Result<u64, Problem> {
         let Some(text) = self.get(name) else { return Ok(default) };
         let digits = text.bytes().all(|byte| byte.is_ascii_digit());

@@ -1,16 +1,17 @@
 //! Requests of every front end: which page each is about, what is known of its caller, how it is answered, and that no
 //! event costs more than its own request.
 
-use super::{DirectEvent, Event, Found, Problem, Reply, Request, Response, Route, Routes};
+use super::{Cors, DirectEvent, Event, Problem, Reply, Request, Response, Route, Routes};
+use crate::config::Config;
 use crate::http::event::MAX_BODY;
-use crate::tests::FrontEnd;
+use crate::tests::{FrontEnd, SCHEDULE};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use proptest::prelude::{prop_assert_eq, proptest};
 use serde_json::{Value, json};
 
 const WITH_STAGE: &str = include_str!("../../tests/fixtures/aws/apigw_v2_proxy_request_with_stage_in_path.json");
-const SCHEDULE: &str = include_str!("../../tests/fixtures/aws/example-eventbridge-schedule.json");
+
 const OTHER_SAMPLES: [&str; 6] = [
     WITH_STAGE,
     include_str!("../../tests/fixtures/aws/example-apigw-sam-http-request.json"),
@@ -26,9 +27,8 @@ const RECORD: Routes<&str> = Routes {
         Route::new("POST", "/many", "many"),
         Route::new("PUT", "/visit/{page_id}", "set"),
     ],
-    cors: true,
 };
-const READ: Routes<&str> = Routes { routes: &[Route::new("GET", "/visits/{page_id}", "read")], cors: false };
+const READ: Routes<&str> = Routes { routes: &[Route::new("GET", "/visits/{page_id}", "read")] };
 
 fn read(text: &str) -> Event {
     serde_json::from_str(text).unwrap()
@@ -45,20 +45,29 @@ fn request_of(event: &str) -> Request {
     }
 }
 
-/// The page, or the status of the problem.
+/// The page, the methods of a preflight, the routes, or the status of the problem. Only what records is for scripts of other origins.
 fn answer(routes: &Routes<&str>, event: &Value) -> Result<String, u16> {
     answer_to(routes, &request(event))
 }
 
 fn answer_to(routes: &Routes<&str>, request: &Request) -> Result<String, u16> {
-    let page = match routes.find(request) {
-        Ok(Found::Route("many", _)) => return Ok("(many)".to_owned()),
-        Ok(Found::Route(_, target)) => target.page(),
-        Ok(Found::Preflight(text) | Found::Index(text)) => return Ok(text),
-        Err(problem) => Err(problem),
+    let cors = (routes.routes[0].action == "visit").then(|| Cors::new("*".parse().unwrap(), false));
+    let problem = match routes.find(request, cors.as_ref()) {
+        Ok(("many", _)) => return Ok("(many)".to_owned()),
+        Ok((_, target)) => match target.page() {
+            Ok(page) => return Ok(page.to_string()),
+            Err(problem) => problem.into(),
+        },
+        Err(response) => response,
     };
-    page.map(|page| page.to_string()).map_err(|problem| problem.status().as_u16())
+    match problem.status().as_u16() {
+        200 => Ok(problem.body().to_owned()),
+        204 => Ok(problem.header("access-control-allow-methods").unwrap().to_owned()),
+        status => Err(status),
+    }
 }
+
+const INDEX: &str = "This is a visit counter. It answers:\n\n";
 
 #[test]
 fn every_front_end_names_the_same_page_by_a_path_that_is_decoded_once() {
@@ -203,7 +212,7 @@ fn each_route_has_its_method_and_an_unknown_path_is_told_first() {
         (&RECORD, "OPTIONS", "/visit/a/b", Ok("POST, PUT")),
         (&RECORD, "OPTIONS", "/many", Ok("POST")),
         (&RECORD, "OPTIONS", "/", Err(404)),
-        (&RECORD, "GET", "/", Ok("POST /visit/{page_id}\nPOST /many\nPUT /visit/{page_id}")),
+        (&RECORD, "GET", "/", Ok(&*format!("{INDEX}POST /visit/{{page_id}}\nPOST /many\nPUT /visit/{{page_id}}\n"))),
         (&RECORD, "GET", "//", Err(404)),
     ] {
         for front_end in FrontEnd::ALL {
@@ -220,7 +229,7 @@ fn the_samples_themselves_are_read_and_on_no_route() {
         let read = request(&event);
         assert!(!read.malformed && !read.headers.is_empty() && read.address.is_some(), "{sample}");
         let index = read.path == "/" && read.method == "GET";
-        let expected = if index { Ok("GET /visits/{page_id}".to_owned()) } else { Err(404) };
+        let expected = if index { Ok(format!("{INDEX}GET /visits/{{page_id}}\n")) } else { Err(404) };
         assert_eq!(answer(&READ, &event), expected, "{sample}");
     }
 }
@@ -276,6 +285,56 @@ fn headers_have_any_case_and_the_address_is_the_front_ends_word() {
         assert_eq!(request(&event).address.as_deref(), Some(address));
     }
     assert_eq!(request(&FrontEnd::LoadBalancer.event("GET", "/")).address, None);
+}
+
+#[test]
+fn the_client_behind_a_proxy_has_the_address_that_only_the_proxy_can_tell() {
+    const SECRET: &str = "a-secret-of-the-proxy";
+    let proxy = |header: &str| {
+        let place = format!("{header};secret={SECRET}");
+        let config = Config::from_vars(|name| (name == "VISITS_CLIENT_ADDRESS").then(|| place.clone().into()));
+        config.unwrap().client_address
+    };
+    let (viewer, real_ip) = (proxy("CloudFront-Viewer-Address"), proxy("X-Real-IP"));
+    for front_end in FrontEnd::ALL {
+        let with = |headers: &[(&str, &str)]| {
+            let mut event = front_end.event("GET", "/");
+            front_end.add_header(&mut event, "x-forwarded-for", "192.0.2.9");
+            for (name, value) in headers {
+                front_end.add_header(&mut event, name, value);
+            }
+            request(&event)
+        };
+        let source = with(&[]).address.unwrap();
+        for (proxy, value, address) in [
+            (&viewer, "198.51.100.10:46532", "198.51.100.10"),
+            (&viewer, "2001:db8::1:46532", "2001:db8::1"),
+            (&viewer, "2001:0DB8:0:0:0:0:0:1:443", "2001:db8::1"),
+            (&viewer, "[2001:db8::1]:443", &source),
+            (&viewer, "198.51.100.10", &source),
+            (&real_ip, " 198.51.100.10 ", "198.51.100.10"),
+            (&real_ip, "198.51.100.10:80", "198.51.100.10"),
+            (&real_ip, "2001:db8::1:443", "2001:db8::1:443"),
+            (&real_ip, "[2001:db8::1]:443", "2001:db8::1"),
+            (&real_ip, "203.0.113.7, 198.51.100.10", &source),
+            (&real_ip, "unknown", &source),
+            (&real_ip, "", &source),
+            (&None, "198.51.100.10", &source),
+        ] {
+            let name = if *proxy == viewer { "CloudFront-Viewer-Address" } else { "x-real-ip" };
+            let read = with(&[("X-Visits-Proxy", SECRET), (name, value)]);
+            assert_eq!(read.client_address(proxy.as_ref()), address, "{front_end:?} {value}");
+            for given in [&[][..], &[("x-visits-proxy", "")], &[("x-visits-proxy", "a-secret-of-the-proxyx")]] {
+                let read = with(&[given, &[(name, value)]].concat());
+                assert_eq!(read.client_address(proxy.as_ref()), source, "{front_end:?} {value} with {given:?}");
+            }
+        }
+        assert_eq!(with(&[("x-visits-proxy", SECRET)]).client_address(viewer.as_ref()), source, "{front_end:?}");
+        if front_end.has_multi_value() {
+            let twice = with(&[("x-visits-proxy", SECRET), ("x-real-ip", "198.51.100.10"), ("x-real-ip", "::1")]);
+            assert_eq!(twice.client_address(real_ip.as_ref()), source, "{front_end:?}");
+        }
+    }
 }
 
 fn with_headers(headers: &[(&'static str, &str)]) -> Request {
@@ -359,8 +418,8 @@ fn a_body_is_read_whether_or_not_its_front_end_takes_it_for_text() {
             (json!(BASE64.encode(b"[\"\xff\"]")), true),
         ] {
             let problem = body(wrong.clone(), is_base64).unwrap_err();
-            let text = problem.body();
-            assert_eq!(problem.status(), 400, "{wrong}");
+            let (status, text) = (problem.status(), Response::from(problem).body().to_owned());
+            assert_eq!(status, 400, "{wrong}");
             assert!(text.contains("the body cannot be read: ") && text.contains("any JSON is accepted"), "{text}");
         }
         let text = |bytes: usize| format!("\"{}\"", "a".repeat(bytes - 2));

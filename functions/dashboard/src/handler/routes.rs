@@ -49,5 +49,4 @@ pub(crate) const ROUTES: Routes<Action> = Routes {
         Route::new("PUT", "/visits/{page_id}", Action::Set),
         Route::new("DELETE", "/visits/{page_id}", Action::Delete),
     ],
-    cors: false,
 };

@@ -1,4 +1,3 @@
-mod fuzz;
 mod openapi;
 
 use super::*;
@@ -9,7 +8,7 @@ use std::time::Duration;
 use tempfile::NamedTempFile;
 use visits_core::clock::ManualClock;
 use visits_core::statistics::ChangeError;
-use visits_core::tests::{Fault, FrontEnd, Shards};
+use visits_core::tests::{Call, Fault, Shards, any_event_gets_a_right_answer, body, outcome, response};
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 
@@ -39,64 +38,25 @@ fn with_settings(settings: &[(&str, &str)]) -> World {
     World { handler: Handler::new(figures, Owner::new(shards.config()).unwrap()), shards, time, token }
 }
 
-/// A request as an HTTP API hands it over.
-struct Call(Value);
+/// A request of the owner.
+fn owner(method: &str, target: &str) -> Call {
+    Call::new(method, target).header("authorization", &format!("Bearer {TOKEN}"))
+}
 
-impl Call {
-    fn new(method: &str, target: &str) -> Self {
-        Self(FrontEnd::HttpApi.event(method, target))
-    }
-
-    fn header(mut self, name: &str, value: &str) -> Self {
-        self.0["headers"][name] = json!(value);
-        self
-    }
-
-    fn owner(self) -> Self {
-        self.header("authorization", &format!("Bearer {TOKEN}"))
-    }
-
-    fn key(self, key: &str) -> Self {
-        self.header("idempotency-key", key)
-    }
-
-    fn body(mut self, body: &str) -> Self {
-        self.0["body"] = json!(body);
-        self.0["isBase64Encoded"] = json!(false);
-        self
-    }
-
-    fn cookie(mut self, cookie: &str) -> Self {
-        self.0["cookies"] = json!([cookie]);
-        self
-    }
-
-    fn event(&self) -> Event {
-        serde_json::from_str(&self.0.to_string()).unwrap()
-    }
+fn with_cookie(method: &str, target: &str, cookie: &str) -> Call {
+    Call::new(method, target).header("cookie", cookie)
 }
 
 impl World {
     async fn answer(&self, call: &Call) -> Response {
-        let reply = self.handler.handle(call.event()).await.unwrap();
-        let Reply::Http(response) = reply else { panic!("{reply:?} is for nobody with a browser") };
-        response
+        response(self.handler.handle(call.event()).await.unwrap())
     }
 
-    /// Status and, of a problem, its kind.
-    async fn outcome(&self, call: Call) -> (u16, String) {
-        let response = self.answer(&call).await;
-        let kind = if response.status() >= http::StatusCode::BAD_REQUEST {
-            body(&response)["type"].clone()
-        } else {
-            json!("")
-        };
-        (response.status().as_u16(), kind.as_str().unwrap().trim_start_matches("urn:visits:problem:").to_owned())
-    }
-
-    async fn check(&self, call: Call, status: u16, kind: &str) {
-        let shown = format!("{} {}", call.0["requestContext"]["http"]["method"], call.0["rawPath"]);
-        assert_eq!(self.outcome(call).await, (status, kind.to_owned()), "{shown}");
+    async fn check(&self, call: Call, status: u16, kind: &str) -> Response {
+        let (answer, shown) =
+            (self.answer(&call).await, format!("{} {}", call.0["requestContext"]["http"], call.0["body"]));
+        assert_eq!(outcome(&answer), (status, kind.to_owned()), "{shown}");
+        answer
     }
 }
 
@@ -105,57 +65,38 @@ fn is_owners(action: Action) -> bool {
     matches!(action, History | Top | Summary | Set | Delete)
 }
 
-fn body(response: &Response) -> Value {
-    serde_json::from_str(response.body()).unwrap()
-}
-
 #[tokio::test]
-async fn anybody_gets_the_page_and_what_it_loads() {
+async fn anybody_gets_the_page_and_what_it_loads_and_is_led_to_it() {
     let world = world();
-    for (path, media_type) in [
-        ("/dashboard", "text/html; charset=utf-8"),
-        ("/dashboard/app.js", "text/javascript; charset=utf-8"),
-        ("/dashboard/app.css", "text/css; charset=utf-8"),
-        ("/counter.js", "text/javascript; charset=utf-8"),
-        ("/openapi.json", "application/json"),
+    for (path, stage, media_type) in [
+        ("/dashboard", "$default", "text/html; charset=utf-8"),
+        ("/dashboard/app.js", "$default", "text/javascript; charset=utf-8"),
+        ("/dashboard/app.css", "$default", "text/css; charset=utf-8"),
+        ("/prod/dashboard/app.css", "prod", "text/css; charset=utf-8"),
+        ("/counter.js", "$default", "text/javascript; charset=utf-8"),
+        ("/openapi.json", "$default", "application/json"),
     ] {
-        let response = world.answer(&Call::new("GET", path)).await;
-        assert_eq!((response.status().as_u16(), response.header("content-type")), (200, Some(media_type)), "{path}");
-        assert_eq!(response.header("x-content-type-options"), Some("nosniff"), "{path}");
+        let response = world.check(Call::new("GET", path).context("/stage", stage), 200, "").await;
+        assert_eq!(response.header("content-type"), Some(media_type), "{path}");
         assert!(!response.body().is_empty(), "{path}");
     }
-}
-
-#[tokio::test]
-async fn behind_a_stage_everything_is_found_and_the_page_loads_what_stands_beside_it() {
-    let world = world();
-    for route in ROUTES.routes {
-        let path = route.path.replace("{page_id}", "home");
-        let mut call = Call::new("OPTIONS", &format!("/prod{path}"));
-        call.0["requestContext"]["stage"] = json!("prod");
-        world.check(call, 405, "method-not-allowed").await;
-    }
+    // Beside the page, so that a stage in front of it is in front of them.
     let page = world.answer(&Call::new("GET", "/dashboard")).await;
     for file in ["app.js", "app.css"] {
         let loads: Vec<_> = page.body().split('"').filter(|text| text.contains(file)).collect();
-        assert_eq!(loads, [format!("dashboard/{file}")], "beside the page");
+        assert_eq!(loads, [format!("dashboard/{file}")]);
     }
-}
-
-#[tokio::test]
-async fn a_slash_behind_the_page_leads_to_it() {
-    let response = world().answer(&Call::new("GET", "/dashboard/")).await;
-    assert_eq!((response.status().as_u16(), response.header("location")), (308, Some("../dashboard")));
-}
-
-#[tokio::test]
-async fn the_bare_address_leads_to_the_page() {
-    let world = world();
-    for (path, stage) in [("/", "$default"), ("/prod/", "prod")] {
-        let mut call = Call::new("GET", path);
-        call.0["requestContext"]["stage"] = json!(stage);
-        let response = world.answer(&call).await;
-        assert_eq!((response.status().as_u16(), response.header("location")), (308, Some("dashboard")), "{path}");
+    for (path, stage, location) in
+        [("/", "$default", "dashboard"), ("/prod/", "prod", "dashboard"), ("/dashboard/", "$default", "../dashboard")]
+    {
+        let response = world.check(Call::new("GET", path).context("/stage", stage), 308, "").await;
+        assert_eq!(response.header("location"), Some(location), "{path}");
+    }
+    // The demo is for the local run only.
+    for (path, part) in [("/dashboard/demo", "src=\"../counter.js\""), ("/dashboard/demo.js", "../visits/home")] {
+        world.check(Call::new("GET", path).header("host", "localhost"), 404, "unknown-route").await;
+        let answer = world.check(Call::new("GET", path).context("/domainName", "localhost"), 200, "").await;
+        assert!(answer.body().contains(part), "{path}");
     }
 }
 
@@ -164,77 +105,47 @@ async fn head_is_answered_wherever_get_is_without_a_body() {
     let world = world();
     for route in ROUTES.routes.iter().filter(|route| route.method == "GET") {
         let path = route.path.replace("{page_id}", "home");
-        let call = |method: &str| {
-            let mut call = Call::new(method, &path).owner();
-            call.0["requestContext"]["domainName"] = json!("localhost");
-            call
-        };
+        let call = |method| owner(method, &path).context("/domainName", "localhost");
         let (get, head) = (world.answer(&call("GET")).await, world.answer(&call("HEAD")).await);
         assert_eq!((head.status(), head.body()), (get.status(), ""), "{path}");
         assert_eq!(head.header("content-type"), get.header("content-type"), "{path}");
         assert_eq!(head.header("content-length"), Some(get.body().len().to_string().as_str()), "{path}");
     }
-    let refused = world.answer(&Call::new("POST", "/dashboard")).await;
-    assert_eq!(refused.header("allow"), Some("GET, HEAD"));
-    let refused = world.answer(&Call::new("PUT", "/session")).await;
-    assert_eq!(refused.header("allow"), Some("GET, POST, DELETE, HEAD"));
-}
-
-#[tokio::test]
-async fn no_answer_is_taken_for_something_else() {
-    let world = world();
-    for (method, path) in
-        [("GET", "/top"), ("GET", "/nowhere"), ("PUT", "/top"), ("OPTIONS", "/"), ("DELETE", "/session")]
-    {
-        let response = world.answer(&Call::new(method, path)).await;
-        assert_eq!(response.header("x-content-type-options"), Some("nosniff"), "{method} {path}");
-    }
 }
 
 #[tokio::test]
 async fn who_asks_whether_they_are_the_owner_is_told() {
-    let world = world();
-    let ask = || Call::new("GET", "/session");
-    let not_yet = world.answer(&ask()).await;
-    assert_eq!((not_yet.status().as_u16(), not_yet.header("cache-control")), (200, Some("no-store")));
-    assert_eq!(body(&not_yet), json!({"signed_in": false, "token_configured": true, "history_days": 400}));
-    let wrong = world.answer(&ask().cookie("__Host-visits_session=1.x")).await;
-    assert_eq!(body(&wrong), json!({"signed_in": false, "token_configured": true, "history_days": 400}));
-    let owner = world.answer(&ask().owner()).await;
-    assert_eq!(body(&owner), json!({"signed_in": true, "token_configured": true, "history_days": 400}));
-    let nobody = with_settings(&[("VISITS_OWNER_TOKEN", "off")]).answer(&ask().owner()).await;
-    assert_eq!(body(&nobody), json!({"signed_in": false, "token_configured": false, "history_days": 400}));
-    let weak = with_settings(&[]);
-    std::fs::write(&weak.token, "x").unwrap();
-    weak.check(ask(), 503, "owner-token-unavailable").await;
-}
-
-#[tokio::test]
-async fn the_demo_is_for_the_local_run_only() {
-    let world = world();
-    for (path, part) in [("/dashboard/demo", "src=\"../counter.js\""), ("/dashboard/demo.js", "../visits/home")] {
-        world.check(Call::new("GET", path), 404, "unknown-route").await;
-        world.check(Call::new("GET", path).header("host", "localhost"), 404, "unknown-route").await;
-        let mut call = Call::new("GET", path);
-        call.0["requestContext"]["domainName"] = json!("localhost");
-        let answer = world.answer(&call).await;
-        assert!(answer.status() == 200 && answer.body().contains(part));
+    let (world, none) = (world(), with_settings(&[("VISITS_OWNER_TOKEN", "off")]));
+    for (world, call, signed_in, token_configured) in [
+        (&world, Call::new("GET", "/session"), false, true),
+        (&world, with_cookie("GET", "/session", "__Host-visits_session=1.x"), false, true),
+        (&world, owner("GET", "/session"), true, true),
+        (&none, owner("GET", "/session"), false, false),
+    ] {
+        let answer = world.check(call, 200, "").await;
+        let told = json!({"signed_in": signed_in, "token_configured": token_configured, "history_days": 400});
+        assert_eq!((body(&answer), answer.header("cache-control")), (told, Some("no-store")));
     }
+    std::fs::write(&world.token, "x").unwrap();
+    world.check(Call::new("GET", "/session"), 503, "owner-token-unavailable").await;
 }
 
 #[tokio::test]
 async fn nobody_but_the_owner_is_told_anything_or_changes_anything() {
-    let world = world();
+    let (world, none) = (world(), with_settings(&[("VISITS_OWNER_TOKEN", "off")]));
     for route in ROUTES.routes.iter().filter(|route| is_owners(route.action)) {
-        let call = || Call::new(route.method, &route.path.replace("{page_id}", "home"));
-        world.check(call(), 401, "unauthorized").await;
-        world.check(call().header("authorization", "Bearer x"), 401, "unauthorized").await;
-        world.check(call().cookie("__Host-visits_session=1.x"), 401, "unauthorized").await;
+        let path = route.path.replace("{page_id}", "home");
         // Before anything else that is wrong is looked at.
-        let wrong = route.path.replace("{page_id}", "");
-        world.check(Call::new(route.method, &format!("{wrong}?days=x")), 401, "unauthorized").await;
-        let nobody = with_settings(&[("VISITS_OWNER_TOKEN", "off")]);
-        nobody.check(call().owner(), 403, "owner-token-missing").await;
+        let wrong = route.path.replace("{page_id}", "") + "?days=x";
+        for call in [
+            Call::new(route.method, &path),
+            Call::new(route.method, &path).header("authorization", "Bearer x"),
+            with_cookie(route.method, &path, "__Host-visits_session=1.x"),
+            Call::new(route.method, &wrong),
+        ] {
+            world.check(call, 401, "unauthorized").await;
+        }
+        none.check(owner(route.method, &path), 403, "owner-token-missing").await;
     }
     assert_eq!((world.shards.calls(0), world.shards.calls(1)), (0, 0));
 }
@@ -248,75 +159,88 @@ async fn a_session_opens_with_the_token_reads_and_changes_only_for_the_page_itse
         world.check(login(wrong), 400, "invalid-body").await;
     }
     world.check(login(&"x".repeat(64 * 1024 + 1)), 413, "body-too-large").await;
-    let opened = world.answer(&login(&json!({ "token": TOKEN }).to_string())).await;
-    assert_eq!((opened.status().as_u16(), opened.body()), (204, ""));
+    let opened = world.check(login(&json!({ "token": TOKEN }).to_string()), 204, "").await;
     let (cookie, rest) = opened.header("set-cookie").unwrap().split_once("; ").unwrap();
     assert_eq!(rest, "HttpOnly; Secure; SameSite=Strict; Path=/; Max-Age=43200");
-    world.check(Call::new("GET", "/summary").cookie(cookie), 200, "").await;
-    let forget = || Call::new("DELETE", "/visits/home").cookie(cookie).key("k");
+    world.check(with_cookie("GET", "/summary", cookie), 200, "").await;
+    let forget = || with_cookie("DELETE", "/visits/home", cookie).header("idempotency-key", "k");
     world.check(forget(), 403, "forged-request").await;
     for forged in ["", "XMLHttpRequest"] {
         world.check(forget().header("x-requested-with", forged), 403, "forged-request").await;
     }
     world.check(forget().header("x-requested-with", "visits"), 200, "").await;
-    let closed = world.answer(&Call::new("DELETE", "/session")).await;
-    assert!(closed.status() == 204 && closed.header("set-cookie").unwrap().contains("Max-Age=0"));
+    let closed = world.check(Call::new("DELETE", "/session"), 204, "").await;
+    assert!(closed.header("set-cookie").unwrap().contains("Max-Age=0"));
 }
 
 #[tokio::test]
-async fn what_is_wrong_is_told_and_changes_nothing() {
+async fn what_is_wrong_is_told_and_changes_nothing_and_no_answer_is_cached_or_for_other_origins() {
     let world = world();
-    let table = [
-        ("GET", "/history/", 400, "invalid-page-id"),
-        ("GET", "/history/%2500", 200, ""),
-        ("GET", "/history/a%01", 400, "invalid-page-id"),
-        ("GET", "/history/home?days=0", 400, "invalid-query"),
-        ("GET", "/history/home?days=401", 400, "invalid-query"),
-        ("GET", "/top?limit=0", 400, "invalid-query"),
-        ("GET", "/top?search=%F", 400, "invalid-query"),
-        ("GET", "/summary?days=%FF", 400, "invalid-query"),
-        ("DELETE", "/visits/home", 400, "invalid-idempotency-key"),
-        ("DELETE", "/visits/", 400, "invalid-page-id"),
-        ("GET", "/visits/home", 405, "method-not-allowed"),
-        ("POST", "/dashboard", 405, "method-not-allowed"),
-        ("GET", "/dashboard/x", 404, "unknown-route"),
-    ];
-    for (method, target, status, kind) in table {
-        world.check(Call::new(method, target).owner(), status, kind).await;
+    let long = format!("/top?search={}", "x".repeat(101));
+    let bounds = |name: &str, value: &str, most| format!("{name}={value}: a whole number from 1 to {most} is accepted");
+    for (method, target, status, kind, told) in [
+        ("GET", "/history/", 400, "invalid-page-id", "empty"),
+        ("GET", "/history/%2500", 200, "", ""),
+        ("GET", "/history/a%01", 400, "invalid-page-id", "control"),
+        ("GET", "/history/home?days=0", 400, "invalid-query", &bounds("days", "0", 400)),
+        ("GET", "/history/home?days=401", 400, "invalid-query", &bounds("days", "401", 400)),
+        ("GET", "/top?days=", 400, "invalid-query", &bounds("days", "", 400)),
+        ("GET", "/top?days=7.0", 400, "invalid-query", &bounds("days", "7.0", 400)),
+        ("GET", "/top?limit=0", 400, "invalid-query", &bounds("limit", "0", 100)),
+        ("GET", "/top?limit=101", 400, "invalid-query", &bounds("limit", "101", 100)),
+        ("GET", "/top?search=%F", 400, "invalid-query", "%25"),
+        ("GET", &long, 400, "invalid-query", "search has 101 characters: a text of at most 100 is accepted"),
+        ("GET", "/summary?days=%FF", 400, "invalid-query", "UTF-8"),
+        ("DELETE", "/visits/home", 400, "invalid-idempotency-key", "1 to 128 visible ASCII"),
+        ("DELETE", "/visits/", 400, "invalid-page-id", "empty"),
+        ("GET", "/visits/home", 405, "method-not-allowed", "PUT, DELETE"),
+        ("OPTIONS", "/", 405, "method-not-allowed", "GET, HEAD"),
+        ("PUT", "/session", 405, "method-not-allowed", "GET, POST, DELETE, HEAD"),
+        ("GET", "/dashboard/x", 404, "unknown-route", "GET /dashboard"),
+        ("GET", "/history/home", 200, "", ""),
+        ("GET", "/top", 200, "", ""),
+        ("GET", "/summary", 200, "", ""),
+    ] {
+        let answer = world.check(owner(method, target), status, kind).await;
+        let headers = ["cache-control", "access-control-allow-origin"].map(|name| answer.header(name));
+        assert_eq!(headers, [Some("no-store"), None], "{target}");
+        let detail = body(&answer)["detail"].as_str().unwrap_or_default().to_owned();
+        assert!(detail.contains(told), "{target}: {detail}");
+        assert!(status != 405 || answer.header("allow") == Some(told), "{target}");
     }
-    let put = |body: &str| Call::new("PUT", "/visits/home").owner().key("k").body(body);
-    for wrong in ["", "{}", "7", r#"{"count":-1}"#, r#"{"count":1.5}"#, r#"{"count":"7"}"#, r#"{"count":1,"count":2}"#]
-    {
+    let put = |body: &str| owner("PUT", "/visits/home").header("idempotency-key", "k").body(body);
+    let texts = ["", "{}", "7", r#"{"count":7,"days":1}"#, r#"{"count":1,"count":2}"#, r#"{"count":"7"}"#];
+    let counts = ["-1", "1.5", "1000000000000000", "1e300", "-7.0", "18446744073709551616"];
+    let counts = counts.map(|count| format!(r#"{{"count":{count}}}"#));
+    for wrong in texts.into_iter().chain(counts.iter().map(String::as_str)) {
         world.check(put(wrong), 400, "invalid-body").await;
     }
-    world.check(put(r#"{"count":1000000000000000}"#), 400, "invalid-body").await;
-    world.check(put(r#"{"count":7,"days":1}"#), 400, "invalid-body").await;
     world.check(put(&format!("{}7", " ".repeat(64 * 1024))), 413, "body-too-large").await;
-    world.check(put(r#"{"count":7}"#).key("a b"), 400, "invalid-idempotency-key").await;
+    for wrong in ["", "a b", "é"] {
+        world.check(put(r#"{"count":7}"#).header("idempotency-key", wrong), 400, "invalid-idempotency-key").await;
+    }
+    // However JSON writes a whole number.
+    for (n, (count, read)) in
+        [("-0", 0), ("7.0", 7), ("7e2", 700), ("999999999999999", 999_999_999_999_999_u64)].into_iter().enumerate()
+    {
+        let put = put(&format!(r#"{{"count":{count}}}"#)).header("idempotency-key", &n.to_string());
+        assert_eq!(body(&world.check(put, 200, "").await)["count"], read, "{count}");
+    }
 }
 
 #[tokio::test]
 async fn without_history_there_are_no_figures_and_a_shorter_one_is_the_bound() {
     let off = with_settings(&[("VISITS_HISTORY_DAYS", "0")]);
     for target in ["/history/home", "/top", "/summary"] {
-        off.check(Call::new("GET", target).owner(), 404, "history-off").await;
+        off.check(owner("GET", target), 404, "history-off").await;
     }
-    let short = with_settings(&[("VISITS_HISTORY_DAYS", "10")]);
-    let summary = body(&short.answer(&Call::new("GET", "/summary").owner()).await);
-    assert_eq!((summary["days"].as_array().unwrap().len(), &summary["history_days"]), (10, &json!(10)));
-    short.check(Call::new("GET", "/summary?days=11").owner(), 400, "invalid-query").await;
-    let long = with_settings(&[("VISITS_HISTORY_DAYS", "400")]);
-    long.check(Call::new("GET", "/summary?days=400").owner(), 200, "").await;
-    long.check(Call::new("GET", "/summary?days=401").owner(), 400, "invalid-query").await;
-}
-
-#[tokio::test]
-async fn figures_are_for_nobodys_cache() {
-    let world = world();
-    for target in ["/history/home", "/top", "/summary", "/history/home?days=x"] {
-        let response = world.answer(&Call::new("GET", target).owner()).await;
-        assert_eq!(response.header("cache-control"), Some("no-store"), "{target}");
-        assert_eq!(response.header("access-control-allow-origin"), None, "{target}");
+    for (kept, days) in [("10", 10), ("400", 30)] {
+        let world = with_settings(&[("VISITS_HISTORY_DAYS", kept)]);
+        let summary = body(&world.answer(&owner("GET", "/summary")).await);
+        assert_eq!(summary["history_days"].to_string(), kept);
+        assert_eq!(summary["days"].as_array().unwrap().len(), days, "{kept}");
+        world.check(owner("GET", &format!("/summary?days={kept}")), 200, "").await;
+        world.check(owner("GET", &format!("/summary?days={kept}1")), 400, "invalid-query").await;
     }
 }
 
@@ -324,16 +248,15 @@ async fn figures_are_for_nobodys_cache() {
 async fn a_count_that_is_set_is_there_once_for_each_key() {
     let world = world();
     let put = |count: u64, key: &str| {
-        Call::new("PUT", "/visits/<b>").owner().key(key).body(&json!({ "count": count }).to_string())
+        owner("PUT", "/visits/<b>").header("idempotency-key", key).body(&json!({ "count": count }).to_string())
     };
-    let first = world.answer(&put(7, "one")).await;
-    assert_eq!(body(&first), json!({"page": "<b>", "count": 7, "previous": 0, "repeated": false}));
-    let again = world.answer(&put(7, "one")).await;
-    assert_eq!(body(&again), json!({"page": "<b>", "count": 7, "previous": 0, "repeated": true}));
+    for repeated in [false, true] {
+        let answer = world.answer(&put(7, "one")).await;
+        assert_eq!(body(&answer), json!({"page": "<b>", "count": 7, "previous": 0, "repeated": repeated}));
+    }
     world.check(put(8, "one"), 422, "idempotency-key-reused").await;
-    let history = body(&world.answer(&Call::new("GET", "/history/<b>?days=1").owner()).await);
-    assert_eq!(history["visits"], 7);
-    let forgotten = world.answer(&Call::new("DELETE", "/visits/<b>").owner().key("two")).await;
+    assert_eq!(body(&world.answer(&owner("GET", "/history/<b>?days=1")).await)["visits"], 7);
+    let forgotten = world.answer(&owner("DELETE", "/visits/<b>").header("idempotency-key", "two")).await;
     assert_eq!(body(&forgotten), json!({"page": "<b>", "count": 0, "previous": 7, "repeated": false}));
 }
 
@@ -343,26 +266,23 @@ async fn a_shard_that_is_down_is_told_of() {
     for shard in [0, 1] {
         world.shards.set_down(shard, Some(Fault::Unreachable));
     }
-    world.check(Call::new("GET", "/history/home").owner(), 503, "statistics-unavailable").await;
-    world.check(Call::new("GET", "/top").owner(), 503, "statistics-unavailable").await;
-    world.check(Call::new("DELETE", "/visits/home").owner().key("k"), 503, "not-changed").await;
-    let summary = body(&world.answer(&Call::new("GET", "/summary").owner()).await);
+    world.check(owner("GET", "/history/home"), 503, "statistics-unavailable").await;
+    let top = world.check(owner("GET", "/top"), 503, "statistics-unavailable").await;
+    assert_eq!(top.header("retry-after"), Some("1"));
+    world.check(owner("DELETE", "/visits/home").header("idempotency-key", "k"), 503, "not-changed").await;
+    let summary = body(&world.answer(&owner("GET", "/summary")).await);
     assert_eq!((&summary["complete"], &summary["shards"][0]["status"]), (&json!(false), &json!("down")));
-    let response = world.answer(&Call::new("GET", "/top").owner()).await;
-    assert_eq!(response.header("retry-after"), Some("1"));
 }
 
 #[tokio::test]
 async fn a_change_that_cannot_be_made_now_says_whether_it_may_have_been() {
-    let table = [
+    for (error, kind, retry_after) in [
         (ChangeError::Moving, "pages-moving", "60"),
         (ChangeError::Unavailable, "not-changed", "1"),
         (ChangeError::Unknown, "change-not-confirmed", "1"),
-    ];
-    for (error, kind, retry_after) in table {
-        let response = problems::not_changed(error).into_response();
-        assert_eq!((response.status().as_u16(), response.header("retry-after")), (503, Some(retry_after)));
-        assert_eq!(body(&response)["type"], format!("urn:visits:problem:{kind}"));
+    ] {
+        let response = Response::from(problems::not_changed(error));
+        assert_eq!((outcome(&response), response.header("retry-after")), ((503, kind.to_owned()), Some(retry_after)));
     }
 }
 
@@ -381,11 +301,27 @@ async fn refreshing_dashboards_cost_one_question_a_shard() {
     let world = world();
     let mut calls = Vec::new();
     for _ in 0..3 {
-        world.check(Call::new("GET", "/summary").owner(), 200, "").await;
+        world.check(owner("GET", "/summary"), 200, "").await;
         calls.push(world.shards.calls(0));
     }
     assert!(calls[0] > 0 && calls[2] == calls[0], "{calls:?}");
     world.time.advance(Duration::from_secs(5));
-    world.check(Call::new("GET", "/summary").owner(), 200, "").await;
+    world.check(owner("GET", "/summary"), 200, "").await;
     assert_eq!(world.shards.calls(0), 2 * calls[0]);
+}
+
+#[test]
+fn any_event_is_answered_as_a_request_or_refused() {
+    let (world, bearer) = (world(), format!(r#""authorization":"Bearer {TOKEN}""#));
+    let samples = [
+        format!(r#"{{"rawPath":"/top","rawQueryString":"days=7&limit=20&search=a","headers":{{{bearer}}},"requestContext":{{"http":{{"method":"GET"}}}}}}"#),
+        format!(r#"{{"rawPath":"/history/home","rawQueryString":"days=7","headers":{{{bearer}}},"requestContext":{{"http":{{"method":"GET"}}}}}}"#),
+        format!(r#"{{"rawPath":"/visits/home","headers":{{{bearer},"idempotency-key":"k"}},"body":"{{\"count\":7}}","requestContext":{{"http":{{"method":"PUT"}}}}}}"#),
+        format!(r#"{{"rawPath":"/session","body":"{{\"token\":\"{TOKEN}\"}}","requestContext":{{"http":{{"method":"POST"}}}}}}"#),
+        r#"{"rawPath":"/counter.js","headers":{"accept-encoding":"gzip","if-none-match":"\"a\""},"requestContext":{"http":{"method":"GET"}}}"#.to_owned(),
+    ];
+    let samples = samples.each_ref().map(String::as_str);
+    any_event_gets_a_right_answer(&samples, "answers HTTP requests only", async |event| {
+        world.handler.handle(event).await
+    });
 }

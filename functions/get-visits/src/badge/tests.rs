@@ -1,9 +1,9 @@
 use super::{Badge, width, with_separators};
 use proptest::prelude::{prop_assert, prop_assert_eq, proptest};
-use visits_core::http::Query;
+use visits_core::http::{Query, Response};
 
 fn badge(query: &str) -> Result<Badge, String> {
-    let body = |problem: visits_core::http::Problem| problem.into_response().body().to_owned();
+    let body = |problem| Response::from(problem).body().to_owned();
     Query::parse(query).and_then(|query| Badge::from_query(&query)).map_err(body)
 }
 

@@ -1,5 +1,5 @@
 mod query {
-    use super::super::Query;
+    use super::super::{Query, Response};
     use proptest::prelude::{prop_assert_eq, proptest};
     use url::form_urlencoded;
 
@@ -17,7 +17,7 @@ mod query {
         for (text, told) in [("a=%", "%25"), ("a=%zz", "%25"), ("%4=", "%25"), ("a=%E9", "UTF-8"), ("%FF", "UTF-8")] {
             let problem = Query::parse(text).unwrap_err();
             assert_eq!(problem.status(), 400);
-            assert!(problem.body().contains(told), "{text}");
+            assert!(Response::from(problem).body().contains(told), "{text}");
         }
     }
 
@@ -30,7 +30,7 @@ mod query {
         for text in
             ["days=", "days=0", "days=401", "days=-1", "days=%2B1", "days=1.5", "days=1e2", "days=99999999999999999999"]
         {
-            let problem = number(text).unwrap_err();
+            let problem = Response::from(number(text).unwrap_err());
             assert!(problem.body().contains("a whole number from 1 to 400 is accepted"), "{text}");
         }
     }
