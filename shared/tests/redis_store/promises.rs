@@ -54,7 +54,7 @@ hold! {
         a_shard_moves_on_only_from_where_it_is_known_to_be
         a_visit_by_another_ring_keeps_a_shard_from_moving_on
         records_that_are_taken_wait_with_all_their_fields_and_a_page_keeps_a_note
-        only_the_ring_in_force_takes_and_only_in_the_first_stage
+        only_the_ring_in_force_takes_only_in_the_first_stage_and_only_what_a_mailbox_has_room_for
         records_land_once_however_often_they_are_delivered
         notes_are_cleaned_up_to_the_round_and_in_their_stage
         a_scan_finds_every_page_of_its_shard;

@@ -1,8 +1,9 @@
 //! One step at a time of a ring change: rounds and their stages, records that are taken, land and leave notes.
 
+use redis::Commands;
 use std::collections::{BTreeMap, BTreeSet};
 use visits_core::batch::{BatchId, Sequence, WriterId};
-use visits_core::handoff::{Mailbox, Payload, Records};
+use visits_core::handoff::{MAILBOX_BYTES, Mailbox, Payload, Records};
 use visits_core::record::{Counter, PageRecord};
 use visits_core::ring::Fingerprint;
 use visits_core::shard::ShardName;
@@ -154,11 +155,18 @@ pub(crate) async fn records_that_are_taken_wait_with_all_their_fields_and_a_page
     assert!(!advance(shards).await, "something waits");
 }
 
-pub(crate) async fn only_the_ring_in_force_takes_and_only_in_the_first_stage(shards: &Shards) {
+pub(crate) async fn only_the_ring_in_force_takes_only_in_the_first_stage_and_only_what_a_mailbox_has_room_for(
+    shards: &Shards,
+) {
     let known = moving(shards).await;
     for known in others(&known) {
         assert_eq!(take(shards, &known, &["page:a"]).await, None);
     }
+    shards.set_fields(0, "outgoing", &[("records:b", MAILBOX_BYTES)]);
+    assert_eq!(take(shards, &known, &["page:a"]).await, None, "as much waits for this owner as a shard takes");
+    shards.set_fields(0, "outgoing", &[("records:b", 0)]);
+    assert!(!advance(shards).await, "something is listed");
+    let _: i64 = shards.connect_to(0).hdel(shards.key(0, "outgoing"), "records:b").unwrap();
     assert!(advance(shards).await);
     assert_eq!(take(shards, &known, &["page:a"]).await, None);
     assert_eq!((waiting(shards).await, shards.record(0, &page("a")).visits.total), (None, 3));
