@@ -1,91 +1,137 @@
-"""`make run`: wires the parts. Starts Redis, then the functions; stops the functions, then Redis."""
+"""The local run: two Redis servers, the four functions under `cargo lambda watch`, and the schedule.
 
+Its commands are `run`, `flush` and `clean`, for `make run`, `make flush` and `make clean-data`.
+"""
+
+import contextlib
+import fcntl
+import os
+import secrets
 import sys
 import time
 
-from . import emulator, lock, ports, processes, redis, schedule, settings, token
-from .console import Relay, die, say
-from .emulator import Emulator
-from .settings import DATA, Settings
-from .stopping import Stopped, StopRequest
+from . import functions, processes, redis
+from .functions import Emulator
+from .processes import StopRequest
+from .settings import DATA, LAMBDA_PORT, PORTS, SHARDS, TOKEN_FILE, die, say
 
 
-def need_ports(config: Settings, ours: set[int]) -> None:
-    """Refuses to start when a port is taken, before anything is started."""
-    wanted = {"LAMBDA_PORT": config.lambda_port, **{shard.port_variable: shard.port for shard in config.shards}}
-    for variable, port in wanted.items():
-        if port not in ours and ports.taken(port):
-            who = ports.owner(port)
-            die(f"port {port} is taken by {who}: stop it, or choose another port: {variable}=NUMBER make run")
+def lock() -> object:
+    """Takes the lock of this checkout; it is held until the returned file is closed, at the latest by our end."""
+    DATA.mkdir(exist_ok=True)
+    file = (DATA / "run.lock").open("w")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        die("`make run` is running in this checkout: stop it first")
+    return file
+
+
+def make_token() -> None:
+    """Makes the owner's token if there is none yet, readable for us only. It is kept with the counts."""
+    with contextlib.suppress(FileExistsError):
+        descriptor = os.open(TOKEN_FILE, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(f"{secrets.token_hex(16)}\n")
 
 
 def clear_leftovers() -> None:
-    """Stops functions of a run that was killed before it could; they flush to their Redis, which lives on."""
+    """Stops what a run left that was killed before it could: the functions flush to their Redis, which then saves."""
     if left := processes.marked():
         say(f"stopping what an earlier run left: {', '.join(map(str, sorted(left)))}")
-        processes.stop(emulator.FUNCTIONS_STOP_SECONDS)
+        processes.stop(functions.STOP_SECONDS)
+    redis.stop()
 
 
-def greet(config: Settings, seconds: float) -> None:
-    base = f"http://localhost:{config.lambda_port}"
-    servers = ", ".join(f"{shard.name} on 127.0.0.1:{shard.port}" for shard in config.shards)
+def need_ports() -> None:
+    """Refuses to start when a port is taken, on either meaning of `localhost`."""
+    for variable, port in PORTS.items():
+        if processes.listens(port, "127.0.0.1") or processes.listens(port, "::1"):
+            owner = processes.owner(port)
+            die(f"port {port} is taken by {owner}: stop it, or choose another port: {variable}=NUMBER make run")
+
+
+def greet(seconds: float, ipv6: bool) -> None:
+    base = f"http://localhost:{LAMBDA_PORT}"
+    invoke = "cargo lambda invoke record-visit --data-file events/visit-http-api.json"
+    invoke += "" if LAMBDA_PORT == 9000 else f" --invoke-port {LAMBDA_PORT}"
+    # It asks [::1] unless it is told otherwise.
+    invoke += "" if ipv6 else " --invoke-address 127.0.0.1  (there is no IPv6 on this machine)"
+    # The token is the person's own, unless they have said where theirs is.
+    place = os.environ.get("VISITS_OWNER_TOKEN")
+    token = TOKEN_FILE.read_text() if place is None else f"where VISITS_OWNER_TOKEN says: {place.strip() or 'off'}"
+    servers = ", ".join(f"{name} on 127.0.0.1:{port}" for name, port in SHARDS.items())
     say(f"""
 ready after {seconds:.0f} s; Ctrl-C flushes and stops
 
   count a visit     curl -X POST {base}/visit/home
   read the count    curl {base}/visits/home
+  invoke            {invoke}
 
   a page that counts itself    {base}/dashboard/demo
   in a page of yours           <script defer src="{base}/counter.js"></script>
   the dashboard                {base}/dashboard
-                               {token.shown()}
+                               with the token {token.strip()}
 
   Redis             {servers or "as REDIS_ENDPOINTS says; none started here"}
   flush             each minute; at once: make flush
 """)
 
 
-def serve(
-    config: Settings, servers: redis.Servers | redis.Compose, functions: Emulator, relay: Relay, stop: StopRequest
-) -> None:
-    """Runs until we are asked to stop (`Stopped`); returns only when the emulator ends by itself."""
+def serve(emulator: Emulator, stop: StopRequest) -> None:
+    """Runs until we are asked to stop (`KeyboardInterrupt`); returns only when the emulator ends by itself."""
     begin = time.monotonic()
-    emulator.build(stop)
-    servers.start(stop)
-    functions.start(relay, stop)
-    functions.wait_for_functions(schedule.event(), relay.show, stop.pause)
-    greet(config, time.monotonic() - begin)
-    flushes = schedule.Schedule(config.lambda_port)
-    while not functions.ended():
-        relay.show()
-        servers.watch()
-        flushes.tick()
+    functions.build(stop)
+    redis.start(stop)
+    emulator.start()
+    emulator.wait_for_functions(stop.pause)
+    greet(time.monotonic() - begin, emulator.ipv6 is not None)
+    while not emulator.ended():
+        emulator.show()
+        redis.watch()
         stop.pause(0.1)
     say("cargo lambda watch has ended by itself")
 
 
-def main() -> None:
-    config = settings.read()
-    held = lock.take()
-    token.make()
+def run() -> None:
     stop = StopRequest()
-    servers, functions = redis.servers(config), Emulator(config)
+    make_token()
     clear_leftovers()
-    need_ports(config, servers.ours())
-    relay = Relay(DATA / "run.log")
+    need_ports()
+    emulator = Emulator()
     ended_well = False
     try:
-        serve(config, servers, functions, relay, stop)
-    except Stopped:
+        serve(emulator, stop)
+    except KeyboardInterrupt:
         say("\nstopping: the functions flush, then Redis saves")
         ended_well = True
     finally:
-        ended_well = functions.stop() and ended_well
-        relay.show()
-        ended_well = servers.stop() and ended_well
+        ended_well = emulator.stop() and ended_well
+        emulator.show()
+        ended_well = redis.stop() and ended_well
     say("stopped")
-    held.close()
     sys.exit(0 if ended_well else 1)
 
 
-main()
+def flush() -> None:
+    """Runs one flush at once, as the schedule does, and prints the summary."""
+    # Empty: all writers, not only those that have been idle for an interval.
+    status, answer = functions.invoke("flush-visits", {})
+    if status == 0:
+        die(f"no answer on port {LAMBDA_PORT} ({answer}): start `make run`; on another port, set LAMBDA_PORT here too")
+    if status != 200:
+        die(f"flush-visits answered {status}: {answer.strip()}")
+    say(answer.strip())
+
+
+def clean() -> None:
+    """Deletes what the local run has counted."""
+    if processes.marked() or any(map(redis.is_ours, SHARDS)):
+        die("an earlier run was killed and left servers running: `make run` and Ctrl-C stops them")
+    redis.delete()
+    say("the counts of the local run are deleted")
+
+
+command = {"run": run, "flush": flush, "clean": clean}[sys.argv[1]]
+held = None if command is flush else lock()
+command()

@@ -1,40 +1,25 @@
-"""What the environment says about the local run, and where it keeps its things."""
+"""Settings of the local run, from the environment: folder, ports and programs. And how it speaks to the terminal."""
 
 import os
-from dataclasses import dataclass
+import sys
 from pathlib import Path
 
-from .console import die
-
 ROOT = Path(__file__).resolve().parents[2]
-DATA = ROOT / ".data"
+# Tests set LOCALRUN_DATA, so that a developer's own run is left alone.
+DATA = Path(os.environ.get("LOCALRUN_DATA") or ROOT / ".data")
+TOKEN_FILE = DATA / "owner-token"
 
 
-@dataclass(frozen=True)
-class Shard:
-    """A Redis server of ours. Its name stays when its port changes: the name decides which pages it owns."""
-
-    name: str
-    port: int
-    port_variable: str
-
-    @property
-    def data(self) -> Path:
-        return DATA / self.name
-
-    @property
-    def endpoint(self) -> str:
-        return f"{self.name}=redis://127.0.0.1:{self.port}"
+def say(text: str, end: str = "\n") -> None:
+    """Prints. A terminal that is gone must not keep us from stopping in order."""
+    try:
+        print(text, end=end, flush=True)
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-@dataclass(frozen=True)
-class Settings:
-    lambda_port: int
-    shards: tuple[Shard, ...]
-    endpoints: str
-    redis_server: str
-    cargo_lambda: str
-    reload: bool
+def die(text: str) -> None:
+    sys.exit(f"error: {text}")
 
 
 def port(variable: str, default: int) -> int:
@@ -44,22 +29,18 @@ def port(variable: str, default: int) -> int:
     return int(text)
 
 
-def read() -> Settings:
-    """Reads the settings. Where REDIS_ENDPOINTS is given, those servers serve and none is started."""
-    ports = {"LAMBDA_PORT": 9000, "REDIS_PORT_1": 7070, "REDIS_PORT_2": 7071}
-    ports = {variable: port(variable, default) for variable, default in ports.items()}
-    if len(set(ports.values())) < len(ports):
-        die("the ports must differ: " + ", ".join(f"{name}={value}" for name, value in ports.items()))
-    given = os.environ.get("REDIS_ENDPOINTS", "")
-    shards = (
-        Shard("redis_7070", ports["REDIS_PORT_1"], "REDIS_PORT_1"),
-        Shard("redis_7071", ports["REDIS_PORT_2"], "REDIS_PORT_2"),
-    )
-    return Settings(
-        lambda_port=ports["LAMBDA_PORT"],
-        shards=() if given else shards,
-        endpoints=given or ",".join(shard.endpoint for shard in shards),
-        redis_server=os.environ.get("REDIS_SERVER", ""),
-        cargo_lambda=os.environ.get("CARGO_LAMBDA", ""),
-        reload=os.environ.get("RELOAD", "") not in ("", "0"),
-    )
+PORTS = {"LAMBDA_PORT": 9000, "REDIS_PORT_1": 7070, "REDIS_PORT_2": 7071}
+PORTS = {variable: port(variable, default) for variable, default in PORTS.items()}
+if len(set(PORTS.values())) < len(PORTS):
+    die("the ports must differ: " + ", ".join(f"{name}={value}" for name, value in PORTS.items()))
+LAMBDA_PORT = PORTS["LAMBDA_PORT"]
+# Our servers. A name stays when its port changes: it decides which pages a server owns.
+SHARDS = {"redis_7070": PORTS["REDIS_PORT_1"], "redis_7071": PORTS["REDIS_PORT_2"]}
+ENDPOINTS = ",".join(f"{name}=redis://127.0.0.1:{port}" for name, port in SHARDS.items())
+if os.environ.get("REDIS_ENDPOINTS"):
+    # Those servers serve, and none is started.
+    PORTS, SHARDS, ENDPOINTS = {"LAMBDA_PORT": LAMBDA_PORT}, {}, os.environ["REDIS_ENDPOINTS"]
+# Empty where Docker Compose serves.
+REDIS_SERVER = os.environ.get("REDIS_SERVER", "")
+CARGO_LAMBDA = os.environ.get("CARGO_LAMBDA", "cargo-lambda")
+RELOAD = os.environ.get("RELOAD", "") not in ("", "0")

@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from emulator import Function, Redis
-from events import function_url, http_api, sample, schedule
+from samples import function_url, http_api, sample, schedule
 
 ROOT = Path(__file__).resolve().parents[2]
 IDLE_SECONDS = 20

@@ -8,13 +8,15 @@ Needs CARGO_LAMBDA, REDIS_SERVER, CHROMIUM, and SCHEMATHESIS, as `scripts/test` 
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
 import urllib.request
 from pathlib import Path
+
+import invoke
+from emulator import free_ports
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
@@ -27,16 +29,6 @@ BOUND_SECONDS = 180
 FOREIGN = ("VISITS_", "REDIS_PORT", "REDIS_ENDPOINTS", "AWS_", "RELOAD")
 
 
-def free_ports(count: int) -> list[str]:
-    sockets = [socket.socket() for _ in range(count)]
-    for each in sockets:
-        each.bind(("127.0.0.1", 0))
-    ports = [str(each.getsockname()[1]) for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
-
-
 def environment() -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
     return {**kept, "NO_PROXY": "localhost,127.0.0.1", "no_proxy": "localhost,127.0.0.1"}
@@ -47,13 +39,13 @@ class LocalRun:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.output = folder, folder / "output.log"
-        port, *redis = free_ports(3)
-        self.base = f"http://localhost:{port}"
+        self.port, *redis = map(str, free_ports(3))
+        self.base = f"http://localhost:{self.port}"
         settings = {"VISITS_FLUSH_INTERVAL": "1s", "VISITS_CACHE_TTL": "1s"}
-        ports = {"LAMBDA_PORT": port, "REDIS_PORT_1": redis[0], "REDIS_PORT_2": redis[1]}
-        command = [sys.executable, ROOT / "e2e/tests/local_run/run_elsewhere.py", ROOT, folder]
+        ports = {"LAMBDA_PORT": self.port, "REDIS_PORT_1": redis[0], "REDIS_PORT_2": redis[1]}
+        command = [sys.executable, "-m", "localrun", "run"]
         with self.output.open("w") as output:
-            env = {**environment(), **settings, **ports}
+            env = {**environment(), **settings, **ports, "LOCALRUN_DATA": folder, "PYTHONPATH": ROOT / "scripts"}
             self.process = subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
 
     def wait_until_ready(self) -> None:
@@ -107,7 +99,14 @@ def schemathesis(run: LocalRun) -> int:
     return subprocess.run(command, cwd=HERE, env=env, timeout=BOUND_SECONDS).returncode
 
 
-PARTS = {"browsers": browsers, "schemathesis": schemathesis}
+def invocations(run: LocalRun) -> int:
+    """`cargo lambda invoke`, as plainly as that, with the local run and with `cargo lambda watch` alone."""
+    invoke.each_event_reaches_its_function(run.port)
+    invoke.cargo_lambda_watch_alone()
+    return 0
+
+
+PARTS = {"invocations": invocations, "browsers": browsers, "schemathesis": schemathesis}
 
 
 def main() -> int:

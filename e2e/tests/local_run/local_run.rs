@@ -20,7 +20,7 @@ const READY: Duration = Duration::from_mins(15);
 /// The local run bounds each step of its end; these are all of them.
 const STOPPED: Duration = Duration::from_secs(90);
 
-/// What lives on from one run to the next.
+/// The data and ports that live on from one run to the next.
 pub(crate) struct Place {
     data: TempDir,
     lambda: ReservedPort,
@@ -89,9 +89,11 @@ impl Drop for LocalRun<'_> {
 }
 
 fn command(place: &Place) -> Command {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let mut command = Command::new("python3");
-    command.arg(here.join("tests/local_run/run_elsewhere.py")).arg(here.parent().unwrap()).arg(place.data.path());
+    command.args(["-m", "localrun", "run"]).env("PYTHONPATH", root.join("scripts")).env("PYTHONDONTWRITEBYTECODE", "1");
+    // A developer's own run is left alone.
+    command.env("LOCALRUN_DATA", place.data.path());
     // Nothing of the developer's own settings, and nothing of what `cargo test` tells a test of itself.
     for (name, _) in std::env::vars_os() {
         let name = name.to_string_lossy();

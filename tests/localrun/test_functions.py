@@ -7,10 +7,11 @@ import unittest
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
+from unittest import mock
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
 
-from localrun import emulator  # noqa: E402
+from localrun import functions  # noqa: E402
 
 
 class FakeEmulator(ThreadingHTTPServer):
@@ -20,7 +21,7 @@ class FakeEmulator(ThreadingHTTPServer):
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
-        self.gates = {name: threading.Event() for name in emulator.FUNCTIONS}
+        self.gates = {name: threading.Event() for name in functions.FUNCTIONS}
         self.events: dict[str, dict] = {}
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
@@ -49,18 +50,19 @@ class Ready(unittest.TestCase):
 
         def pause(seconds: float) -> None:
             """Opens one more gate with each turn of the waiting."""
-            function = emulator.FUNCTIONS[min(len(opened), len(emulator.FUNCTIONS) - 1)]
+            function = functions.FUNCTIONS[min(len(opened), len(functions.FUNCTIONS) - 1)]
             if function not in opened:
                 opened.append(function)
                 server.gates[function].set()
             threading.Event().wait(seconds)
 
-        run = emulator.Emulator(SimpleNamespace(lambda_port=server.server_address[1]))
-        run.process = SimpleNamespace(poll=lambda: None)
-        run.wait_for_functions({"detail-type": "x"}, lambda: None, pause)
-        self.assertEqual(list(emulator.FUNCTIONS), opened)
-        self.assertEqual(set(emulator.FUNCTIONS), set(server.events))
-        self.assertEqual({"detail-type": "x"}, server.events["flush-visits"])
+        emulator = functions.Emulator.__new__(functions.Emulator)
+        emulator.process, emulator.show, emulator.answered = SimpleNamespace(poll=lambda: None), lambda: None, []
+        with mock.patch.object(functions, "LAMBDA_PORT", server.server_address[1]):
+            emulator.wait_for_functions(pause)
+        self.assertEqual(list(functions.FUNCTIONS), opened)
+        self.assertEqual(set(functions.FUNCTIONS), set(server.events))
+        self.assertEqual("Scheduled Event", server.events["flush-visits"]["detail-type"])
         self.assertEqual("OPTIONS", server.events["record-visit"]["requestContext"]["http"]["method"])
 
 
