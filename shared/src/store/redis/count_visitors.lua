@@ -5,15 +5,14 @@
 local counted, rejected = 0, {}
 for i, field in ipairs(ARGV) do
   local sketch, month = KEYS[2 * i - 1], KEYS[2 * i]
-  local done, refusal = pcall(function()
-    if redis.call('EXISTS', sketch) == 0 then return end
-    local number = redis.call('PFCOUNT', sketch)
-    local known = tonumber(redis.call('HGET', month, field) or '') or -1
+  local number, known = redis.pcall('PFCOUNT', sketch), redis.pcall('HGET', month, field)
+  local refusal = type(number) == 'table' and number.err or type(known) == 'table' and known.err
+  if refusal then
+    rejected[#rejected + 1] = { i - 1, refusal }
+  elseif call('DEL', sketch) == 1 then
     -- In this order also on a full server, which refuses a first write that needs memory.
-    redis.call('DEL', sketch)
-    if number > known then redis.call('HSET', month, field, number) end
+    if number > (tonumber(known or '') or -1) then call('HSET', month, field, number) end
     counted = counted + 1
-  end)
-  if not done then rejected[#rejected + 1] = { i - 1, type(refusal) == 'table' and refusal.err or tostring(refusal) } end
+  end
 end
 return { counted, rejected }
