@@ -8,9 +8,9 @@ use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use test_support::{RedisServer, release_program};
+use visits_core::clock::Timing;
 use visits_core::rehome::rehome;
 use visits_core::store::redis::RedisStore;
-use visits_core::timing::Timing;
 
 /// The processor that a lone environment runs on; its driver has the others.
 const PROCESSOR: usize = 1;

@@ -286,9 +286,7 @@ fn shared(left: &str, right: &str) -> usize {
 #[derive(Debug, PartialEq, Eq)]
 pub struct Batch {
     sequence: Sequence,
-    day: Option<Day>,
-    increments: Vec<Increment>,
-    refused: Refused,
+    content: Content,
     visits: u64,
     bytes: usize,
     sealed_at: Moment,
@@ -299,33 +297,22 @@ impl Batch {
     /// particular day: they add to totals only.
     pub fn seal<I: Into<Increment>>(sequence: Sequence, increments: Vec<I>, sealed_at: Moment) -> Self {
         let increments = increments.into_iter().map(Into::into).collect();
-        Self::of_day(sequence, None, increments, Refused::default(), sealed_at)
+        Self::of(sequence, Content { increments, ..Content::default() }, sealed_at)
     }
 
-    /// Seals the visits of one day, and those that were refused on it.
-    pub fn of_day(
-        sequence: Sequence,
-        day: Option<Day>,
-        mut increments: Vec<Increment>,
-        refused: Refused,
-        sealed_at: Moment,
-    ) -> Self {
-        increments.sort_unstable_by_key(Increment::run);
-        let visits = increments.iter().map(|increment| increment.visits).sum();
-        let content: usize = increments.iter().map(Increment::bytes).sum();
-        let bytes = size_of::<Self>() + content;
-        Self { sequence, day, increments, refused, visits, bytes, sealed_at }
-    }
-
-    /// Seals a content as batch number `sequence`.
-    pub fn of(sequence: Sequence, content: Content, sealed_at: Moment) -> Self {
-        Self::of_day(sequence, content.day, content.increments, content.refused, sealed_at)
+    /// Seals a content (distinct pages, each with at least one visit) as batch number `sequence`.
+    pub fn of(sequence: Sequence, mut content: Content, sealed_at: Moment) -> Self {
+        content.increments.sort_unstable_by_key(Increment::run);
+        let visits = content.increments.iter().map(|increment| increment.visits).sum();
+        let bytes = size_of::<Self>() + content.increments.iter().map(Increment::bytes).sum::<usize>();
+        Self { sequence, content, visits, bytes, sealed_at }
     }
 
     /// Returns the bytes that stand for its content in a journal and in a parked copy; [`Content::decode`] reads them.
     pub fn encode(&self) -> Vec<u8> {
-        let (refused, mut before, mut runs) = (&self.refused, "", Vec::new());
-        for run in self.increments.chunk_by(|left, right| left.run() == right.run()) {
+        let Content { day, increments, refused } = &self.content;
+        let (mut before, mut runs) = ("", Vec::new());
+        for run in increments.chunk_by(|left, right| left.run() == right.run()) {
             let mut names: Vec<Name<'_>> = Vec::with_capacity(run.len());
             for name in run.iter().map(|one| one.page.as_str()) {
                 let shared = shared(before, name);
@@ -336,12 +323,12 @@ impl Batch {
             runs.push((visits, bots, visitors, names));
         }
         let layout =
-            Layout { day: self.day.map(Day::number), refused: (refused.origin, refused.page, refused.repeat), runs };
+            Layout { day: day.map(Day::number), refused: (refused.origin, refused.page, refused.repeat), runs };
         let mut bytes = Vec::with_capacity(self.bytes);
         bytes.push(VERSION);
         // Texts and numbers into a vector: this cannot fail.
         let mut bytes = postcard::to_extend(&layout, bytes).unwrap_or_default();
-        for visitor in self.increments.iter().flat_map(|one| &one.visitors) {
+        for visitor in increments.iter().flat_map(|one| &one.visitors) {
             bytes.extend_from_slice(&<[u8; 8]>::from(*visitor));
         }
         bytes
@@ -354,22 +341,22 @@ impl Batch {
 
     /// The day of its visits. None: they add to totals only.
     pub fn day(&self) -> Option<Day> {
-        self.day
+        self.content.day
     }
 
     /// The pages and what it adds to each.
     pub fn increments(&self) -> &[Increment] {
-        &self.increments
+        &self.content.increments
     }
 
     /// Visits that were refused.
     pub fn refused(&self) -> &Refused {
-        &self.refused
+        &self.content.refused
     }
 
     /// Returns the number of its pages.
     pub fn pages(&self) -> usize {
-        self.increments.len()
+        self.content.increments.len()
     }
 
     /// The sum of its visits.

@@ -1,4 +1,4 @@
-//! Time, read in one place.
+//! Time, read in one place ([`Clock`]), and the durations that the protocol runs by ([`Timing`]).
 //!
 //! A frozen Lambda environment may stop its monotonic clock, and a wall clock may be set back. Elapsed
 //! time is therefore the larger of what the two say: too long at worst, which makes us flush or refresh
@@ -6,16 +6,19 @@
 //! too long: where that is the unsafe side (forgetting a batch, trusting a parked copy), the shards' clocks decide as well.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+#[cfg(any(test, feature = "testing"))]
+pub use crate::tests::ManualClock;
 
 /// A point in time as both clocks show it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Moment {
     /// Time on the monotonic clock, from an arbitrary start.
-    monotonic: Duration,
+    pub(crate) monotonic: Duration,
     /// Time since the Unix epoch.
-    wall: Duration,
+    pub(crate) wall: Duration,
 }
 
 impl Moment {
@@ -54,7 +57,7 @@ impl Moment {
 
 /// Where [`Moment`]s come from: the system's clocks, or a test's own.
 #[derive(Clone)]
-pub struct Clock(Arc<dyn Fn() -> Moment + Send + Sync>);
+pub struct Clock(pub(crate) Arc<dyn Fn() -> Moment + Send + Sync>);
 
 impl Clock {
     /// The machine's monotonic and wall clocks.
@@ -90,49 +93,70 @@ impl std::fmt::Debug for Clock {
     }
 }
 
-/// A clock that stands still until it is told to move, for tests of what depends on time.
-#[derive(Clone, Debug)]
-pub struct ManualClock(Arc<Mutex<Moment>>);
+/// The durations that the protocol runs by: [`Timing::REAL`], or a test's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timing {
+    /// Time after which a batch that was seen in the applied set must still be there to be forgotten.
+    /// Redis under `appendfsync everysec` loses up to about two seconds in a crash; a failover loses what
+    /// its replica had not got. A minute covers both with room. Zero: applied batches are not remembered, so a crash
+    /// of Redis is not healed.
+    pub confirm_after: Duration,
+    /// Time after which a delivered copy must still be in its owner's applied set to be deleted; like [`Timing::confirm_after`].
+    pub delivered_kept: Duration,
+    /// Pause after a shard's first failed call; it doubles with each further one.
+    pub first_pause: Duration,
+    /// Longest pause: a shard that is back is noticed within half a minute.
+    pub longest_pause: Duration,
+    /// Age from which a sealed batch is never applied any more, only reported. Applied sets outlive it
+    /// ([`Timing::set_kept`]), so that a batch can never meet a shard that has forgotten whether it was applied.
+    pub max_batch_age: Duration,
+    /// Time for which a shard keeps the applied set of a writer that does not call.
+    pub set_kept: Duration,
+    /// Time for which an owner keeps the note that a move of pages has come. A move never ages out: should the shard that it was
+    /// taken from be away for long just before it would have deleted the move, this is how long it may be.
+    pub move_kept: Duration,
+    /// Time for which a shard keeps the set of a writer that left nothing to send or to confirm. At 460 bytes a set with its
+    /// places in two sorted sets, and three hours a life, 100,000 environments would otherwise hold 5 GB a shard.
+    pub settled_set_kept: Duration,
+    /// After this time without a flush a writer is taken off the sweep's list: Lambda reaps an idle
+    /// environment long before.
+    pub writer_listed: Duration,
+}
 
-impl ManualClock {
-    /// A manual clock that starts at a fixed, plausible wall time.
-    pub fn new() -> Self {
-        let start = Moment::new(Duration::ZERO, Duration::from_secs(1_700_000_000));
-        Self(Arc::new(Mutex::new(start)))
-    }
+impl Timing {
+    /// Durations in production.
+    pub const REAL: Self = Self {
+        confirm_after: Duration::from_mins(1),
+        delivered_kept: Duration::from_mins(1),
+        first_pause: Duration::from_millis(200),
+        longest_pause: Duration::from_secs(30),
+        max_batch_age: Duration::from_hours(7 * 24),
+        set_kept: Duration::from_hours(14 * 24),
+        move_kept: Duration::from_hours(366 * 24),
+        settled_set_kept: Duration::from_hours(1),
+        writer_listed: Duration::from_hours(3),
+    };
 
-    /// The [`Clock`] that this one drives.
-    pub fn clock(&self) -> Clock {
-        let time = Arc::clone(&self.0);
-        Clock(Arc::new(move || *time.lock().unwrap_or_else(PoisonError::into_inner)))
-    }
-
-    /// Lets both clocks run on by `by`.
-    pub fn advance(&self, by: Duration) {
-        self.edit(|time| {
-            time.monotonic += by;
-            time.wall += by;
-        });
-    }
-
-    /// Lets only the wall clock run on, as in an environment that was frozen for `by`.
-    pub fn freeze(&self, by: Duration) {
-        self.edit(|time| time.wall += by);
-    }
-
-    /// Sets only the wall clock back, as a time service does.
-    pub fn set_back(&self, by: Duration) {
-        self.edit(|time| time.wall = time.wall.saturating_sub(by));
-    }
-
-    fn edit(&self, change: impl FnOnce(&mut Moment)) {
-        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    /// Returns these durations, `by` times as fast.
+    #[must_use]
+    pub fn faster(self, by: u32) -> Self {
+        Self {
+            confirm_after: self.confirm_after / by,
+            delivered_kept: self.delivered_kept / by,
+            first_pause: self.first_pause / by,
+            longest_pause: self.longest_pause / by,
+            max_batch_age: self.max_batch_age / by,
+            set_kept: self.set_kept / by,
+            move_kept: self.move_kept / by,
+            settled_set_kept: self.settled_set_kept / by,
+            writer_listed: self.writer_listed / by,
+        }
     }
 }
 
-impl Default for ManualClock {
+impl Default for Timing {
     fn default() -> Self {
-        Self::new()
+        Self::REAL
     }
 }
 
@@ -145,24 +169,18 @@ mod tests {
     }
 
     #[test]
-    fn time_frozen_counts_by_the_wall_clock() {
-        assert_eq!(moment(10, 700).since(moment(9, 100)), Duration::from_mins(10));
-    }
-
-    #[test]
-    fn a_wall_clock_set_back_does_not_stop_time() {
-        assert_eq!(moment(40, 50).since(moment(10, 100)), Duration::from_secs(30));
-    }
-
-    #[test]
-    fn an_earlier_moment_is_no_time_ago() {
-        assert_eq!(moment(1, 1).since(moment(2, 2)), Duration::ZERO);
-    }
-
-    #[test]
-    fn a_past_deadline_is_no_time_away() {
+    fn elapsed_time_is_the_larger_of_both_clocks_and_none_before() {
+        for (case, later, earlier, seconds) in [
+            ("frozen", moment(10, 700), moment(9, 100), 600),
+            ("the wall clock set back", moment(40, 50), moment(10, 100), 30),
+            ("an earlier moment", moment(1, 1), moment(2, 2), 0),
+        ] {
+            assert_eq!(later.since(earlier).as_secs(), seconds, "{case}");
+        }
         assert_eq!(moment(0, 10).until_epoch_millis(9_000), Duration::ZERO);
         assert_eq!(moment(0, 10).until_epoch_millis(10_250), Duration::from_millis(250));
+        let before = Clock::system().now();
+        assert!(before.epoch_millis() > 1_600_000_000_000 && Clock::system().now().since(before).as_secs() < 5);
     }
 
     #[test]
@@ -180,10 +198,12 @@ mod tests {
     }
 
     #[test]
-    fn the_system_clock_runs() {
-        let clock = Clock::system();
-        let before = clock.now();
-        assert!(before.epoch_millis() > 1_600_000_000_000);
-        assert!(clock.now().since(before) < Duration::from_secs(5));
+    fn a_batch_is_too_old_long_before_its_applied_set_may_go() {
+        let fast = Timing::REAL.faster(100);
+        assert_eq!((fast.confirm_after, fast.first_pause), (Duration::from_millis(600), Duration::from_millis(2)));
+        for timing in [Timing::REAL, fast] {
+            assert!(timing.max_batch_age * 2 <= timing.set_kept);
+            assert!(timing.confirm_after < timing.settled_set_kept);
+        }
     }
 }

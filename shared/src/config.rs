@@ -15,10 +15,9 @@ use values::{
     shards, switch,
 };
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Timing};
 use crate::ring::Ring;
 use crate::shard::{Namespace, PasswordSource, ShardConfig};
-use crate::timing::Timing;
 use std::ffi::OsString;
 use std::fmt::{self, Display};
 use std::path::PathBuf;

@@ -7,7 +7,7 @@
 //! are sealed, from the shard that owns it.
 
 use crate::batch::{NoRandomness, Sequence, WriterId};
-use crate::clock::{Clock, Moment};
+use crate::clock::{Clock, Moment, Timing};
 use crate::config::Config;
 use crate::day::Day;
 use crate::handoff::{Park, Parked};
@@ -18,7 +18,6 @@ use crate::ring::Ring;
 use crate::store::{Applied, Ledger, Rejected, ShardIndex, StoreError, WriterStatus};
 use crate::telemetry::Lines;
 use crate::telemetry::metrics::{self, Figures, Metrics, Samples};
-use crate::timing::Timing;
 use crate::visit::{Refusal, Secret, Visit, secret_key};
 use futures_util::future::{Either, join_all, select};
 use std::collections::{BTreeSet, HashSet};
@@ -86,7 +85,7 @@ pub struct Flusher<S> {
     landed: Vec<Notify>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct State {
     writer: Option<WriterId>,
     lanes: Vec<Lane>,
@@ -182,21 +181,11 @@ struct Ticket {
 impl<S: Ledger> Flusher<S> {
     /// A flusher with nothing pending. The ring's shards are the store's, in the same order.
     pub fn new(store: Arc<S>, ring: Ring, clock: Clock, limits: Limits) -> Self {
-        let shards = ring.len();
         let others = |owner| ring.preference("").into_iter().any(|shard| shard != owner);
         let fingerprint = ring.fingerprint();
-        let lanes = (0..shards).map(|owner| Lane::new(limits.timing, fingerprint, others(owner))).collect();
-        let state = State {
-            writer: None,
-            lanes,
-            line: Line::default(),
-            last_flush: None,
-            interval: limits.interval,
-            stopping: false,
-            no_secret: None,
-        };
-        let state = Mutex::new(state);
-        let landed = (0..shards).map(|_| Notify::new()).collect();
+        let lanes = (0..ring.len()).map(|owner| Lane::new(limits.timing, fingerprint, others(owner))).collect();
+        let state = Mutex::new(State { lanes, interval: limits.interval, ..State::default() });
+        let landed = (0..ring.len()).map(|_| Notify::new()).collect();
         let refusals = ring.owner("refusals");
         Self { store, ring, clock, limits, metrics: Metrics::default(), state, refusals, landed }
     }
@@ -284,25 +273,15 @@ impl<S: Ledger> Flusher<S> {
 
 /// Taking visits: one or several, into memory or until they are safe.
 impl<S: Ledger> Flusher<S> {
-    /// Takes one visit into memory (`buffered`): it goes out with the next flush of its shard.
-    pub fn record(&self, visit: impl Into<Visit>) -> Result<(), RecordError> {
-        self.record_all(vec![visit.into()])
+    /// Takes visits into memory (`buffered`), all of them or none: they go out with the next flush of their shards.
+    pub fn record(&self, visits: impl Into<Vec<Visit>>) -> Result<(), RecordError> {
+        self.take(visits.into(), false).map(|_| ())
     }
 
-    /// Takes several visits into memory, all of them or none.
-    pub fn record_all(&self, visits: Vec<Visit>) -> Result<(), RecordError> {
-        self.take(visits, false).map(|_| ())
-    }
-
-    /// Takes one visit and returns when its shard has it, or a copy is parked (`direct`). Visits that come while
-    /// a call is on its way share the next one.
-    pub async fn record_direct(&self, visit: impl Into<Visit>) -> Result<(), RecordError> {
-        self.record_all_direct(vec![visit.into()]).await
-    }
-
-    /// Takes several visits, all of them or none, and returns when all are safe as in [`Self::record_direct`].
-    pub async fn record_all_direct(&self, visits: Vec<Visit>) -> Result<(), RecordError> {
-        let tickets = self.take(visits, true)?;
+    /// Takes visits, all of them or none, and returns when their shards have them, or a copy is parked (`direct`). Visits
+    /// that come while a call is on its way share the next one.
+    pub async fn record_direct(&self, visits: impl Into<Vec<Visit>>) -> Result<(), RecordError> {
+        let tickets = self.take(visits.into(), true)?;
         let waits = tickets.into_iter().map(|ticket| self.wait(ticket));
         join_all(waits).await.into_iter().collect()
     }

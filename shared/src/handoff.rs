@@ -14,13 +14,12 @@
 
 use crate::batch::{Batch, BatchId, Increment, Sequence, WriterId};
 use crate::budget::{Budget, Step};
-use crate::clock::Clock;
+use crate::clock::{Clock, Timing};
 use crate::record::Round;
 use crate::ring::{Fingerprint, Ring};
 use crate::shard::ShardName;
 use crate::store::redis::keys::Key;
 use crate::store::{Applied, Apply, Ledger, ServerRun, ShardIndex, StoreError, WriterStatus};
-use crate::timing::Timing;
 use futures_util::future::{join, join_all};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashSet};

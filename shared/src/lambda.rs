@@ -1,13 +1,41 @@
-//! The frame round the handler of each function: log lines know their invocation, what is to be done after the response is
-//! done then, and nothing that fails or panics there ends the run loop.
+//! The frame of each function. [`run`] is all of its `main`: logging, settings, and the right kind of runtime. [`invocations`] goes
+//! round its handler: log lines know their invocation, what is to be done after the response is done then, and nothing that
+//! fails or panics there ends the run loop.
 
-use crate::telemetry::in_invocation;
+use crate::config::Config;
+use crate::telemetry::{self, in_invocation};
 use futures_util::FutureExt;
 use lambda_runtime::tower::Layer;
 use lambda_runtime::tower::layer::layer_fn;
 use lambda_runtime::{Error, LambdaInvocation, Service, service_fn};
 use std::future::poll_fn;
 use std::panic::AssertUnwindSafe;
+use std::process::ExitCode;
+use tokio::runtime::{Builder, Runtime};
+
+/// Reads the settings and runs a function until it ends. A wrong setting or an error ends the process
+/// with one message and exit code 1.
+pub fn run<F: Future<Output = Result<(), Error>>>(function: impl FnOnce(Config) -> F) -> ExitCode {
+    telemetry::init();
+    let outcome = Config::from_env().map_err(Error::from).and_then(|config| {
+        let runtime = runtime(config.max_concurrency)?;
+        runtime.block_on(function(config))
+    });
+    outcome.map_or_else(
+        |error| {
+            tracing::error!("{error}");
+            ExitCode::FAILURE
+        },
+        |()| ExitCode::SUCCESS,
+    )
+}
+
+/// Returns a runtime of one thread where requests come one at a time, since it starts faster and needs less memory; of
+/// several where Lambda hands over many at once.
+fn runtime(max_concurrency: usize) -> std::io::Result<Runtime> {
+    let mut builder = if max_concurrency > 1 { Builder::new_multi_thread() } else { Builder::new_current_thread() };
+    builder.enable_all().build()
+}
 
 /// Work to do after each response was sent and before the next event is asked for, so that no client waits for it.
 pub trait AfterResponse: Clone + Send + 'static {

@@ -4,13 +4,12 @@
 
 use crate::batch::{Batch, MAX_BATCH_PAGES, Sequence, WriterId};
 use crate::buffer::Buffer;
-use crate::clock::Moment;
+use crate::clock::{Moment, Timing};
 use crate::day::Day;
 use crate::outbox::{Outbox, ParkedAt};
 use crate::report::FlushReport;
 use crate::ring::Fingerprint;
 use crate::store::{Applied, Apply, WriterStatus};
-use crate::timing::Timing;
 use crate::visit::{Secrets, Visit};
 use std::fmt;
 use std::sync::Arc;
@@ -34,18 +33,12 @@ pub(crate) struct Lane {
     pub(crate) begun: u64,
     answered: u64,
     in_flight: Option<u64>,
-    failed: Option<Failure>,
+    /// The last call, if it brought no answer, and the last batch that it carried.
+    failed: Option<(u64, Option<Sequence>)>,
     backoff: Backoff,
     parking: Parking,
     /// Whether the shard has the writer on the sweep's list.
     pub(crate) listed: bool,
-}
-
-/// A call that brought no answer.
-#[derive(Clone, Copy, Debug)]
-struct Failure {
-    call: u64,
-    covered: Option<Sequence>,
 }
 
 impl Lane {
@@ -64,7 +57,7 @@ impl Lane {
             in_flight: None,
             failed: None,
             backoff: Backoff::default(),
-            parking: Parking::new(can_park),
+            parking: Parking { possible: can_park, under_way: false, ever: false, backoff: Backoff::default() },
             listed: false,
         }
     }
@@ -129,7 +122,7 @@ impl Lane {
         if sequence < self.next && self.outbox.is_safe(sequence) {
             return VisitState::Safe;
         }
-        let failed = self.failed.is_some_and(|f| f.call > since && f.covered >= Some(sequence));
+        let failed = self.failed.is_some_and(|(call, last)| call > since && last >= Some(sequence));
         match self.in_flight {
             _ if self.parking.under_way => VisitState::Wait,
             _ if failed => VisitState::Failed,
@@ -151,6 +144,10 @@ impl Lane {
         let batches = self.outbox.next_to_send(MAX_BATCH_PAGES);
         if batches.is_empty() && !want.confirm {
             return None;
+        }
+        if want.status == WriterStatus::Settled {
+            // Its answer may be lost, and the set go all the same.
+            self.outbox.settle();
         }
         self.begun += 1;
         self.in_flight = Some(self.begun);
@@ -181,7 +178,7 @@ impl Lane {
     /// Takes note that a call failed, or was given up: its batches stay unresolved.
     pub(crate) fn failed(&mut self, call: &Call, now: Moment) {
         self.landed(call.number);
-        self.failed = Some(Failure { call: call.number, covered: call.covers() });
+        self.failed = Some((call.number, call.apply.batches.last().map(|(batch, _)| batch.sequence())));
         self.backoff.failed(now);
     }
 
@@ -190,7 +187,7 @@ impl Lane {
         while self.next <= last && self.seal_next(now) {}
     }
 
-    pub(crate) fn seal_next(&mut self, now: Moment) -> bool {
+    fn seal_next(&mut self, now: Moment) -> bool {
         let secrets = &self.secrets;
         let Some(content) = self.buffer.take_next(|day| secrets.of(day)) else { return false };
         let batch = Batch::of(self.next, content, now);
@@ -293,12 +290,6 @@ pub(crate) struct Call {
     pub(crate) apply: Apply,
 }
 
-impl Call {
-    pub(crate) fn covers(&self) -> Option<Sequence> {
-        self.apply.batches.last().map(|(batch, _)| batch.sequence())
-    }
-}
-
 /// Where a visit that waits for its batch stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum VisitState {
@@ -318,30 +309,18 @@ const PARK_BYTES: usize = 1024 * 1024;
 
 /// Copies for this shard on others.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Parking {
+struct Parking {
     /// There is another shard.
     possible: bool,
-    pub(crate) under_way: bool,
+    under_way: bool,
     /// A copy may be, or have been, stored.
     ever: bool,
     backoff: Backoff,
 }
 
-impl Parking {
-    pub(crate) fn new(possible: bool) -> Self {
-        Self { possible, under_way: false, ever: false, backoff: Backoff::default() }
-    }
-}
-
-/// Failures of a shard in a row.
+/// Failures of a shard in a row: the last one, and their number.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Backoff(Option<Failures>);
-
-#[derive(Clone, Copy, Debug)]
-struct Failures {
-    last: Moment,
-    in_a_row: u32,
-}
+pub(crate) struct Backoff(Option<(Moment, u32)>);
 
 impl Backoff {
     pub(crate) fn succeeded(&mut self) {
@@ -349,8 +328,7 @@ impl Backoff {
     }
 
     pub(crate) fn failed(&mut self, now: Moment) {
-        let before = self.0.map_or(0, |failures| failures.in_a_row);
-        self.0 = Some(Failures { last: now, in_a_row: before.saturating_add(1) });
+        self.0 = Some((now, self.0.map_or(1, |(_, in_a_row)| in_a_row.saturating_add(1))));
     }
 
     /// The last call failed.
@@ -360,7 +338,7 @@ impl Backoff {
 
     /// Returns the rest of the pause; `None` if calls may be made.
     pub(crate) fn left(&self, now: Moment, timing: &Timing) -> Option<Duration> {
-        let Failures { last, in_a_row } = self.0?;
+        let (last, in_a_row) = self.0?;
         let pause = timing.first_pause.saturating_mul(1 << (in_a_row - 1).min(16)).min(timing.longest_pause);
         let left = pause.saturating_sub(now.since(last));
         (!left.is_zero()).then_some(left)

@@ -55,13 +55,11 @@ pub mod page;
 pub mod record;
 pub mod ring;
 pub mod shard;
-pub mod timing;
 pub mod visit;
 
 pub mod clock;
 pub mod config;
 pub mod credentials;
-pub mod process;
 pub mod telemetry;
 pub mod token;
 

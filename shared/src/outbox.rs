@@ -14,10 +14,9 @@
 //!    there than here is lost data, reported once.
 
 use crate::batch::{Batch, Sequence};
-use crate::clock::Moment;
+use crate::clock::{Moment, Timing};
 use crate::report::FlushReport;
 use crate::store::{Applied, ServerRun, ShardIndex};
-use crate::timing::Timing;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,7 +32,7 @@ pub struct Outbox {
     forgotten: u64,
     /// Visits found to be lost so far.
     lost: u64,
-    /// The shard was told that it may delete the applied set, and has not answered since.
+    /// The shard was told that it may delete the applied set, and has answered no later call since.
     settled: bool,
 }
 
@@ -41,7 +40,16 @@ impl Outbox {
     /// Takes a freshly sealed batch, whose oldest visit came at `since`. Its sequence must be above all that came before.
     pub fn push(&mut self, batch: Batch, since: Moment) {
         debug_assert!(self.entries.back().is_none_or(|last| last.sequence < batch.sequence()));
-        self.entries.push_back(Entry::new(batch, since));
+        self.entries.push_back(Entry {
+            sequence: batch.sequence(),
+            visits: batch.visits(),
+            batch: Some(Arc::new(batch)),
+            seen: None,
+            copy: Copy::No,
+            since,
+            was_lost: false,
+            missing_since: None,
+        });
     }
 
     /// The unresolved batches to send in one call: the oldest, as many as fit `max_pages`, at least one.
@@ -278,19 +286,6 @@ enum Resolution {
 }
 
 impl Entry {
-    fn new(batch: Batch, since: Moment) -> Self {
-        Self {
-            sequence: batch.sequence(),
-            visits: batch.visits(),
-            batch: Some(Arc::new(batch)),
-            seen: None,
-            copy: Copy::No,
-            since,
-            was_lost: false,
-            missing_since: None,
-        }
-    }
-
     /// The batch, if its outcome is not known and it is here to be sent.
     fn sendable(&self) -> Option<&Arc<Batch>> {
         if self.seen.is_none() { self.batch.as_ref() } else { None }

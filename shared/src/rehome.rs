@@ -18,7 +18,7 @@
 
 use crate::batch::{BatchId, MAX_BATCH_PAGES, Sequence, WriterId};
 use crate::budget::{Budget, Step, Walk};
-use crate::clock::Clock;
+use crate::clock::{Clock, Timing};
 use crate::handoff::{Mailbox, RejectedRecord};
 use crate::record::Round;
 use crate::ring::{Fingerprint, Ring};
@@ -28,7 +28,6 @@ use crate::store::redis::keys::Key;
 use crate::store::redis::pages::Scan;
 use crate::store::redis::rehoming::{RingState, Stage, Taken};
 use crate::store::{Ledger as _, ShardIndex};
-use crate::timing::Timing;
 use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};

@@ -5,13 +5,13 @@ pub mod redis;
 pub mod statistics;
 
 use crate::batch::{Batch, BatchId, MAX_BATCH_PAGES, Sequence, WriterId};
+use crate::clock::Timing;
 use crate::day::Day;
 use crate::handoff::{EnvelopePage, Landed, Mailbox, Park, Parked, Records, Update};
 use crate::page::PageId;
 use crate::record::PageRecord;
 use crate::ring::Fingerprint;
 use crate::shard::ShardName;
-use crate::timing::Timing;
 use crate::visit::Secret;
 use std::collections::BTreeSet;
 use std::future::Future;

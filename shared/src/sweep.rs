@@ -28,26 +28,21 @@ const HOLD: Duration = Duration::from_secs(1);
 /// Rounds without a new answer after which a sweep gives up: the writers left are gone.
 const BARREN_ROUNDS: usize = 3;
 
-/// The event that `record-visit` takes for an order to flush: `{"flush":{"hold_until":<epoch ms>}}`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct FlushEvent {
-    /// The order.
-    pub flush: FlushOrder,
-}
-
 /// A direct invocation that is no order to flush.
 #[derive(Debug, thiserror::Error)]
 #[error("not a flush event: {0}; {{\"flush\":{{\"hold_until\":<milliseconds since 1970>}}}} is accepted")]
 pub struct InvalidFlushEvent(String);
 
-/// An order of another shape.
-impl From<serde_json::Error> for InvalidFlushEvent {
-    fn from(error: serde_json::Error) -> Self {
-        Self(error.to_string())
-    }
+/// An order to flush: the event `{"flush":{"hold_until":<epoch ms>}}` of `record-visit`. During a deployment it goes to older and
+/// to newer environments: each ignores what it does not know.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct FlushOrder {
+    /// Answer no sooner than this, in milliseconds since the Unix epoch.
+    pub hold_until: u64,
 }
 
-impl FlushEvent {
+impl FlushOrder {
     /// Reads an event that came by direct invocation: its member `flush`, and whether it has no other.
     pub fn parse(flush: Option<serde_json::Value>, nothing_else: bool) -> Result<Self, InvalidFlushEvent> {
         // Serde would take an array for a struct's fields in order.
@@ -57,19 +52,14 @@ impl FlushEvent {
         if !nothing_else {
             return Err(InvalidFlushEvent("it has other members than \"flush\"".to_owned()));
         }
-        Ok(Self { flush: serde_json::from_value(flush)? })
+        serde_json::from_value(flush).map_err(|error| InvalidFlushEvent(error.to_string()))
     }
-}
 
-/// An order to flush. During a deployment it goes to older and to newer environments: each ignores what it does not know.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct FlushOrder {
-    /// Answer no sooner than this, in milliseconds since the Unix epoch.
-    pub hold_until: u64,
-}
+    /// Returns the event that carries this order.
+    pub fn event(&self) -> String {
+        serde_json::json!({ "flush": self }).to_string()
+    }
 
-impl FlushOrder {
     /// Returns the time to wait with the answer, at most [`LONGEST_HOLD`].
     pub fn hold(&self, now: Moment) -> Duration {
         now.until_epoch_millis(self.hold_until).min(LONGEST_HOLD)

@@ -19,12 +19,14 @@
 
 #![expect(clippy::missing_panics_doc, reason = "a test's looks panic where a server does not answer")]
 
+mod clock;
 mod fake;
 mod faults;
 #[cfg(feature = "http")]
 mod front_end;
 mod shards;
 
+pub use clock::ManualClock;
 pub use fake::Fake;
 pub(crate) use faults::HeldBack;
 pub use faults::{Fault, Faults};
@@ -34,16 +36,19 @@ pub use shards::Shards;
 
 use crate::batch::{Batch, Increment, Sequence, WriterId};
 use crate::clock::Clock;
+use crate::config::Config;
 use crate::fold::{self, Folded};
 use crate::page::PageId;
 use crate::ring::Ring;
 use crate::shard::Weight;
 use crate::store::redis::RedisStore;
 use crate::store::{Apply, ShardIndex, WriterStatus};
+use crate::telemetry::metrics::Metrics;
 use crate::visit::Visitor;
 use redis::{Commands, Connection};
+use serde_json::Value;
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// The writer of most tests.
@@ -55,6 +60,22 @@ pub const WRITER: WriterId = WriterId::from_u128(1);
 /// If it is none.
 pub fn page(id: &str) -> PageId {
     PageId::from_decoded(id).unwrap_or_else(|error| panic!("{id}: {error}"))
+}
+
+/// Metrics, and the lines that they write.
+///
+/// # Panics
+/// Never: the namespace is one.
+pub fn metrics(clock: Clock) -> (Metrics, Arc<Mutex<Vec<Value>>>) {
+    let config = Config::from_vars(|name| (name == "VISITS_METRICS").then(|| "VisitCounter".into()));
+    let namespace = config.ok().and_then(|config| config.metrics).unwrap_or_else(|| panic!("a namespace"));
+    let lines = Arc::new(Mutex::new(Vec::new()));
+    let written = Arc::clone(&lines);
+    let write = move |line: &str| {
+        let line = serde_json::from_str(line).unwrap_or_else(|error| panic!("{line}: {error}"));
+        written.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+    };
+    (Metrics::to(namespace, clock, write), lines)
 }
 
 /// A batch sealed just now, of no day.

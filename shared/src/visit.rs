@@ -30,6 +30,18 @@ impl From<PageId> for Visit {
     }
 }
 
+impl From<Visit> for Vec<Visit> {
+    fn from(visit: Visit) -> Self {
+        vec![visit]
+    }
+}
+
+impl From<PageId> for Vec<Visit> {
+    fn from(page: PageId) -> Self {
+        vec![page.into()]
+    }
+}
+
 /// Why a visit was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {

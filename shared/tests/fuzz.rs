@@ -8,7 +8,7 @@ use std::time::Duration;
 use visits_core::clock::ManualClock;
 use visits_core::config::Config;
 use visits_core::page::PageId;
-use visits_core::sweep::{FlushEvent, LONGEST_HOLD};
+use visits_core::sweep::{FlushOrder, LONGEST_HOLD};
 
 /// A password that no message may show.
 const SECRET: &str = "s3cr3t-p4ssw0rd";
@@ -78,8 +78,8 @@ proptest! {
     fn no_flush_order_holds_an_environment_for_long(hold in any::<u64>(), text in r#"\{"flush":(\{("hold_until":)?.{0,12}\}|.{0,9})\}"#) {
         let now = ManualClock::new().clock().now();
         for event in [serde_json::json!({"flush": {"hold_until": hold}}), serde_json::from_str(&text).unwrap_or_default()] {
-            if let Ok(order) = FlushEvent::parse(event.get("flush").cloned(), true) {
-                prop_assert!(order.flush.hold(now) <= LONGEST_HOLD);
+            if let Ok(order) = FlushOrder::parse(event.get("flush").cloned(), true) {
+                prop_assert!(order.hold(now) <= LONGEST_HOLD);
             }
         }
     }

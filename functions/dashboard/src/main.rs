@@ -9,12 +9,12 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use visits_core::config::Config;
 use visits_core::http::{Event, Owner};
+use visits_core::lambda;
 use visits_core::statistics::Figures;
 use visits_core::store::redis::RedisStore;
-use visits_core::{lambda, process};
 
 fn main() -> ExitCode {
-    process::run(dashboard)
+    lambda::run(dashboard)
 }
 
 async fn dashboard(config: Config) -> Result<(), lambda_runtime::Error> {

@@ -1,7 +1,6 @@
 //! Maps a schedule's event to a delivery, a sweep, a fold of journals, a roll-up of finished days and some steps of
 //! re-homing, and what they did to the answer. The order is that of what waiting costs; each step has its share of the invocation's time.
 
-use crate::metrics::figures;
 use crate::report::Report;
 use lambda_runtime::Error;
 use serde_json::Value;
@@ -18,7 +17,6 @@ use visits_core::rollup;
 use visits_core::store::redis::RedisStore;
 use visits_core::sweep::{self, Environments, Settings};
 use visits_core::telemetry::metrics::Metrics;
-use visits_core::timing::Timing;
 
 /// Longest time of all steps: the next run comes in a minute.
 const LONGEST: Duration = Duration::from_secs(30);
@@ -36,28 +34,16 @@ const LONG_PAST: Duration = Duration::from_hours(1);
 pub(crate) struct Handler<E> {
     store: Arc<RedisStore>,
     environments: E,
+    config: Config,
     ring: Ring,
     clock: Clock,
-    interval: Duration,
-    concurrency: usize,
-    timing: Timing,
-    history_days: u32,
     metrics: Metrics,
 }
 
 impl<E: Environments> Handler<E> {
     pub(crate) fn new(store: Arc<RedisStore>, environments: E, config: &Config, clock: Clock) -> Self {
-        Self {
-            store,
-            environments,
-            ring: config.ring(),
-            clock,
-            interval: config.flush_interval,
-            concurrency: config.sweep_concurrency,
-            timing: config.testing.timing,
-            history_days: config.history_days,
-            metrics: Metrics::default(),
-        }
+        let (config, ring) = (config.clone(), config.ring());
+        Self { store, environments, config, ring, clock, metrics: Metrics::default() }
     }
 
     /// The same, which writes a line of metrics in each run.
@@ -69,13 +55,13 @@ impl<E: Environments> Handler<E> {
     /// the writers that have been idle for an interval, an empty one, which is sent by hand, all. `deadline`:
     /// milliseconds since the Unix epoch; one that is long past is the local emulator's, and means none.
     pub(crate) async fn handle(&self, event: &Value, deadline: u64) -> Result<Report, Error> {
-        let interval = if is_scheduled(event)? { self.interval } else { Duration::ZERO };
-        let (store, ring, clock, timing) = (&*self.store, &self.ring, &self.clock, self.timing);
+        let interval = if is_scheduled(event)? { self.config.flush_interval } else { Duration::ZERO };
+        let (store, ring, clock, timing) = (&*self.store, &self.ring, &self.clock, self.config.testing.timing);
+        let (concurrency, history_days) = (self.config.sweep_concurrency, self.config.history_days);
         let time = RunTime::new(clock.now(), deadline)?;
         let delivery = handoff::deliver(store, ring, clock, timing, time.until(2, clock.now())).await;
-        let settings = Settings { interval, concurrency: self.concurrency, budget: time.until(3, clock.now()) };
+        let settings = Settings { interval, concurrency, budget: time.until(3, clock.now()) };
         let sweep = sweep::sweep(store, ring, &self.environments, clock, settings).await;
-        let history_days = self.history_days;
         let settings = fold::Settings::new(history_days, time.until(4, clock.now()));
         let folded = fold::fold(store, ring, clock, settings, 0..ring.len()).await;
         let settings = rollup::Settings { history_days, budget: time.until(5, clock.now()) };
@@ -85,7 +71,7 @@ impl<E: Environments> Handler<E> {
         report.log(clock.now().since(time.started));
         if self.metrics.are_on() {
             let memory = tokio::time::timeout(time.reserve / 2, store.fullest_memory()).await.ok().flatten();
-            self.metrics.write(|| figures(&report, memory));
+            self.metrics.write(|| report.figures(memory));
         }
         // Last, so that what can be done is done: whoever runs it must hear of it.
         report.rehome.refusal().map_or(Ok(report), |refusal| Err(refusal.into()))

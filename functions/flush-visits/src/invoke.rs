@@ -11,7 +11,7 @@ use futures_util::future::join_all;
 use std::time::Duration;
 use visits_core::credentials::sdk_settings;
 use visits_core::report::FlushReport;
-use visits_core::sweep::{Environments, FlushEvent, FlushOrder, InvokeError};
+use visits_core::sweep::{Environments, FlushOrder, InvokeError};
 
 /// Longest wait for one invocation: a flush of at most 5 s and a hold of at most 2 s, with a cold start.
 const INVOKE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -34,23 +34,21 @@ impl Environments for RecordFunction {
     async fn prepare(&self, count: usize) {
         // A dry run opens a connection and starts nothing. (The local emulator does not know it: there it
         // is one more flush.)
-        let event = serde_json::to_vec(&FlushEvent { flush: FlushOrder::default() }).unwrap_or_default();
         let dry_runs = (0..count).map(|_| {
             let call = self.client.invoke().function_name(&self.name).invocation_type(InvocationType::DryRun);
-            call.payload(Blob::new(event.clone())).send()
+            call.payload(Blob::new(FlushOrder::default().event())).send()
         });
         join_all(dry_runs).await;
     }
 
     async fn flush(&self, order: FlushOrder) -> Result<FlushReport, InvokeError> {
-        let failed = |reason: String| InvokeError(reason);
-        let event = serde_json::to_vec(&FlushEvent { flush: order }).map_err(|e| failed(e.to_string()))?;
-        let call = self.client.invoke().function_name(&self.name).payload(Blob::new(event));
-        let answer = call.send().await.map_err(|error| failed(DisplayErrorContext(error).to_string()))?;
+        let call = self.client.invoke().function_name(&self.name).payload(Blob::new(order.event()));
+        let answer = call.send().await.map_err(|error| InvokeError(DisplayErrorContext(error).to_string()))?;
         let payload = answer.payload().map(Blob::as_ref).unwrap_or_default();
         if let Some(kind) = answer.function_error() {
-            return Err(failed(format!("{kind} error: {}", String::from_utf8_lossy(payload))));
+            return Err(InvokeError(format!("{kind} error: {}", String::from_utf8_lossy(payload))));
         }
-        serde_json::from_slice(payload).map_err(|error| failed(format!("its answer is not a flush report: {error}")))
+        serde_json::from_slice(payload)
+            .map_err(|error| InvokeError(format!("its answer is not a flush report: {error}")))
     }
 }

@@ -2,7 +2,6 @@
 
 mod handler;
 mod invoke;
-mod metrics;
 mod report;
 
 use handler::Handler;
@@ -12,12 +11,12 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use visits_core::config::Config;
 use visits_core::credentials::Aws;
+use visits_core::lambda;
 use visits_core::store::redis::RedisStore;
 use visits_core::telemetry::metrics::Metrics;
-use visits_core::{lambda, process};
 
 fn main() -> ExitCode {
-    process::run(flush_visits)
+    lambda::run(flush_visits)
 }
 
 async fn flush_visits(config: Config) -> Result<(), lambda_runtime::Error> {

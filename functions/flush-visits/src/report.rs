@@ -1,4 +1,4 @@
-//! What a run did.
+//! The outcome of a run: its answer, its lines in the log, and its metrics.
 
 use serde::Serialize;
 use std::time::Duration;
@@ -7,6 +7,7 @@ use visits_core::handoff::Delivery;
 use visits_core::rehome::Rehome;
 use visits_core::rollup::Rollup;
 use visits_core::sweep::Summary;
+use visits_core::telemetry::metrics::{self, Figures};
 
 /// What a run did: the answer, and a line in the log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -23,71 +24,65 @@ pub(crate) struct Report {
     pub(crate) rollup: Rollup,
 }
 
+/// Logs figures of parts of a report by their names, those of 0 left out, besides a field that is always there.
+macro_rules! log {
+    ($text:literal $(, $field:ident = $value:expr)?; $($part:ident: $($figure:ident)+);+) => {
+        tracing::info!($($field = $value,)? $($($figure = some($part.$figure),)+)+ $text)
+    };
+}
+
 impl Report {
     /// Logs what it did, without figures of 0, and how long it took: nothing where it did nothing. At debug level all of it.
     pub(crate) fn log(&self, took: Duration) {
         let Self { sweep, delivery, folded, rehome, rollup } = self;
         let micros = took.as_micros();
         if (sweep, delivery) != (&Summary::default(), &Delivery::default()) {
-            tracing::info!(
-                writers_known = some(sweep.writers_known),
-                writers_answered = some(sweep.writers_answered),
-                visits_flushed = some(sweep.visits_flushed),
-                rounds = some(sweep.rounds),
-                invocations = some(sweep.invocations),
-                invocations_failed = some(sweep.invocations_failed),
-                sets_removed = some(sweep.sets_removed),
-                shards_failed = some(sweep.shards_failed),
-                copies_tried = some(delivery.copies_tried),
-                visits_delivered = some(delivery.visits_delivered),
-                visits_lost = some(delivery.visits_lost),
-                copies_removed = some(delivery.copies_removed),
-                copies_set_aside = some(delivery.copies_set_aside),
-                pages_delivered = some(delivery.pages_delivered),
-                moves_waiting = some(delivery.moves_waiting),
-                owners_waiting = some(delivery.owners_waiting),
-                calls_failed = some(delivery.calls_failed),
-                micros,
-                "delivered and swept"
-            );
+            log!("delivered and swept", micros = micros;
+                sweep: writers_known writers_answered visits_flushed rounds invocations invocations_failed sets_removed
+                    shards_failed;
+                delivery: copies_tried visits_delivered visits_lost copies_removed copies_set_aside pages_delivered
+                    moves_waiting owners_waiting calls_failed);
         }
         if *folded != Folded::default() {
-            tracing::info!(
-                entries_folded = some(folded.entries_folded),
-                visits_folded = some(folded.visits_folded),
-                pieces = some(folded.pieces),
-                visits_too_old = some(folded.visits_too_old),
-                entries_set_aside = some(folded.entries_set_aside),
-                statistics_skipped = some(folded.statistics_skipped),
-                days_rejected = some(folded.days_rejected),
-                fold_calls_failed = some(folded.fold_calls_failed),
-                oldest_entry_seconds = some(folded.oldest_entry_seconds),
-                "folded"
-            );
+            log!("folded";
+                folded: entries_folded visits_folded pieces visits_too_old entries_set_aside statistics_skipped
+                    days_rejected fold_calls_failed oldest_entry_seconds);
         }
         if *rehome != (Rehome { ring_settled: true, ..Rehome::default() }) {
-            tracing::info!(
-                ring_settled = rehome.ring_settled,
-                pages_scanned = some(rehome.pages_scanned),
-                pages_taken = some(rehome.pages_taken),
-                records_rejected = some(rehome.records_rejected),
-                rehoming_calls_failed = some(rehome.rehoming_calls_failed),
-                "re-homed"
-            );
+            log!("re-homed", ring_settled = rehome.ring_settled;
+                rehome: pages_scanned pages_taken records_rejected rehoming_calls_failed);
         }
         if *rollup != (Rollup { days_rolled_up: true, ..Rollup::default() }) {
-            tracing::info!(
-                days_rolled_up = rollup.days_rolled_up,
-                sketches_counted = some(rollup.sketches_counted),
-                sketches_moved = some(rollup.sketches_moved),
-                sketches_rejected = some(rollup.sketches_rejected),
-                records_dropped = some(rollup.records_dropped),
-                secrets_destroyed = some(rollup.secrets_destroyed),
-                rollup_calls_failed = some(rollup.rollup_calls_failed),
-                "rolled up"
-            );
+            log!("rolled up", days_rolled_up = rollup.days_rolled_up;
+                rollup: sketches_counted sketches_moved sketches_rejected records_dropped secrets_destroyed
+                    rollup_calls_failed);
         }
         tracing::debug!(micros, report = serde_json::to_string(self).unwrap_or_default(), "the whole report");
+    }
+
+    /// The figures of a run. `memory`: how full the fullest server is, in percent.
+    pub(crate) fn figures(&self, memory: Option<u64>) -> Figures {
+        let Report { sweep, delivery, folded, rehome, rollup } = self;
+        let failures = [
+            sweep.shards_failed,
+            sweep.invocations_failed,
+            delivery.calls_failed,
+            rehome.rehoming_calls_failed,
+            rollup.rollup_calls_failed,
+            folded.fold_calls_failed,
+        ];
+        let mut figures = Figures::default();
+        // A copy that brings again what its owner had lost is not delivered twice.
+        figures.count(metrics::DELIVERED, delivery.visits_delivered - delivery.visits_healed);
+        figures.count(metrics::HEALED, delivery.visits_healed);
+        figures.count(metrics::VISITS_LOST, delivery.visits_lost);
+        figures.count(metrics::STATISTICS_SKIPPED, folded.statistics_skipped);
+        figures.count(metrics::FLUSH_FAILURES, failures.iter().map(|calls| *calls as u64).sum());
+        figures.level(metrics::PARKED_AGE, delivery.oldest_copy_seconds);
+        if let Some(memory) = memory {
+            figures.level(metrics::REDIS_MEMORY, memory);
+        }
+        figures
     }
 }
 
@@ -123,7 +118,7 @@ mod tests {
         let mut report = idle();
         report.delivery.visits_delivered = 7;
         let line = logged(&report);
-        assert!(line.contains("delivered and swept visits_delivered=7 micros=3000") && !line.contains("=0"), "{line}");
+        assert!(line.contains("delivered and swept micros=3000 visits_delivered=7") && !line.contains("=0"), "{line}");
         report = idle();
         report.rehome.ring_settled = false;
         assert!(logged(&report).ends_with("re-homed ring_settled=false"), "{}", logged(&report));

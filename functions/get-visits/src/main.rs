@@ -13,12 +13,12 @@ use std::sync::Arc;
 use visits_core::cache::CountCache;
 use visits_core::config::Config;
 use visits_core::http::Event;
+use visits_core::lambda;
 use visits_core::store::redis::RedisStore;
 use visits_core::telemetry::metrics::Metrics;
-use visits_core::{lambda, process};
 
 fn main() -> ExitCode {
-    process::run(get_visits)
+    lambda::run(get_visits)
 }
 
 async fn get_visits(config: Config) -> Result<(), lambda_runtime::Error> {

@@ -1,10 +1,9 @@
 //! Maps an event to the flusher and its outcome to a response.
 
-use crate::budget;
+use crate::lifecycle::flush_budget;
 use crate::rules::{Caller, Rules};
 use lambda_runtime::Error;
 use serde::{Deserialize, Serialize};
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use visits_core::clock::Clock;
@@ -13,7 +12,7 @@ use visits_core::flusher::{Flusher, RecordError};
 use visits_core::http::{Cors, DirectEvent, Event, Problem, Reply, Request, Response, Route, Routes};
 use visits_core::page::PageId;
 use visits_core::store::redis::RedisStore;
-use visits_core::sweep::FlushEvent;
+use visits_core::sweep::FlushOrder;
 use visits_core::visit::{Refusal, Visit};
 
 /// Time after which a client may try again where nothing tells a better one.
@@ -111,13 +110,7 @@ impl Handler {
         if !self.is_first(&page, caller) {
             return Ok(false);
         }
-        let outcome = match self.durability {
-            Durability::Buffered => self.flusher.record(caller.visit(page.clone())),
-            Durability::Direct => {
-                self.in_time(Box::pin(self.flusher.record_direct(caller.visit(page.clone()))), deadline).await
-            }
-        };
-        outcome.map_err(|error| self.not_recorded(error, &[page], caller))?;
+        self.record(&[page], caller, deadline).await?;
         Ok(true)
     }
 
@@ -128,24 +121,31 @@ impl Handler {
         let caller = self.rules.caller(request);
         let listed = pages.len();
         let pages: Vec<PageId> = pages.into_iter().filter(|page| self.is_first(page, caller)).collect();
-        let visits: Vec<Visit> = pages.iter().map(|page| caller.visit(page.clone())).collect();
-        let outcome = match self.durability {
-            Durability::Buffered => self.flusher.record_all(visits),
-            Durability::Direct => self.in_time(Box::pin(self.flusher.record_all_direct(visits)), deadline).await,
-        };
-        outcome.map_err(|error| self.not_recorded(error, &pages, caller))?;
+        self.record(&pages, caller, deadline).await?;
         let (recorded, repeated) = (pages.len(), listed - pages.len());
         Ok(Response::json(&RecordedAll { status: "success", recorded, repeated }, "no-store"))
     }
 
-    /// `direct`: the outcome, or that there was none in time.
-    async fn in_time(
-        &self,
-        recording: Pin<Box<impl Future<Output = Result<(), RecordError>>>>,
-        deadline: u64,
-    ) -> Result<(), RecordError> {
-        let budget = budget::until(deadline, self.clock.now());
-        Box::pin(tokio::time::timeout(budget, recording)).await.unwrap_or(Err(RecordError::NotConfirmed))
+    /// Records a visit of each page, all of them or none. `direct`: or says that no outcome came in time.
+    async fn record(&self, pages: &[PageId], caller: Caller, deadline: u64) -> Result<(), Problem> {
+        let visits: Vec<Visit> = pages.iter().map(|page| caller.visit(page.clone())).collect();
+        let outcome = match self.durability {
+            Durability::Buffered => self.flusher.record(visits),
+            Durability::Direct => {
+                let budget = flush_budget(deadline, self.clock.now());
+                Box::pin(tokio::time::timeout(budget, self.flusher.record_direct(visits)))
+                    .await
+                    .unwrap_or(Err(RecordError::NotConfirmed))
+            }
+        };
+        outcome.map_err(|error| {
+            if !matches!(error, RecordError::NotConfirmed) {
+                for page in pages {
+                    self.rules.forget(page, caller);
+                }
+            }
+            problem(error)
+        })
     }
 
     fn is_first(&self, page: &PageId, caller: Caller) -> bool {
@@ -164,21 +164,12 @@ impl Handler {
         })
     }
 
-    fn not_recorded(&self, error: RecordError, pages: &[PageId], caller: Caller) -> Problem {
-        if !matches!(error, RecordError::NotConfirmed) {
-            for page in pages {
-                self.rules.forget(page, caller);
-            }
-        }
-        problem(error)
-    }
-
     /// An event that came from no HTTP front end: the sweep's order to flush, or a mistake.
     async fn direct(&self, event: DirectEvent, deadline: u64) -> Result<Reply, Error> {
-        let order = FlushEvent::parse(event.flush, event.nothing_else)?;
-        let report = self.flusher.sweep(budget::until(deadline, self.clock.now())).await;
+        let order = FlushOrder::parse(event.flush, event.nothing_else)?;
+        let report = self.flusher.sweep(flush_budget(deadline, self.clock.now())).await;
         let now = self.clock.now();
-        tokio::time::sleep(order.flush.hold(now).min(budget::until(deadline, now))).await;
+        tokio::time::sleep(order.hold(now).min(flush_budget(deadline, now))).await;
         Ok(Reply::Direct(serde_json::to_value(report)?))
     }
 }

@@ -77,38 +77,28 @@ fn a_waiting_visit_knows_where_it_stands() {
 }
 
 #[test]
-fn a_visit_waits_for_copies_under_way_and_is_safe_with_them() {
-    let mut lane = lane(1);
-    let call = begin(&mut lane, at(0), false).unwrap();
-    let sequence = call.apply.batches[0].0.sequence();
-    lane.failed(&call, at(0));
-    let copies = lane.begin_parking(None, false, at(0)).unwrap();
-    assert_eq!(lane.place(sequence, 0, at(0)), VisitState::Wait);
-    assert!(lane.begin_parking(None, false, at(0)).is_none(), "one at a time");
-    lane.parked(&copies, Some(ParkedAt { shard: 1, server_run: ServerRun(1), server_time: Duration::ZERO }), at(0));
-    lane.end_parking(true, at(0));
-    assert_eq!(lane.place(sequence, 0, at(0)), VisitState::Safe);
-    assert!(lane.begin_parking(None, false, at(0)).is_none(), "all is parked");
-}
-
-#[test]
-fn copies_that_nobody_takes_are_tried_again_after_a_pause() {
-    let mut lane = lane(1);
-    let call = begin(&mut lane, at(0), false).unwrap();
-    let sequence = call.apply.batches[0].0.sequence();
-    lane.failed(&call, at(0));
-    lane.begin_parking(None, false, at(0)).unwrap();
-    lane.end_parking(false, at(0));
-    assert_eq!((lane.place(sequence, 0, at(0)), lane.can_park(at(199))), (VisitState::Failed, false));
-    assert!(lane.can_park(at(200)));
-}
-
-#[test]
-fn nothing_is_parked_while_the_shard_answers() {
-    let mut lane = lane(2);
-    assert!(lane.begin_parking(Some(lane.last_open()), false, at(0)).is_none());
-    let at_shutdown = lane.begin_parking(Some(lane.last_open()), true, at(0)).unwrap();
-    assert_eq!(at_shutdown.len(), 1);
+fn a_visit_waits_for_copies_under_way_and_is_safe_with_them_or_fails_until_they_are_tried_again() {
+    for refuge in [None, Some(ParkedAt { shard: 1, server_run: ServerRun(1), server_time: Duration::ZERO })] {
+        let mut lane = lane(1);
+        assert!(lane.begin_parking(Some(lane.last_open()), false, at(0)).is_none(), "while the shard answers");
+        let call = begin(&mut lane, at(0), false).unwrap();
+        let sequence = call.apply.batches[0].0.sequence();
+        lane.failed(&call, at(0));
+        let copies = lane.begin_parking(None, false, at(0)).unwrap();
+        assert_eq!(lane.place(sequence, 0, at(0)), VisitState::Wait);
+        assert!(lane.begin_parking(None, false, at(0)).is_none(), "one at a time");
+        lane.parked(&copies, refuge, at(0));
+        lane.end_parking(refuge.is_some(), at(0));
+        let state = if refuge.is_some() { VisitState::Safe } else { VisitState::Failed };
+        assert_eq!(lane.place(sequence, 0, at(0)), state, "{refuge:?}");
+        assert!(lane.begin_parking(None, false, at(199)).is_none(), "all is parked, or pauses");
+        assert_eq!(lane.begin_parking(None, false, at(200)).is_some(), refuge.is_none());
+    }
+    let mut at_shutdown = lane(2);
+    assert_eq!(
+        at_shutdown.begin_parking(Some(at_shutdown.last_open()), true, at(0)).map(|copies| copies.len()),
+        Some(1)
+    );
 }
 
 #[test]

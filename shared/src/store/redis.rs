@@ -15,10 +15,10 @@ pub mod statistics;
 
 use super::{ShardIndex, StoreError, TIDY_AT_ONCE, WRITERS_AT_ONCE};
 use crate::batch::WriterId;
+use crate::clock::Timing;
 use crate::config::Config;
 use crate::credentials::{Aws, Logins};
 use crate::shard::{Endpoint, Namespace, PasswordSource};
-use crate::timing::Timing;
 use cluster::{Connection, Nodes};
 use connection::Link;
 use contact::Shard;

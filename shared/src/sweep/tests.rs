@@ -1,8 +1,7 @@
 use super::*;
-use crate::clock::ManualClock;
+use crate::clock::{ManualClock, Timing};
 use crate::flusher::{Flusher, Limits};
 use crate::tests::{Fault, Shards, page};
-use crate::timing::Timing;
 use std::sync::{Arc, Mutex};
 
 const INTERVAL: Duration = Duration::from_secs(30);
@@ -83,46 +82,32 @@ impl World {
 }
 
 #[tokio::test]
-async fn idle_environments_push_what_they_hold() {
+async fn idle_environments_push_what_they_hold_in_a_round_that_shares_one_moment_and_others_are_left_alone() {
     let world = world(5);
     world.leave_a_visit_behind().await;
-    assert_eq!(world.counted(), 5);
-    world.pass(INTERVAL);
+    world.pass(INTERVAL.saturating_sub(Duration::from_secs(1)));
+    assert_eq!(world.sweep(5).await, Summary::default());
+    assert!(world.fleet.orders.lock().unwrap().is_empty() && world.counted() == 5);
+    world.pass(Duration::from_secs(1));
     let summary = world.sweep(5).await;
     assert_eq!((summary.writers_known, summary.writers_answered, summary.rounds), (5, 5, 1));
     assert_eq!((summary.visits_flushed, world.counted()), (5, 10));
+    let hold_until = world.time.clock().now().epoch_millis() + 1_000;
+    assert_eq!(*world.fleet.orders.lock().unwrap(), [FlushOrder { hold_until }; 5]);
 }
 
 #[tokio::test]
-async fn environments_that_flushed_within_the_interval_are_left_alone() {
+async fn an_idle_site_is_not_kept_warm_and_its_settled_sets_are_removed_after_an_hour() {
     let world = world(3);
     world.leave_a_visit_behind().await;
-    world.pass(Duration::from_secs(29));
-    assert_eq!(world.sweep(5).await, Summary::default());
-    assert!(world.fleet.orders.lock().unwrap().is_empty());
-}
-
-#[tokio::test]
-async fn an_idle_site_is_not_kept_warm() {
-    let world = world(3);
-    world.leave_a_visit_behind().await;
-    let mut invocations = Vec::new();
-    for _ in 0..5 {
-        world.pass(Duration::from_mins(1));
+    let mut done = Vec::new();
+    for minutes in [1, 1, 1, 58, 1] {
+        world.pass(Duration::from_mins(minutes));
         tokio::time::sleep(Duration::from_millis(61)).await;
-        invocations.push(world.sweep(5).await.invocations);
+        let summary = world.sweep(5).await;
+        done.push((summary.invocations, summary.sets_removed));
     }
-    assert_eq!(invocations, [3, 3, 0, 0, 0], "one to push, one to confirm a minute later");
-}
-
-#[tokio::test]
-async fn invocations_of_a_round_share_one_moment_a_second_ahead() {
-    let world = world(3);
-    world.leave_a_visit_behind().await;
-    world.pass(INTERVAL);
-    world.sweep(5).await;
-    let moment = world.time.clock().now().epoch_millis() + 1_000;
-    assert_eq!(*world.fleet.orders.lock().unwrap(), [FlushOrder { hold_until: moment }; 3]);
+    assert_eq!(done, [(3, 0), (3, 0), (0, 0), (0, 0), (0, 3)], "one to push, one to confirm a minute later");
 }
 
 #[tokio::test]
@@ -162,21 +147,6 @@ async fn a_shard_that_is_down_is_reported_and_the_others_are_swept() {
     assert_eq!(summary.shards_failed, 2, "neither listed nor tidied");
 }
 
-#[tokio::test]
-async fn settled_sets_are_removed_after_an_hour() {
-    let world = world(1);
-    world.leave_a_visit_behind().await;
-    for _ in 0..2 {
-        world.pass(Duration::from_mins(1));
-        tokio::time::sleep(Duration::from_millis(61)).await;
-        world.sweep(5).await;
-    }
-    world.pass(Duration::from_mins(59));
-    assert_eq!(world.sweep(5).await.sets_removed, 0);
-    world.pass(Duration::from_mins(1));
-    assert_eq!(world.sweep(5).await.sets_removed, 1);
-}
-
 #[test]
 fn an_order_holds_an_environment_two_seconds_at_most() {
     let now = Moment::new(Duration::ZERO, Duration::from_secs(1_000));
@@ -191,12 +161,12 @@ fn only_an_order_to_flush_is_taken_for_one() {
     let order = |text: &str| {
         let event: serde_json::Value = serde_json::from_str(text).unwrap();
         let others = event.as_object().is_some_and(|members| members.keys().any(|name| name != "flush"));
-        FlushEvent::parse(event.get("flush").cloned(), !others)
+        FlushOrder::parse(event.get("flush").cloned(), !others)
     };
-    assert_eq!(order(r#"{"flush":{}}"#).unwrap().flush.hold_until, 0);
-    assert_eq!(order(r#"{"flush":{"hold_until":12}}"#).unwrap().flush.hold_until, 12);
+    assert_eq!(order(r#"{"flush":{}}"#).unwrap().hold_until, 0);
+    assert_eq!(order(r#"{"flush":{"hold_until":12}}"#).unwrap().hold_until, 12);
     // A newer flush-visits may say more.
-    assert_eq!(order(r#"{"flush":{"hold_until":12,"reason":"x"}}"#).unwrap().flush.hold_until, 12);
+    assert_eq!(order(r#"{"flush":{"hold_until":12,"reason":"x"}}"#).unwrap().hold_until, 12);
     let hostile = [
         "[]",
         "null",

@@ -2,7 +2,7 @@
 
 use super::{Fault, Faults};
 use crate::batch::{Batch, BatchId, WriterId};
-use crate::clock::{Clock, Moment};
+use crate::clock::{Clock, Moment, Timing};
 use crate::day::Day;
 use crate::handoff::{
     Envelope, EnvelopePage, Landed, MAILBOX_BYTES, Mailbox, Note, Park, Parked, Payload, Records, Update,
@@ -12,7 +12,6 @@ use crate::ring::Fingerprint;
 use crate::shard::ShardName;
 use crate::store::AppliedSet;
 use crate::store::{Applied, Apply, Ledger, Nearness, Rejected, ServerRun, ShardIndex, StoreError, WriterStatus};
-use crate::timing::Timing;
 use crate::visit::Secret;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Deref;

@@ -1,7 +1,7 @@
 //! Shards of one case.
 
 use super::Faults;
-use crate::clock::Clock;
+use crate::clock::{Clock, Timing};
 use crate::config::Config;
 use crate::handoff::deliver;
 use crate::page::PageId;
@@ -11,7 +11,6 @@ use crate::ring::Ring;
 use crate::shard::{ShardName, Weight};
 use crate::store::ShardIndex;
 use crate::store::redis::RedisStore;
-use crate::timing::Timing;
 use redis::{Client, Commands, Connection, FromRedisValue, RedisResult, ToRedisArgs};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Deref;

@@ -22,6 +22,8 @@ pub(crate) enum Step {
     Visit(usize, u8, By),
     FlushIfDue(usize),
     Sweep(usize),
+    /// A sweep of this environment that is given up while this shard is mute.
+    Cut(usize, usize),
     /// The environment is killed, with nothing said. A new one takes its place.
     Kill(usize),
     /// SIGTERM: the environment has 450 ms. A new one takes its place.
@@ -59,7 +61,8 @@ pub(crate) fn peaceful() -> impl Strategy<Value = Step> {
     prop_oneof![
         8 => (writer.clone(), 0..PAGES, by()).prop_map(|(writer, page, by)| Step::Visit(writer, page, by)),
         6 => writer.clone().prop_map(Step::FlushIfDue),
-        2 => writer.prop_map(Step::Sweep),
+        2 => writer.clone().prop_map(Step::Sweep),
+        1 => (writer, shard()).prop_map(|(writer, shard)| Step::Cut(writer, shard)),
         3 => (1..3_usize).prop_map(Step::Deliver),
         1 => shard().prop_map(Step::Tidy),
         1 => (0..RINGS).prop_map(Step::ChangeRing),

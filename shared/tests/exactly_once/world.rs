@@ -2,17 +2,18 @@
 
 use crate::steps::{By, RINGS, SHARDS, Step, WRITERS};
 use futures_util::future::join_all;
+use serde_json::Value;
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use visits_core::clock::ManualClock;
+use visits_core::clock::{ManualClock, Timing};
 use visits_core::flusher::{Flusher, Limits};
 use visits_core::handoff::{Delivery, deliver};
 use visits_core::page::PageId;
 use visits_core::ring::Ring;
 use visits_core::shard::{ShardName, Weight};
-use visits_core::tests::{Fake, Fault};
-use visits_core::timing::Timing;
+use visits_core::telemetry::metrics::Metrics;
+use visits_core::tests::{Fake, Fault, metrics};
 use visits_core::visit::{Fingerprint, Visit};
 
 const INTERVAL: Duration = Duration::from_secs(30);
@@ -44,6 +45,8 @@ pub(crate) struct World {
     pub(crate) taken: BTreeMap<PageId, (u64, u64)>,
     /// Visits that dead environments still held and had not parked.
     pub(crate) died: u64,
+    /// Metrics of the environments, and their lines.
+    metrics: (Metrics, Arc<Mutex<Vec<Value>>>),
     /// A crash takes only what a living writer or a deliverer still answers for: disks are written when an
     /// environment ends and as soon as a copy is parked, and who dies after a crash has healed it.
     careful_disks: bool,
@@ -58,6 +61,7 @@ impl World {
         let shard = |(name, weight): (&str, u8)| (name.parse::<ShardName>().unwrap(), Weight::new(weight).unwrap());
         let ring = |weights: [u8; SHARDS]| Ring::new(["a", "b", "c"].into_iter().zip(weights).map(shard)).unwrap();
         let rings = [ring([1, 1, 1]), ring([1, 1, 0]), ring([1, 0, 3])];
+        let metrics = metrics(time.clock());
         let mut world = Self {
             store,
             rings,
@@ -70,6 +74,7 @@ impl World {
             hours: 0,
             taken: BTreeMap::new(),
             died: 0,
+            metrics,
             careful_disks,
             must_heal: [false; WRITERS],
         };
@@ -80,6 +85,12 @@ impl World {
     fn new_writer(&self) -> Flusher<Fake> {
         let limits = Limits { interval: INTERVAL, pages: BUFFER_PAGES, timing: Timing::REAL, days: true };
         Flusher::new(Arc::new(self.store.clone()), self.rings[self.ring].clone(), self.time.clock(), limits)
+            .with_metrics(self.metrics.0.clone())
+    }
+
+    /// A metric's sum over all lines of all environments.
+    pub(crate) fn told(&self, metric: &str) -> u64 {
+        self.metrics.1.lock().unwrap().iter().filter_map(|line| line[metric].as_u64()).sum()
     }
 
     /// Takes a step, and lets careful disks write what it left.
@@ -124,6 +135,10 @@ impl World {
             Step::Visit(writer, page, by) => self.visit(writer, page, by),
             Step::FlushIfDue(writer) => drop(self.writers[writer].flush_if_due(BUDGET).await),
             Step::Sweep(writer) => drop(self.writers[writer].sweep(BUDGET).await),
+            Step::Cut(writer, shard) => {
+                self.store.fail_next(shard, [Some(Fault::Mute)]);
+                drop(tokio::time::timeout(Duration::from_millis(5), self.writers[writer].sweep(BUDGET)).await);
+            }
             Step::Kill(writer) => self.kill(writer).await,
             Step::Shutdown(writer) => {
                 let report = self.writers[writer].shutdown().await;

@@ -6,12 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 use test_support::RedisServer;
 use visits_core::batch::{Sequence, WriterId};
-use visits_core::clock::Clock;
+use visits_core::clock::{Clock, Timing};
 use visits_core::fold::{self, Folded};
 use visits_core::handoff::deliver;
 use visits_core::store::{Apply, Ledger, WriterStatus};
 use visits_core::tests::{Fault, Shards, fold_here, increment, page};
-use visits_core::timing::Timing;
 use visits_core::visit::Refused;
 
 fn world(shards: usize) -> World {

@@ -2,7 +2,7 @@
 
 use crate::world::first_day;
 use proptest::prelude::*;
-use visits_core::batch::{Batch, Sequence};
+use visits_core::batch::{Batch, Content, Sequence};
 use visits_core::clock::Clock;
 use visits_core::day::Day;
 use visits_core::fold::{Entry, Sums};
@@ -20,7 +20,8 @@ fn entry() -> impl Strategy<Value = Entry> {
         let refusals = Refused { repeat, ..Refused::default() };
         let day = day.map(|day| first_day().plus(day));
         let increments = pages.iter().map(one).collect();
-        let mut bytes = Batch::of_day(Sequence::FIRST, day, increments, refusals, Clock::system().now()).encode();
+        let mut bytes =
+            Batch::of(Sequence::FIRST, Content { day, increments, refused: refusals }, Clock::system().now()).encode();
         if damaged == 0 {
             bytes.pop();
         }
@@ -72,7 +73,11 @@ proptest! {
 
 fn of(day: Day, rejected: Vec<usize>, refused: Vec<usize>) -> Entry {
     let increments = vec![increment("a", 3, 1, &[7]), increment("b", 20, 0, &[8]), increment("c", 100, 100, &[])];
-    let batch = Batch::of_day(Sequence::FIRST, Some(day), increments, Refused::default(), Clock::system().now());
+    let batch = Batch::of(
+        Sequence::FIRST,
+        Content { day: Some(day), increments, refused: Refused::default() },
+        Clock::system().now(),
+    );
     Entry { id: "1-0".to_owned(), bytes: batch.encode(), rejected, refused }
 }
 

@@ -4,7 +4,7 @@ use redis::Commands;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
-use visits_core::batch::{Batch, Increment, Sequence, WriterId};
+use visits_core::batch::{Batch, Content, Increment, Sequence, WriterId};
 use visits_core::clock::Clock;
 use visits_core::day::{Day, Month};
 use visits_core::fold::Folded;
@@ -40,7 +40,7 @@ impl World {
     /// Seals a batch for `shard`.
     pub(crate) fn seal(&mut self, shard: ShardIndex, day: Option<Day>, increments: Vec<Increment>, refused: Refused) {
         let sequence = Sequence::new(self.batches[shard].len() as u64 + 1).unwrap();
-        let batch = Batch::of_day(sequence, day, increments, refused, Clock::system().now());
+        let batch = Batch::of(sequence, Content { day, increments, refused }, Clock::system().now());
         self.batches[shard].push(Arc::new(batch));
     }
 

@@ -5,14 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
-use visits_core::clock::Clock;
+use visits_core::clock::{Clock, Timing};
 use visits_core::config::Config;
 use visits_core::flusher::{Flusher, Limits};
 use visits_core::handoff::deliver;
 use visits_core::report::FlushReport;
 use visits_core::store::redis::RedisStore;
 use visits_core::tests::page;
-use visits_core::timing::Timing;
 
 /// Longest wait for anything that must happen.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);

@@ -6,14 +6,13 @@ use redis::Commands;
 use std::collections::BTreeSet;
 use test_support::{CertificateAuthority, RedisCluster};
 use visits_core::batch::WriterId;
-use visits_core::clock::Clock;
+use visits_core::clock::{Clock, Timing};
 use visits_core::config::Config;
 use visits_core::handoff::deliver;
 use visits_core::handoff::{Park, Parked};
 use visits_core::store::redis::RedisStore;
 use visits_core::store::{Ledger, Nearness, StoreError};
 use visits_core::tests::{batch, page};
-use visits_core::timing::Timing;
 
 /// Clients of a node that are no nodes, besides the one that asks.
 fn clients(cluster: &RedisCluster, node: usize) -> usize {

@@ -8,11 +8,10 @@ use redis::Commands;
 use std::sync::Arc;
 use std::time::Duration;
 use visits_core::batch::{Batch, MAX_BATCH_PAGES, Sequence, WriterId};
-use visits_core::clock::Clock;
+use visits_core::clock::{Clock, Timing};
 use visits_core::page::PageId;
 use visits_core::store::{Applied, AppliedSet, Apply, Ledger, Reading};
 use visits_core::tests::{Shards, WRITER, batch, call, increment, page};
-use visits_core::timing::MAX_BATCH_AGE;
 
 fn sequence(number: u64) -> Sequence {
     Sequence::new(number).unwrap()
@@ -90,8 +89,9 @@ pub(crate) async fn a_full_batch_is_applied(shards: &Shards) {
 
 pub(crate) async fn a_batch_too_old_is_refused_and_neither_others_nor_a_duplicate_is(shards: &Shards) {
     let [first, old, third] = [(1, 1), (2, 10), (3, 100)].map(|(number, visits)| batch(number, &[("a", visits)]).0);
-    let too_old = MAX_BATCH_AGE + Duration::from_millis(1);
-    let mixed = call(&[(first.clone(), MAX_BATCH_AGE), (old, too_old), (third, Duration::ZERO)]);
+    let longest = Timing::REAL.max_batch_age;
+    let too_old = longest + Duration::from_millis(1);
+    let mixed = call(&[(first.clone(), longest), (old, too_old), (third, Duration::ZERO)]);
     for _ in 0..2 {
         let applied = apply(shards, &mixed).await;
         assert_eq!(applied.expired, [sequence(2)]);

@@ -1,11 +1,7 @@
 //! What a crash takes, it takes from counts and applied sets alike; so resending mends it.
 
 use redis::Commands;
-use std::collections::HashMap;
-use std::sync::Arc;
-use std::time::Duration;
-use test_support::{RedisServer, wait_for};
-use tokio::task::JoinSet;
+use test_support::RedisServer;
 use visits_core::batch::WriterId;
 use visits_core::store::redis::RedisStore;
 use visits_core::store::{Apply, Ledger, ServerRun};
@@ -51,38 +47,6 @@ async fn mend(shards: &Shards) {
         shards.store().apply(0, &send(writer, number)).await.unwrap();
     }
     assert_eq!((consistent(shards), shards.sum(&page("page 8"))), (ALL, 100 * BATCHES));
-}
-
-/// Returns the writer and its last batch that was acknowledged.
-async fn write_until_it_fails(store: Arc<RedisStore>, writer: u64) -> (u64, u64) {
-    let mut number = 0;
-    while store.apply(0, &send(writer, number + 1)).await.is_ok() {
-        number += 1;
-    }
-    (writer, number)
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn killed_in_the_midst_of_writers_it_keeps_counts_and_sets_consistent() {
-    // Under `everysec` a busy disk may have it hold back writes that it has acknowledged, for up to two seconds.
-    let mut server = RedisServer::builder().append_only(true).option("appendfsync", "always").start();
-    let shards = shard(&server);
-    let mut writers = JoinSet::new();
-    for writer in 1..=WRITERS {
-        writers.spawn(write_until_it_fails(shards.another_store(), writer));
-    }
-    // Once all have written a little: they never stop by themselves.
-    assert!(wait_for(Duration::from_secs(20), || sum(&shards, "page", "total") > 2_000));
-    server.kill();
-    let applied: HashMap<u64, u64> = writers.join_all().await.into_iter().collect();
-    server.restart();
-    consistent(&shards);
-    // It has handed all that it acknowledged to the system.
-    for (writer, answered) in applied {
-        let asked = Apply { batches: Vec::new(), ..send(writer, 1) };
-        let floor = shards.store().apply(0, &asked).await.unwrap().set.floor;
-        assert!(floor >= answered, "writer {writer}: {answered} batches were acknowledged, {floor} are there");
-    }
 }
 
 #[tokio::test]

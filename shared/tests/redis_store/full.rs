@@ -5,7 +5,7 @@ use redis::{Commands, Connection};
 use std::sync::Arc;
 use std::time::Duration;
 use test_support::RedisServer;
-use visits_core::batch::{Batch, Sequence, WriterId};
+use visits_core::batch::{Batch, Content, Sequence, WriterId};
 use visits_core::clock::Clock;
 use visits_core::day::Day;
 use visits_core::page::PageId;
@@ -39,7 +39,11 @@ impl World {
             let visitor = |n: usize| (n as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
             let visits = chunk.iter().enumerate().map(|(n, page)| increment(page.as_str(), 1, 0, &[visitor(n)]));
             let (sequence, now) = (Sequence::new(number).unwrap(), Clock::system().now());
-            let batch = Batch::of_day(sequence, Some(today()), visits.collect(), Refused::default(), now);
+            let batch = Batch::of(
+                sequence,
+                Content { day: Some(today()), increments: visits.collect(), refused: Refused::default() },
+                now,
+            );
             shards.store().apply(0, &call(&[(Arc::new(batch), Duration::ZERO)])).await.unwrap();
         }
         assert_eq!(fold_here(shards.store(), 0, &Clock::system()).await.fold_calls_failed, 0);

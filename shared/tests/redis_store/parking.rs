@@ -7,14 +7,13 @@ use std::net::TcpListener;
 use std::time::{Duration, Instant};
 use test_support::RedisServer;
 use visits_core::batch::{Batch, BatchId, Sequence, WriterId};
-use visits_core::clock::Clock;
+use visits_core::clock::{Clock, Timing};
 use visits_core::handoff::{
     Delivery, Envelope, MAILBOX_BYTES, Mailbox, Note, Park, Parked, Payload, Undeliverable, Update, deliver,
 };
 use visits_core::store::redis::RedisStore;
 use visits_core::store::{Ledger, ServerRun, StoreError};
 use visits_core::tests::{Shards, WRITER, batch, page};
-use visits_core::timing::Timing;
 
 /// The shard on which copies wait here, for [`OWNER`].
 const REFUGE: usize = 0;

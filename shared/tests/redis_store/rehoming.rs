@@ -5,13 +5,12 @@ use redis::{Commands, Connection};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use test_support::RedisServer;
-use visits_core::clock::Clock;
+use visits_core::clock::{Clock, Timing};
 use visits_core::handoff::{Delivery, deliver};
 use visits_core::rehome::{Rehome, rehome};
 use visits_core::ring::Ring;
 use visits_core::store::{Apply, Ledger};
 use visits_core::tests::{Shards, batch, call, fold, page};
-use visits_core::timing::Timing;
 
 /// A minute of the protocol.
 const MINUTE: Duration = Duration::from_millis(60);

@@ -7,16 +7,15 @@ use redis::Commands;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
-use visits_core::batch::{Batch, Sequence, WriterId};
+use visits_core::batch::{Batch, Content, Sequence, WriterId};
 use visits_core::cache::CountCache;
-use visits_core::clock::Clock;
+use visits_core::clock::{Clock, Timing};
 use visits_core::handoff::deliver;
 use visits_core::page::PageId;
 use visits_core::rehome::rehome;
 use visits_core::ring::Ring;
 use visits_core::store::{Apply, Ledger, WriterStatus};
 use visits_core::tests::{Fault, Shards, fold, page};
-use visits_core::timing::Timing;
 use visits_core::visit::Refused;
 
 const SHARDS: usize = 3;
@@ -98,7 +97,7 @@ impl World {
         let (shard, page, ring) = &self.visits[number];
         let (day, increments) = ("2026-11-24".parse().unwrap(), vec![(page.clone(), 1).into()]);
         let (refused, now) = (Refused::default(), Clock::system().now());
-        let batch = Batch::of_day(Sequence::FIRST, Some(day), increments, refused, now);
+        let batch = Batch::of(Sequence::FIRST, Content { day: Some(day), increments, refused }, now);
         let call = Apply {
             writer: WriterId::from_u128(number as u128),
             base: Sequence::FIRST,

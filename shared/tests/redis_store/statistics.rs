@@ -5,7 +5,7 @@ use redis::Commands;
 use std::sync::Arc;
 use std::time::Duration;
 use test_support::RedisServer;
-use visits_core::batch::{Batch, Increment, Sequence, WriterId};
+use visits_core::batch::{Batch, Content, Increment, Sequence, WriterId};
 use visits_core::clock::{Clock, ManualClock};
 use visits_core::day::Day;
 use visits_core::ring::{Fingerprint, Ring};
@@ -22,7 +22,7 @@ fn day(text: &str) -> Day {
 
 fn of_day(number: u64, text: &str, increments: Vec<Increment>, refused: Refused) -> (Arc<Batch>, Duration) {
     let (sequence, now) = (Sequence::new(number).unwrap(), Clock::system().now());
-    (Arc::new(Batch::of_day(sequence, Some(day(text)), increments, refused, now)), Duration::ZERO)
+    (Arc::new(Batch::of(sequence, Content { day: Some(day(text)), increments, refused }, now)), Duration::ZERO)
 }
 
 fn counted(people: u64, bots: u64, visitors: u64) -> DayCount {

@@ -4,11 +4,13 @@ use redis::{Commands, Script};
 use std::collections::HashMap;
 use std::time::Duration;
 use visits_core::batch::WriterId;
+use visits_core::clock::Timing;
 use visits_core::shard::Weight;
 use visits_core::store::imports::{ImportId, ImportRecord};
 use visits_core::store::{Applied, Apply, Ledger, TIDY_AT_ONCE, WriterStatus};
 use visits_core::tests::{Shards, WRITER, call, page, visit};
-use visits_core::timing::{SET_KEPT, SETTLED_SET_KEPT, WRITER_LISTED};
+
+const REAL: Timing = Timing::REAL;
 
 /// By how much a real clock may run on during a test.
 const TOLERANCE: Duration = Duration::from_mins(1);
@@ -43,13 +45,13 @@ pub(crate) async fn a_writer_is_listed_while_it_is_active_with_the_time_since_it
         assert_eq!(listed(shards).await.keys().collect::<Vec<_>>(), [&silent], "{status:?}");
     }
     apply(shards, busy, WriterStatus::Active).await;
-    shards.pass(SETTLED_SET_KEPT + TOLERANCE);
+    shards.pass(REAL.settled_set_kept + TOLERANCE);
     assert_eq!(tidy(shards).await, 0, "its set is kept as long as any again");
 }
 
 pub(crate) async fn a_silent_writer_is_taken_off_the_list_and_keeps_its_set(shards: &Shards) {
     apply(shards, WRITER, WriterStatus::Active).await;
-    shards.pass(WRITER_LISTED.saturating_sub(TOLERANCE));
+    shards.pass(REAL.writer_listed.saturating_sub(TOLERANCE));
     assert_eq!((tidy(shards).await, listed(shards).await.len()), (0, 1));
     shards.pass(2 * TOLERANCE);
     assert_eq!((tidy(shards).await, listed(shards).await.len()), (0, 0));
@@ -58,9 +60,12 @@ pub(crate) async fn a_silent_writer_is_taken_off_the_list_and_keeps_its_set(shar
 
 pub(crate) async fn a_set_lives_14_days_after_the_last_flush_and_a_settled_writers_an_hour(shards: &Shards) {
     let day = Duration::from_hours(24);
-    assert_eq!((SET_KEPT, SETTLED_SET_KEPT), (14 * day, day / 24));
-    let cases =
-        [(WriterStatus::Active, SET_KEPT), (WriterStatus::Gone, SET_KEPT), (WriterStatus::Settled, SETTLED_SET_KEPT)];
+    assert_eq!((REAL.set_kept, REAL.settled_set_kept), (14 * day, day / 24));
+    let cases = [
+        (WriterStatus::Active, REAL.set_kept),
+        (WriterStatus::Gone, REAL.set_kept),
+        (WriterStatus::Settled, REAL.settled_set_kept),
+    ];
     for ((status, kept), counted) in cases.into_iter().zip([1, 3, 5]) {
         apply(shards, WRITER, status).await;
         shards.pass(kept.saturating_sub(TOLERANCE));
@@ -69,7 +74,7 @@ pub(crate) async fn a_set_lives_14_days_after_the_last_flush_and_a_settled_write
         assert_eq!((tidy(shards).await, tidy(shards).await), (1, 0), "{status:?}");
         assert_eq!((listed(shards).await.len(), shards.sum(&page("home"))), (0, counted), "the count stays");
         assert_eq!(apply(shards, WRITER, WriterStatus::Settled).await.fresh.len(), 1, "the set is gone");
-        shards.pass(SETTLED_SET_KEPT + TOLERANCE);
+        shards.pass(REAL.settled_set_kept + TOLERANCE);
         assert_eq!(tidy(shards).await, 1);
     }
 }
@@ -82,9 +87,9 @@ pub(crate) async fn a_delivery_neither_lists_a_writer_nor_shortens_the_time_its_
     }
     apply(shards, WRITER, WriterStatus::Settled).await;
     apply(shards, WRITER, WriterStatus::Delivered).await;
-    shards.pass(SETTLED_SET_KEPT * 2);
+    shards.pass(REAL.settled_set_kept * 2);
     assert_eq!(tidy(shards).await, 0, "kept as long as any");
-    shards.pass(SET_KEPT);
+    shards.pass(REAL.set_kept);
     assert_eq!((tidy(shards).await, shards.sum(&page("home"))), (1, 1));
 }
 
@@ -100,7 +105,7 @@ pub(crate) async fn tidying_takes_many_sets_in_several_calls(shards: &Shards) {
     for writer in 0..TIDY_AT_ONCE as u128 + 3 {
         apply(shards, WriterId::from_u128(writer), WriterStatus::Settled).await;
     }
-    shards.pass(SETTLED_SET_KEPT + TOLERANCE);
+    shards.pass(REAL.settled_set_kept + TOLERANCE);
     assert_eq!((tidy(shards).await, tidy(shards).await, tidy(shards).await), (TIDY_AT_ONCE, 3, 0));
 }
 

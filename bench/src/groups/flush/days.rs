@@ -1,7 +1,7 @@
 //! The same flush with the owner's statistics: days, visitors and bots.
 
 use crate::server::page;
-use visits_core::batch::{Batch, Increment, Sequence};
+use visits_core::batch::{Batch, Content, Increment, Sequence};
 use visits_core::clock::Clock;
 use visits_core::day::Day;
 use visits_core::visit::{Refused, Visitor};
@@ -46,7 +46,11 @@ impl Traffic {
 
     fn seal(&self, sequence: u64, increments: Vec<Increment>) -> Batch {
         let sequence = Sequence::new(sequence).expect("they count from 1");
-        Batch::of_day(sequence, Some(self.day), increments, Refused::default(), Clock::system().now())
+        Batch::of(
+            sequence,
+            Content { day: Some(self.day), increments, refused: Refused::default() },
+            Clock::system().now(),
+        )
     }
 
     fn increment(&mut self, rank: usize, visitors: usize) -> Increment {

@@ -4,7 +4,7 @@ use crate::figures::Row;
 use crate::server::{Server, apply, call_with, fold_all, page};
 use test_support::RedisServer;
 use tokio::runtime::Runtime;
-use visits_core::batch::{Batch, Increment, MAX_BATCH_PAGES, Sequence, WriterId};
+use visits_core::batch::{Batch, Content, Increment, MAX_BATCH_PAGES, Sequence, WriterId};
 use visits_core::clock::Clock;
 use visits_core::day::Day;
 use visits_core::store::redis::RedisStore;
@@ -94,7 +94,11 @@ impl<'a> World<'a> {
         let increment = |(number, visitors)| Increment { page: page(number), visits: 30, bots: 5, visitors };
         let sequence = Sequence::new(self.sequence).expect("they count from 1");
         let increments = pages.map(increment).collect();
-        let batch = Batch::of_day(sequence, Some(day), increments, Refused::default(), Clock::system().now());
+        let batch = Batch::of(
+            sequence,
+            Content { day: Some(day), increments, refused: Refused::default() },
+            Clock::system().now(),
+        );
         self.runtime.block_on(apply(&self.store, &call_with(WriterId::from_u128(1), batch)));
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use test_support::RedisServer;
 use tokio::runtime::Runtime;
-use visits_core::batch::{Batch, Increment, MAX_BATCH_PAGES, Sequence, WriterId};
+use visits_core::batch::{Batch, Content, Increment, MAX_BATCH_PAGES, Sequence, WriterId};
 use visits_core::clock::Clock;
 use visits_core::day::Day;
 use visits_core::page::PageId;
@@ -69,7 +69,11 @@ impl Site {
 
     fn apply(&self, shard: usize, sequence: u64, day: Day, increments: Vec<Increment>) {
         let sequence = Sequence::new(sequence).expect("they count from 1");
-        let batch = Batch::of_day(sequence, Some(day), increments, Refused::default(), Clock::system().now());
+        let batch = Batch::of(
+            sequence,
+            Content { day: Some(day), increments, refused: Refused::default() },
+            Clock::system().now(),
+        );
         let applied = self.runtime.block_on(self.store.apply(shard, &call_with(WriterId::from_u128(2), batch)));
         assert!(applied.is_ok_and(|applied| applied.rejected.is_empty() && applied.fresh.len() == 1), "it is applied");
     }

@@ -6,13 +6,12 @@ use serde_json::json;
 use std::sync::Mutex;
 use std::time::Instant;
 use test_support::RedisServer;
-use visits_core::batch::{Batch, Sequence, WriterId};
 use visits_core::clock::ManualClock;
 use visits_core::flusher::{Flusher, Limits};
 use visits_core::report::FlushReport;
 use visits_core::store::{Apply, Ledger, WriterStatus};
 use visits_core::sweep::{FlushOrder, InvokeError, Summary};
-use visits_core::tests::{Fault, Shards, page};
+use visits_core::tests::{Fault, Shards, metrics, page, visit};
 
 const SCHEDULE: &str = include_str!("../../../../shared/tests/fixtures/aws/example-eventbridge-schedule.json");
 
@@ -67,28 +66,35 @@ impl World {
     /// Lets this time pass for the function, and for what the shards know of writers.
     fn pass(&self, time: Duration) {
         self.time.advance(time);
-        let mut redis = self.shards.connect();
-        for shard in 0..2 {
-            let key = self.shards.key(shard, "writers");
-            let writers: Vec<String> = redis.zrange(&key, 0, -1).unwrap();
-            for writer in writers {
-                let _: f64 = redis.zincr(&key, writer, -time.as_secs_f64() * 1e3).unwrap();
-            }
-        }
+        self.shards.pass(time);
+    }
+
+    /// The deadline of an invocation with so many seconds left.
+    fn deadline(&self, seconds: u64) -> u64 {
+        self.time.clock().now().epoch_millis() + seconds * 1_000
+    }
+
+    /// Has a copy of one visit parked, and its owner back.
+    async fn park_one(&self) {
+        let owner = self.owner();
+        self.shards.set_down(owner, Some(Fault::Unreachable));
+        self.one.flusher.sweep(Duration::from_secs(5)).await;
+        self.shards.set_down(owner, None);
+    }
+
+    async fn run(&self) -> Report {
+        self.handler.handle(&json!({}), 0).await.unwrap()
+    }
+
+    /// The answer of a run.
+    async fn answer(&self) -> Value {
+        serde_json::to_value(self.run().await).unwrap()
     }
 }
 
-/// Metrics, and the lines that they write.
-fn metrics(clock: Clock) -> (Metrics, Arc<Mutex<Vec<Value>>>) {
-    let config = Config::from_vars(|name| (name == "VISITS_METRICS").then(|| "VisitCounter".into())).unwrap();
-    let lines = Arc::new(Mutex::new(Vec::new()));
-    let written = Arc::clone(&lines);
-    let write = move |line: &str| written.lock().unwrap().push(serde_json::from_str(line).unwrap());
-    (Metrics::to(config.metrics.unwrap(), clock, write), lines)
-}
-
 #[tokio::test]
-async fn a_schedules_event_sweeps_who_has_been_idle_for_an_interval() {
+async fn a_schedules_event_sweeps_the_writers_idle_for_an_interval_and_an_empty_one_all_at_once() {
+    assert_eq!(world().await.run().await.sweep.visits_flushed, 1);
     let world = world().await;
     let schedule = serde_json::from_str(SCHEDULE).unwrap();
     assert_eq!(world.handler.handle(&schedule, 0).await.unwrap().sweep, Summary::default());
@@ -97,29 +103,6 @@ async fn a_schedules_event_sweeps_who_has_been_idle_for_an_interval() {
     let expected =
         Summary { writers_known: 1, writers_answered: 1, visits_flushed: 1, rounds: 1, invocations: 1, ..summary };
     assert_eq!(summary, expected);
-}
-
-#[tokio::test]
-async fn an_empty_event_sweeps_everybody_at_once() {
-    let world = world().await;
-    assert_eq!(world.handler.handle(&json!({}), 0).await.unwrap().sweep.visits_flushed, 1);
-}
-
-#[tokio::test]
-async fn what_is_parked_is_delivered_and_both_summaries_are_one_answer() {
-    let world = world().await;
-    let owner = world.owner();
-    world.shards.set_down(owner, Some(Fault::Unreachable));
-    world.one.flusher.sweep(Duration::from_secs(5)).await;
-    world.shards.set_down(owner, None);
-    let report = world.handler.handle(&json!({}), 0).await.unwrap();
-    assert_eq!((report.delivery.visits_delivered, report.delivery.copies_tried), (1, 1));
-    let answer = serde_json::to_value(report).unwrap();
-    let figures = ["writers_known", "writers_answered", "visits_flushed", "rounds", "sets_removed"];
-    let deliveries = ["copies_tried", "visits_delivered", "copies_removed", "copies_set_aside", "owners_waiting"];
-    for figure in figures.iter().chain(&deliveries) {
-        assert!(answer[figure].is_u64(), "{figure} of {answer}");
-    }
 }
 
 #[tokio::test]
@@ -139,12 +122,12 @@ async fn a_run_tells_what_was_delivered_and_how_old_the_oldest_copy_is() {
     world.shards.set_down(1 - owner, None);
     world.time.advance(Duration::from_secs(90));
     world.one.flusher.sweep(Duration::from_secs(5)).await;
-    world.handler.handle(&json!({}), 0).await.unwrap();
+    world.run().await;
     let [delivered, age, memory, failures] = figures(0);
     assert_eq!((delivered, age, memory), (None, Some(90), None));
     assert!(failures.is_some_and(|failures| failures > 0));
     world.shards.set_down(owner, None);
-    world.handler.handle(&json!({}), 0).await.unwrap();
+    world.run().await;
     assert_eq!(figures(1), [Some(1), Some(0), None, None]);
 }
 
@@ -166,15 +149,12 @@ async fn a_run_tells_how_full_the_fullest_server_is() {
 #[tokio::test]
 async fn pages_of_another_ring_are_brought_home_and_the_answer_says_how_far_that_is() {
     let world = world().await;
-    let report = world.handler.handle(&json!({}), 0).await.unwrap();
+    let report = world.run().await;
     assert!(report.rehome.ring_settled, "{report:?}");
     let other = 1 - world.owner();
-    let batch = Batch::seal(Sequence::FIRST, vec![(page("home"), 1)], world.time.clock().now());
-    let batches = vec![(Arc::new(batch), Duration::ZERO)];
-    let (writer, base) = (WriterId::from_u128(7), Sequence::FIRST);
-    let misplaced = Apply { writer, base, batches, status: WriterStatus::Gone, ring: None };
+    let misplaced = Apply { status: WriterStatus::Gone, ..visit() };
     world.shards.store().apply(other, &misplaced).await.unwrap();
-    let answer = serde_json::to_value(world.handler.handle(&json!({}), 0).await.unwrap()).unwrap();
+    let answer = world.answer().await;
     assert_eq!((&answer["ring_settled"], &answer["pages_taken"]), (&json!(false), &json!(1)), "{answer}");
 }
 
@@ -185,10 +165,10 @@ async fn a_finished_day_is_rolled_up_and_the_answer_says_so() {
     let mut redis = world.shards.connect();
     let _: bool = redis.pfadd(key("visitors:2023-11-14:home"), &[1, 2]).unwrap();
     let _: () = redis.set(key("secret:2023-11-14"), "a secret").unwrap();
-    world.handler.handle(&json!({}), 0).await.unwrap();
+    world.run().await;
     assert_eq!(redis.exists(key("visitors:2023-11-14:home")), Ok(true));
     world.time.advance(Duration::from_hours(26));
-    let answer = serde_json::to_value(world.handler.handle(&json!({}), 0).await.unwrap()).unwrap();
+    let answer = world.answer().await;
     let figures = [("sketches_counted", 1), ("secrets_destroyed", 1), ("rollup_calls_failed", 0)];
     for (figure, value) in figures {
         assert_eq!(answer[figure], json!(value), "{figure} of {answer}");
@@ -206,23 +186,8 @@ async fn a_shard_removed_too_early_is_an_error_once_all_else_is_done() {
     assert_eq!(world.one.orders.lock().unwrap().len(), 1);
 }
 
-impl World {
-    /// The deadline of an invocation with so many seconds left.
-    fn deadline(&self, seconds: u64) -> u64 {
-        self.time.clock().now().epoch_millis() + seconds * 1_000
-    }
-
-    /// Has a copy of one visit parked, and its owner back.
-    async fn park_one(&self) {
-        let owner = self.owner();
-        self.shards.set_down(owner, Some(Fault::Unreachable));
-        self.one.flusher.sweep(Duration::from_secs(5)).await;
-        self.shards.set_down(owner, None);
-    }
-}
-
 #[tokio::test]
-async fn each_step_is_taken_within_a_timeout_of_4_to_900_seconds() {
+async fn each_step_is_taken_within_a_timeout_of_4_to_900_seconds_and_is_in_the_answer() {
     for seconds in [4, 10, 15, 50, 60, 900] {
         let world = world().await;
         world.park_one().await;
@@ -230,6 +195,12 @@ async fn each_step_is_taken_within_a_timeout_of_4_to_900_seconds() {
         assert_eq!((report.delivery.visits_delivered, report.delivery.owners_waiting), (1, 0), "{seconds} s");
         assert_eq!((report.sweep.writers_known, report.sweep.rounds), (1, 1), "{seconds} s");
         assert!(report.rehome.ring_settled && report.rollup.days_rolled_up, "{seconds} s");
+        let answer = serde_json::to_value(report).unwrap();
+        let sweep = ["writers_known", "writers_answered", "visits_flushed", "rounds", "sets_removed"];
+        let delivery = ["copies_tried", "visits_delivered", "copies_removed", "copies_set_aside", "owners_waiting"];
+        for figure in sweep.iter().chain(&delivery) {
+            assert!(answer[figure].is_u64(), "{figure} of {answer}");
+        }
     }
 }
 

@@ -194,7 +194,7 @@ async fn a_direct_visit_is_answered_in_time_also_when_no_shard_is() {
     world.set_down(Some(Fault::Mute));
     let started = std::time::Instant::now();
     world.check(call("POST", "/visit/home"), 503, "not-confirmed").await;
-    assert!(started.elapsed() <= budget::LONGEST, "the function's timeout would take the buffer");
+    assert!(started.elapsed() <= crate::lifecycle::LONGEST_FLUSH, "the function's timeout would take the buffer");
     world.set_down(None);
     world.handler.flusher.shutdown().await;
     assert_eq!(world.counted("home"), 1, "it is kept");

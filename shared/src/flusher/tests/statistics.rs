@@ -2,9 +2,8 @@
 
 use super::*;
 use crate::batch::Batch;
-use crate::day::Day;
 use crate::store::statistics::DayCount;
-use crate::visit::{self, Fingerprint, Refusal, Refused, Visit, Visitor};
+use crate::visit::{self, Fingerprint, Refused, Visitor};
 use std::collections::BTreeSet;
 
 const HOUR: Duration = Duration::from_hours(1);
@@ -32,8 +31,8 @@ impl World {
         batches.filter(|batch| batch.day() == Some(day)).collect()
     }
 
-    /// The day of some pages together, as their batches say.
-    fn day_of(&self, day: Day, is_one: impl Fn(&PageId) -> bool) -> DayCount {
+    /// A day of some pages together, as their batches say, and the pseudonyms of its visitors.
+    fn day_of(&self, day: Day, is_one: impl Fn(&PageId) -> bool) -> (DayCount, BTreeSet<Visitor>) {
         let (mut count, mut visitors) = (DayCount::default(), BTreeSet::new());
         for batch in self.batches(day) {
             for increment in batch.increments().iter().filter(|increment| is_one(&increment.page)) {
@@ -42,28 +41,27 @@ impl World {
                 visitors.extend(increment.visitors.iter().copied());
             }
         }
-        DayCount { visitors: visitors.len() as u64, ..count }
+        (DayCount { visitors: visitors.len() as u64, ..count }, visitors)
     }
 
     fn page_day(&self, page: &PageId, day: Day) -> DayCount {
-        self.day_of(day, |one| one == page)
+        self.day_of(day, |one| one == page).0
     }
 
-    /// The site's day, and the visits that were refused.
-    fn site_day(&self, day: Day) -> (DayCount, Refused) {
+    fn site_today(&self) -> DayCount {
+        self.day_of(self.today(), |_| true).0
+    }
+
+    fn refused_today(&self) -> Refused {
         let mut refused = Refused::default();
-        self.batches(day).iter().for_each(|batch| refused.add_all(*batch.refused()));
-        (self.day_of(day, |_| true), refused)
+        self.batches(self.today()).iter().for_each(|batch| refused.add_all(*batch.refused()));
+        refused
     }
 
-    /// The pseudonyms of a page's visitors.
-    fn visitors(&self, page: &PageId, day: Day) -> BTreeSet<Visitor> {
-        let batches = self.batches(day);
-        let increments = batches.iter().flat_map(|batch| batch.increments());
-        increments
-            .filter(|increment| increment.page == *page)
-            .flat_map(|increment| increment.visitors.clone())
-            .collect()
+    /// A visit of this visitor goes out.
+    async fn sweep_visit_by(&self, address: &str, page: &PageId) -> FlushReport {
+        self.flusher.record(by(address, page)).unwrap();
+        self.flusher.sweep(BUDGET).await
     }
 
     fn secret_shard(&self) -> ShardIndex {
@@ -87,24 +85,22 @@ async fn a_visitor_of_two_environments_and_two_pages_is_one() {
     let today = world.today();
     assert_eq!(world.page_day(&pages[0], today), counted(6, 0, 2));
     assert_eq!(world.page_day(&pages[1], today), counted(2, 2, 1));
-    assert_eq!(world.site_day(today).0, counted(8, 2, 2));
+    assert_eq!(world.site_today(), counted(8, 2, 2));
 }
 
 #[tokio::test]
 async fn a_ring_change_makes_no_second_secret() {
     let world = world();
     let page = world.page_of(0, 0);
-    world.flusher.record(by("192.0.2.1", &page)).unwrap();
-    world.flusher.sweep(BUDGET).await;
-    let shard = |(name, weight): (&str, u8)| (name.parse::<ShardName>().unwrap(), Weight::new(weight).unwrap());
+    world.sweep_visit_by("192.0.2.1", &page).await;
     let secret = world.secret_shard();
     // The shard that keeps it drains.
     let weights = if secret == 0 { [0, 1] } else { [1, 0] };
-    let ring = Ring::new(["a", "b"].into_iter().zip(weights).map(shard)).unwrap();
+    let ring = ring_of(["a", "b"].into_iter().zip(weights));
     let other = flusher(&world.store, &ring, &world.time, 10);
     other.record(by("192.0.2.1", &page)).unwrap();
     other.sweep(BUDGET).await;
-    assert_eq!(world.visitors(&page, world.today()).len(), 1);
+    assert_eq!(world.page_day(&page, world.today()).visitors, 1);
     assert_eq!(world.store.secrets_on(1 - secret), 1, "the new owner keeps it, too");
 }
 
@@ -113,12 +109,11 @@ async fn two_days_of_one_visitor_have_nothing_in_common() {
     let world = world();
     let page = world.page_of(0, 0);
     for _ in 0..2 {
-        world.flusher.record(by("192.0.2.1", &page)).unwrap();
-        world.flusher.sweep(BUDGET).await;
+        world.sweep_visit_by("192.0.2.1", &page).await;
         world.time.advance(24 * HOUR);
     }
     let (second, first) = (world.today().minus(1), world.today().minus(2));
-    let sealed = [first, second].map(|day| world.visitors(&page, day));
+    let sealed = [first, second].map(|day| world.day_of(day, |one| *one == page).1);
     assert!(sealed[0].len() == 1 && sealed[1].len() == 1 && sealed[0] != sealed[1], "{sealed:?}");
 }
 
@@ -143,13 +138,11 @@ async fn without_the_days_secret_visits_are_sent_and_visitors_left_out() {
     let secret = world.secret_shard();
     let page = world.page_of(1 - secret, 0);
     world.store.set_down(secret, Some(Fault::Unreachable));
-    world.flusher.record(by("192.0.2.1", &page)).unwrap();
-    world.flusher.sweep(BUDGET).await;
+    world.sweep_visit_by("192.0.2.1", &page).await;
     assert_eq!(world.page_day(&page, world.today()), counted(1, 0, 0));
     world.store.set_down(secret, None);
     world.time.advance(Duration::from_secs(6));
-    world.flusher.record(by("192.0.2.1", &page)).unwrap();
-    world.flusher.sweep(BUDGET).await;
+    world.sweep_visit_by("192.0.2.1", &page).await;
     assert_eq!(world.page_day(&page, world.today()), counted(2, 0, 1));
 }
 
@@ -160,7 +153,7 @@ async fn a_mute_shard_with_the_secret_holds_a_flush_up_for_a_moment_only() {
     let page = world.page_of(1 - secret, 0);
     world.store.set_down(secret, Some(Fault::Mute));
     world.flusher.record_direct(by("192.0.2.1", &page)).await.unwrap();
-    let started = tokio::time::Instant::now();
+    let started = Instant::now();
     world.flusher.record_direct(by("192.0.2.2", &page)).await.unwrap();
     assert!(started.elapsed() < SECRET_WAIT, "it is not asked for again at once");
     assert_eq!(world.page_day(&page, world.today()), counted(2, 0, 0));
@@ -183,7 +176,7 @@ async fn an_environment_that_ends_sends_its_visitors_too() {
     world.flusher.record(by("192.0.2.1", &page)).unwrap();
     world.flusher.shutdown().await;
     assert_eq!(world.page_day(&page, world.today()), counted(1, 0, 1));
-    assert_eq!(world.site_day(world.today()).0, counted(1, 0, 1));
+    assert_eq!(world.site_today(), counted(1, 0, 1));
 }
 
 #[tokio::test]
@@ -192,27 +185,27 @@ async fn what_is_refused_is_counted_and_costs_no_visit() {
     for refusal in [Refusal::Origin, Refusal::Page, Refusal::Page, Refusal::Repeat] {
         world.flusher.refuse(refusal);
     }
-    let report = world.flusher.flush_if_due(BUDGET).await.unwrap();
+    let report = world.flush().await;
     assert_eq!((report.visits, report.pages, report.batches), (0, 0, 1));
-    let (site, refused) = world.site_day(world.today());
-    assert_eq!((site, refused), (counted(0, 0, 0), Refused { origin: 1, page: 2, repeat: 1, new_page: 0 }));
+    let told = (world.site_today(), world.refused_today());
+    assert_eq!(told, (counted(0, 0, 0), Refused { origin: 1, page: 2, repeat: 1, new_page: 0 }));
     world.flusher.shutdown().await;
     world.flusher.refuse(Refusal::Origin);
 }
 
 #[tokio::test]
 async fn several_visits_are_all_taken_or_none() {
-    let world = world_with(3);
+    let world = world_of(&["a", "b"], 3);
     let visits = |range: std::ops::Range<usize>| range.map(|n| world.page_of(n % 2, n).into()).collect::<Vec<Visit>>();
-    assert!(matches!(world.flusher.record_all(visits(0..4)), Err(RecordError::Full { .. })));
-    world.flusher.record_all(visits(0..3)).unwrap();
-    assert!(matches!(world.flusher.record_all(visits(2..4)), Err(RecordError::Full { .. })));
-    world.flusher.record_all(visits(0..3)).unwrap();
+    assert!(matches!(world.flusher.record(visits(0..4)), Err(RecordError::Full { .. })));
+    world.flusher.record(visits(0..3)).unwrap();
+    assert!(matches!(world.flusher.record(visits(2..4)), Err(RecordError::Full { .. })));
+    world.flusher.record(visits(0..3)).unwrap();
     assert_eq!(world.flusher.sweep(BUDGET).await.visits, 6);
-    world.flusher.record_all_direct(visits(0..3)).await.unwrap();
+    world.flusher.record_direct(visits(0..3)).await.unwrap();
     assert_eq!(world.store.sum(&world.page_of(0, 0)), 3);
     world.flusher.shutdown().await;
-    assert!(matches!(world.flusher.record_all(visits(0..1)), Err(RecordError::Stopping)));
+    assert!(matches!(world.flusher.record(visits(0..1)), Err(RecordError::Stopping)));
 }
 
 #[tokio::test]
@@ -227,27 +220,23 @@ async fn without_days_nothing_but_totals_is_sent() {
     flusher.sweep(BUDGET).await;
     assert_eq!(world.page_day(&page, world.today()), counted(0, 0, 0));
     assert_eq!(world.store.count(0, &page), (2, 1));
-    assert_eq!(world.site_day(world.today()).1, Refused::default());
+    assert_eq!(world.refused_today(), Refused::default());
 }
 
 #[tokio::test(start_paused = true)]
-async fn all_that_is_done_at_sigterm_shares_one_budget_the_days_secret_included() {
-    let world = world();
-    for shard in [0, 1] {
-        world.flusher.record(by("192.0.2.1", &world.page_of(shard, 0))).unwrap();
-        world.store.set_down(shard, Some(Fault::Mute));
+async fn all_that_is_done_at_sigterm_and_in_a_sweep_shares_one_budget_the_days_secret_included() {
+    for (at_sigterm, budget) in [(true, SHUTDOWN_BUDGET), (false, BUDGET)] {
+        let world = world();
+        for shard in [0, 1] {
+            world.flusher.record(by("192.0.2.1", &world.page_of(shard, 0))).unwrap();
+            world.store.set_down(shard, Some(Fault::Mute));
+        }
+        let began = Instant::now();
+        if at_sigterm {
+            world.flusher.shutdown().await;
+        } else {
+            world.flusher.sweep(BUDGET).await;
+        }
+        assert_eq!(began.elapsed(), budget, "at SIGTERM: {at_sigterm}");
     }
-    let began = tokio::time::Instant::now();
-    world.flusher.shutdown().await;
-    assert_eq!(began.elapsed(), SHUTDOWN_BUDGET);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_sweeps_flush_its_secret_and_its_farewell_share_one_budget() {
-    let world = world();
-    world.flusher.record(by("192.0.2.1", &world.page_of(0, 0))).unwrap();
-    (0..2).for_each(|shard| world.store.set_down(shard, Some(Fault::Mute)));
-    let began = tokio::time::Instant::now();
-    world.flusher.sweep(BUDGET).await;
-    assert!(began.elapsed() <= BUDGET, "{:?}", began.elapsed());
 }

@@ -36,7 +36,7 @@ impl World {
     where
         I: Service<LambdaInvocation, Response = (), Error = Error, Future: Send> + Clone + Send + 'static,
     {
-        invocations(Flush::new(Arc::clone(&self.flusher), self.time.clock())).layer(inner)
+        invocations(Flush { flusher: Arc::clone(&self.flusher), clock: self.time.clock() }).layer(inner)
     }
 
     fn counted(&self) -> u64 {
@@ -57,32 +57,28 @@ async fn the_flush_comes_after_the_response() {
     assert_eq!((*seen.lock().unwrap(), world.counted()), (Some(0), 1));
 }
 
-#[tokio::test]
-async fn an_error_round_the_handler_ends_nothing_and_costs_no_visit() {
-    let world = world();
-    let mut service = world.around(service_fn(|_: LambdaInvocation| async { Err("no Runtime API".into()) }));
-    service.call(invocation(0)).await.unwrap();
-    assert_eq!(world.counted(), 1);
+/// A way in which the layers round the handler fail, a panic in the call itself included.
+#[derive(Clone, Copy, Debug)]
+enum Failure {
+    Error,
+    InTheCall,
+    InTheFuture,
 }
 
 #[tokio::test]
-async fn a_panic_round_the_handler_ends_nothing_and_costs_no_visit() {
-    let world = world();
-    let mut in_the_future = world.around(service_fn(|_: LambdaInvocation| async {
-        assert!(std::env::vars().count() == usize::MAX, "a panic on purpose");
-        Ok(())
-    }));
-    in_the_future.call(invocation(0)).await.unwrap();
-    assert_eq!(world.counted(), 1);
-
-    world.flusher.record(world.home.clone()).unwrap();
-    world.time.advance(std::time::Duration::from_secs(30));
-    let mut in_the_call = world.around(service_fn(|invocation: LambdaInvocation| {
-        assert!(invocation.context.deadline > 0, "a panic on purpose");
-        async { Ok(()) }
-    }));
-    in_the_call.call(invocation(0)).await.unwrap();
-    assert_eq!(world.counted(), 2);
+async fn an_error_or_a_panic_round_the_handler_ends_nothing_and_costs_no_visit() {
+    for failure in [Failure::Error, Failure::InTheCall, Failure::InTheFuture] {
+        let world = world();
+        let mut service = world.around(service_fn(move |_: LambdaInvocation| {
+            assert!(!matches!(failure, Failure::InTheCall), "a panic on purpose");
+            async move {
+                assert!(!matches!(failure, Failure::InTheFuture), "a panic on purpose");
+                Err("no Runtime API".into())
+            }
+        }));
+        service.call(invocation(0)).await.unwrap();
+        assert_eq!(world.counted(), 1, "{failure:?}");
+    }
 }
 
 #[tokio::test]
@@ -100,4 +96,13 @@ async fn a_flush_is_given_up_half_a_second_before_the_deadline() {
     world.time.advance(std::time::Duration::from_secs(1));
     service.call(invocation(0)).await.unwrap();
     assert_eq!(world.counted(), 1, "what was given up is kept");
+}
+
+#[test]
+fn a_flush_ends_half_a_second_before_the_deadline_and_the_emulators_in_1970_means_none() {
+    let (now, ms) = (ManualClock::new().clock().now(), Duration::from_millis);
+    for (left, budget) in [(3_000, ms(2_500)), (60_000, LONGEST_FLUSH), (400, Duration::ZERO)] {
+        assert_eq!(flush_budget(now.epoch_millis() + left, now), budget, "{left} ms left");
+    }
+    assert_eq!(flush_budget(600_000, now), LONGEST_FLUSH);
 }

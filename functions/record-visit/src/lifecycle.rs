@@ -1,4 +1,5 @@
-//! The end of the environment: SIGTERM, which Lambda sends only where an extension is registered.
+//! What goes round the handler: the flush after each response, so that no client waits for Redis; how long it may take; and
+//! the end of the environment, SIGTERM, which Lambda sends only where an extension is registered.
 
 use futures_util::future::select;
 use lambda_extension::Extension;
@@ -7,8 +8,39 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
+use visits_core::clock::{Clock, Moment};
 use visits_core::flusher::Flusher;
+use visits_core::lambda::AfterResponse;
 use visits_core::store::redis::RedisStore;
+
+/// Time left free before the invocation's deadline: the function's timeout would take the buffer with it.
+const MARGIN: Duration = Duration::from_millis(500);
+
+/// Longest flush where the deadline leaves more or is not known. Redis answers in milliseconds; longer
+/// than this, a shard is down, and its batches are kept for the next flush.
+pub(crate) const LONGEST_FLUSH: Duration = Duration::from_secs(5);
+
+/// Returns the time for a flush that begins `now`, in an invocation that must end at `deadline` (milliseconds
+/// since the Unix epoch). A deadline that is long past is the local emulator's, and means none.
+pub(crate) fn flush_budget(deadline: u64, now: Moment) -> Duration {
+    if deadline < now.epoch_millis() {
+        return LONGEST_FLUSH;
+    }
+    now.until_epoch_millis(deadline).saturating_sub(MARGIN).min(LONGEST_FLUSH)
+}
+
+/// A flush after each response, if it is time to.
+#[derive(Clone)]
+pub(crate) struct Flush {
+    pub(crate) flusher: Arc<Flusher<RedisStore>>,
+    pub(crate) clock: Clock,
+}
+
+impl AfterResponse for Flush {
+    async fn run(self, deadline: u64) {
+        self.flusher.flush_if_due(flush_budget(deadline, self.clock.now())).await;
+    }
+}
 
 /// Name of the extension, unique within the function.
 const EXTENSION: &str = "visits-shutdown";
@@ -20,7 +52,7 @@ const REGISTRATION: Duration = Duration::from_secs(2);
 ///
 /// Without an extension the function works all the same: then nothing announces the end, and visits are flushed at
 /// intervals of at most `unregistered`.
-pub(crate) async fn prepare(flusher: &Arc<Flusher<RedisStore>>, unregistered: Duration) {
+pub(crate) async fn await_end(flusher: &Arc<Flusher<RedisStore>>, unregistered: Duration) {
     let unannounced = |error: &dyn Display| {
         tracing::warn!(
             %error,
@@ -55,3 +87,6 @@ pub(crate) async fn prepare(flusher: &Arc<Flusher<RedisStore>>, unregistered: Du
         (Err(error), _) | (_, Err(error)) => tracing::warn!(%error, "no signal can be waited for"),
     }
 }
+
+#[cfg(test)]
+mod tests;
