@@ -1,6 +1,6 @@
 //! The hand-off: brings what waits on one shard to the shard that it belongs on, exactly once.
 //!
-//! What waits is an [`Envelope`]: a parked copy of a batch (hinted handoff, as in Amazon's Dynamo, SOSP 2007), or records that
+//! An [`Envelope`] waits there: a parked copy of a batch (hinted handoff, as in Amazon's Dynamo, SOSP 2007), or records that
 //! a ring change took from a shard. The envelopes of one kind for one owner are a [`Mailbox`]. A note at an envelope says
 //! where it was found last, when, and in which run of that server:
 //!
@@ -176,7 +176,7 @@ pub struct EnvelopePage {
 /// A finding about an envelope, to be written down in its mailbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Update {
-    /// It was found in this run of a server just now: of its owner's, or of the one that holds it.
+    /// Found in this run of a server just now: of its owner's, or of the one that holds it.
     Found {
         /// Its identity.
         id: BatchId,
@@ -185,9 +185,9 @@ pub enum Update {
         /// Found on its owner.
         there: bool,
     },
-    /// It is delivered: to be deleted, if it still bears this note.
+    /// Delivered: to be deleted, if it still bears this note.
     Delivered(BatchId, Note),
-    /// It can never be delivered: to be put aside.
+    /// Impossible to deliver, now and later: to be put aside.
     Aside(Undeliverable),
 }
 

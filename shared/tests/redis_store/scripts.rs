@@ -74,7 +74,7 @@ impl Call {
         self
     }
 
-    /// The same with batches that follow: the first has this number.
+    /// Batches that follow: the first has this number.
     fn numbered(self, number: u64) -> Self {
         [(9, number), (19, number + 1), (2, number)]
             .iter()
