@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Runs the tests of the template: what no linter catches, on every combination of its parameters.
+"""Runs the tests of the template and of its costs: claims that no linter makes, on every combination of parameters.
 
-Run by `make test` with the Python of .tools/check. Ends with the line `N passed, N failed`.
+Run by `make check` with the Python of .tools/check. Ends with the line `N passed, N failed`.
 """
 
 import sys

@@ -1,1 +1,0 @@
-"""What a month on AWS costs. Python's standard library only."""
