@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Lints the stacks that a sample of the parameters' combinations makes, with values where they go. Run by `make check`."""
+"""Lints the stacks of a sample of the parameters' combinations, with values where they go. Run by `make check`."""
 
 import json
 import random

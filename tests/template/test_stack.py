@@ -1,4 +1,4 @@
-"""Claims about the stack: what each choice makes and nothing of the rest, permissions, the schedule, logs and alarms."""
+"""Claims about the stack: what each choice makes, and nothing of the rest; permissions, the schedule, logs, alarms."""
 
 import json
 import re

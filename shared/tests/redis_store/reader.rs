@@ -13,11 +13,11 @@ use visits_core::tests::{Shards, batch, call, page, visit};
 
 const TEMPLATE: &str = include_str!("../../../template.yaml");
 
-/// The reader's rules, for the namespace `visits`.
-fn rules() -> String {
+/// The reader's rules.
+fn rules() -> &'static str {
     let (_, reader) = TEMPLATE.split_once("\n  RedisReader:\n").unwrap();
-    let line = reader.lines().find_map(|line| line.trim().strip_prefix("AccessString: !Sub \"")).unwrap();
-    line.trim_end_matches('"').replace("${VisitsNamespace}", "visits")
+    let line = reader.lines().find_map(|line| line.trim().strip_prefix("AccessString: \"")).unwrap();
+    line.trim_end_matches('"')
 }
 
 /// Two shards on servers of their own, on which the reader has a login.
