@@ -55,7 +55,6 @@ class Rules(unittest.TestCase):
             ("Redis given needs RedisEndpoints", {"Redis": "given", "RedisEndpoints": "-"}),
             ("needs SecurityGroupIds", {**GIVEN, **EXISTING}),
             ("VpcId needs SubnetIds", {"VpcId": EXISTING["VpcId"]}),
-            ("SubnetIds need VpcId", {"SubnetIds": EXISTING["SubnetIds"]}),
             ("needs a NodeType from cache.m6g.large on", {**SYNC, "NodeType": "cache.t4g.micro"}),
         ]:
             found = broken(**parameters)
