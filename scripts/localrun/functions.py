@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 
 from . import processes
-from .processes import StopRequest
+from .processes import StopRequest, wait_for
 from .settings import CARGO_LAMBDA, DATA, ENDPOINTS, LAMBDA_PORT, RELOAD, ROOT, TOKEN_FILE, die, say
 
 FUNCTIONS = ("record-visit", "get-visits", "dashboard", "flush-visits")
@@ -101,7 +101,7 @@ class Emulator:
             return True
         flushed = processes.stop(STOP_SECONDS, keep=self.process.pid)
         self.process.terminate()
-        return processes.stop(STOP_SECONDS) and self.ended() and flushed
+        return processes.stop(STOP_SECONDS) and wait_for(self.ended, STOP_SECONDS) and flushed
 
 
 class Ipv6(socketserver.ThreadingTCPServer):
