@@ -9,7 +9,7 @@ use visits_core::rollup::Rollup;
 use visits_core::sweep::Summary;
 use visits_core::telemetry::metrics::{self, Figures};
 
-/// What a run did: the answer, and a line in the log.
+/// The outcome of a run: the answer, and a line in the log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Report {
     #[serde(flatten)]

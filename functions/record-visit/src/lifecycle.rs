@@ -1,4 +1,4 @@
-//! What goes round the handler: the flush after each response, so that no client waits for Redis; how long it may take; and
+//! The frame of the handler: the flush after each response, so that no client waits for Redis; how long it may take; and
 //! the end of the environment, SIGTERM, which Lambda sends only where an extension is registered.
 
 use futures_util::future::select;
