@@ -50,6 +50,7 @@ test_tools() {
   locked node_tools
   locked chromium_tools
   locked python_env api
+  locked python_env deployed
   export SCHEMATHESIS=$TOOLS/api/bin/schemathesis
 }
 
