@@ -12,10 +12,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "scripts"))
 
-from packager import __main__ as packager  # noqa: E402
-from packager import building  # noqa: E402
-from packager.elf import MACHINES, Binary  # noqa: E402
-from packager.zips import write_zip  # noqa: E402
+import packager  # noqa: E402
+from packager import MACHINES, Binary, write_zip  # noqa: E402
 
 
 class Zips(unittest.TestCase):
@@ -84,17 +82,17 @@ class Sums(unittest.TestCase):
 
 class Building(unittest.TestCase):
     def test_the_project_s_folder_is_named_in_no_program(self) -> None:
-        env = building.environment(Path("/somewhere/project"))
+        env = packager.environment(Path("/somewhere/project"))
         self.assertTrue(env["CARGO_BUILD_RUSTFLAGS"].endswith("--remap-path-prefix=/somewhere/project=/visits"))
         self.assertIn("-ffile-prefix-map=/somewhere/project=/visits", env["CFLAGS_aarch64_unknown_linux_gnu"])
 
     def test_a_folder_with_a_space_is_refused(self) -> None:
         with self.assertRaisesRegex(SystemExit, "a path with a space .*: /some where; move it"):
-            building.environment(Path("/some where"))
+            packager.environment(Path("/some where"))
 
     def test_flags_of_the_caller_s_do_not_replace_the_processor_s(self) -> None:
         with unittest.mock.patch.dict(os.environ, {"RUSTFLAGS": "-C target-cpu=native"}):
-            self.assertNotIn("RUSTFLAGS", building.environment(ROOT))
+            self.assertNotIn("RUSTFLAGS", packager.environment(ROOT))
 
 
 if __name__ == "__main__":

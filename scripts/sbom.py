@@ -1,7 +1,7 @@
 """Writes a software bill of materials of each function (CycloneDX 1.6), and holds it against CycloneDX's schema.
 
 Its parts are what Cargo compiles into the function alone, for either processor: not what only builds or tests it.
-`.tools/check/bin/python -m packager.sbom PROJECT`: it needs the packages of scripts/requirements/check.txt.
+`.tools/check/bin/python -m sbom PROJECT`: it needs the packages of scripts/requirements/check.txt.
 """
 
 import subprocess
@@ -19,9 +19,8 @@ from cyclonedx.model.component import Component, ComponentType
 from cyclonedx.output.json import JsonV1Dot6
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
+from packager import FUNCTIONS
 from packageurl import PackageURL
-
-from packager.building import FUNCTIONS
 
 TARGETS = ("aarch64-unknown-linux-gnu", "x86_64-unknown-linux-gnu")
 
