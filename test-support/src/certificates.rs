@@ -2,7 +2,7 @@
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
 
-/// A certificate authority that nobody knows but the test that made it.
+/// A certificate authority that only the test knows that made it.
 pub struct CertificateAuthority(CertifiedIssuer<'static, KeyPair>);
 
 /// A server's certificate with its private key, both as PEM.
@@ -65,7 +65,7 @@ impl CertificateAuthority {
         self.sign(&params(hosts))
     }
 
-    /// The same, which expired years ago.
+    /// A certificate for these hosts that expired years ago.
     ///
     /// # Panics
     /// If a host is not one.

@@ -1,4 +1,4 @@
-//! What the tests share: Redis servers of their own, free ports, and waiting with a bound.
+//! Tools that the tests share: Redis servers of their own, free ports, and waiting with a bound.
 //!
 //! Everything is safe to use from any number of tests at once, in any number of processes. What is started
 //! here is stopped when its handle is dropped, also by a test that fails.

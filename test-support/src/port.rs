@@ -1,4 +1,4 @@
-//! Loopback ports that nobody else takes while a test needs them.
+//! Loopback ports that no other process takes while a test needs them.
 
 use std::env;
 use std::fs::{self, File};
@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 const PORTS: Range<u16> = 20_000..32_000;
 
 /// A free port on 127.0.0.1. Tests in other processes leave it alone as long as this lives, also while
-/// nobody listens on it.
+/// no server listens on it.
 #[derive(Debug)]
 pub struct ReservedPort {
     number: u16,

@@ -5,7 +5,7 @@ use std::io;
 use std::process::{Child, Command, ExitStatus};
 use std::time::Duration;
 
-/// What can be asked of a process.
+/// A request to a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signal {
     /// Ctrl-C.
@@ -38,7 +38,7 @@ impl Process {
     /// # Panics
     /// If there is no shell to send it.
     pub fn signal(&mut self, signal: Signal) {
-        // Not waited for yet, an ended child keeps its id: nobody else can be hit.
+        // Not waited for yet, an ended child keeps its id: no other process can be hit.
         if self.ended().is_some() {
             return;
         }
@@ -53,7 +53,7 @@ impl Process {
         Command::new("sh").args(["-c", &command]).status().expect("sh runs");
     }
 
-    /// How it ended, if it has.
+    /// Returns its exit status, if it has ended.
     ///
     /// # Panics
     /// If the system does not tell.

@@ -37,7 +37,7 @@ impl RedisCluster {
     /// Primaries at the start; as many replicas follow them.
     pub const PRIMARIES: usize = 3;
 
-    /// How many nodes there are.
+    /// Number of nodes.
     pub const NODES: usize = 2 * Self::PRIMARIES;
 
     /// A node, to look inside or to find its address.
@@ -45,7 +45,7 @@ impl RedisCluster {
         &self.nodes[node]
     }
 
-    /// The same, to stop, freeze or restart it.
+    /// A node, to stop, freeze or restart it.
     pub fn node_mut(&mut self, node: usize) -> &mut RedisServer {
         &mut self.nodes[node]
     }
@@ -171,14 +171,14 @@ impl RedisCluster {
         node.runs().then(|| node.try_connect().ok())?
     }
 
-    /// How a running node sees itself.
+    /// Returns a running node's own view of itself.
     fn view(&self, node: usize) -> Option<View> {
         let nodes: String = ask(&mut self.running(node)?, &["CLUSTER", "NODES"]).ok()?;
         nodes.lines().find(|line| line.contains("myself")).and_then(View::read)
     }
 }
 
-/// What a node says of itself in `CLUSTER NODES`.
+/// A node's description of itself in `CLUSTER NODES`.
 #[derive(Debug)]
 struct View {
     /// Its primary, `-` for none.

@@ -17,7 +17,7 @@ const DOWN_AFTER_MILLIS: u32 = 500;
 /// An attempt at a failover that takes longer is given up, and the next one begins after twice as long.
 const FAILOVER_MILLIS: u32 = 5_000;
 
-/// How a primary is called among the sentinels.
+/// Name of the primary among the sentinels.
 const NAME: &str = "shard";
 
 /// Sentinels that watch one primary. Stopped when dropped.

@@ -1,4 +1,4 @@
-//! What only several real servers show. A cluster: shards on many nodes, slots that move, nodes that fail over, go and come back.
+//! Tests that need several real servers. A cluster: shards on many nodes, slots that move, nodes that fail over, go and come back.
 //! Servers by themselves: a replica takes the place of its primary. What every store promises is held against a cluster in
 //! `redis_store`.
 

@@ -84,7 +84,7 @@ async fn copies_are_parked_on_other_nodes_and_delivered() {
     assert_eq!(visits, 5 * SHARDS as u64);
 }
 
-/// The roster is one key of the whole cluster, in a slot that is nobody's.
+/// The roster is one key of the whole cluster, in a slot that is no shard's.
 #[tokio::test]
 async fn two_deployments_on_one_cluster_in_one_namespace_are_told() {
     let cluster = RedisCluster::start();
@@ -132,7 +132,7 @@ async fn the_templates_reader_reads_every_shard_of_a_cluster() {
     }
 }
 
-/// What a node says of another one is its address only: TLS, credentials and whom to trust are the endpoint's.
+/// A node tells only the address of another one: TLS, credentials and whom to trust are the endpoint's.
 #[tokio::test]
 async fn over_tls_every_node_is_verified_and_spoken_to_as_the_first() {
     let authority = CertificateAuthority::new();

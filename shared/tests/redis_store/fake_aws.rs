@@ -1,6 +1,5 @@
 //! AWS as far as a login needs it: Secrets Manager, and a container's credentials, over HTTP on this machine.
 
-use crate::aws_variables::aws_with;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
@@ -89,4 +88,22 @@ fn serve(client: &TcpStream, state: &Mutex<State>) {
         let mut writer = client;
         write!(writer, "{head}\r\n\r\n{answer}").unwrap();
     }
+}
+
+/// The keys that AWS publishes for examples.
+pub(crate) const KEY_ID: &str = "AKIDEXAMPLE";
+pub(crate) const KEY: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
+
+const VARIABLES: [(&str, &str); 3] =
+    [("AWS_REGION", "eu-west-1"), ("AWS_ACCESS_KEY_ID", KEY_ID), ("AWS_SECRET_ACCESS_KEY", KEY)];
+
+/// These variables and one more.
+pub(crate) fn aws_with(time: &ManualClock, name: &str, value: &str) -> Aws {
+    let more = (name.to_owned(), value.to_owned());
+    Aws::of(time.clock(), move |wanted| if wanted == more.0 { Some(more.1.clone()) } else { variable(wanted) })
+}
+
+/// Returns the value of one of them.
+pub(crate) fn variable(wanted: &str) -> Option<String> {
+    VARIABLES.iter().find(|(name, _)| *name == wanted).map(|(_, value)| (*value).to_owned())
 }

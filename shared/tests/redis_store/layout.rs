@@ -1,4 +1,4 @@
-//! The keys of a shard, pinned: whoever changes them moves all counts that exist.
+//! The keys of a shard, pinned: a change of them moves all counts that exist.
 
 use crate::helpers::{WRITER, apply, batch, call, store_on};
 use redis::{Commands, Connection};

@@ -1,7 +1,6 @@
 //! The Redis store on real servers: its promises on every version and on a cluster, and what crashes, full or silent
 //! servers and wrong settings do.
 
-mod aws_variables;
 mod batches;
 mod connections;
 mod crash;
@@ -11,9 +10,7 @@ mod helpers;
 mod identity;
 mod layout;
 mod logins;
-mod logins_by_file;
 mod logins_by_iam;
-mod logins_by_secret;
 #[cfg(feature = "http")]
 mod owner_by_secret;
 mod parking;

@@ -1,7 +1,6 @@
 //! The owner's token from AWS Secrets Manager, as a login's password would come from there.
 
-use crate::aws_variables::aws_with;
-use crate::fake_aws::FakeAws;
+use crate::fake_aws::{FakeAws, aws_with};
 use futures_util::future::join_all;
 use std::time::Duration;
 use test_support::Logs;
@@ -19,7 +18,7 @@ fn owner(aws: &Aws, place: &str) -> Owner {
     Owner::with_aws(&config, aws).unwrap()
 }
 
-/// The status that somebody with this token gets; 200 is the owner's.
+/// Returns the status that a caller with this token gets; 200 is the owner's.
 async fn status(owner: &Owner, token: &str) -> u16 {
     let mut request = Request::default();
     request.headers.insert("authorization", format!("Bearer {}", token.trim_end()).parse().unwrap());

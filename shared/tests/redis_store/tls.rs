@@ -1,6 +1,6 @@
 //! Redis over TLS: whom the store believes, and that a server it does not believe is told and never waited for.
 
-use crate::helpers::{acl, apply, page, store_with, total, unreachable, visit};
+use crate::helpers::{page, store_with, total, unreachable, visit};
 use std::fs;
 use tempfile::NamedTempFile;
 use test_support::{CertificateAuthority, RedisServer, ServerCertificate};
@@ -99,15 +99,4 @@ async fn a_port_spoken_to_with_tls_where_it_has_none_or_without_where_it_has_is_
         let reason = unreachable(&store_with(&[("REDIS_ENDPOINTS", &format!("a={url}"))])).await;
         assert!(reason.contains(told), "{reason}");
     }
-}
-
-#[tokio::test]
-async fn user_and_password_are_sent_over_tls() {
-    let (authority, server) = trusted_server();
-    acl(&mut server.connect(), "SETUSER app on >s3c:ret ~* +@all");
-    acl(&mut server.connect(), "SETUSER default off");
-    let store = |user: &str| trusting(&authority, &format!("a={}", server.url().replace("//", &format!("//{user}@"))));
-    apply(&store("app:s3c%3Aret"), &visit()).await.unwrap();
-    let reason = unreachable(&store("app:wr0ng")).await;
-    assert!(reason.contains("user app (WRONGPASS: invalid") && !reason.contains("wr0ng"), "{reason}");
 }

@@ -1,4 +1,4 @@
-//! What an operator should change about a server is logged: each warning when it is due, and once.
+//! Warnings about a server for an operator: each is logged when it is due, and once.
 
 use crate::helpers::{apply, close_all_but_ours, configure, endpoint, store, store_on, store_with, visit};
 use crate::refusals::forbidden;
@@ -6,7 +6,7 @@ use redis::Commands;
 use test_support::{Logs, RedisServer, RedisServerBuilder};
 use visits_core::store::{Ledger, StoreError};
 
-/// How many warnings have `text`; all of them for "".
+/// Returns the number of warnings with `text`; all of them for "".
 fn warnings(logs: &Logs, text: &str) -> usize {
     let log = logs.text();
     log.lines().filter(|line| line.contains(" WARN ") && line.contains(text)).count()

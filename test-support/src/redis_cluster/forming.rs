@@ -1,4 +1,4 @@
-//! How six servers become a cluster.
+//! Forming a cluster of six servers.
 
 use super::{PATIENCE, RedisCluster, SLOTS, ask};
 use crate::{CertificateAuthority, RedisServer, RedisServerBuilder, ReservedPort, wait_for};
@@ -15,7 +15,7 @@ impl RedisCluster {
         Self::form(&RedisServer::builder())
     }
 
-    /// The same, over TLS throughout: each shows a certificate for 127.0.0.1 of this authority.
+    /// Starts them as [`RedisCluster::start`] does, over TLS throughout: each shows a certificate for 127.0.0.1 of this authority.
     ///
     /// # Panics
     /// As [`RedisCluster::start`].

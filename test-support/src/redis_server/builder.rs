@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
-/// Starts that may fail because somebody was faster with the port.
+/// Starts that may fail because another process was faster with the port.
 const ATTEMPTS: usize = 5;
 
 /// Options of a [`RedisServer`].

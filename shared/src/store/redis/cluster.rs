@@ -98,12 +98,11 @@ impl RedisStore {
                         return Ok((answer, connection.answered()));
                     }
                     failed => {
-                        let unknown = |error: Option<&RedisError>| {
-                            let silence = || format!("no answer within {:?}", self.answer_timeout);
-                            let reason = error.map_or_else(silence, ToString::to_string);
-                            StoreError::Unknown { shard: shard.config.name.to_string(), reason }
-                        };
-                        connection.failed(shard, failed.ok().and_then(RedisResult::err), unknown, Next::Doubt)
+                        let error = failed.ok().and_then(RedisResult::err);
+                        let silence = || format!("no answer within {:?}", self.answer_timeout);
+                        let reason = error.as_ref().map_or_else(silence, ToString::to_string);
+                        let unknown = StoreError::Unknown { shard: shard.config.name.to_string(), reason };
+                        connection.failed(shard, error, unknown, Next::Doubt)
                     }
                 },
                 Err(failure) => failure,
@@ -133,8 +132,9 @@ impl RedisStore {
             Ok(Ok(Ok(run))) => Ok(connection(run)),
             Ok(Ok(Err(reason))) => Err(Failure { error: shard.unfit(&reason), next: Next::Stop }),
             failed => {
-                let silence = |error: Option<&RedisError>| shard.unreachable(node.silence(error));
-                Err(first.failed(shard, failed.ok().and_then(RedisResult::err), silence, Next::Another))
+                let error = failed.ok().and_then(RedisResult::err);
+                let unreachable = shard.unreachable(node.silence(error.as_ref()));
+                Err(first.failed(shard, error, unreachable, Next::Another))
             }
         }
     }
@@ -144,6 +144,10 @@ impl RedisStore {
 /// applied.
 pub(crate) fn is_server_answer(error: &RedisError) -> bool {
     matches!(error.kind(), ErrorKind::Server(_) | ErrorKind::Extension)
+}
+
+fn is_moved(error: &RedisError) -> bool {
+    error.kind() == ErrorKind::Server(ServerErrorKind::Moved)
 }
 
 /// A node that brought no answer.
@@ -284,33 +288,31 @@ fn host_or(host: &str, asked: &Link) -> String {
     if unknown { asked.address().0 } else { host }.to_owned()
 }
 
+/// The node that the last `ASK` led to.
+type Elsewhere = Option<(Arc<Link>, Connected)>;
+
 /// A connection to a shard's server, or in a cluster to its node, for one call. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct Connection {
     /// The run of the server at the other end.
     pub(crate) run: ServerRun,
-    way: Arc<Way>,
+    nodes: Arc<Nodes>,
+    node: Arc<Link>,
+    connected: Connected,
+    elsewhere: Arc<Mutex<Elsewhere>>,
     any_slot: bool,
     #[cfg(any(test, feature = "testing"))]
     held_back: Option<crate::tests::HeldBack>,
 }
 
-/// The nodes that a call has to do with.
-#[derive(Debug)]
-struct Way {
-    nodes: Arc<Nodes>,
-    node: Arc<Link>,
-    connected: Connected,
-    /// The node that the last `ASK` led to.
-    elsewhere: Mutex<Option<(Arc<Link>, Connected)>>,
-}
-
 impl Connection {
     fn new(connected: Connected, node: &Arc<Link>, nodes: &Arc<Nodes>, run: ServerRun) -> Self {
-        let (nodes, node) = (Arc::clone(nodes), Arc::clone(node));
         Self {
             run,
-            way: Arc::new(Way { nodes, node, connected, elsewhere: Mutex::default() }),
+            nodes: Arc::clone(nodes),
+            node: Arc::clone(node),
+            connected,
+            elsewhere: Arc::default(),
             any_slot: false,
             #[cfg(any(test, feature = "testing"))]
             held_back: None,
@@ -319,7 +321,7 @@ impl Connection {
 
     /// Returns the number of the connection.
     pub(crate) fn number(&self) -> u64 {
-        self.way.connected.number
+        self.connected.number
     }
 
     /// Returns the same connection for keys of other slots than the shard's: it follows `MOVED` too, command by command.
@@ -329,12 +331,11 @@ impl Connection {
 
     /// Asks the node of a cluster for the others, over a new connection. An error shows in the next command.
     pub(crate) async fn learn_nodes(&self) {
-        let Way { nodes, node, connected, .. } = &*self.way;
-        if nodes.is_cluster() && !connected.reused {
+        if self.nodes.is_cluster() && !self.connected.reused {
             let mut slots = redis::cmd("CLUSTER");
             slots.arg("SLOTS");
-            if let Ok(answer) = connected.redis.clone().req_packed_command(&slots).await {
-                nodes.learn(&answer, node);
+            if let Ok(answer) = self.connected.redis.clone().req_packed_command(&slots).await {
+                self.nodes.learn(&answer, &self.node);
             }
         }
     }
@@ -342,23 +343,18 @@ impl Connection {
     /// Returns the run of the server that answered: of the node at the other end, unless another one had a part in it.
     /// That one's is not known, so it is taken for one of its own: what was seen there proves nothing later.
     fn answered(&self) -> ServerRun {
-        self.way.lock().as_ref().map_or(self.run, |_| ServerRun::of_one_connection())
+        self.elsewhere().as_ref().map_or(self.run, |_| ServerRun::of_one_connection())
     }
 
-    /// A command brought `error`, or `None` in time. Where the server did not answer, the error is made by `silence`, and `next` is next.
-    fn failed(
-        &self,
-        shard: &Shard,
-        error: Option<RedisError>,
-        silence: impl Fn(Option<&RedisError>) -> StoreError,
-        next: Next,
-    ) -> Failure {
+    /// Returns the failure of a command that brought `error`, or `None` in time. Where the server did not answer, it is
+    /// `unanswered`, and `next` is next.
+    fn failed(&self, shard: &Shard, error: Option<RedisError>, unanswered: StoreError, next: Next) -> Failure {
         match error {
             Some(error) if is_server_answer(&error) => self.refused(shard, &error),
             error => {
                 self.drop_connections();
-                let next = if self.way.connected.is_stale(error.as_ref()) { Next::Again } else { next };
-                Failure { error: silence(error.as_ref()), next }
+                let next = if self.connected.is_stale(error.as_ref()) { Next::Again } else { next };
+                Failure { error: unanswered, next }
             }
         }
     }
@@ -372,13 +368,11 @@ impl Connection {
         let text = error.to_string();
         let refused = shard.refused(&format!("{text}{}", if no_login { advice(&text) } else { "" }));
         let (error, next) = match error.kind() {
-            ErrorKind::Server(Moved | Ask) if !self.way.nodes.is_cluster() => {
+            ErrorKind::Server(Moved | Ask) if !self.nodes.is_cluster() => {
                 let hint = "it is a node of a cluster; add ;cluster to its entry in REDIS_ENDPOINTS";
                 (shard.unfit(hint), Next::Stop)
             }
-            ErrorKind::Server(Moved | Ask) => {
-                (refused, redirection(error, &self.way.node).map_or(Next::Stop, Next::Moved))
-            }
+            ErrorKind::Server(Moved | Ask) => (refused, redirection(error, &self.node).map_or(Next::Stop, Next::Moved)),
             // It may be cut off from the others, which have made another node the shard's.
             ErrorKind::Server(ClusterDown | MasterDown | BusyLoading | ReadOnly) => (refused, Next::Doubt),
             _ => (refused, Next::Stop),
@@ -391,15 +385,13 @@ impl Connection {
 
     /// Drops the connections of all nodes that had a part in the call.
     fn drop_connections(&self) {
-        self.way.node.drop_connection(self.number());
-        if let Some((node, connected)) = &*self.way.lock() {
+        self.node.drop_connection(self.number());
+        if let Some((node, connected)) = &*self.elsewhere() {
             node.drop_connection(connected.number);
         }
     }
-}
 
-impl Way {
-    fn lock(&self) -> MutexGuard<'_, Option<(Arc<Link>, Connected)>> {
+    fn elsewhere(&self) -> MutexGuard<'_, Elsewhere> {
         self.elsewhere.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -412,8 +404,8 @@ impl Way {
             .await
             .map_err(|error| RedisError::from((ErrorKind::Io, "no connection to another node", error.reason)))?;
         let mut redis = connected.redis.clone();
-        *self.lock() = Some((node, connected));
-        if error.kind() == ErrorKind::Server(ServerErrorKind::Moved) {
+        *self.elsewhere() = Some((node, connected));
+        if is_moved(&error) {
             return redis.req_packed_command(command).await;
         }
         // In one piece: on a shared connection another call's command must not come in between.
@@ -431,19 +423,23 @@ impl ConnectionLike for Connection {
             return Box::pin(async move { held_back.hold(command).await });
         }
         Box::pin(async move {
-            let mut redis = self.way.connected.redis.clone();
-            if !self.way.nodes.is_cluster() {
+            let mut redis = self.connected.redis.clone();
+            if !self.nodes.is_cluster() {
                 return redis.req_packed_command(command).await;
             }
             // A script is loaded where it was missing.
             let is_script_load = matches!(command.args_iter().next(), Some(Arg::Simple(b"SCRIPT")));
-            let elsewhere = self.way.lock().as_ref().map(|(_, connected)| connected.redis.clone());
+            let elsewhere = self.elsewhere().as_ref().map(|(_, connected)| connected.redis.clone());
             if let (true, Some(mut elsewhere)) = (is_script_load, elsewhere) {
                 return elsewhere.req_packed_command(command).await;
             }
             let answer = redis.req_packed_command(command).await.and_then(Value::extract_error);
             match answer {
-                Err(error) if follows(&error, self.any_slot) => self.way.follow(error, command).await,
+                Err(error)
+                    if error.kind() == ErrorKind::Server(ServerErrorKind::Ask) || self.any_slot && is_moved(&error) =>
+                {
+                    self.follow(error, command).await
+                }
                 answer => answer,
             }
         })
@@ -456,19 +452,11 @@ impl ConnectionLike for Connection {
         offset: usize,
         count: usize,
     ) -> RedisFuture<'a, Vec<Value>> {
-        Box::pin(async move { self.way.connected.redis.clone().req_packed_commands(pipeline, offset, count).await })
+        Box::pin(async move { self.connected.redis.clone().req_packed_commands(pipeline, offset, count).await })
     }
 
     fn get_db(&self) -> i64 {
-        self.way.connected.redis.get_db()
-    }
-}
-
-fn follows(error: &RedisError, any_slot: bool) -> bool {
-    match error.kind() {
-        ErrorKind::Server(ServerErrorKind::Ask) => true,
-        ErrorKind::Server(ServerErrorKind::Moved) => any_slot,
-        _ => false,
+        self.connected.redis.get_db()
     }
 }
 

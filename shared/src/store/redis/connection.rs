@@ -117,30 +117,24 @@ impl Link {
 
     /// Returns the open connection, or a new one, logged in.
     pub(crate) async fn get(&self) -> Result<Connected, ConnectError> {
-        match self.logged_in() {
-            Some(open) => Ok(open),
-            None => self.opened().await,
+        if let Some(open) = self.logged_in() {
+            return Ok(open);
         }
-    }
-
-    /// Boxed, since it is rare, and every call to a shard would carry room for it.
-    fn opened(&self) -> BoxFuture<'_, Result<Connected, ConnectError>> {
-        Box::pin(async {
-            // The semaphore is never closed; should it be, connecting twice is harmless.
-            let _turn = self.connecting.acquire().await;
-            if let Some(open) = self.logged_in() {
-                return Ok(open);
+        // The semaphore is never closed; should it be, connecting twice is harmless.
+        let _turn = self.connecting.acquire().await;
+        if let Some(open) = self.logged_in() {
+            return Ok(open);
+        }
+        // Boxed, since it is rare, and every call to a shard would carry room for it.
+        match (Box::pin(self.connect()).await, self.open()) {
+            (Ok(connected), _) => {
+                *self.lock() = Some(connected.clone());
+                Ok(connected)
             }
-            match (self.connect().await, self.open()) {
-                (Ok(connected), _) => {
-                    *self.lock() = Some(connected.clone());
-                    Ok(connected)
-                }
-                // While there is no new password the old login serves, until the server closes its connection.
-                (Err(error), Some(open)) if error.without_password => Ok(open),
-                (Err(error), _) => Err(error),
-            }
-        })
+            // While there is no new password the old login serves, until the server closes its connection.
+            (Err(error), Some(open)) if error.without_password => Ok(open),
+            (Err(error), _) => Err(error),
+        }
     }
 
     async fn connect(&self) -> Result<Connected, ConnectError> {

@@ -38,48 +38,54 @@ impl RedisStore {
         redis: &'a mut Connection,
         shard: &'a Shard,
     ) -> BoxFuture<'a, RedisResult<Result<ServerRun, String>>> {
-        Box::pin(self.recognise_inline(redis, shard))
-    }
-
-    async fn recognise_inline(&self, redis: &mut Connection, shard: &Shard) -> RedisResult<Result<ServerRun, String>> {
-        // At the same time, so that it costs a cold start no further round trip. `INFO` and `CONFIG` may each be forbidden.
-        let questions = [redis::cmd("INFO"), config_question()].map(|question| answer(redis.clone(), question));
-        let [info, config] = questions;
-        let ((), record, info, config) =
-            join4(redis.learn_nodes(), read_record(redis.clone(), &shard.keys), info, config).await;
-        let info = info.first().map_or("", String::as_str);
-        let (run, mut health) = (ServerRun::of_info(info), Health::read(info, &config));
-        health.hides_run = run.is_none();
-        if let (Some(policy), false) = (health.evicting_policy(), self.allow_eviction) {
-            let warning = Warning::Eviction { policy: policy.to_owned() };
-            return Ok(Err(format!("{warning} (or VISITS_ALLOW_EVICTION=on to count all the same)")));
-        }
-        if shard.config.endpoint.is_cluster() && health.cluster == Some(false) {
-            let hint = "it is no node of a cluster; take ;cluster off its entry in REDIS_ENDPOINTS";
-            return Ok(Err(hint.to_owned()));
-        }
-        let mut record = record?;
-        if record[IDENTITY].is_empty() {
-            if let Err(reason) = self.check_roster(redis, &shard.config).await? {
+        Box::pin(async move {
+            // At the same time, so that it costs a cold start no further round trip. `INFO` and `CONFIG` may each be forbidden.
+            // A user who may only read can ask all of them.
+            let mut clones = [(); 3].map(|()| redis.clone());
+            let [first, second, third] = &mut clones;
+            let (fields, info, config) =
+                (["format", "namespace", "name", "identity"], redis::cmd("INFO"), config_question());
+            let ((), record, info, config) = join4(
+                redis.learn_nodes(),
+                first.hmget::<_, _, [Option<String>; 4]>(shard.keys.of(&Key::Shard), &fields),
+                info.query_async::<String>(second),
+                config.query_async::<Vec<String>>(third),
+            )
+            .await;
+            let (info, config) = (info.unwrap_or_default(), config.unwrap_or_default());
+            let (run, mut health) = (ServerRun::of_info(&info), Health::read(&info, &config));
+            health.hides_run = run.is_none();
+            if let (Some(policy), false) = (health.evicting_policy(), self.allow_eviction) {
+                let warning = Warning::Eviction { policy: policy.to_owned() };
+                return Ok(Err(format!("{warning} (or VISITS_ALLOW_EVICTION=on to count all the same)")));
+            }
+            if shard.config.endpoint.is_cluster() && health.cluster == Some(false) {
+                let hint = "it is no node of a cluster; take ;cluster off its entry in REDIS_ENDPOINTS";
+                return Ok(Err(hint.to_owned()));
+            }
+            let mut record: Record = record?.map(Option::unwrap_or_default);
+            if record[IDENTITY].is_empty() {
+                if let Some(reason) = self.wrong_server(redis, &shard.config).await? {
+                    return Ok(Err(reason));
+                }
+                if !self.looks_only {
+                    let identity = match WriterId::random() {
+                        Ok(identity) => identity.to_string(),
+                        Err(error) => return Ok(Err(error.to_string())),
+                    };
+                    record = self.create(redis, shard, &identity).await?;
+                }
+            }
+            if !record[IDENTITY].is_empty()
+                && let Some(reason) = self.difference(&record, &shard.config)
+            {
                 return Ok(Err(reason));
             }
-            if !self.looks_only {
-                let identity = match WriterId::random() {
-                    Ok(identity) => identity.to_string(),
-                    Err(error) => return Ok(Err(error.to_string())),
-                };
-                record = self.create(redis, shard, &identity).await?;
-            }
-        }
-        if !record[IDENTITY].is_empty()
-            && let Some(reason) = self.difference(&record, &shard.config)
-        {
-            return Ok(Err(reason));
-        }
-        let run = run.unwrap_or_else(ServerRun::of_one_connection);
-        let [.., identity] = record;
-        shard.recognised(identity, (redis.number(), run), &health);
-        Ok(Ok(run))
+            let run = run.unwrap_or_else(ServerRun::of_one_connection);
+            let [.., identity] = record;
+            shard.recognised(identity, (redis.number(), run), &health);
+            Ok(Ok(run))
+        })
     }
 
     /// Creates the shard's record, unless another program has just done so; returns the record that is there.
@@ -93,18 +99,21 @@ impl RedisStore {
         create.query_async(redis).await
     }
 
-    async fn check_roster(&self, redis: &Connection, shard: &ShardConfig) -> RedisResult<Result<(), String>> {
+    /// Returns the reason why a server on which the shard is new is another shard's, if its roster says so.
+    async fn wrong_server(&self, redis: &Connection, shard: &ShardConfig) -> RedisResult<Option<String>> {
         let roster = keys::roster(&self.namespace);
         // In a cluster it is one key for all nodes, in a slot of its own.
         let residents: Vec<String> = redis.to_any_slot().smembers(&roster).await?;
-        for resident in residents.iter().filter(|name| **name != shard.name.as_str()) {
-            let configured =
-                self.shards.iter().map(|other| &other.config).find(|other| other.name.as_str() == resident);
-            if configured.is_none_or(|other| other.endpoint != shard.endpoint) {
-                return Ok(Err(wrong_server(resident, configured, &roster)));
-            }
-        }
-        Ok(Ok(()))
+        Ok(residents.iter().filter(|name| **name != shard.name.as_str()).find_map(|resident| {
+            let mut configured = self.shards.iter().map(|other| &other.config);
+            let (what, hint) = match configured.find(|other| other.name.as_str() == resident) {
+                Some(other) if other.endpoint == shard.endpoint => return None,
+                Some(_) => ("places elsewhere", "are the endpoints swapped?"),
+                None => ("does not name", "give each deployment on one server its own VISITS_NAMESPACE"),
+            };
+            let forget = format!("if {resident} has left that server for good: SREM {roster} {resident}");
+            Some(format!("its server holds shard {resident}, which REDIS_ENDPOINTS {what}; {hint} ({forget})"))
+        }))
     }
 
     /// Returns the difference between a record and the one that the shard should have.
@@ -117,32 +126,12 @@ impl RedisStore {
     }
 }
 
-fn wrong_server(resident: &str, configured: Option<&ShardConfig>, roster: &str) -> String {
-    let hint = format!("if {resident} has left that server for good: SREM {roster} {resident}");
-    match configured {
-        Some(_) => format!(
-            "its server holds shard {resident}, which REDIS_ENDPOINTS places elsewhere; are the endpoints swapped? ({hint})"
-        ),
-        None => format!(
-            "its server holds shard {resident}, which REDIS_ENDPOINTS does not name; \
-             give each deployment on one server its own VISITS_NAMESPACE ({hint})"
-        ),
-    }
-}
-
 /// The fields of a shard's record that say which shard it is: format, namespace, name and identity. All are empty where the
 /// shard is new.
 type Record = [String; 4];
 
 /// The place of the identity in a [`Record`].
 const IDENTITY: usize = 3;
-
-/// Reads a shard's record. A user who may only read can do this.
-async fn read_record(mut redis: Connection, keys: &Keys) -> RedisResult<Record> {
-    let fields: [Option<String>; 4] =
-        redis.hmget(keys.of(&Key::Shard), &["format", "namespace", "name", "identity"]).await?;
-    Ok(fields.map(Option::unwrap_or_default))
-}
 
 impl ServerRun {
     /// Reads the run of a server from the answer to `INFO`.
@@ -159,11 +148,6 @@ pub(crate) fn config_question() -> Cmd {
     let mut config = redis::cmd("CONFIG");
     config.arg("GET").arg(CONFIG_PATTERN);
     config
-}
-
-/// The answer as a list, which for a single text has one item. Nothing for an error.
-async fn answer(mut redis: Connection, question: Cmd) -> Vec<String> {
-    question.query_async(&mut redis).await.unwrap_or_default()
 }
 
 #[derive(Debug)]
@@ -323,7 +307,7 @@ pub enum Warning {
         /// Most that it may use.
         most: u64,
     },
-    /// It is a replica, and refuses visits until it is promoted.
+    /// A replica refuses visits until it is promoted.
     #[error("it is a replica and refuses visits: promote it or give the primary's address")]
     Replica,
     /// `INFO` is forbidden, so a restart that lost data looks like one that did not: each connection counts as a run of its own.
@@ -345,27 +329,21 @@ impl Health {
     /// ```
     pub fn read(info: &str, config: &[String]) -> Self {
         let mut health = Self::default();
-        for (name, value) in fields(info) {
+        let config = config.chunks_exact(2).map(|pair| (pair[0].as_str(), pair[1].as_str()));
+        for (name, value) in fields(info).chain(config) {
             let number = || value.parse().unwrap_or(0);
             match name {
-                "maxmemory_policy" => health.eviction_policy = Some(value.to_owned()),
+                "maxmemory_policy" | "maxmemory-policy" => {
+                    health.eviction_policy.get_or_insert_with(|| value.to_owned());
+                }
                 "role" => health.is_replica = value == "slave",
                 "cluster_enabled" => health.cluster = Some(value == "1"),
                 "aof_enabled" if value == "1" => health.persistent = Some(true),
+                "save" if health.persistent.is_none() => health.persistent = Some(!value.is_empty()),
                 "connected_clients" => health.clients = number(),
-                "maxclients" => health.max_clients = number(),
+                "maxclients" if health.max_clients == 0 => health.max_clients = number(),
                 "used_memory" => health.used_memory = number(),
                 "maxmemory" => health.max_memory = number(),
-                _ => {}
-            }
-        }
-        for pair in config.chunks_exact(2) {
-            match (pair[0].as_str(), pair[1].as_str()) {
-                ("maxmemory-policy", policy) if health.eviction_policy.is_none() => {
-                    health.eviction_policy = Some(policy.to_owned());
-                }
-                ("save", points) if health.persistent.is_none() => health.persistent = Some(!points.is_empty()),
-                ("maxclients", most) if health.max_clients == 0 => health.max_clients = most.parse().unwrap_or(0),
                 _ => {}
             }
         }
@@ -384,27 +362,19 @@ impl Health {
 
     /// Returns what should be changed, at most one warning of a kind.
     pub fn warnings(&self) -> Vec<Warning> {
-        let mut warnings = Vec::new();
         let evicts = self.evicting_policy().map(|policy| Warning::Eviction { policy: policy.to_owned() });
+        let clients = Warning::Clients { open: self.clients, most: self.max_clients };
+        let memory = Warning::Memory { used: self.used_memory, most: self.max_memory };
         // A server that evicts is full as a rule, and refuses nothing for it.
-        let full = evicts.is_none() && reaches(self.used_memory, 90, self.max_memory);
-        warnings.extend(evicts);
-        if self.persistent == Some(false) {
-            warnings.push(Warning::NoPersistence);
-        }
-        if reaches(self.clients, 80, self.max_clients) {
-            warnings.push(Warning::Clients { open: self.clients, most: self.max_clients });
-        }
-        if full {
-            warnings.push(Warning::Memory { used: self.used_memory, most: self.max_memory });
-        }
-        if self.is_replica {
-            warnings.push(Warning::Replica);
-        }
-        if self.hides_run {
-            warnings.push(Warning::HiddenRun);
-        }
-        warnings
+        let is_full = evicts.is_none() && reaches(self.used_memory, 90, self.max_memory);
+        let others = [
+            (self.persistent == Some(false), Warning::NoPersistence),
+            (reaches(self.clients, 80, self.max_clients), clients),
+            (is_full, memory),
+            (self.is_replica, Warning::Replica),
+            (self.hides_run, Warning::HiddenRun),
+        ];
+        evicts.into_iter().chain(others.into_iter().filter_map(|(is_due, warning)| is_due.then_some(warning))).collect()
     }
 }
 
