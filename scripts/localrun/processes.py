@@ -62,8 +62,7 @@ def start(command: list[str], log: object, env: dict[str, str], cwd: Path = ROOT
 
 def marked() -> set[int]:
     """Returns the processes with our mark, of this run or of an earlier one: emulator, functions, their builds."""
-    ((name, value),) = MARK.items()
-    mark = f"{name}={value}"
+    mark = "=".join(*MARK.items())
     if not Path("/proc/self/environ").exists():
         listing = subprocess.run(["ps", "axeww", "-o", "pid=,command="], capture_output=True, text=True).stdout
         return {int(line.split()[0]) for line in listing.splitlines() if f" {mark} " in f"{line} "}

@@ -29,8 +29,8 @@ def port(variable: str, default: int) -> int:
     return int(text)
 
 
-PORTS = {"LAMBDA_PORT": 9000, "REDIS_PORT_1": 7070, "REDIS_PORT_2": 7071}
-PORTS = {variable: port(variable, default) for variable, default in PORTS.items()}
+DEFAULTS = {"LAMBDA_PORT": 9000, "REDIS_PORT_1": 7070, "REDIS_PORT_2": 7071}
+PORTS = {variable: port(variable, default) for variable, default in DEFAULTS.items()}
 if len(set(PORTS.values())) < len(PORTS):
     die("the ports must differ: " + ", ".join(f"{name}={value}" for name, value in PORTS.items()))
 LAMBDA_PORT = PORTS["LAMBDA_PORT"]

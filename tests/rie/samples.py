@@ -36,10 +36,3 @@ def function_url(method: str, path: str) -> dict:
     event["requestContext"]["domainName"] = "abcdefghij.lambda-url.us-east-1.on.aws"
     event["requestContext"]["domainPrefix"] = "abcdefghij"
     return event
-
-
-def schedule() -> dict:
-    """What EventBridge Scheduler sends where the schedule has no input of its own."""
-    event = json.loads(sample("cloudwatch", "scheduled-event"))
-    arn = "arn:aws:scheduler:us-east-1:123456789012:schedule/default/each-minute"
-    return {**event, "version": "0", "source": "aws.scheduler", "resources": [arn], "detail": "{}"}

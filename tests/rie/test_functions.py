@@ -14,10 +14,11 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from emulator import Function, Redis
-from samples import function_url, http_api, sample, schedule
+from samples import function_url, http_api, sample
 
 ROOT = Path(__file__).resolve().parents[2]
 IDLE_SECONDS = 20
+SCHEDULED = json.loads((ROOT / "events/schedule.json").read_text())
 STATUS_OF_SUCCESS = {"status": "success", "message": "Visit recorded for page home"}
 
 
@@ -113,7 +114,7 @@ class Requests(Functions):
         self.assert_count("unknown", 0)
 
     def test_an_event_that_is_neither_a_request_nor_an_order_is_an_error_that_says_what_is_accepted(self) -> None:
-        answer = self.record.invoke(schedule())
+        answer = self.record.invoke(SCHEDULED)
         self.assertIn(
             '{"flush":{"hold_until":<milliseconds since 1970>}} is accepted', answer.get("errorMessage", ""), answer
         )
@@ -133,11 +134,11 @@ class Schedule(Functions):
         # The first visit is written behind its response; the second, within the interval, waits in memory.
         for _ in range(2):
             self.record.invoke(http_api("POST", "/visit/swept"))
-        report = self.flush.invoke(schedule())
+        report = self.flush.invoke(SCHEDULED)
         end = time.monotonic() + IDLE_SECONDS
         # Not idle before an interval is over: then the next run finds it so.
         while report["writers_answered"] == 0 and time.monotonic() < end:
-            report = self.flush.invoke(schedule())
+            report = self.flush.invoke(SCHEDULED)
         self.assertEqual((report["writers_known"], report["writers_answered"]), (1, 1), report)
         self.assertEqual((report["invocations_failed"], report["shards_failed"]), (0, 0), report)
         self.assert_count("swept", 2)
