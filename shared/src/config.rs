@@ -5,10 +5,7 @@
 
 mod values;
 
-pub use values::{
-    CaCertificates, Counted, DoNotTrack, Durability, MetricsNamespace, Origins, PagePatterns, ProxyHeader, Timer,
-    masked,
-};
+pub use values::{CaCertificates, Counted, DoNotTrack, Durability, Origins, PagePatterns, ProxyHeader, Timer, masked};
 pub(crate) use values::{aws_endpoint, bare_origin, read_text_file};
 use values::{
     ca_certificates, client_address, duration, function_name, is_secret, metrics_namespace, number, owner_token,
@@ -32,7 +29,7 @@ pub struct Variable {
     pub default: &'static str,
     /// The accepted values, in words.
     pub accepted: &'static str,
-    /// What it sets, in Markdown.
+    /// The meaning of the setting, in Markdown.
     pub doc: &'static str,
 }
 
@@ -167,7 +164,7 @@ settings! {
     repeat_window: Duration = "VISITS_REPEAT_WINDOW", "0", "a duration from 0 (each visit counts) to 1h, such as 30s",
         duration("0", "1h");
     /// The `CloudWatch` namespace that [metrics](OPERATIONS.md#metrics-and-logs) are written to the log for. `off`: none are written.
-    metrics: Option<MetricsNamespace> = "VISITS_METRICS", "off",
+    metrics: Option<String> = "VISITS_METRICS", "off",
         "off, or a CloudWatch namespace of 1 to 255 of the characters A-Z a-z 0-9 . _ / # : -, such as VisitCounter",
         metrics_namespace;
 }

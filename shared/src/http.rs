@@ -13,6 +13,6 @@ mod tests;
 
 pub use cors::Cors;
 pub use event::{Body, DirectEvent, Event, MAX_BODY, Request, SESSION_COOKIE, Source};
-pub use owner::{Owner, SESSION, Shown, UnreadableToken};
+pub use owner::{Owner, SESSION, Shown};
 pub use reply::{Problem, Reply, Response};
 pub use route::{Query, Route, Routes, Target};

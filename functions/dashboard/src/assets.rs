@@ -12,7 +12,7 @@ pub(crate) enum File {
     Program,
     /// Its style.
     Style,
-    /// What a site includes to be counted.
+    /// The script that a site includes to be counted.
     Counter,
     /// The API's description in `OpenAPI` 3.1.
     OpenApi,
@@ -57,7 +57,7 @@ const OPENAPI: Content = content!("openapi.json", "application/json", "public, m
 const DEMO: Content = content!("demo.html", "text/html; charset=utf-8", ASKED_ABOUT);
 const DEMO_PROGRAM: Content = content!("demo.js", "text/javascript; charset=utf-8", ASKED_ABOUT);
 
-/// What the pages may load: nothing but what comes from their own origin, and nobody may frame them.
+/// Content that the pages may load: from their own origin only; no page may frame them.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
                                        connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 

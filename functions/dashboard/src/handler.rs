@@ -35,7 +35,7 @@ struct WhoAmI {
     history_days: u32,
 }
 
-/// What `POST /session` accepts.
+/// The body that `POST /session` accepts.
 const LOGIN: &str = r#"{"token":"…"} is accepted, with the owner's token"#;
 
 impl Handler {
@@ -43,7 +43,7 @@ impl Handler {
         Self { figures, owner }
     }
 
-    /// Answers any event. An error goes to whoever invoked the function directly; a client gets a problem.
+    /// Answers any event. An error goes to the caller of a direct invocation; a client gets a problem.
     pub(crate) async fn handle(&self, event: Event) -> Result<Reply, Error> {
         match event {
             Event::Http(request) => {
@@ -132,7 +132,7 @@ fn to_page(path: &str) -> Response {
         .with("location", page)
 }
 
-/// What an event that is no request gets.
+/// The error for an event that is no request.
 const NOT_FOR_THIS_FUNCTION: &str =
     "dashboard answers HTTP requests only: of API Gateway, a function URL or a load balancer";
 

@@ -20,7 +20,7 @@ const MOST_OFFSET: u64 = 1_000_000_000_000;
 /// Room left and right of a text, in pixels.
 const ROOM: u32 = 6;
 
-/// What a badge looks like.
+/// The look of a badge.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Badge {
     label: String,

@@ -8,18 +8,16 @@ use std::sync::Arc;
 use std::time::Duration;
 use visits_core::cache::{Count, CountCache, Source, Unavailable};
 use visits_core::config::Config;
-use visits_core::http::{
-    Cors, Event, Owner, Problem, Query, Reply, Request, Response, Route, Routes, Target, UnreadableToken,
-};
+use visits_core::http::{Cors, Event, Owner, Problem, Query, Reply, Request, Response, Route, Routes, Target};
 use visits_core::page::PageId;
 
-/// How long a badge may be shown without asking again: it is in pages that nobody watches.
+/// Time for which a badge may be shown without asking again: few readers of a page wait for its number.
 const BADGE_KEPT: Duration = Duration::from_mins(1);
 
 /// Time for which a badge without a count may be shown.
 const FAILED_BADGE_KEPT: Duration = Duration::from_secs(10);
 
-/// What can be asked for.
+/// An action of a route.
 #[derive(Clone, Copy, Debug)]
 enum Action {
     Count,
@@ -38,7 +36,7 @@ const ROUTES: Routes<Action> = Routes {
 pub(crate) struct Handler {
     cache: Arc<CountCache>,
     cors: Cors,
-    /// Who alone may read counts. None: anybody may.
+    /// The only reader of counts. `None`: they are public.
     only: Option<Owner>,
 }
 
@@ -69,12 +67,12 @@ struct PageVisits<'a> {
 }
 
 impl Handler {
-    pub(crate) fn new(cache: Arc<CountCache>, config: &Config) -> Result<Self, UnreadableToken> {
+    pub(crate) fn new(cache: Arc<CountCache>, config: &Config) -> Result<Self, String> {
         let only = if config.public { None } else { Some(Owner::new(config)?) };
         Ok(Self { cache, cors: Cors::new(config.origins.clone(), only.is_some()), only })
     }
 
-    /// Answers any event. An error goes to whoever invoked the function directly; a client gets a problem.
+    /// Answers any event. An error goes to the caller of a direct invocation; a client gets a problem.
     pub(crate) async fn handle(&self, event: Event) -> Result<Reply, Error> {
         match event {
             Event::Http(request) => {
@@ -151,7 +149,7 @@ impl Handler {
         Response::svg(badge.render_failed(why), self.kept_for(FAILED_BADGE_KEPT))
     }
 
-    /// `Cache-Control` in whole seconds, rounded down: nobody may keep it longer than we would. What only the owner may see
+    /// Returns `Cache-Control` in whole seconds, rounded down: a client keeps a count no longer than we do. One that only the owner may see
     /// is for no shared cache.
     fn kept_for(&self, time: Duration) -> String {
         let whose = if self.only.is_some() { "private, " } else { "" };
@@ -170,7 +168,7 @@ fn served_via(count: &Count) -> &str {
     }
 }
 
-/// What an event that is no request gets.
+/// The error for an event that is no request.
 const NOT_FOR_THIS_FUNCTION: &str =
     "get-visits answers HTTP requests only: of API Gateway, a function URL or a load balancer";
 

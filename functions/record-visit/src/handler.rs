@@ -18,7 +18,7 @@ use visits_core::visit::{Refusal, Visit};
 /// Time after which a client may try again where nothing tells a better one.
 const RETRY_SOON: Duration = Duration::from_secs(1);
 
-/// What can be asked for.
+/// An action of a route.
 #[derive(Clone, Copy, Debug)]
 enum Action {
     Visit,
@@ -64,7 +64,7 @@ impl Handler {
     }
 
     /// Answers any event of an invocation that must end at `deadline`, in milliseconds since the Unix epoch. An
-    /// error goes to whoever invoked the function directly; a client gets a problem.
+    /// error goes to the caller of a direct invocation; a client gets a problem.
     pub(crate) async fn handle(&self, event: Event, deadline: u64) -> Result<Reply, Error> {
         match event {
             Event::Http(request) => {

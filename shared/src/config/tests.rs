@@ -77,7 +77,11 @@ fn each_variable_takes_the_ends_of_its_range_and_refuses_anything_else_with_what
         ),
         ("VISITS_COUNT", &["all", "people"], &["bots"]),
         ("VISITS_PUBLIC", on_off.0, on_off.1),
-        ("VISITS_OWNER_TOKEN", &["off", "file:/run/token"], &["hunter2", "file:token", "secret:"]),
+        (
+            "VISITS_OWNER_TOKEN",
+            &["off", "file:/run/token", "secret:site/owner#token"],
+            &["hunter2", "file:token", "file:", "on", "secret:"],
+        ),
         (
             "VISITS_ORIGINS",
             &["*", "https://example.org,http://localhost:8000", "https://*.example.org"],

@@ -352,10 +352,10 @@ choice! {
 choice! {
     /// Treatment of a visit with `DNT: 1` or `Sec-GPC: 1` (`VISITS_DO_NOT_TRACK`).
     DoNotTrack {
-        /// It counts, and its visitor is in no sketch.
+        /// The visit counts, and its visitor is in no sketch.
         #[default]
         Respect = "respect",
-        /// It is like any other.
+        /// The visit is like any other.
         Ignore = "ignore"
     }
 }
@@ -366,23 +366,13 @@ choice! {
         /// All recorded visits.
         #[default]
         All = "all",
-        /// Those that are not by bots.
+        /// Visits that are not by bots.
         People = "people"
     }
 }
 
-/// A namespace of `CloudWatch`: what tells these metrics from those of others. Needs no escaping in JSON.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MetricsNamespace(String);
-
-impl fmt::Display for MetricsNamespace {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-/// Parses a namespace; none for `off`.
-pub(super) fn metrics_namespace(text: &str) -> Result<Option<MetricsNamespace>, &'static str> {
+/// Parses a namespace of `CloudWatch`, which needs no escaping in JSON; none for `off`.
+pub(super) fn metrics_namespace(text: &str) -> Result<Option<String>, &'static str> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._/#:-".contains(&byte);
     match text {
         "off" => Ok(None),
@@ -391,7 +381,7 @@ pub(super) fn metrics_namespace(text: &str) -> Result<Option<MetricsNamespace>, 
         _ if !text.bytes().all(allowed) => Err("a character that no namespace has"),
         _ if text.starts_with(':') => Err("a namespace does not begin with a colon"),
         _ if text.starts_with("AWS/") => Err("namespaces that begin with AWS/ are Amazon's own"),
-        _ => Ok(Some(MetricsNamespace(text.to_owned()))),
+        _ => Ok(Some(text.to_owned())),
     }
 }
 

@@ -41,24 +41,20 @@ pub enum Shown {
     Session,
 }
 
-/// The file with the owner's token cannot be read at the start, or holds no token that is accepted.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("VISITS_OWNER_TOKEN: {0}")]
-pub struct UnreadableToken(String);
-
 impl Owner {
-    /// Returns the owner that the settings name.
-    pub fn new(config: &Config) -> Result<Self, UnreadableToken> {
+    /// Returns the owner that the settings name. `Err` says why the file with the token cannot be used.
+    pub fn new(config: &Config) -> Result<Self, String> {
         Self::with_aws(config, &Aws::from_env(config.clock()))
     }
 
     /// Returns the owner that the settings name. A token in Secrets Manager is asked for as `aws`, whose clock tells the time.
-    pub fn with_aws(config: &Config, aws: &Aws) -> Result<Self, UnreadableToken> {
-        let source = config.owner_token.as_ref().map(|source| Source::new(source, aws)).transpose()?;
+    pub fn with_aws(config: &Config, aws: &Aws) -> Result<Self, String> {
+        let source = config.owner_token.as_ref().map(|source| Source::new(source, aws)).transpose();
+        let source = source.map_err(|reason| format!("VISITS_OWNER_TOKEN: {reason}"))?;
         Ok(Self { source, clock: aws.clock().clone() })
     }
 
-    /// Whether a request is the owner's. 401 where it is not, 403 where nobody is the owner, 503 where the token cannot
+    /// Tells by which proof a request is the owner's. 401 where it is not, 403 where there is no owner, 503 where the token cannot
     /// be read.
     pub async fn authorize(&self, request: &Request) -> Result<Shown, Problem> {
         let token = self.token().await?;
@@ -159,14 +155,11 @@ enum Source {
 
 impl Source {
     /// Reads a file once, so that a wrong one stops the start. The settings name no other places than a file and a secret.
-    fn new(source: &PasswordSource, aws: &Aws) -> Result<Self, UnreadableToken> {
+    fn new(source: &PasswordSource, aws: &Aws) -> Result<Self, String> {
         match source {
             PasswordSource::Secret { id, key } => Ok(Self::Secret(Secret::new(aws.clone(), id, key.as_deref()))),
-            PasswordSource::File(path) => match read_token(path) {
-                Ok(_) => Ok(Self::File(path.clone())),
-                Err(reason) => Err(UnreadableToken(reason)),
-            },
-            _ => Err(UnreadableToken("a token comes from a file or a secret".to_owned())),
+            PasswordSource::File(path) => read_token(path).map(|_| Self::File(path.clone())),
+            _ => Err("a token comes from a file or a secret".to_owned()),
         }
     }
 

@@ -7,7 +7,6 @@
 
 use super::invocation_id_json;
 use crate::clock::{Clock, Moment};
-use crate::config::MetricsNamespace;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::sync::Arc;
@@ -18,7 +17,7 @@ use std::time::Duration;
 pub struct Metrics(Option<Arc<Sink>>);
 
 struct Sink {
-    namespace: MetricsNamespace,
+    namespace: String,
     clock: Clock,
     write: Box<dyn Fn(&str) + Send + Sync>,
 }
@@ -35,14 +34,14 @@ enum Value {
 
 impl Metrics {
     /// Lines in this namespace on standard output; without one, none.
-    pub fn new(namespace: Option<MetricsNamespace>, clock: Clock) -> Self {
+    pub fn new(namespace: Option<String>, clock: Clock) -> Self {
         // A line that cannot be written is lost: nothing else is to suffer for it.
         let write = |line: &str| drop(std::io::stdout().lock().write_all(line.as_bytes()));
         namespace.map(|namespace| Self::to(namespace, clock, write)).unwrap_or_default()
     }
 
     /// The same with another place for the lines, each of which ends with a line break.
-    pub fn to(namespace: MetricsNamespace, clock: Clock, write: impl Fn(&str) + Send + Sync + 'static) -> Self {
+    pub fn to(namespace: String, clock: Clock, write: impl Fn(&str) + Send + Sync + 'static) -> Self {
         Self(Some(Arc::new(Sink { namespace, clock, write: Box::new(write) })))
     }
 
@@ -84,7 +83,7 @@ impl Figures {
 }
 
 /// The document with its line break. Names, units and the namespace need no escaping in JSON.
-fn line(namespace: &MetricsNamespace, at: Moment, request_id: Option<&str>, figures: &[(Metric, Value)]) -> String {
+fn line(namespace: &str, at: Moment, request_id: Option<&str>, figures: &[(Metric, Value)]) -> String {
     let mut text = String::with_capacity(1024);
     // Writing to a `String` cannot fail.
     let _ = write!(

@@ -1,4 +1,4 @@
-//! What the owner changes, read from a request, and how the answer to it is written.
+//! The owner's changes, read from a request, and the answers to them.
 
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -10,7 +10,7 @@ use visits_core::statistics::{Change, Changed, IdempotencyKey, MAX_COUNT};
 /// A page forgotten with its days.
 pub(super) const DELETE: Change = Change { count: 0, forget_days: true };
 
-/// What `PUT /visits/{page_id}` accepts.
+/// The body that `PUT /visits/{page_id}` accepts.
 const ACCEPTED: &str = r#"{"count":123} is accepted, with a whole number from 0 to 999999999999999"#;
 
 /// The body of `PUT /visits/{page_id}`.

@@ -1,9 +1,9 @@
-//! What the owner asks, read from a query.
+//! The owner's questions, read from a query.
 
 use visits_core::http::{Problem, Query};
 use visits_core::statistics::{MAX_PAGES, MAX_SEARCH, TopQuery};
 
-/// How many days are asked for; `default` where nothing is said, or all that are kept if they are fewer.
+/// Returns the number of days that are asked for: `default` without the parameter, or all that are kept if they are fewer.
 pub(super) fn days(query: &str, default: u64, most: u64) -> Result<u32, Problem> {
     number(&Query::parse(query)?, "days", default.min(most), most)
 }

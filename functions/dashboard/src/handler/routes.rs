@@ -1,9 +1,9 @@
-//! What this function answers.
+//! The routes of this function.
 
 use crate::assets::File;
 use visits_core::http::{Route, Routes};
 
-/// What a request asks for.
+/// An action of a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
     /// A file.

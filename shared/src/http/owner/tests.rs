@@ -1,4 +1,4 @@
-use super::{Owner, SESSION, Shown, Token, UnreadableToken, bearer};
+use super::{Owner, SESSION, Shown, Token, bearer};
 use crate::clock::ManualClock;
 use crate::config::Config;
 use crate::http::{Request, Response};
@@ -182,7 +182,7 @@ async fn a_token_that_is_replaced_by_none_is_a_503_until_it_is_one_again() {
     }
 }
 
-fn start(place: &str) -> Result<Owner, UnreadableToken> {
+fn start(place: &str) -> Result<Owner, String> {
     let config = Config::from_vars(|name| (name == "VISITS_OWNER_TOKEN").then(|| place.into())).unwrap();
     Owner::new(&config)
 }
@@ -193,13 +193,13 @@ fn a_file_without_a_token_stops_the_start_and_the_message_says_what_to_do() {
     let place = format!("file:{}", file.path().display());
     for (wrong, said) in WRONG_TOKENS {
         std::fs::write(&file, wrong).unwrap();
-        let message = start(&place).unwrap_err().to_string();
+        let message = start(&place).unwrap_err();
         assert!(message.starts_with("VISITS_OWNER_TOKEN: ") && message.contains(said), "{wrong:?}: {message}");
         assert!(message.contains(&file.path().display().to_string()), "{message}");
         assert!(message.contains("openssl rand -base64 32") || said == "the file is empty", "{message}");
         assert!(!message.contains("0123456789"), "{message}");
     }
-    let missing = start("file:/no/such/file").unwrap_err().to_string();
+    let missing = start("file:/no/such/file").unwrap_err();
     assert!(missing.contains("/no/such/file: the file cannot be read"), "{missing}");
     // As openssl and the template's GenerateSecretString make them, and the shortest.
     for right in [
