@@ -1,59 +1,54 @@
-//! What a run of the benchmark finds, as `docs/performance/figures.json` keeps it and the report shows it.
+//! Figures of a run, as `docs/performance/figures.json` keeps them and the report shows them.
 
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use crate::{Effort, Known};
+use serde::Serialize;
+use std::any::Any;
+use std::panic::catch_unwind;
 use std::path::Path;
+use std::process::Command;
 use std::{fmt, fs, io};
 
 /// All of one run.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Figures {
     /// Where it ran.
-    pub machine: Value,
+    machine: Vec<(&'static str, String)>,
     /// The groups that ran, in their order.
     pub groups: Vec<Group>,
 }
 
-/// One group: what is measured together, in one table, with its plots.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+/// A table of what is measured together.
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Group {
-    /// Short name, for the command line and the files.
+    /// Name, which the report's marker in the document has, too.
     pub id: String,
-    /// Heading.
-    pub title: String,
-    /// What ours is compared with: the heading of the second column.
+    /// Heading of the second column.
     pub compared_with: String,
-    /// The table.
+    /// The lines.
     pub rows: Vec<Row>,
-    /// The plots.
-    pub plots: Vec<Plot>,
-    /// How it was measured, and what else a reader must know: a sentence each.
-    pub notes: Vec<String>,
-    /// The raw figures, of any shape.
-    pub raw: Value,
     /// Why there are none, where measuring failed.
     pub failed: Option<String>,
 }
 
 /// One line of a table.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Row {
     /// What is measured.
     pub what: String,
-    /// Its unit: `1/s`, `us`, `ms`, `ns`, `bytes`, `MB`, `calls` or another word.
+    /// Unit: `1/s`, `us`, `ns`, `bytes` or another word.
     pub unit: String,
     /// Our figure.
     pub ours: f64,
-    /// The other's.
+    /// The figure that it is compared with.
     pub other: Option<f64>,
-    /// What is to be judged: ours / other unless said otherwise.
+    /// What is to be judged: ours / other unless said otherwise; none where our figure is.
     pub ratio: Option<f64>,
     /// What the ratio (or, without one, our figure) must reach.
     pub goal: Option<Goal>,
 }
 
 /// A bound.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Goal {
     /// Not more than this.
@@ -62,125 +57,121 @@ pub enum Goal {
     AtLeast(f64),
 }
 
-/// A plot.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Plot {
-    /// Name of its file, without the ending.
-    pub id: String,
-    /// Heading.
-    pub title: String,
-    /// Bars for each point's label, or lines.
-    pub kind: PlotKind,
-    /// The axes.
-    pub x: Axis,
-    /// The axes.
-    pub y: Axis,
-    /// One colour each.
-    pub series: Vec<Series>,
-}
-
-/// How the points of a plot are drawn.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum PlotKind {
-    /// `x` numbers the bars, whose names are the axis' `names`.
-    #[default]
-    Bars,
-    /// Points joined by lines.
-    Lines,
-}
-
-/// An axis.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Axis {
-    /// What it shows, with the unit.
-    pub label: String,
-    /// Logarithmic.
-    pub log: bool,
-    /// Of a bar chart: the names of the bars.
-    pub names: Vec<String>,
-}
-
-/// Points that belong together.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Series {
-    /// Its name in the legend.
-    pub name: String,
-    /// `(x, y)`.
-    pub points: Vec<(f64, f64)>,
-}
-
-impl Figures {
-    /// Writes them to a file, which is whole at every moment.
-    pub fn write(&self, file: &Path) -> io::Result<()> {
-        let partial = file.with_extension("partial");
-        fs::write(&partial, serde_json::to_string_pretty(self)? + "\n")?;
-        fs::rename(partial, file)
+impl Group {
+    /// Returns a table, named as the group is in [`GROUPS`](crate::GROUPS).
+    pub fn new(id: &str, compared_with: &str, rows: Vec<Row>) -> Self {
+        Self { id: id.into(), compared_with: compared_with.into(), rows, failed: None }
     }
 }
 
-impl Group {
-    /// A group without figures yet.
-    pub fn new(id: &str, title: &str, compared_with: &str, notes: &[&str]) -> Self {
-        let notes = notes.iter().map(|note| (*note).to_owned()).collect();
-        Self { id: id.into(), title: title.into(), compared_with: compared_with.into(), notes, ..Self::default() }
+impl Row {
+    /// Returns a line that compares two figures.
+    pub fn compared(what: impl Into<String>, unit: &str, ours: f64, other: f64) -> Self {
+        Self { other: Some(other), ratio: Some(ours / other), ..Self::alone(what, unit, ours) }
+    }
+
+    /// Returns a line with one figure.
+    pub fn alone(what: impl Into<String>, unit: &str, ours: f64) -> Self {
+        Self { what: what.into(), unit: unit.into(), ours, other: None, ratio: None, goal: None }
+    }
+
+    /// Sets a goal.
+    #[must_use]
+    pub fn at_most(self, bound: f64) -> Self {
+        Self { goal: Some(Goal::AtMost(bound)), ..self }
+    }
+
+    /// Sets a goal.
+    #[must_use]
+    pub fn at_least(self, bound: f64) -> Self {
+        Self { goal: Some(Goal::AtLeast(bound)), ..self }
     }
 }
 
 impl fmt::Display for Row {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {:.4} {}", self.what, self.ours, self.unit)?;
-        if let Some(other) = self.other {
-            write!(f, ", other {other:.4}")?;
-        }
-        if let Some(ratio) = self.ratio {
-            write!(f, ", ratio {ratio:.3}")?;
-        }
-        Ok(())
+        write!(f, "{}: {:.4} {}, other {:?}, ratio {:?}", self.what, self.ours, self.unit, self.other, self.ratio)
     }
 }
 
-impl Row {
-    /// A line that compares two figures: their ratio is ours / other.
-    pub fn compared(what: impl Into<String>, unit: &str, ours: f64, other: f64, goal: Option<Goal>) -> Self {
-        Self { what: what.into(), unit: unit.into(), ours, other: Some(other), ratio: Some(ours / other), goal }
+/// Measures groups one after the other and writes all figures to `file` after each, so that an end halfway keeps what is
+/// measured. A group that panics has its reason in place of figures, and costs no other.
+///
+/// # Errors
+/// If the file cannot be written.
+pub fn measure(groups: &[Known], effort: Effort, file: &Path) -> io::Result<Figures> {
+    let mut figures = Figures { machine: machine(), groups: Vec::new() };
+    for (id, run) in groups {
+        eprintln!("{id}");
+        let group = catch_unwind(|| run(effort))
+            .unwrap_or_else(|panic| Group { failed: Some(reason(&*panic)), ..Group::new(id, "", Vec::new()) });
+        group.rows.iter().for_each(|row| eprintln!("  {row}"));
+        figures.groups.push(group);
+        let partial = file.with_extension("partial");
+        fs::write(&partial, serde_json::to_string_pretty(&figures)?)?;
+        fs::rename(partial, file)?;
     }
-
-    /// A line with one figure.
-    pub fn alone(what: impl Into<String>, unit: &str, ours: f64, goal: Option<Goal>) -> Self {
-        Self { what: what.into(), unit: unit.into(), ours, other: None, ratio: None, goal }
-    }
+    Ok(figures)
 }
 
-impl Plot {
-    /// A bar chart, if the axis names bars, or else lines.
-    pub fn new(id: &str, title: &str, x: Axis, y: Axis, series: Vec<Series>) -> Self {
-        let kind = if x.names.is_empty() { PlotKind::Lines } else { PlotKind::Bars };
-        Self { id: id.into(), title: title.into(), kind, x, y, series }
-    }
+/// Returns the message of a panic.
+fn reason(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().cloned();
+    text.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string)).unwrap_or_else(|| "it panicked".to_owned())
 }
 
-impl Series {
-    /// The bars of a bar chart, in the order of the axis' names.
-    pub fn bars(name: &str, values: impl IntoIterator<Item = f64>) -> Self {
-        let points = (0_u32..).zip(values).map(|(number, value)| (f64::from(number), value)).collect();
-        Self { name: name.into(), points }
-    }
+/// Describes the machine, and the versions of what was measured.
+fn machine() -> Vec<(&'static str, String)> {
+    let field = |file: &str, name: &str| {
+        let text = fs::read_to_string(file).unwrap_or_default();
+        let value = text.lines().find_map(|line| line.strip_prefix(name)?.split_once(':'));
+        value.map(|(_, value)| value.trim().to_owned()).unwrap_or_default()
+    };
+    let first_line = |program: &str, argument: &str| {
+        let output = Command::new(program).arg(argument).output();
+        let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
+        text.lines().next().unwrap_or_default().split(" sha=").next().unwrap_or_default().to_owned()
+    };
+    vec![
+        ("cpu", field("/proc/cpuinfo", "model name")),
+        ("cores", std::thread::available_parallelism().map_or(0, usize::from).to_string()),
+        ("memory", field("/proc/meminfo", "MemTotal")),
+        ("kernel", first_line("uname", "-sr")),
+        ("rustc", first_line("rustc", "--version")),
+        ("redis", first_line(&test_support::redis_program().to_string_lossy(), "--version")),
+    ]
 }
 
-impl Axis {
-    /// A linear axis.
-    pub fn linear(label: &str) -> Self {
-        Self { label: label.into(), log: false, names: Vec::new() }
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+    use std::sync::OnceLock;
+    use tempfile::TempDir;
+
+    static FOLDER: OnceLock<TempDir> = OnceLock::new();
+
+    fn written() -> Value {
+        let text = fs::read(FOLDER.get().unwrap().path().join("figures.json")).unwrap_or_else(|_| b"{}".to_vec());
+        serde_json::from_slice::<Value>(&text).unwrap()["groups"].take()
     }
 
-    /// A logarithmic axis.
-    pub fn log(label: &str) -> Self {
-        Self { log: true, ..Self::linear(label) }
+    fn good(_: Effort) -> Group {
+        let before = written().as_array().map_or(0, Vec::len);
+        Group::new("good", "", vec![Row::alone("groups written before", "", before as f64)])
     }
 
-    /// The axis of a bar chart.
-    pub fn named(names: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        Self { names: names.into_iter().map(Into::into).collect(), ..Self::default() }
+    fn bad(_: Effort) -> Group {
+        panic!("no answer from {}", 7)
+    }
+
+    #[test]
+    fn a_group_that_fails_costs_its_own_figures_only_and_each_is_written_as_it_comes() {
+        let file = FOLDER.get_or_init(|| TempDir::new().unwrap()).path().join("figures.json");
+        measure(&[("good", good), ("bad", bad), ("good", good)], Effort::Quick, &file).unwrap();
+        let groups = written();
+        let found = [0, 1, 2].map(|group| (&groups[group]["failed"], &groups[group]["rows"][0]["ours"]));
+        let failed = json!("no answer from 7");
+        assert_eq!(found, [(&Value::Null, &json!(0.0)), (&failed, &Value::Null), (&Value::Null, &json!(2.0))]);
     }
 }
