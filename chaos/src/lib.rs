@@ -7,7 +7,6 @@
 
 pub mod client;
 pub mod counts;
-mod function;
 pub mod ledger;
 pub mod report;
 pub mod scenario;

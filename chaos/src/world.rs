@@ -1,6 +1,5 @@
 //! One deployment: three functions in a simulator, two servers behind proxies, and the ledger.
 
-use crate::function::function;
 use crate::ledger::{Ledger, Outcome, Verdict};
 use crate::servers::Servers;
 use futures_util::future::join_all;
@@ -13,6 +12,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use test_support::release_program;
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
@@ -223,6 +223,25 @@ impl World {
             tokio::time::sleep(SCHEDULE).await;
         }
     }
+}
+
+/// Returns the release binary `program`, deployed as `name`, with these variables on top of those that every function of a
+/// scenario has. `test`: what `VISITS_TEST` says besides scale and clock.
+pub(crate) fn function<'a>(
+    lambda: &Simulator,
+    (program, name): (&str, &str),
+    test: &str,
+    env: impl IntoIterator<Item = (&'a str, String)>,
+) -> FunctionConfig {
+    let common = [
+        ("VISITS_FLUSH_INTERVAL", format!("{}ms", INTERVAL.as_millis())),
+        ("AWS_ENDPOINT_URL_LAMBDA", lambda.invoke_endpoint()),
+        ("AWS_ACCESS_KEY_ID", "simulated".to_owned()),
+        ("AWS_SECRET_ACCESS_KEY", "simulated".to_owned()),
+        ("VISITS_TEST", format!("scale={SCALE}{test},frozen={{frozen_clock}}")),
+    ];
+    let env = common.into_iter().chain(env).map(|(name, value)| (name.to_owned(), value)).collect();
+    FunctionConfig { env, ..FunctionConfig::new(name, release_program(program)) }
 }
 
 /// What an answer says about the visit.

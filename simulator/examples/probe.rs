@@ -3,7 +3,6 @@
 //! Event: `{"wait_for": file}` answers once the file exists; `{"then_wait_for": file}` asks for its next event only
 //! once the file exists; `{"variable": name}` answers an environment variable; `{"fail": message}`, `{"exit": code}`.
 
-use lambda_extension::{Extension, NextEvent};
 use lambda_runtime::{Error, LambdaEvent, LambdaInvocation, Runtime, service_fn};
 use serde_json::{Value, json};
 use std::env;
@@ -30,10 +29,8 @@ async fn main() -> Result<(), Error> {
         let file = File::create(path)?;
         std::thread::spawn(move || tick(&file));
     }
-    match env::var("PROBE_EXTENSION").as_deref() {
-        Ok("follower") => register_follower().await?,
-        Ok(kind) => register_quiet(kind == "stubborn").await,
-        Err(_) => {}
+    if let Ok(kind) = env::var("PROBE_EXTENSION") {
+        register(kind == "stubborn").await;
     }
     if env::var_os("PROBE_NEVER_READY").is_some() {
         std::future::pending::<()>().await;
@@ -54,7 +51,7 @@ fn tick(file: &File) {
 }
 
 /// The extension that most functions have: it only makes Lambda send SIGTERM.
-async fn register_quiet(is_stubborn: bool) {
+async fn register(is_stubborn: bool) {
     lambda_runtime::spawn_graceful_shutdown_handler(move || async move {
         println!("the probe was asked to end");
         if is_stubborn {
@@ -62,23 +59,6 @@ async fn register_quiet(is_stubborn: bool) {
         }
     })
     .await;
-}
-
-/// An extension that follows invocations and takes its time after each.
-async fn register_follower() -> Result<(), Error> {
-    let follow = tower::service_fn(|event: lambda_extension::LambdaEvent| async move {
-        if let NextEvent::Invoke(invoke) = event.next {
-            println!("the follower saw {}", invoke.request_id);
-            if let Ok(path) = env::var("PROBE_FOLLOWER_WAITS_FOR") {
-                wait_for(&path).await;
-            }
-        }
-        Ok::<(), Error>(())
-    });
-    let extension = Extension::new().with_extension_name("follower").with_events(&["INVOKE"]);
-    let extension = extension.with_events_processor(follow).register().await?;
-    tokio::spawn(extension.run());
-    Ok(())
 }
 
 async fn handle(event: LambdaEvent<Value>) -> Result<Value, Error> {

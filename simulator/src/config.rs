@@ -24,6 +24,11 @@ pub struct FunctionConfig {
     /// The program that serves it: the `bootstrap` of a deployment.
     pub program: PathBuf,
     /// Environment variables of the function. They win over those that the simulator sets.
+    ///
+    /// In a value `{frozen_clock}` stands for the path of a file with the time for which the environment was frozen in
+    /// all, in nanoseconds, as 20 decimal digits. On Lambda the monotonic clock may stand still meanwhile; SIGSTOP leaves
+    /// it running. The file is rewritten in place, with one write, before each SIGCONT: a program that subtracts it from
+    /// the system's clock has one that stops while it is frozen.
     pub env: Vec<(String, String)>,
     /// Longest invocation, from the event to the runtime's next `/next`. Default: 3 s, as Lambda's.
     pub timeout: Duration,
@@ -37,19 +42,13 @@ pub struct FunctionConfig {
     pub choice: Choice,
     /// Most invocations at once; further ones are throttled. Default: no limit.
     pub concurrency_limit: Option<usize>,
-    /// An environment idle for so long is reaped. Default: only on command.
-    pub idle_limit: Option<Duration>,
     /// Time between an invocation's receipt and its routing, drawn anew for each from this range with
     /// [`seed`](Self::seed). Default: none.
     pub start_skew: Range<Duration>,
-    /// Extra time before the process of a new environment starts. Default: none.
-    pub cold_start_delay: Duration,
     /// Seed of everything that is drawn for this function. Default: 0.
     pub seed: u64,
     /// Answers of the Extensions API. Default: as Lambda's.
     pub extensions: ExtensionsApi,
-    /// How the process learns for how long it was frozen. Default: not at all.
-    pub frozen_clock: Option<FrozenClockVariable>,
 }
 
 impl FunctionConfig {
@@ -64,12 +63,9 @@ impl FunctionConfig {
             mode: Mode::OnDemand,
             choice: Choice::MostRecentlyUsed,
             concurrency_limit: None,
-            idle_limit: None,
             start_skew: Duration::ZERO..Duration::ZERO,
-            cold_start_delay: Duration::ZERO,
             seed: 0,
             extensions: ExtensionsApi::Works,
-            frozen_clock: None,
         }
     }
 }
@@ -119,26 +115,4 @@ pub enum Choice {
     LeastRecentlyUsed,
     /// Any, drawn with the function's seed.
     Random,
-}
-
-/// The environment variable that tells a process where its frozen time is kept.
-///
-/// On Lambda the monotonic clock may stand still while an environment is frozen; SIGSTOP leaves it running.
-/// So each environment has a small file with the total time that it was frozen, in nanoseconds, as exactly
-/// 20 decimal digits. It is rewritten in place, with one write, before each SIGCONT: a program that subtracts it from the
-/// system's monotonic clock has a clock that stops while it is frozen (to within the microseconds that a
-/// signal takes to arrive).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FrozenClockVariable {
-    /// Name of the variable.
-    pub name: String,
-    /// Its value, where `{path}` stands for the file's path.
-    pub value: String,
-}
-
-impl FrozenClockVariable {
-    /// The variable `name` with the file's path as its value.
-    pub fn path_in(name: impl Into<String>) -> Self {
-        Self { name: name.into(), value: "{path}".into() }
-    }
 }

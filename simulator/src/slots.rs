@@ -3,8 +3,8 @@
 //! The runtime has a number of slots, one on demand. Each slot is a `/next` that waits for an event, or an event
 //! in work: from its delivery to the `/next` that follows its response. No I/O and no clock here.
 
-use crate::outcome::Answer;
-use crate::sync::OwnedTask;
+use crate::OwnedTask;
+use crate::api::Answer;
 use hyper::body::Bytes;
 use std::collections::VecDeque;
 use tokio::sync::oneshot;
@@ -95,9 +95,9 @@ impl Slots {
         Ok(delivery)
     }
 
-    /// Hands the oldest waiting event to a waiting `/next`, and gives its id. `timer` is what ends it at `deadline`.
-    pub(crate) fn deliver(&mut self, deadline: u64, timer: impl FnOnce(&str) -> OwnedTask) -> Option<String> {
-        let event = self.queue.pop_front()?;
+    /// Hands the oldest waiting event to a waiting `/next`, if there are both. `timer` is what ends it at `deadline`.
+    pub(crate) fn deliver(&mut self, deadline: u64, timer: impl FnOnce(&str) -> OwnedTask) -> bool {
+        let Some(event) = self.queue.pop_front() else { return false };
         let request_id = event.request_id.clone();
         let mut delivery = Delivery { request_id: event.request_id, payload: event.payload, deadline };
         while let Some(poll) = self.polls.pop() {
@@ -105,14 +105,14 @@ impl Slots {
                 Ok(()) => {
                     let (id, answer) = (request_id.clone(), Some(event.answer));
                     self.running.push_back(Running { request_id: id, answer, _timer: timer(&request_id) });
-                    return Some(request_id);
+                    return true;
                 }
                 // Its connection has gone; the next one may live.
                 Err(unsent) => delivery = unsent,
             }
         }
         self.queue.push_front(Event { request_id, payload: delivery.payload, answer: event.answer });
-        None
+        false
     }
 
     /// The runtime's answer to an event.

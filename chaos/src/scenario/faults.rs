@@ -140,9 +140,9 @@ async fn reap_one(world: &World, rng: &mut Rng, run: &mut Run) {
     for environment in idle {
         // One that has just got an event is not idle any more.
         match world.lambda.reap(environment).await {
-            Ok(Ending::ShutDown { .. }) => run.reaped += 1,
-            Ok(_) => run.too_slow += 1,
-            Err(_) => continue,
+            Some(Ending::ShutDown { .. }) => run.reaped += 1,
+            Some(_) => run.too_slow += 1,
+            None => continue,
         }
         return;
     }

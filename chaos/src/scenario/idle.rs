@@ -122,5 +122,6 @@ fn holding(world: &World) -> usize {
 }
 
 fn invocations(world: &World) -> u64 {
-    world.lambda.counts(RECORD).map_or(0, |counts| counts.invocations)
+    let environments = world.lambda.environments().into_iter().filter(|environment| environment.function == RECORD);
+    environments.map(|environment| environment.invocations).sum()
 }

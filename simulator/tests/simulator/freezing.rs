@@ -1,7 +1,7 @@
 //! When an environment stands still, and for how long it thinks it did.
 
 use crate::bench::{Bench, answer, nothing, open, until};
-use lambda_simulator::{EnvironmentId, EnvironmentState, FrozenClockVariable};
+use lambda_simulator::{EnvironmentId, EnvironmentState};
 use serde_json::json;
 use std::fs;
 use std::time::Duration;
@@ -45,7 +45,7 @@ async fn an_environment_freezes_after_its_start_before_any_event() {
     assert_eq!(bench.state(id), EnvironmentState::Idle);
     wait_until_frozen_for(&bench, id, LONG);
     let invocation = bench.invoke(nothing()).await;
-    assert_eq!((invocation.environment, invocation.cold_start), (id, false));
+    assert_eq!(invocation.environment, id);
 }
 
 #[tokio::test]
@@ -62,23 +62,8 @@ async fn work_after_the_response_delays_no_client_and_holds_the_environment() {
 }
 
 #[tokio::test]
-async fn an_extension_that_follows_invocations_keeps_the_environment_awake() {
-    let folder = tempfile::tempdir().unwrap();
-    let gate = folder.path().join("gate").to_string_lossy().into_owned();
-    let bench = Bench::with_variables(&[("PROBE_EXTENSION", "follower"), ("PROBE_FOLLOWER_WAITS_FOR", &gate)]);
-    let invocation = bench.invoke(nothing()).await;
-    let seen = format!("the follower saw {}", invocation.request_id);
-    until("the extension has its event", || bench.simulator.output(invocation.environment).contains(&seen));
-    assert_eq!(bench.state(invocation.environment), EnvironmentState::Busy);
-
-    open(&gate);
-    bench.settle().await;
-}
-
-#[tokio::test]
 async fn the_frozen_clock_adds_up_and_the_process_knows_where_it_is() {
-    let variable = FrozenClockVariable { name: "PROBE_CLOCK".into(), value: "minus:{path}".into() };
-    let bench = Bench::new(|config| config.frozen_clock = Some(variable));
+    let bench = Bench::with_variables(&[("PROBE_CLOCK", "minus:{frozen_clock}")]);
     let first = bench.invoke_and_settle(json!({ "variable": "PROBE_CLOCK" })).await;
     let value = answer(&first)["variable"].as_str().unwrap().to_owned();
     let path = value.strip_prefix("minus:").unwrap();

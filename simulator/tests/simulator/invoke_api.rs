@@ -1,7 +1,7 @@
 //! The Invoke API over HTTP.
 
-use crate::bench::{Bench, PROBE, open};
-use serde_json::{Value, json};
+use crate::bench::{Bench, PROBE};
+use serde_json::Value;
 use ureq::http::Response;
 use ureq::{Agent, Body};
 
@@ -42,33 +42,12 @@ fn an_error_of_the_function_is_marked_in_a_header() {
 }
 
 #[test]
-fn a_dry_run_starts_nothing() {
-    let bench = Bench::with_variables(&[]);
-    assert_eq!(call(&bench, PROBE, "DryRun", "{}").status(), 204);
-    assert!(bench.simulator.environments().is_empty());
-}
-
-#[test]
-fn an_asynchronous_invocation_waits_for_room() {
-    let bench = Bench::new(|config| config.concurrency_limit = Some(1));
-    let gate = bench.file("gate");
-    for _ in 0..2 {
-        let answer = call(&bench, PROBE, "Event", &json!({ "wait_for": gate }).to_string());
-        assert_eq!(answer.status(), 202);
-    }
-    bench.wait_for_deliveries(1);
-    open(&gate);
-    bench.wait_for_deliveries(2);
-}
-
-#[test]
 fn refusals_have_the_status_and_type_that_the_sdk_expects() {
     let bench = Bench::new(|config| config.concurrency_limit = Some(0));
     let refusals = [
         (call(&bench, "other", "", "{}"), 404, "ResourceNotFoundException"),
         (call(&bench, PROBE, "", "{}"), 429, "TooManyRequestsException"),
-        (call(&bench, PROBE, "", "{"), 400, "InvalidRequestContentException"),
-        (call(&bench, PROBE, "Whatever", "{}"), 400, "InvalidParameterValueException"),
+        (call(&bench, PROBE, "DryRun", "{}"), 400, "InvalidParameterValueException"),
     ];
     for (answer, status, kind) in refusals {
         assert_eq!((answer.status().as_u16(), header(&answer, "x-amzn-errortype")), (status, kind));

@@ -1,10 +1,10 @@
 //! What a function is given, and the settings of its deployment.
 
 use crate::bench::{Bench, PROBE, answer, nothing};
-use lambda_simulator::{DeployError, FunctionConfig, http_api_event};
+use lambda_simulator::{FunctionConfig, http_api_event};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// What a function has of the environment of the test, if it is set there.
 const INHERITED: [&str; 2] = ["HOME", "PATH"];
@@ -49,25 +49,18 @@ async fn output_can_be_searched() {
 }
 
 #[tokio::test]
-async fn starts_are_skewed_and_cold_starts_delayed_as_told() {
-    let (skew, delay) = (Duration::from_millis(80), Duration::from_millis(70));
-    let bench = Bench::new(|config| {
-        config.start_skew = skew..skew * 2;
-        config.cold_start_delay = delay;
-    });
-    let cold = bench.invoke_and_settle(nothing()).await;
-    assert!(cold.cold_start && cold.time >= skew + delay);
-    let warm = bench.invoke(nothing()).await;
-    assert!(!warm.cold_start && warm.time >= skew);
+async fn starts_are_skewed_as_told() {
+    let skew = Duration::from_millis(80);
+    let bench = Bench::new(|config| config.start_skew = skew..skew * 2);
+    let began = Instant::now();
+    bench.invoke(nothing()).await;
+    assert!(began.elapsed() >= skew);
 }
 
 #[tokio::test]
-async fn a_name_is_deployed_once_and_its_program_must_exist() {
+async fn a_program_must_exist() {
     let bench = Bench::with_variables(&[]);
-    let again = bench.simulator.deploy(FunctionConfig::new(PROBE, std::env::current_exe().unwrap()));
-    assert!(matches!(again, Err(DeployError::NameTaken(name)) if name == PROBE));
-    let missing = bench.simulator.deploy(FunctionConfig::new("other", "no/such/program"));
-    assert!(matches!(missing, Err(DeployError::NoProgram(program, _)) if program == "no/such/program"));
+    assert!(bench.simulator.deploy(FunctionConfig::new("other", "no/such/program")).is_err());
 }
 
 #[test]
