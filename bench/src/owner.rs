@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use visits_core::batch::{Increment, MAX_BATCH_PAGES};
 use visits_core::clock::Clock;
 use visits_core::day::Day;
-use visits_core::rollup::{Settings, roll_up};
+use visits_core::rollup::roll_up;
 use visits_core::statistics::{Figures, TopQuery};
 use visits_core::visit::{Visitor, site_key};
 
@@ -80,8 +80,9 @@ fn fill(shards: &mut Shards, pages: usize, today: Day, days: u32) {
         }
     }
     shards.fold();
-    let settings = Settings { history_days: shards.config.history_days, budget: Duration::from_mins(5).into() };
-    let rolled_up = shards.runtime.block_on(roll_up(&shards.store, &shards.ring, &shards.config.clock(), settings));
+    let (clock, days) = (shards.config.clock(), shards.config.history_days);
+    let rolling_up = roll_up(&shards.store, &shards.ring, &clock, days, Duration::from_mins(5));
+    let rolled_up = shards.runtime.block_on(rolling_up);
     assert!(rolled_up.days_rolled_up, "{rolled_up:?}");
 }
 

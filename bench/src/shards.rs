@@ -46,7 +46,8 @@ impl Shards {
         self.sequence += 1;
         let sequence = Sequence::new(self.sequence).expect("they count from 1");
         let increments = increments.into_iter().map(Into::into).collect();
-        let batch = Batch::of(sequence, Content { day, increments, refused: Refused::default() }, Clock::system().now());
+        let batch =
+            Batch::of(sequence, Content { day, increments, refused: Refused::default() }, Clock::system().now());
         call(WriterId::from_u128(1), batch)
     }
 

@@ -34,7 +34,7 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
-/// What every command takes.
+/// Flags of every command.
 #[derive(Args, Debug)]
 pub(crate) struct Common {
     /// The shards, as name=url list, in place of `REDIS_ENDPOINTS`

@@ -12,7 +12,7 @@ use visits_import::{
     survey,
 };
 
-/// What an import or a trial did; numbers are of the whole input.
+/// Result of an import or a trial; numbers are of the whole input.
 #[derive(Serialize)]
 struct Document<'a> {
     id: Option<&'a str>,

@@ -11,13 +11,13 @@ use visits_core::shard::{ShardConfig, ShardName};
 /// Number of pages for each pair of shards: on the first now, and on the second after the change.
 type Pages<'a> = BTreeMap<(&'a ShardName, &'a ShardName), u64>;
 
-/// What a change would do. Shares are from 0 to 1.
+/// Effects of a change. Shares are from 0 to 1.
 #[derive(Serialize)]
 struct Document {
     pages: u64,
     moving: u64,
     moving_share: f64,
-    /// What must move for the new weights at least: what shards get on top.
+    /// Share that must move for the new weights at least: the sum of all gains.
     least_share: f64,
     shards: Vec<ShardPlan>,
     moves: Vec<Move>,
@@ -28,7 +28,7 @@ struct Document {
 #[derive(Serialize)]
 struct ShardPlan {
     shard: String,
-    /// What becomes of it.
+    /// Kind of the change.
     change: &'static str,
     /// None: it is not listed there.
     weight_before: Option<u8>,

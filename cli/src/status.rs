@@ -37,14 +37,14 @@ struct ShardStatus {
     content: Option<Content>,
 }
 
-/// What is on a shard.
+/// Content of a shard.
 #[derive(Serialize)]
 struct Content {
     round_trip_us: u64,
     pages: u64,
     /// Pages with visits here that the ring places elsewhere.
     misplaced: u64,
-    /// What the shard knows of the ring.
+    /// State of the ring, as the shard knows it.
     ring: &'static str,
     writers: u64,
     /// Copies that wait here for another shard.
@@ -57,7 +57,7 @@ struct Content {
     eviction_policy: Option<String>,
 }
 
-/// What waits on a shard for another one.
+/// Envelopes that wait on a shard for another one.
 #[derive(Serialize)]
 struct Waiting {
     owner: String,

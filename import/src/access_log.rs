@@ -143,7 +143,7 @@ pub struct InvalidPattern;
 impl PagePattern {
     const PAGE: &str = "{page}";
 
-    /// What of this path is the page id; `None`: the path does not fit.
+    /// Returns the part of this path that is the page id; `None`: the path does not fit.
     fn page<'a>(&self, path: &'a [u8]) -> Option<&'a [u8]> {
         path.strip_prefix(self.before.as_bytes())?.strip_suffix(self.after.as_bytes())
     }
@@ -169,10 +169,10 @@ impl fmt::Display for PagePattern {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Request<'a> {
-    /// What stands between the quotes, escaped as the server wrote it.
+    /// Text between the quotes, escaped as the server wrote it.
     quoted: &'a [u8],
     status: u16,
-    /// What follows the status: bytes sent, and in the combined format referrer and agent.
+    /// Rest behind the status: bytes sent, and in the combined format referrer and agent.
     rest: &'a [u8],
 }
 
@@ -217,7 +217,7 @@ fn opening_quote(line: &[u8]) -> Option<usize> {
     }
 }
 
-/// What stands before the closing quote, and behind it. A quote behind an odd number of backslashes is text.
+/// Returns the text before the closing quote and behind it. A quote behind an odd number of backslashes is text.
 fn quoted(text: &[u8]) -> Option<(&[u8], &[u8])> {
     let mut from = 0;
     loop {
@@ -272,7 +272,7 @@ fn agent(rest: &[u8]) -> Option<&[u8]> {
 const ASSETS: &str = "avif bmp css eot gif ico jpeg jpg js json map mjs mp3 mp4 ogg otf png rss svg ttf txt wasm wav webm \
     webmanifest webp woff woff2 xml atom";
 
-/// What a path of a log stands for; `path` begins with a slash and has no query.
+/// Returns the page of a path of a log; `path` begins with a slash and has no query.
 fn verdict(path: &[u8], options: &LogOptions) -> Verdict {
     let path = unescape(path);
     let Some(page) = options.pattern.page(&path) else { return Verdict::Ignored };

@@ -13,7 +13,7 @@ use std::borrow::Cow;
 use std::io::{self, BufRead as _, BufReader, Read};
 use visits_core::page::PageId;
 
-/// What a site owner may choose of counters in JSON.
+/// Options of counters in JSON.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CounterOptions {
     /// The page of objects that name none, such as `{"value":123}`. `None`: they are bad records.

@@ -1,4 +1,4 @@
-//! What an import is of: a digest of its input and of everything else that decides its batches.
+//! Identity of an import: a digest of its input and of everything else that decides its batches.
 
 use crate::read::read_some;
 use crate::source::Source;

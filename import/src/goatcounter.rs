@@ -11,7 +11,7 @@ use csv_core::{ReadRecordResult, Reader};
 use memchr::memchr;
 use std::io::{self, BufRead as _, BufReader, Read};
 
-/// What a site owner may choose of a `GoatCounter` export.
+/// Options of a `GoatCounter` export.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GoatCounterOptions {
     /// Whether rows that `GoatCounter` takes for a bot's count too, as a bot's. It shows none of them itself.

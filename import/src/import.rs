@@ -38,16 +38,16 @@ const FOLD_AFTER: usize = 16 << 20;
 /// Longest time of that.
 const FOLD_TIME: Duration = Duration::from_mins(1);
 
-/// What to import.
+/// Input of an import, with its options.
 #[derive(Clone, Debug)]
 pub struct Import {
     /// Its name. Under one id one input is imported, once.
     pub id: ImportId,
-    /// What the input is.
+    /// Format of the input.
     pub source: Source,
-    /// How much is gathered before it is sent; other bounds make other batches, and so another import.
+    /// Bounds of what is gathered before it is sent; other bounds make other batches, and so another import.
     pub bounds: Bounds,
-    /// How long a shard that does not answer is waited for.
+    /// Patience with a shard that does not answer.
     pub patience: Patience,
 }
 
@@ -61,7 +61,7 @@ impl Import {
 /// Imports `input`, from its start to its end, exactly once under its id. `config` names the shards of `store` and the
 /// namespace. The input is read twice and must not change meanwhile.
 ///
-/// It reads and parses on the calling thread, up to a second between two calls to the shards, and is meant for a
+/// Reads and parses on the calling thread, up to a second between two calls to the shards, and is meant for a
 /// program that does nothing else. `progress` is called every few megabytes and after every block sent.
 ///
 /// # Errors

@@ -40,7 +40,7 @@ pub enum ReadError {
     /// The input itself failed.
     #[error("reading failed: {0}")]
     Io(#[from] io::Error),
-    /// It is compressed.
+    /// The input is compressed.
     #[error("the input is compressed by gzip: unpack it first, or pipe it in, as in `gzip -dc FILE | …`")]
     Compressed,
     /// Its first line does not say what it should.
@@ -99,7 +99,7 @@ impl<'a> Blocks<'a> {
         Ok(if last.is_empty() { None } else { Some(last) })
     }
 
-    /// What was read so far.
+    /// Returns the summary of what was read so far.
     pub fn summary(&self) -> &Summary {
         &self.summary
     }

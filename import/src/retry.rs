@@ -3,7 +3,7 @@
 use std::time::Duration;
 use visits_core::store::StoreError;
 
-/// How often a call that brought no answer is sent again, unchanged, and how long the pauses between are.
+/// Number of times that a call without an answer is sent again, unchanged, and the pauses between them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Patience {
     /// Calls in all, at least 1.

@@ -1,4 +1,4 @@
-//! What an input is, and how it is to be read.
+//! Formats of inputs, with their options.
 
 use crate::access_log::{LogMethod, LogOptions};
 use crate::counters::CounterOptions;

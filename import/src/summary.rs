@@ -1,4 +1,4 @@
-//! What was found in an input: sums, and the first of the records that could not be read.
+//! Findings in an input: sums, and the first of the records that could not be read.
 
 use crate::tally::Count;
 use serde::Serialize;
@@ -8,7 +8,7 @@ use visits_core::page::PageIdError;
 /// Most bad records that are kept with their reason: enough to see what is wrong, whatever the input's size.
 pub const BAD_KEPT: usize = 20;
 
-/// What was read so far. A record is a line of a log, a row of a CSV file, an object of a JSON file; headers are none.
+/// Sums of what was read so far. A record is a line of a log, a row of a CSV file, an object of a JSON file; headers are none.
 /// `counted + ignored + bad = records`, always.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Summary {
@@ -37,7 +37,7 @@ pub struct Summary {
 pub struct BadRecord {
     /// Number of its line, or of its first line, from 1.
     pub line: u64,
-    /// What is wrong with it.
+    /// Reason why it cannot be read.
     pub reason: String,
 }
 
@@ -58,7 +58,7 @@ pub(crate) enum Reason {
     Json(String),
 }
 
-/// What one record turned out to be.
+/// Kind of one record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Seen {
     Counted(Count),

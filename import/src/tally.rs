@@ -47,7 +47,7 @@ impl Count {
     }
 }
 
-/// What a name stands for.
+/// Page that a name stands for, or why there is none.
 #[derive(Clone, Debug)]
 pub(crate) enum Verdict {
     Page(PageId),
@@ -112,7 +112,7 @@ impl Tally {
             || self.visits > MAX_VISITS - MAX_RECORD_VISITS
     }
 
-    /// What was gathered; the next block begins empty.
+    /// Takes what was gathered; the next block begins empty.
     pub(crate) fn take(&mut self) -> Block {
         (self.bytes, self.visits) = (0, 0);
         let increment = |(_, (Count { visits, bots }, verdict))| match verdict {

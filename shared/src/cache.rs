@@ -8,11 +8,10 @@
 use crate::clock::{Clock, Moment};
 use crate::config::{Config, Counted};
 use crate::page::PageId;
-use crate::record;
 use crate::ring::{Fingerprint, Ring};
 use crate::shard::ShardName;
 use crate::store::redis::RedisStore;
-use crate::store::{Reading, ShardIndex, StoreError};
+use crate::store::{Reading, ShardIndex, StoreError, Traces};
 use crate::telemetry::metrics::{self, Figures, Samples};
 use futures_util::future::join_all;
 use quick_cache::sync::{Cache, EntryAction, EntryResult};
@@ -221,19 +220,8 @@ impl CountCache {
             .enumerate()
             .map(|(shard, traces)| traces.map_err(|error| self.note_failure(shard, &error)));
         let traces = traces.collect::<Result<Vec<_>, _>>()?;
-        if let Some(missing) =
-            traces.iter().flat_map(|traces| &traces.members).find(|name| self.ring.index(name.as_str()).is_none())
-        {
-            let shard = missing.as_str();
-            tracing::error!(
-                shard,
-                "REDIS_ENDPOINTS does not name a shard that may still hold counts: list it with ;weight=0"
-            );
-            return Err(Unavailable { retry_after: PAUSE_AFTER_FAILURE });
-        }
-        let records = self.ring.shards().iter().zip(traces.iter().map(|traces| &traces.record));
-        let (visits, bots) = record::count(records);
-        Ok(self.shown(visits, bots))
+        let missing = Unavailable { retry_after: PAUSE_AFTER_FAILURE };
+        Traces::count(&self.ring, &traces).map(|(total, bots)| self.shown(total, bots)).ok_or(missing)
     }
 
     /// Returns the count that the settings ask to show.

@@ -113,15 +113,6 @@ pub struct PageSums {
 }
 
 impl Sums {
-    /// Adds up some entries, with the days from `first_day` on.
-    pub fn of(entries: &[Entry], first_day: Day) -> Self {
-        let mut sums = Self::default();
-        for entry in entries {
-            sums.add(entry, first_day);
-        }
-        sums
-    }
-
     /// Adds an entry, with its day if that is `first_day` or later. Returns about how much more memory the sums take.
     pub fn add(&mut self, entry: &Entry, first_day: Day) -> usize {
         let content = match Content::decode(&entry.bytes) {

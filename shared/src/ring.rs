@@ -47,7 +47,7 @@ struct Slot {
 /// Why shards do not make a ring.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RingError {
-    /// Nobody would own the pages.
+    /// No shard would own the pages.
     #[error("there is no shard; at least one is needed")]
     NoShard,
     /// Both would own the same pages.

@@ -61,15 +61,6 @@ const OLD_LISTS: u32 = 31;
 /// Calls that are on their way to a shard together: it serves them one behind the other, in half a millisecond.
 const SIDE_BY_SIDE: usize = 4;
 
-/// A roll-up's settings.
-#[derive(Clone, Copy, Debug)]
-pub struct Settings {
-    /// Days that are kept, the present one included.
-    pub history_days: u32,
-    /// The time of the run.
-    pub budget: Budget,
-}
-
 /// The outcome of one run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rollup {
@@ -90,10 +81,16 @@ pub struct Rollup {
     pub rollup_calls_failed: usize,
 }
 
-/// Makes one run, within its budget.
-pub async fn roll_up(store: &RedisStore, ring: &Ring, clock: &Clock, settings: Settings) -> Rollup {
-    let step = Step::new("roll-up", (store, ring, clock), settings.budget);
-    let run = Run { step, fingerprint: ring.fingerprint(), history_days: settings.history_days };
+/// Makes one run, within its budget. `history_days` are kept, the present one included.
+pub async fn roll_up(
+    store: &RedisStore,
+    ring: &Ring,
+    clock: &Clock,
+    history_days: u32,
+    budget: impl Into<Budget>,
+) -> Rollup {
+    let step = Step::new("roll-up", (store, ring, clock), budget);
+    let run = Run { step, fingerprint: ring.fingerprint(), history_days };
     run.step.run(run.run()).await;
     let (done, rollup_calls_failed) = run.step.end();
     Rollup { rollup_calls_failed, ..done }

@@ -5,13 +5,10 @@
 //! pages move between shards: then all of them are asked.
 //!
 //! A page's count is exact at once. Everything else is folded out of the shards' journals within a minute or two: each answer
-//! says up to when (`as_of`).
+//! says up to when (`as_of`). The answers are as they are written in JSON.
 
-mod answers;
 #[cfg(test)]
 mod tests;
-
-pub use answers::{DayRow, History, Refusals, ShardHealth, ShardStatus, Summary, Top, TopPage, Totals};
 
 use crate::batch::WriterId;
 use crate::clock::{Clock, Moment};
@@ -19,17 +16,20 @@ use crate::config::{Config, Counted, MAX_HISTORY_DAYS};
 use crate::day::Day;
 use crate::fold;
 use crate::page::PageId;
-use crate::record;
 use crate::ring::{Fingerprint, Ring};
+use crate::shard::ShardName;
 use crate::store::redis::RedisStore;
-use crate::store::statistics::{Days, Set, SetCount};
-use crate::store::{Reading, ShardIndex, StoreError};
+use crate::store::redis::statistics::{DayCount, Days, Refused, Set, SetCount};
+use crate::store::{Reading, ShardIndex, StoreError, Traces};
 use futures_util::future::{join_all, try_join, try_join_all, try_join3};
 use quick_cache::sync::{Cache, EntryAction, EntryResult};
+use serde::{Serialize, Serializer};
+use std::cmp::Reverse;
+use std::collections::HashMap;
 use std::future::Future;
 use std::hash::Hash;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 use xxhash_rust::xxh3::Xxh3Default;
 
 /// Most pages in a top list.
@@ -59,8 +59,134 @@ pub struct TopQuery {
     pub days: u32,
     /// Pages at most: 1 to [`MAX_PAGES`].
     pub limit: u32,
-    /// What their ids are to contain.
+    /// Text that their ids are to contain.
     pub search: Option<String>,
+}
+
+/// One day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct DayRow {
+    /// The day in UTC.
+    pub day: Day,
+    /// Visits by people.
+    pub people: u64,
+    /// Visits by bots.
+    pub bots: u64,
+    /// Unique visitors of the day.
+    pub visitors: u64,
+}
+
+/// A page's days.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct History {
+    /// The page's id.
+    pub page: String,
+    /// The first day.
+    pub from: Day,
+    /// The last day: the present one.
+    pub to: Day,
+    /// Visits of all time.
+    pub visits: u64,
+    /// Visits among them by bots.
+    pub bots: u64,
+    /// Every day, the oldest first.
+    pub days: Vec<DayRow>,
+    /// The moment up to which the days are complete, as in [`Summary`].
+    #[serde(serialize_with = "as_rfc_3339")]
+    pub as_of: u64,
+}
+
+/// A page in a top list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct TopPage {
+    /// The page's id.
+    pub page: String,
+    /// Visits by people.
+    pub people: u64,
+}
+
+/// The pages with the most visits by people.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Top {
+    /// The first day.
+    pub from: Day,
+    /// The last day: the present one.
+    pub to: Day,
+    /// The first page first.
+    pub pages: Vec<TopPage>,
+    /// Every shard has answered.
+    pub complete: bool,
+    /// The moment up to which the list is complete, as in [`Summary`].
+    #[serde(serialize_with = "as_rfc_3339")]
+    pub as_of: u64,
+}
+
+/// Visits of all time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Totals {
+    /// All.
+    pub visits: u64,
+    /// By people.
+    pub people: u64,
+    /// By bots.
+    pub bots: u64,
+}
+
+/// Health of a shard.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ShardHealth {
+    /// Its name.
+    pub name: String,
+    /// `ok`, or `down` where it has not said all that it was asked for.
+    pub status: &'static str,
+    /// Time that it took to answer, in milliseconds, to a tenth.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub latency_ms: Option<f64>,
+}
+
+/// The whole site.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Summary {
+    /// The first day.
+    pub from: Day,
+    /// The last day: the present one.
+    pub to: Day,
+    /// The present day.
+    pub today: DayRow,
+    /// Visits of all time.
+    pub total: Totals,
+    /// Every day, the oldest first.
+    pub days: Vec<DayRow>,
+    /// Refused visits of these days.
+    pub refused: Refused,
+    /// Every shard, in the order of `REDIS_ENDPOINTS`.
+    pub shards: Vec<ShardHealth>,
+    /// Every shard has answered: otherwise the figures are too low.
+    pub complete: bool,
+    /// The moment up to which days, tops and visitors are complete, to the second: visits that came to a shard before it
+    /// are in them. Those of the last `flush_interval_s` may still be on their way to a shard.
+    #[serde(serialize_with = "as_rfc_3339")]
+    pub as_of: u64,
+    /// Largest age of a visit that is not in the figures yet, in seconds.
+    #[serde(rename = "flush_interval_s", serialize_with = "as_seconds")]
+    pub flush_interval: Duration,
+    /// Most days that may be asked for.
+    pub history_days: u32,
+}
+
+impl ShardHealth {
+    /// Returns the health of a shard that has answered after this time; none for one that has not.
+    fn new(name: &ShardName, latency: Option<Duration>) -> Self {
+        let latency_ms = latency.map(|latency| (latency.as_secs_f64() * 10_000.0).round() / 10.0);
+        Self { name: name.to_string(), status: latency.map_or("down", |_| "ok"), latency_ms }
+    }
+}
+
+impl Totals {
+    /// Tells people from bots.
+    fn new(visits: u64, bots: u64) -> Self {
+        Self { visits, people: visits.saturating_sub(bots), bots }
+    }
 }
 
 /// The service. Cheap to ask again: summaries and top lists are kept for some seconds.
@@ -123,7 +249,7 @@ impl Figures {
             to: last,
             visits: total,
             bots,
-            days: answers::rows(first, last, &days),
+            days: rows(first, last, &days),
             as_of: as_of(asked, oldest),
         })
     }
@@ -146,14 +272,8 @@ impl Figures {
             sum.add(&days, u64::max);
             traces.push(trace);
         }
-        let members = traces.iter().flat_map(|traces| &traces.members);
-        if let Some(missing) = members.into_iter().find(|name| self.ring.index(name.as_str()).is_none()) {
-            let shard = missing.as_str();
-            tracing::error!(shard, "REDIS_ENDPOINTS does not name a shard that may still hold counts");
-            return Err(Unavailable);
-        }
-        let (total, _) = record::count(self.ring.shards().iter().zip(traces.iter().map(|traces| &traces.record)));
-        Ok((oldest, Days { total, ..sum }))
+        let (total, bots) = Traces::count(&self.ring, &traces).ok_or(Unavailable)?;
+        Ok((oldest, Days { total, bots, ..sum }))
     }
 
     /// Returns the pages with the most visits by people. Unavailable if no shard answers.
@@ -174,7 +294,7 @@ impl Figures {
         }
         let complete = answers.len() == self.ring.len();
         let as_of = as_of(clock, answers.iter().filter_map(|(oldest, _)| *oldest).min());
-        let pages = answers::top_pages(answers.into_iter().map(|(_, list)| list).collect(), limit);
+        let pages = top_pages(answers.into_iter().map(|(_, list)| list).collect(), limit);
         Ok(Top { from: first, to: last, pages, complete, as_of })
     }
 
@@ -195,7 +315,7 @@ impl Figures {
             site.add(&part, u64::saturating_add);
             oldest = [oldest, entry].into_iter().flatten().min();
         }
-        let days = answers::rows(first, last, &site.days);
+        let days = rows(first, last, &site.days);
         Summary {
             from: first,
             to: last,
@@ -221,10 +341,44 @@ impl Figures {
             Ok((latency, part))
         };
         match asked.await.map_err(note) {
-            Ok((latency, part)) => (Some(part), ShardHealth::ok(name, latency)),
-            Err(Unavailable) => (None, ShardHealth::down(name)),
+            Ok((latency, part)) => (Some(part), ShardHealth::new(name, Some(latency))),
+            Err(Unavailable) => (None, ShardHealth::new(name, None)),
         }
     }
+}
+
+/// One row for each day, also for one of which nothing is known.
+fn rows(first: Day, last: Day, days: &[DayCount]) -> Vec<DayRow> {
+    let row = |(day, DayCount { people, bots, visitors })| DayRow { day, people, bots, visitors };
+    first.to(last).zip(days.iter().copied().chain(std::iter::repeat(DayCount::default()))).map(row).collect()
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde's signature
+fn as_rfc_3339<S: Serializer>(seconds: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+    let time = UNIX_EPOCH.checked_add(Duration::from_secs(*seconds)).unwrap_or(UNIX_EPOCH);
+    serializer.collect_str(&humantime::format_rfc3339_seconds(time))
+}
+
+/// Whole if it is.
+fn as_seconds<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    if time.subsec_nanos() == 0 {
+        serializer.serialize_u64(time.as_secs())
+    } else {
+        serializer.serialize_f64(time.as_secs_f64())
+    }
+}
+
+/// The first `limit` pages of all lists together, those with as many visits by their ids.
+fn top_pages(lists: Vec<Vec<(PageId, u64)>>, limit: usize) -> Vec<TopPage> {
+    let mut sums: HashMap<PageId, u64> = HashMap::new();
+    for (page, people) in lists.into_iter().flatten() {
+        let sum = sums.entry(page).or_default();
+        *sum = sum.saturating_add(people);
+    }
+    let mut pages: Vec<_> = sums.into_iter().collect();
+    pages.sort_unstable_by(|one, other| (Reverse(one.1), &one.0).cmp(&(Reverse(other.1), &other.0)));
+    pages.truncate(limit);
+    pages.into_iter().map(|(page, people)| TopPage { page: page.as_str().to_owned(), people }).collect()
 }
 
 /// The moment up to which visits are in the days, in seconds: a journal's oldest entry, read before the days, and none younger
@@ -233,7 +387,7 @@ fn as_of(asked: Moment, oldest_entry: Option<u64>) -> u64 {
     oldest_entry.unwrap_or(u64::MAX).min(asked.epoch_millis()) / 1_000
 }
 
-/// What went wrong with a shard is for the log only.
+/// Logs what went wrong with a shard: nothing else tells of it.
 #[allow(clippy::needless_pass_by_value)] // for `map_err`
 fn note(error: StoreError) -> Unavailable {
     tracing::warn!(%error, "a shard did not say what the owner asked for");
@@ -243,7 +397,7 @@ fn note(error: StoreError) -> Unavailable {
 /// Largest count that can be set: 15 digits, which every reader of JSON and Redis' scripts keep exactly.
 pub const MAX_COUNT: u64 = 999_999_999_999_999;
 
-/// What names a change, so that the same one sent again is told from a second one: 1 to 128 visible ASCII characters.
+/// Name of a change, so that the same one sent again is told from a second one: 1 to 128 visible ASCII characters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdempotencyKey(Box<str>);
 
@@ -266,7 +420,7 @@ pub struct Change {
 pub struct Changed {
     /// The count before, as it was shown: of people only, where that is what counts say.
     pub previous: u64,
-    /// The same change had been made before, and nothing is changed now.
+    /// Whether this change had been made before, and nothing is changed now.
     pub repeated: bool,
 }
 
@@ -338,7 +492,7 @@ impl Figures {
     }
 }
 
-/// What a failed call to set a count says about whether it is set.
+/// Returns what a failed call to set a count says about whether it is set.
 fn unclear(error: StoreError) -> ChangeError {
     let sent = matches!(error, StoreError::Unknown { .. });
     let Unavailable = note(error);

@@ -1,16 +1,15 @@
-//! What the services ask of a shard, whatever stores it.
+//! Calls of the services to a shard, and what they carry.
 
 pub mod imports;
 pub mod redis;
-pub mod statistics;
 
 use crate::batch::{Batch, BatchId, MAX_BATCH_PAGES, Sequence, WriterId};
 use crate::clock::Timing;
 use crate::day::Day;
 use crate::handoff::{EnvelopePage, Landed, Mailbox, Park, Parked, Records, Update};
 use crate::page::PageId;
-use crate::record::PageRecord;
-use crate::ring::Fingerprint;
+use crate::record::{self, PageRecord};
+use crate::ring::{Fingerprint, Ring};
 use crate::shard::ShardName;
 use crate::visit::Secret;
 use std::collections::BTreeSet;
@@ -165,6 +164,23 @@ pub struct Traces {
     pub record: PageRecord,
     /// The shards that may hold something of any page, as far as this shard knows.
     pub members: Vec<ShardName>,
+}
+
+impl Traces {
+    /// Returns a page's visits, and those of them by bots, from the traces of all shards in the order of the ring. None, and an
+    /// error in the log, where a shard that may hold some of them is not in the ring.
+    pub(crate) fn count(ring: &Ring, traces: &[Self]) -> Option<(u64, u64)> {
+        let mut members = traces.iter().flat_map(|traces| &traces.members);
+        if let Some(missing) = members.find(|name| ring.index(name.as_str()).is_none()) {
+            let shard = missing.as_str();
+            tracing::error!(
+                shard,
+                "REDIS_ENDPOINTS does not name a shard that may still hold counts: list it with ;weight=0"
+            );
+            return None;
+        }
+        Some(record::count(ring.shards().iter().zip(traces.iter().map(|traces| &traces.record))))
+    }
 }
 
 /// An increment that the shard could not add, with the reason it gave.

@@ -2,7 +2,7 @@
 //! through the handlers in the functions' own tests; batches and parked copies have theirs beside the code.
 //! `PROPTEST_CASES` runs more of them (`make fuzz`).
 
-use proptest::collection::{hash_map, vec};
+use proptest::collection::hash_map;
 use proptest::prelude::*;
 use std::time::Duration;
 use visits_core::clock::ManualClock;
@@ -63,7 +63,7 @@ fn settings() -> impl Strategy<Value = std::collections::HashMap<String, String>
 
 proptest! {
     #[test]
-    fn an_encoded_id_is_decoded_exactly_once_or_refused(id in "([ -~é🦀]|%[0-9A-Fa-f]{2}|%.?){0,30}") {
+    fn an_encoded_id_is_decoded_exactly_once_or_refused(id in "([ -~é🦀]|%[0-9A-Fa-f]{2}|%.?|%C3%A9|%f0%9F%a6%80){0,30}") {
         let page = PageId::from_encoded(&id).ok().map(|page| page.as_str().to_owned());
         prop_assert_eq!(page, decoded(&id).filter(|id| is_page(id)));
     }
@@ -100,10 +100,5 @@ proptest! {
                 prop_assert!(!shown.contains(SECRET), "{}", shown);
             }
         }
-    }
-
-    #[test]
-    fn many_bytes_are_no_longer_an_id(parts in vec("[a-z]{100}", 5..8)) {
-        prop_assert_eq!(PageId::from_decoded(&parts.concat()).is_ok(), parts.len() == 5);
     }
 }

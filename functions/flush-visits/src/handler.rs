@@ -64,8 +64,7 @@ impl<E: Environments> Handler<E> {
         let sweep = sweep::sweep(store, ring, &self.environments, clock, settings).await;
         let settings = fold::Settings::new(history_days, time.until(4, clock.now()));
         let folded = fold::fold(store, ring, clock, settings, 0..ring.len()).await;
-        let settings = rollup::Settings { history_days, budget: time.until(5, clock.now()) };
-        let rollup = rollup::roll_up(store, ring, clock, settings).await;
+        let rollup = rollup::roll_up(store, ring, clock, history_days, time.until(5, clock.now())).await;
         let rehome = rehome::rehome(store, ring, clock, timing, time.until(6, clock.now())).await;
         let report = Report { sweep, delivery, folded, rehome, rollup };
         report.log(clock.now().since(time.started));

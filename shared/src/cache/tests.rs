@@ -53,14 +53,6 @@ impl World {
 }
 
 #[tokio::test]
-async fn an_unknown_page_has_no_visits() {
-    let world = world(&[]).await;
-    let count = world.cache.get(&page("nobody")).await.unwrap();
-    assert_eq!((count.count, count.stale, count.fresh_for), (0, false, Duration::from_secs(5)));
-    assert!(matches!(count.source, Source::Shard(_)));
-}
-
-#[tokio::test]
 async fn while_pages_move_all_shards_are_asked_and_all_must_answer() {
     let world = around(Shards::new(2));
     let home = page("home");

@@ -68,8 +68,7 @@ impl World {
     }
 
     async fn run_within(&self, ring: &Ring, budget: Duration) -> Rollup {
-        let settings = Settings { history_days: self.history_days, budget: budget.into() };
-        roll_up(self.shards.store(), ring, &self.time.clock(), settings).await
+        roll_up(self.shards.store(), ring, &self.time.clock(), self.history_days, budget).await
     }
 
     async fn run(&self, ring: &Ring) -> Rollup {

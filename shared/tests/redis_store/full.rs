@@ -11,7 +11,7 @@ use visits_core::day::Day;
 use visits_core::page::PageId;
 use visits_core::ring::Fingerprint;
 use visits_core::store::redis::statistics::Deleted;
-use visits_core::store::statistics::{Set, SetCount};
+use visits_core::store::redis::statistics::{Set, SetCount};
 use visits_core::store::{Apply, Ledger, StoreError, WriterStatus};
 use visits_core::tests::{Shards, batch, call, fold_here, increment, page, visit};
 use visits_core::visit::Refused;

@@ -9,10 +9,10 @@ use visits_core::batch::{Batch, Content, Increment, Sequence, WriterId};
 use visits_core::clock::{Clock, ManualClock};
 use visits_core::day::Day;
 use visits_core::ring::{Fingerprint, Ring};
-use visits_core::rollup::{Rollup, Settings, roll_up};
+use visits_core::rollup::{Rollup, roll_up};
 use visits_core::store::Ledger;
 use visits_core::store::redis::rehoming::{RingState, Stage};
-use visits_core::store::statistics::{DayCount, Set, SetCount};
+use visits_core::store::redis::statistics::{DayCount, Set, SetCount};
 use visits_core::tests::{Shards, batch, call, fold_here, increment, page};
 use visits_core::visit::{Fingerprint as Agent, Refused, Secret};
 
@@ -162,8 +162,7 @@ pub(crate) async fn no_count_is_set_while_pages_move(shards: &Shards) {
 
 /// November 2023, where a manual clock begins, goes on until its 14th.
 async fn rolled_up(shards: &Shards, ring: &Ring, time: &ManualClock) -> Rollup {
-    let settings = Settings { history_days: 400, budget: Duration::from_mins(1).into() };
-    roll_up(shards.store(), ring, &time.clock(), settings).await
+    roll_up(shards.store(), ring, &time.clock(), 400, Duration::from_mins(1)).await
 }
 
 fn add_visitors<V: redis::ToRedisArgs + Send + Sync>(shards: &Shards, shard: usize, of: &str, visitors: &[V]) {

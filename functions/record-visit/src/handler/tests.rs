@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 use visits_core::clock::ManualClock;
 use visits_core::day::Day;
 use visits_core::flusher::Limits;
-use visits_core::store::statistics::Days;
+use visits_core::store::redis::statistics::Days;
 use visits_core::tests::{
     Call, Fault, FrontEnd, SCHEDULE, Shards, any_event_gets_a_right_answer, body, outcome, page, response,
 };

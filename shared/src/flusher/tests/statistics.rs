@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::batch::Batch;
-use crate::store::statistics::DayCount;
+use crate::store::redis::statistics::DayCount;
 use crate::visit::{self, Fingerprint, Refused, Visitor};
 use std::collections::BTreeSet;
 

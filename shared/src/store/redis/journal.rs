@@ -8,7 +8,7 @@ use crate::day::Day;
 use crate::fold::{Entry, Part};
 use crate::page::PageId;
 use crate::ring::Ring;
-use crate::store::statistics::TOP_KEPT;
+use crate::store::redis::statistics::TOP_KEPT;
 use crate::store::{ShardIndex, StoreError};
 use crate::visit::Visitor;
 use redis::Cmd;

@@ -69,7 +69,7 @@ pub enum BadRecord {
 const RING: [&str; 2] = ["ring", "moving"];
 
 /// The fields that count a page's visits.
-const COUNTS: [&str; 2] = ["total", "bots"];
+pub(crate) const COUNTS: [&str; 2] = ["total", "bots"];
 
 /// A command's answer for one key of several; or why that key has none.
 pub(super) type Answer = Result<redis::Value, String>;
@@ -119,14 +119,17 @@ impl RedisStore {
         Ok(Traces { record, members: names(members.as_deref().unwrap_or_default()) })
     }
 
-    /// Runs commands all together. A key of another type spoils none of the others; any other refusal is meant for all.
+    /// Runs commands all together. A key of another type, or a damaged sketch, spoils none of the others; any other refusal is
+    /// meant for all.
     pub(super) async fn each(&self, shard: &Shard, commands: &[Cmd]) -> Result<Vec<Answer>, StoreError> {
         let call = |redis: Connection| async move {
             let answers = commands.iter().map(|command| {
                 let mut redis = redis.clone();
                 async move {
                     match command.query_async(&mut redis).await {
-                        Err(error) if error.code() == Some("WRONGTYPE") => Ok(Err(error.to_string())),
+                        Err(error) if matches!(error.code(), Some("WRONGTYPE" | "INVALIDOBJ")) => {
+                            Ok(Err(error.to_string()))
+                        }
                         answer => answer.map(Ok),
                     }
                 }

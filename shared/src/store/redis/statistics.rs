@@ -1,23 +1,102 @@
-//! What a shard knows besides totals, in Redis: the days of pages and of the site, visitors, top lists, and how days end.
+//! Knowledge of a shard besides totals, in Redis: the days of pages and of the site, visitors, top lists, and how days end.
 //!
 //! `fold` adds to all of it, in steps of its own. Here it is read and changed for the owner (`crate::statistics`) and finished
 //! (`crate::rollup`). All calls are safe to repeat, and to be made by two callers at once.
 
+pub use crate::visit::Refused;
+
 use super::RedisStore;
 use super::cluster::Connection;
 use super::keys::Key;
+use super::pages::{COUNTS, parsed};
 use super::script::{LazyScript, millis, script, with_checks};
+use crate::batch::WriterId;
 use crate::day::{Day, Month};
 use crate::fold::entry_time;
 use crate::page::PageId;
 use crate::ring::Fingerprint;
-use crate::store::statistics::{DayCount, Days, SET_ID_KEPT, Set, SetCount, TOP_KEPT};
 use crate::store::{ShardIndex, StoreError};
-use crate::visit::Refused;
-use futures_util::future::{try_join_all, try_join3};
-use redis::{AsyncCommands, Cmd, RedisResult, Script};
+use redis::{AsyncCommands, Cmd, Script, Value};
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
+
+/// Pages that a shard lists of a day or a month.
+pub const TOP_KEPT: usize = 200;
+
+/// Visits of one day.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DayCount {
+    /// Visits by people.
+    pub people: u64,
+    /// Visits by bots.
+    pub bots: u64,
+    /// Unique visitors, as far as the day's sketch can tell: within 2 % at 100,000.
+    pub visitors: u64,
+}
+
+/// Days of a page or of the whole site, as far as one shard counts them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Days {
+    /// All visits that the shard has counted.
+    pub total: u64,
+    /// Visits among them by bots.
+    pub bots: u64,
+    /// One for each day asked for, the oldest first. The visitors of a day are on one shard only, the owner of its sketch.
+    pub days: Vec<DayCount>,
+    /// Visits of the site that were refused on these days.
+    pub refused: Refused,
+}
+
+impl Days {
+    /// Adds another shard's part; `visitors` makes one figure of the two for a day.
+    pub(crate) fn add(&mut self, part: &Self, visitors: fn(u64, u64) -> u64) {
+        self.total = self.total.saturating_add(part.total);
+        self.bots = self.bots.saturating_add(part.bots);
+        self.refused.add_all(part.refused);
+        self.days.resize(self.days.len().max(part.days.len()), DayCount::default());
+        for (sum, day) in self.days.iter_mut().zip(&part.days) {
+            sum.people = sum.people.saturating_add(day.people);
+            sum.bots = sum.bots.saturating_add(day.bots);
+            sum.visitors = visitors(sum.visitors, day.visitors);
+        }
+    }
+}
+
+/// Time for which a shard knows a call to set a count again.
+pub const SET_ID_KEPT: Duration = Duration::from_hours(7 * 24);
+
+/// A call to set a page's count.
+#[derive(Clone, Copy, Debug)]
+pub struct SetCount<'a> {
+    /// The page; the shard owns it.
+    pub page: &'a PageId,
+    /// Its count from now on.
+    pub count: u64,
+    /// Days whose visits and visitors are forgotten with it, and from whose top lists the page goes: the first and the last.
+    pub forget: Option<(Day, Day)>,
+    /// The ring by which the shard owns the page.
+    pub ring: Fingerprint,
+    /// The call's identity: within [`SET_ID_KEPT`] a second call with it changes nothing.
+    pub id: WriterId,
+}
+
+/// The answer to [`SetCount`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Set {
+    /// The count is set, by this call or by the same one before.
+    Done {
+        /// Visits before.
+        previous: u64,
+        /// Visits among them by bots.
+        previous_bots: u64,
+        /// Whether this call had been made before, and has changed nothing now. The figures are the first one's.
+        repeated: bool,
+    },
+    /// A call with this id has set another count: nothing is changed.
+    KeyTaken,
+    /// Pages are moving between shards, so the count is not known: nothing is changed.
+    Moving,
+}
 
 /// Sketches that one call counts: each takes a shard some 5 µs, 25 where it is a full one.
 pub(crate) const COUNTED_AT_ONCE: usize = 16;
@@ -64,9 +143,6 @@ pub struct Deleted {
     pub visits: u64,
 }
 
-/// The fields of a month.
-type Fields = HashMap<String, u64>;
-
 /// Reading and changing, for the owner.
 impl RedisStore {
     /// Returns the days of a page, or of the site, from `first` to `last`, at most
@@ -80,25 +156,26 @@ impl RedisStore {
         last: Day,
     ) -> Result<Days, StoreError> {
         let shard = &self.shards[shard];
-        let total = shard.keys.of(&page.map_or(Key::Site, |page| Key::Page(page.clone())));
         let (months, recent): (Vec<Month>, Vec<Day>) = (months(first, last), recent(first, last).collect());
-        let call = |mut redis: Connection| {
-            let (months, recent, total) = (&months, &recent, &total);
-            let record = |month: &Month| fields(redis.clone(), shard.keys.of(&Key::month(*month, page)));
-            let sketch = |day: &Day| visitors(redis.clone(), shard.keys.of(&Key::Visitors(*day, page.cloned())));
-            let (records, sketches) =
-                (try_join_all(months.iter().map(record)), try_join_all(recent.iter().map(sketch)));
-            async move { try_join3(redis.hmget(total, &["total", "bots"]), records, sketches).await }
-        };
-        let (totals, records, sketches): ([Option<u64>; 2], Vec<Fields>, Vec<u64>) =
-            self.with_shard(shard, call).await?;
-        let records: HashMap<Month, Fields> = months.into_iter().zip(records).collect();
-        let sketches: HashMap<Day, u64> = recent.into_iter().zip(sketches).collect();
+        let key = |key: Key| shard.keys.of(&key);
+        let totals = Cmd::hmget(key(page.map_or(Key::Site, |page| Key::Page(page.clone()))), &COUNTS);
+        let records = months.iter().map(|month| Cmd::hgetall(key(Key::month(*month, page))));
+        let sketches = recent.iter().map(|day| Cmd::pfcount(key(Key::Visitors(*day, page.cloned()))));
+        let commands: Vec<Cmd> = [totals].into_iter().chain(records).chain(sketches).collect();
+        let mut answers = self.each(shard, &commands).await?.into_iter();
+        let totals: [Option<u64>; 2] =
+            answers.next().map_or(Ok([None; 2]), parsed).map_err(|error| shard.refused(&error))?;
+        // A key of another type is reported when it is written to, and a damaged sketch by the roll-up; here they count nothing.
+        let records: HashMap<Month, HashMap<String, String>> =
+            months.into_iter().zip(answers.by_ref().map(|answer| parsed(answer).unwrap_or_default())).collect();
+        let sketches: HashMap<Day, u64> =
+            recent.into_iter().zip(answers.map(|answer| parsed(answer).unwrap_or_default())).collect();
         let [total, bots] = totals.map(Option::unwrap_or_default);
         let mut found = Days { total, bots, ..Days::default() };
         for day in first.to(last) {
             let field = |kind: &str| {
-                records[&day.month()].get(&format!("{}{kind}", day.of_month())).copied().unwrap_or_default()
+                let field = records[&day.month()].get(&format!("{}{kind}", day.of_month()));
+                field.and_then(|number| number.parse().ok()).unwrap_or_default()
             };
             let in_sketch = sketches.get(&day).copied().unwrap_or_default();
             // What came after the roll-up is in a sketch of its own: the larger one is nearer.
@@ -221,16 +298,9 @@ impl RedisStore {
         let secrets = Cmd::unlink(shard.keys.all(destroy.iter().copied().map(Key::Secret)));
         let ring = Cmd::hget(shard.keys.of(&Key::Shard), "ring");
         let finished = Cmd::hmget(shard.keys.of(&Key::Rollup), &["through", "ring"]);
-        let call = |mut one: Connection| {
-            let ([mut two, mut three], secrets, ring, finished) =
-                ([one.clone(), one.clone()], &secrets, &ring, &finished);
-            async move {
-                let (ring, finished) = (ring.query_async(&mut two), finished.query_async(&mut three));
-                try_join3(secrets.query_async(&mut one), ring, finished).await
-            }
-        };
+        let answers: Result<_, _> = self.each(shard, &[secrets, ring, finished]).await?.into_iter().collect();
         let (secrets_destroyed, ring, [through, by]): (usize, Option<String>, [Option<String>; 2]) =
-            self.with_shard(shard, call).await?;
+            parsed(answers.map(Value::Array)).map_err(|error| shard.refused(&error))?;
         let finished = through.zip(by).and_then(|(day, ring)| Some((day.parse().ok()?, ring.parse().ok()?)));
         Ok(RollupState { ring: ring.and_then(|ring| ring.parse().ok()), finished, secrets_destroyed })
     }
@@ -313,23 +383,6 @@ impl RedisStore {
     pub(crate) async fn drop_keys(&self, shard: ShardIndex, keys: &[Key]) -> Result<usize, StoreError> {
         let shard = &self.shards[shard];
         self.command(shard, &Cmd::unlink(shard.keys.all(keys.iter().cloned()))).await
-    }
-}
-
-/// Returns the fields of a month. A key of another type is told when it is written to; here it has no days.
-async fn fields(mut redis: Connection, key: String) -> RedisResult<Fields> {
-    let read: RedisResult<HashMap<String, String>> = redis.hgetall(key).await;
-    match read {
-        Err(error) if error.code() == Some("WRONGTYPE") => Ok(Fields::new()),
-        read => Ok(read?.into_iter().filter_map(|(field, value)| Some((field, value.parse().ok()?))).collect()),
-    }
-}
-
-/// Returns how many are in a sketch. One that is none, or damaged, is reported by the roll-up; here it counts nobody.
-async fn visitors(mut redis: Connection, key: String) -> RedisResult<u64> {
-    match redis.pfcount(key).await {
-        Err(error) if matches!(error.code(), Some("WRONGTYPE" | "INVALIDOBJ")) => Ok(0),
-        count => count,
     }
 }
 
