@@ -13,7 +13,7 @@ use visits_core::batch::{Content, Increment, MAX_BATCH_PAGES};
 use visits_core::clock::Clock;
 use visits_core::day::Day;
 use visits_core::page::PageId;
-use visits_core::store::statistics::TOP_KEPT;
+use visits_core::store::redis::statistics::TOP_KEPT;
 use visits_core::visit::Visitor;
 
 /// Builds the binaries for this machine, and in full also the zips for arm64, and reads their sizes. `flush-visits`, which
