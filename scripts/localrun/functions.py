@@ -105,8 +105,7 @@ class Emulator:
 
 
 class Ipv6(socketserver.ThreadingTCPServer):
-    """Passes connections to [::1] on to 127.0.0.1: `cargo lambda invoke` asks the one, and the emulator listens on one
-    address, or on those of all networks."""
+    """A way from [::1], which `cargo lambda invoke` asks, to 127.0.0.1: the emulator listens on one address or all."""
 
     address_family, allow_reuse_address, daemon_threads = socket.AF_INET6, True, True
 
@@ -129,9 +128,9 @@ class Ipv6(socketserver.ThreadingTCPServer):
 def invoke(function: str, event: dict) -> tuple[int, str]:
     """Invokes a function as AWS' API would; returns the status and the answer, or 0 and the reason for none."""
     connection = http.client.HTTPConnection("127.0.0.1", LAMBDA_PORT, timeout=INVOKE_SECONDS)
-    headers = {"Content-Type": "application/json", "Connection": "close"}
+    path = f"/2015-03-31/functions/{function}/invocations"
     try:
-        connection.request("POST", f"/2015-03-31/functions/{function}/invocations", json.dumps(event), headers)
+        connection.request("POST", path, json.dumps(event), {"Connection": "close"})
         response = connection.getresponse()
         return response.status, response.read().decode(errors="replace")
     except (OSError, http.client.HTTPException) as error:

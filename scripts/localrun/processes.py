@@ -1,5 +1,4 @@
-"""Our processes: started in a session of their own, found by a mark in their environment, stopped by id. With what
-stopping needs: signals, waiting, and the name of a port's owner."""
+"""Our processes, found by a mark in their environment and stopped by id; signals, waiting, and the owner of a port."""
 
 import contextlib
 import os

@@ -9,8 +9,8 @@ from . import processes
 from .processes import StopRequest, wait_for
 from .settings import DATA, PORTS, REDIS_SERVER, ROOT, SHARDS, die, say
 
-START_SECONDS = 30  # a long append-only file takes its time to load
-STOP_SECONDS = 30  # and so does writing what a slow disk has not taken yet
+# A long append-only file takes its time to load, and a slow disk to take what it has not yet.
+SECONDS = 30
 OPTIONS = ["--bind", "127.0.0.1", "--appendonly", "yes", "--appendfsync", "everysec", "--save", ""]
 OPTIONS += ["--maxmemory-policy", "noeviction"]
 COMPOSE = bool(SHARDS) and not REDIS_SERVER
@@ -30,7 +30,6 @@ def start(stop: StopRequest) -> None:
         say("starting Redis with Docker Compose")
         if not compose("up", "--detach", "--wait"):
             die("Docker Compose could not start the Redis servers: see above")
-        stop.pause(0)
         return
     for name, port in SHARDS.items():
         (DATA / name).mkdir(parents=True, exist_ok=True)
@@ -38,8 +37,8 @@ def start(stop: StopRequest) -> None:
             command = [REDIS_SERVER, "--port", str(port), *OPTIONS]
             running[name] = processes.start(command, log, {}, cwd=DATA / name)
     for name in SHARDS:
-        if not wait_for(lambda name=name: ready(name), START_SECONDS, stop.pause):
-            die(f"{name} is not ready after {START_SECONDS} s: see {DATA / name / 'redis.log'}")
+        if not wait_for(lambda name=name: ready(name), SECONDS, stop.pause):
+            die(f"{name} is not ready after {SECONDS} s: see {DATA / name / 'redis.log'}")
 
 
 def ask(name: str, command: str) -> str:
@@ -85,7 +84,7 @@ def stop() -> bool:
             running[name].terminate()
         elif is_ours(name):
             ask(name, "SHUTDOWN")
-    return wait_for(lambda: not any(map(is_ours, SHARDS)), STOP_SECONDS)
+    return wait_for(lambda: not any(map(is_ours, SHARDS)), SECONDS)
 
 
 def delete() -> None:
