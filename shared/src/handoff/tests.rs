@@ -137,6 +137,18 @@ async fn copies_wait_for_an_owner_that_is_down_or_not_configured_and_hold_up_no_
     assert_eq!(world.store.copies(), 1);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_copy_that_two_deliverers_set_aside_is_lost_once() {
+    let world = world();
+    world.park(1, &[batch(1, 1, &world)]).await;
+    world.time.advance(Duration::from_hours(8 * 24));
+    // Both read the copy before either sets it aside.
+    world.store.set_down(REFUGE, Some(Fault::Slow(Duration::from_millis(10))));
+    let (one, two) = tokio::join!(world.deliver(), world.deliver());
+    assert_eq!(one.copies_set_aside + two.copies_set_aside, 1, "{one:?} {two:?}");
+    assert_eq!((one.visits_lost + two.visits_lost, world.store.aside()), (1, 1));
+}
+
 #[tokio::test]
 async fn a_new_page_too_many_in_a_copy_is_refused_and_not_lost() {
     let world = world();

@@ -157,6 +157,24 @@ async fn while_pages_move_all_shards_are_asked_and_nothing_counts_twice() {
 }
 
 #[tokio::test]
+async fn a_history_counts_bots_that_are_on_their_way() {
+    let world = world(&[]);
+    let home = &world.pages[1];
+    for shard in [0, 1] {
+        world.shards.set_fields(shard, "shard", &[("moving", 1)]);
+    }
+    // 10 of the 40 that left are on their way, 2 of them by bots.
+    world.shards.set_fields(0, &format!("page:{home}"), &[("total", 2), ("out:7", 40), ("out:7:bots", 5)]);
+    world.shards.set_fields(
+        1,
+        &format!("page:{home}"),
+        &[("total", 32), ("bots", 4), ("in:a:7", 30), ("in:a:7:bots", 3)],
+    );
+    let history = world.figures.history(home, 1).await.unwrap();
+    assert_eq!((history.visits, history.bots), (44, 6));
+}
+
+#[tokio::test]
 async fn a_top_list_has_all_shards_pages_and_says_when_one_is_missing() {
     let world = world(&[("VISITS_CACHE_TTL", "0")]);
     world.list(0, TODAY, &[(4, "a-o"), (1, "b-o"), (7, "none")]);

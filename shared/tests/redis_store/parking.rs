@@ -252,6 +252,17 @@ async fn delivered_copies_leave_a_shard_that_is_full_or_not_and_two_deliverers_b
 }
 
 #[tokio::test]
+async fn copies_that_a_full_owner_refuses_wait_for_it() {
+    let world = World::with(2).await;
+    configure(&mut world.shards.connect_to(OWNER), "maxmemory", "1");
+    let refused = world.deliver().await;
+    assert_eq!((refused.visits_delivered, refused.copies_set_aside, refused.owners_waiting), (0, 0, 1), "{refused:?}");
+    configure(&mut world.shards.connect_to(OWNER), "maxmemory", "0");
+    let taken = world.deliver().await;
+    assert_eq!((taken.visits_delivered, taken.owners_waiting, world.counted()), (2, 0, 2), "{taken:?}");
+}
+
+#[tokio::test]
 async fn damaged_copies_are_set_aside_with_the_reason_and_the_others_are_delivered() {
     let world = World::with(1).await;
     let mut redis = world.redis();
