@@ -1,8 +1,8 @@
 //! The ring changes under load, from two shards to three, back to two, and to eight: old and new environments side by
 //! side, no visit lost or doubled, and no read below an earlier one.
 //!
-//! A [`Deployment`] is eight servers and generations of the functions, each with another ring. Visitors and readers note
-//! what they are told of each page ([`Told`]); in the end [`compare`] holds the servers' records against it.
+//! A `Deployment` is eight servers and generations of the functions, each with another ring. Visitors and readers note
+//! what they are told of each page (`Told`); in the end `compare` holds the servers' records against it.
 
 use crate::counts::{number, of_days, records, unfolded};
 use crate::report::Row;
