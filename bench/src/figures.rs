@@ -33,7 +33,7 @@ pub struct Group {
 /// One line of a table.
 #[derive(Clone, Debug, Serialize)]
 pub struct Row {
-    /// What is measured.
+    /// Name of the measured quantity.
     pub what: String,
     /// Unit: `1/s`, `us`, `ns`, `bytes` or another word.
     pub unit: String,
@@ -41,9 +41,9 @@ pub struct Row {
     pub ours: f64,
     /// The figure that it is compared with.
     pub other: Option<f64>,
-    /// What is to be judged: ours / other unless said otherwise; none where our figure is.
+    /// The ratio to be judged: ours / other unless stated otherwise; none where our figure is judged.
     pub ratio: Option<f64>,
-    /// What the ratio (or, without one, our figure) must reach.
+    /// Goal of the ratio or, without one, of our figure.
     pub goal: Option<Goal>,
 }
 

@@ -1,4 +1,4 @@
-//! How much room the counter takes: its files, its environments' memory, and memory in Redis.
+//! Sizes: the counter's files, its environments' memory, and its memory in Redis.
 
 use crate::Effort;
 use crate::figures::{Group, Row};

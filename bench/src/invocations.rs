@@ -1,4 +1,4 @@
-//! What an invocation takes: against a handler that does nothing, against Python, and for the bill.
+//! Times of an invocation: against a handler that does nothing, against Python, and for the bill.
 
 use crate::figures::{Group, Row};
 use crate::lambda::Environment;

@@ -19,7 +19,7 @@ pub mod subject;
 use figures::Group;
 use std::time::Duration;
 
-/// How much is measured.
+/// The extent of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effort {
     /// Enough for figures that a reader can trust: all groups together take some ten minutes.

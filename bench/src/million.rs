@@ -44,7 +44,7 @@ const BETWEEN_FOLDS: usize = 1_500;
 /// Batches of an environment in an interval.
 type Interval = Vec<Content>;
 
-/// What a round reached. Processor time is that of Redis.
+/// Result of a round. Processor time is that of Redis.
 #[derive(Clone, Copy)]
 struct Reached {
     /// Batches a second.

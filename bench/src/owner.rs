@@ -1,4 +1,4 @@
-//! What the owner asks for, through the same code as the dashboard's function: how long it takes, and how exact it is.
+//! The owner's questions, through the code of the dashboard's function: their time, and the error of estimates.
 
 use crate::figures::{Group, Row};
 use crate::shards::{Shards, page, visitor};

@@ -1,4 +1,4 @@
-//! What is measured: programs with the settings that they run with, and the events that they are given.
+//! Subjects of a measurement: programs with the settings that they run with, and the events that they are given.
 
 use crate::lambda::{Environment, Events};
 use crate::shards::{config, one_thread};

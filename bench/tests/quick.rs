@@ -6,7 +6,7 @@ use visits_bench::Effort;
 use visits_bench::figures::{Goal, Group, Row};
 use visits_bench::{flush, footprint, invocations};
 
-/// How much worse than its goal a ratio of times may be on a machine that does other things, too.
+/// Factor by which a ratio of times may miss its goal on a busy machine.
 const ROOM: f64 = 1.6;
 
 /// One test at a time: each would be in the others' way.

@@ -1,4 +1,4 @@
-//! What `make chaos` runs: every scenario in full, as a table. Arguments name scenarios; without any, all run.
+//! Runs every scenario of `make chaos` in full, as a table. Arguments name scenarios; without any, all run.
 
 use chaos::report::{Report, Row};
 use chaos::scenario::{crash, faults, growth, idle, kill, outage, shutdown, sigterm};

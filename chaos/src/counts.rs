@@ -1,4 +1,4 @@
-//! What the servers hold of pages and site: totals, and the days that the fold has written.
+//! Counts of pages and site on the servers: totals, and the days that the fold has written.
 
 use redis::{Commands as _, Connection};
 use std::collections::{BTreeMap, HashMap};

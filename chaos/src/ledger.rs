@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-/// What an answer said about a visit.
+/// Statement of an answer about a visit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// 200: it counts.
@@ -101,7 +101,7 @@ impl Ledger {
     }
 }
 
-/// How counts and acknowledged visits differ, page by page.
+/// Difference of counts and acknowledged visits, page by page.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Verdict {
     /// Acknowledged visits.
@@ -110,7 +110,7 @@ pub struct Verdict {
     pub counted: u64,
     /// Acknowledged and not counted.
     pub lost: u64,
-    /// Counted though nobody was told so, or twice.
+    /// Counted without an acknowledgement, or twice.
     pub doubled: u64,
     /// Visits that days or the site have too few or too many of, and those that a full journal left out.
     pub undated: u64,

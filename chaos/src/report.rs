@@ -5,11 +5,11 @@ use std::fmt::{self, Display, Write as _};
 /// One figure of a scenario.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
-    /// What was done.
+    /// The scenario.
     pub scenario: String,
-    /// What was looked at.
+    /// Name of the figure.
     pub figure: &'static str,
-    /// What was found.
+    /// Value of the figure.
     pub found: String,
     /// Whether a claim held; `None` where the figure is only reported.
     pub holds: Option<bool>,

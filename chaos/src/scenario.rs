@@ -1,4 +1,4 @@
-//! What is done to the counter, and what must come of it.
+//! Scenarios: faults, and the figures that must hold under them.
 
 pub mod crash;
 pub mod faults;

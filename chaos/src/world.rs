@@ -16,7 +16,7 @@ use test_support::release_program;
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
-/// How many times as fast as in production the protocol runs.
+/// Factor by which the protocol runs faster than in production.
 pub const SCALE: u32 = 100;
 
 /// The flush interval: 30 s.
@@ -36,12 +36,12 @@ pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 /// Environments that are told to end at the same time.
 const REAPED_AT_ONCE: usize = 4;
 
-/// How a world differs from the usual one.
+/// Differences of a world from the usual one.
 #[derive(Clone, Debug)]
 pub struct Setup {
     /// Seed of all that is drawn.
     pub seed: u64,
-    /// How `record-visit` gets its events.
+    /// Mode in which `record-visit` gets its events.
     pub mode: Mode,
     /// Which idle environment is chosen.
     pub choice: Choice,
@@ -76,7 +76,7 @@ pub struct World {
     pub lambda: Simulator,
     /// The Redis servers.
     pub servers: Servers,
-    /// What clients were told.
+    /// Answers to clients.
     pub ledger: Ledger,
 }
 
@@ -244,7 +244,7 @@ pub(crate) fn function<'a>(
     FunctionConfig { env, ..FunctionConfig::new(name, release_program(program)) }
 }
 
-/// What an answer says about the visit.
+/// Returns the statement of an answer about the visit.
 fn told(answer: &Invocation) -> Outcome {
     let answer: Value = serde_json::from_slice(&answer.payload).unwrap_or_default();
     match (answer["statusCode"].as_u64(), answer["body"].as_str()) {

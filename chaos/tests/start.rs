@@ -1,9 +1,9 @@
-//! What the release binaries, built as they are deployed, say of settings at their start.
+//! Messages of the release binaries, built as they are deployed, about settings at their start.
 
 use std::process::Command;
 use test_support::release_program;
 
-/// What a function logs with this setting, started without a Runtime API, so that it ends in any case.
+/// Returns a function's log with this setting, started without a Runtime API, so that it ends in any case.
 fn log(function: &str, variable: &str, value: &str) -> String {
     let output = Command::new(release_program(function))
         .env_clear()

@@ -1,4 +1,4 @@
-//! What the real binaries tell about themselves as Lambda runs them: lines of metrics that add up, and logs that name their
+//! Telemetry of the real binaries as Lambda runs them: lines of metrics that add up, and logs that name their
 //! invocation.
 
 use chaos::world::{INTERVAL, RECORD, Setup, World};

@@ -105,7 +105,7 @@ pub(crate) struct PageList {
 /// `visits top`.
 #[derive(Args, Debug)]
 pub(crate) struct TopArgs {
-    /// How many pages
+    /// Most pages to show
     #[arg(long, default_value_t = 20, value_name = "PAGES", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(crate) limit: u32,
 }
@@ -136,7 +136,7 @@ pub(crate) struct ImportArgs {
     /// Names this import. Repeated under the same id it counts nothing twice: so an interrupted one is brought to its end
     #[arg(long, value_name = "ID", required_unless_present = "dry_run")]
     pub(crate) id: Option<ImportId>,
-    /// What the file is
+    /// Format of the file
     #[arg(long, value_enum, default_value_t = Format::Visits, value_name = "FORMAT")]
     pub(crate) from: Format,
     /// Only read the file, and show what would be counted

@@ -109,7 +109,7 @@ impl FlushReport {
             tracing::info!(visits_unconfirmed = self.visits_unconfirmed, "applied batches were forgotten for room");
         }
         if self.visits_lost > 0 {
-            tracing::error!(visits_lost = self.visits_lost, "a shard had lost visits that nobody remembers");
+            tracing::error!(visits_lost = self.visits_lost, "a shard had lost visits that no writer remembers");
         }
     }
 

@@ -1,4 +1,4 @@
-//! What is deployed: a function's program and its settings.
+//! A deployment: a function's program and its settings.
 
 use std::ops::Range;
 use std::path::PathBuf;
@@ -36,7 +36,7 @@ pub struct FunctionConfig {
     /// that waits for it times out. Default: 10 s and the default timeout. (Lambda tries again after 10 s, within the
     /// function's timeout.)
     pub init_limit: Duration,
-    /// How events reach an environment. Default: [`Mode::OnDemand`].
+    /// Mode in which events reach an environment. Default: [`Mode::OnDemand`].
     pub mode: Mode,
     /// Which idle environment serves an event. Default: [`Choice::MostRecentlyUsed`].
     pub choice: Choice,
@@ -83,7 +83,7 @@ pub enum ExtensionsApi {
     IsSilent,
 }
 
-/// How events reach an environment.
+/// Mode in which events reach an environment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     /// One event at a time, frozen in between.

@@ -52,24 +52,24 @@ pub struct EnvironmentInfo {
 pub enum EnvironmentState {
     /// Its process starts, or has not asked for an event yet.
     Starting,
-    /// It waits for an event; on demand, it is frozen.
+    /// Waiting for an event; on demand, frozen.
     Idle,
-    /// It has an event, or still works after the response to one.
+    /// Handling an event, or working after the response to one.
     Busy,
-    /// It is being shut down or killed.
+    /// Being shut down or killed.
     Ending,
-    /// It is gone.
+    /// Gone.
     Dead(Ending),
 }
 
-/// How an environment ended.
+/// End of an environment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
     /// Reaped: it ended by itself within the time it has after SIGTERM.
     ShutDown {
         /// Time from SIGTERM to its end.
         after: Duration,
-        /// How its process ended.
+        /// End of its process.
         status: ExitStatus,
     },
     /// Reaped: it did not end by itself in time, and was killed.
@@ -120,7 +120,7 @@ pub(crate) struct Environment {
 struct Extension {
     id: String,
     name: String,
-    /// It waits for an event, which the end of the start needs.
+    /// Whether it waits for an event, which the end of the start needs.
     is_waiting: bool,
 }
 
@@ -373,7 +373,7 @@ impl Process {
 }
 
 fn send(child: &Child, signal: Signal) {
-    // An ended child that nobody has waited for yet keeps its id; one that was waited for has none here.
+    // An ended child that was not waited for yet keeps its id; one that was waited for has none here.
     let id = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
     if let Some(id) = id {
         // It fails only for a process that has ended.

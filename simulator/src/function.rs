@@ -23,7 +23,7 @@ use tokio::net::TcpListener;
 use tokio::process::Command;
 use tokio::sync::{Notify, oneshot};
 
-/// What Lambda gives a function with internal extensions between SIGTERM and SIGKILL.
+/// Time that Lambda gives a function with internal extensions between SIGTERM and SIGKILL.
 const SHUTDOWN: Duration = Duration::from_millis(500);
 
 /// An invocation that reached an environment.

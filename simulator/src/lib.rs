@@ -1,6 +1,6 @@
 //! Runs real function binaries as AWS Lambda runs them, on one machine, for tests.
 //!
-//! What makes code on Lambda hard to get right is not its calls but its life: an environment is frozen between
+//! Code on Lambda is hard to get right not for its calls but for its life: an environment is frozen between
 //! two events, thawed hours later or never, reaped with a warning of 500 ms or none, killed by a timeout or lost
 //! with its host; and a second request at the same time meets another process. [`Simulator`] does all of this to a
 //! release binary, on command or by the same rules as Lambda, and tells what it saw.
@@ -51,7 +51,7 @@
 //! Measured on two cores, release build, function included: an invocation with its thaw and freeze takes 0.3 ms of
 //! processor time (6,000 a second over 20 environments), one on a managed instance 0.1 ms. An environment costs a
 //! process and one listening socket. Dead environments are remembered until the simulator is dropped, with their output. If the test itself
-//! is killed (SIGKILL), nobody is left to kill what it started: processes that are frozen then stay.
+//! is killed (SIGKILL), no process is left to kill what it started: processes that are frozen then stay.
 
 mod api;
 mod config;

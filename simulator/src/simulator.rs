@@ -57,7 +57,7 @@ impl Functions {
 
 /// Runs functions as Lambda does. Everything that it started is killed when it is dropped.
 ///
-/// It works on threads of its own: its futures can be awaited in any runtime, and a test may block its thread.
+/// The simulator works on threads of its own: its futures can be awaited in any runtime, and a test may block its thread.
 #[derive(Debug)]
 pub struct Simulator {
     /// None only while it is dropped.

@@ -14,11 +14,11 @@ use tokio::sync::oneshot;
 pub(crate) struct Event {
     pub(crate) request_id: String,
     pub(crate) payload: Bytes,
-    /// Who waits for the answer; gone for an asynchronous invocation.
+    /// Receiver of the answer; gone for an asynchronous invocation.
     pub(crate) answer: oneshot::Sender<Answer>,
 }
 
-/// What a `/next` is answered.
+/// Answer to a `/next`.
 #[derive(Debug)]
 pub(crate) struct Delivery {
     pub(crate) request_id: String,
@@ -129,7 +129,7 @@ impl Slots {
         self.running.iter().any(|running| running.request_id == request_id)
     }
 
-    /// Ends everything; whoever waits gets what `answer` says about its request.
+    /// Ends everything; each waiting caller gets what `answer` says about its request.
     pub(crate) fn clear(&mut self, answer: impl Fn(&str) -> Answer) {
         let queued = self.queue.drain(..).map(|event| (event.request_id, Some(event.answer)));
         let running = self.running.drain(..).map(|running| (running.request_id, running.answer));

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinHandle;
 
-/// How much of it.
+/// Extent of the scenario.
 #[derive(Clone, Copy, Debug)]
 pub struct Size {
     /// Clients at a time.
@@ -19,7 +19,7 @@ pub struct Size {
     pub crashes: u32,
 }
 
-/// What a crash takes from the end of the append-only file: 25 s of production's time, where `everysec` loses up
+/// Time that a crash takes from the end of the append-only file: 25 s of production's time, where `everysec` loses up
 /// to 2. It is below the 60 s for which writers remember.
 const TAIL: Duration = Duration::from_millis(250);
 
@@ -77,7 +77,7 @@ fn rows(name: &str, world: &World, verdict: Verdict, cut: u64, healing: bool) ->
     rows
 }
 
-/// What the environments logged as lost.
+/// Returns the visits that the environments logged as lost.
 fn reported_lost(world: &World) -> u64 {
     let environments = world.lambda.environments().into_iter().filter(|environment| environment.function == RECORD);
     let logs = environments.map(|environment| world.lambda.output(environment.id));

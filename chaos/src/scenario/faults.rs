@@ -11,7 +11,7 @@ use lambda_simulator::Ending;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How much of it.
+/// Extent of the scenario.
 #[derive(Clone, Copy, Debug)]
 pub struct Size {
     /// Visits for each seed.
@@ -25,7 +25,7 @@ pub struct Size {
 /// Time between two disturbances: some happen within each interval.
 const PACE: Duration = Duration::from_millis(40);
 
-/// What happened in one run.
+/// Events of one run.
 #[derive(Clone, Copy, Debug, Default)]
 struct Run {
     verdict: Verdict,

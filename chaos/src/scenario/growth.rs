@@ -25,7 +25,7 @@ use visits_core::ring::Ring;
 use visits_core::store::redis::RedisStore;
 use visits_core::store::{Apply, Ledger, WriterStatus};
 
-/// How much of it.
+/// Extent of the scenario.
 #[derive(Clone, Copy, Debug)]
 pub struct Size {
     /// Pages of the site.
@@ -173,7 +173,7 @@ fn preloaded(number: usize) -> u64 {
 struct Deployment {
     lambda: Simulator,
     servers: Vec<RedisServer>,
-    /// What clients were told about each page, and about all.
+    /// Answers to clients about each page, and about all.
     told: Vec<Told>,
     figures: Mutex<Figures>,
     state: Mutex<State>,
@@ -371,7 +371,7 @@ async fn preload(config: &Config, pages: usize) {
     }
 }
 
-/// What the clients were told about a page.
+/// Answers to clients about a page.
 #[derive(Debug, Default)]
 struct Told {
     sent: AtomicU64,
@@ -380,7 +380,7 @@ struct Told {
     read: AtomicU64,
 }
 
-/// What the clients were told of all pages.
+/// Answers to clients about all pages.
 #[derive(Clone, Copy, Debug, Default)]
 struct Figures {
     visits: u64,
@@ -468,7 +468,7 @@ async fn read(deployment: &Deployment, rng: &mut Rng) {
     told.read.fetch_max(count, Ordering::SeqCst);
 }
 
-/// What the servers hold in the end, against what the clients were told.
+/// Final counts of the servers, against the answers to clients.
 #[derive(Clone, Copy, Debug, Default)]
 struct Verdict {
     acknowledged: u64,
@@ -483,7 +483,7 @@ struct Verdict {
     of_site_days: u64,
     /// Visits that pages' days have too few or too many of.
     undated: u64,
-    /// Those that have no day: the ones from the start.
+    /// Visits without a day: the ones from the start.
     preloaded: u64,
     /// Fields of records that tell of moves.
     notes_left: u64,

@@ -11,7 +11,7 @@ use crate::world::{RECORD, SCHEDULE, Setup, World};
 use lambda_simulator::Choice;
 use std::time::Duration;
 
-/// How much of it.
+/// Extent of the scenario.
 #[derive(Clone, Debug)]
 pub struct Size {
     /// Numbers of idle environments.
@@ -86,7 +86,7 @@ async fn run_once(
     rows
 }
 
-/// What an idle site costs once all is pushed: some invocations to confirm it, then none.
+/// Counts the invocations of an idle site once all is pushed: some to confirm it, then none.
 async fn idle_hour(name: &str, size: &Size, world: &World) -> Row {
     let mut halves = [0, 0];
     for run in 0..size.runs_idle {

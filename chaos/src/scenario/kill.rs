@@ -10,7 +10,7 @@ use lambda_simulator::EnvironmentId;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How much of it.
+/// Extent of the scenario.
 #[derive(Clone, Copy, Debug)]
 pub struct Size {
     /// Environments at a time.
@@ -19,7 +19,7 @@ pub struct Size {
     pub rounds: u32,
 }
 
-/// What was found about the killed environments.
+/// Figures of the killed environments.
 #[derive(Clone, Copy, Debug, Default)]
 struct Found {
     killed: u32,

@@ -8,7 +8,7 @@ use fault_proxy::Fault;
 use lambda_simulator::{Choice, Ending};
 use std::time::Duration;
 
-/// How much of it.
+/// Extent of the scenario.
 #[derive(Clone, Copy, Debug)]
 pub struct Size {
     /// Environments shut down under each condition.

@@ -9,7 +9,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How much of it.
+/// Extent of the scenario.
 #[derive(Clone, Copy, Debug)]
 pub struct Size {
     /// Environments that get SIGTERM, one after the other.

@@ -15,7 +15,7 @@ pub(crate) struct World {
     pub(crate) servers: Vec<RedisServer>,
 }
 
-/// What a call of the binary left.
+/// The result of a call of the binary.
 #[derive(Debug)]
 pub(crate) struct Run {
     pub(crate) code: i32,
@@ -100,7 +100,7 @@ impl World {
         run(&mut self.command(args))
     }
 
-    /// The same, not started yet.
+    /// Returns the command, not started yet.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = binary(args);
         command.env("REDIS_ENDPOINTS", self.endpoints());

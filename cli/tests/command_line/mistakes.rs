@@ -78,7 +78,7 @@ fn a_user_without_permission_is_told() {
     let world = World::new(1);
     world.count("home", 4);
     let mut redis = world.servers[0].connect();
-    // A user as for somebody who may look and no more.
+    // A user that may read and no more.
     let user = ["SETUSER", "guest", "on", ">pw", "~*", "+@read", "+ping", "+time", "+evalsha", "+script|load"];
     let _: () = redis::cmd("ACL").arg(&user).query(&mut redis).unwrap();
     let endpoints = format!("a=redis://guest:pw@127.0.0.1:{}", world.servers[0].port());

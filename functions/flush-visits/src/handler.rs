@@ -46,7 +46,7 @@ impl<E: Environments> Handler<E> {
         Self { store, environments, config, ring, clock, metrics: Metrics::default() }
     }
 
-    /// The same, which writes a line of metrics in each run.
+    /// Has each run write a line of metrics.
     pub(crate) fn with_metrics(self, metrics: Metrics) -> Self {
         Self { metrics, ..self }
     }
@@ -72,7 +72,7 @@ impl<E: Environments> Handler<E> {
             let memory = tokio::time::timeout(time.reserve / 2, store.fullest_memory()).await.ok().flatten();
             self.metrics.write(|| report.figures(memory));
         }
-        // Last, so that what can be done is done: whoever runs it must hear of it.
+        // Last, so that what can be done is done; the caller must hear of it.
         report.rehome.refusal().map_or(Ok(report), |refusal| Err(refusal.into()))
     }
 }
@@ -108,7 +108,7 @@ impl RunTime {
     }
 }
 
-/// Whether a schedule sent this event. What is neither that nor empty is refused: somebody has wired the
+/// Whether a schedule sent this event. Any other event is refused, unless it is empty: it was wired to the
 /// wrong function.
 fn is_scheduled(event: &Value) -> Result<bool, String> {
     let accepted = "flush-visits takes the event of an EventBridge schedule, or {}";

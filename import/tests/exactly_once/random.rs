@@ -7,7 +7,7 @@ use visits_import::{Bounds, Import, ImportError, Outcome};
 
 const SHARDS: usize = 4;
 
-/// What happens to one attempt.
+/// The faults of one attempt.
 #[derive(Clone, Debug)]
 struct Attempt {
     weights: Vec<u8>,

@@ -1,4 +1,4 @@
-//! The same against real Redis servers.
+//! Imports into real Redis servers.
 
 use crate::world::{config, log, march, run, truth};
 use redis::{Commands, Connection};

@@ -1,4 +1,4 @@
-//! What is refused, and what a repetition changes.
+//! Refusals, and the effect of a repetition.
 
 use crate::world::{config_of, log, march, run, truth};
 use std::io::{Cursor, Read, Seek, SeekFrom};

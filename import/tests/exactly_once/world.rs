@@ -33,7 +33,7 @@ pub(crate) fn log(lines: u64, pages: u64, seed: u64) -> Vec<u8> {
     (0..lines).map(line).collect::<String>().into_bytes()
 }
 
-/// An import of a log, in small blocks, that waits for nobody for long.
+/// An import of a log, in small blocks, that waits briefly for each shard.
 pub(crate) fn march() -> Import {
     let patience =
         Patience { calls: 2, first_pause: Duration::from_millis(1), longest_pause: Duration::from_millis(1) };
@@ -50,7 +50,7 @@ pub(crate) async fn run(
     import(store, config, what, &mut Cursor::new(input), &mut |_| {}).await
 }
 
-/// What the input is worth, counted in one block.
+/// Returns the counts of the input, added up in one block.
 pub(crate) fn truth(what: &Import, input: &[u8]) -> BTreeMap<PageId, u64> {
     let mut blocks = Blocks::new(&what.source, input, Bounds::default()).unwrap();
     let block = blocks.next_block(&mut |_| {}).unwrap().unwrap_or_default();

@@ -49,7 +49,7 @@ fn park(outbox: &mut Outbox, numbers: &[u64], refuge: Option<ParkedAt>, now: u64
     outbox.parked(&batches, refuge, at(now), &Timing::REAL);
 }
 
-/// The same, a minute ago and once more now.
+/// Parks batches a minute ago and once more now.
 fn park_for_good(outbox: &mut Outbox, numbers: &[u64]) {
     park(outbox, numbers, Some(REFUGE), 0);
     park(outbox, numbers, Some(REFUGE), 60);
@@ -168,7 +168,7 @@ fn an_applied_batch_that_may_be_parked_is_never_forgotten_for_room() {
 }
 
 #[test]
-fn what_a_shard_lost_and_nobody_remembers_is_counted_once() {
+fn what_a_shard_lost_and_no_writer_remembers_is_counted_once() {
     let mut outbox = outbox([1, 2]);
     learn(&mut outbox, &has(2), 0, 0);
     learn(&mut outbox, &has(2), 60, 60);

@@ -1,4 +1,4 @@
-//! What rendezvous hashing promises, measured: fair shares, and no key moves that need not.
+//! The promises of rendezvous hashing, measured: fair shares, and no key moves without need.
 
 use super::*;
 

@@ -23,7 +23,7 @@ struct World {
 }
 
 impl World {
-    /// It is 22:13 of 2023-11-14.
+    /// Makes a world at 22:13 of 2023-11-14.
     fn new() -> Self {
         Self::on(Shards::new(3))
     }

@@ -115,7 +115,7 @@ async fn more_writers_than_at_once_are_swept_in_rounds() {
     let world = world(4);
     world.leave_a_visit_behind().await;
     world.pass(INTERVAL);
-    // The fleet gives the next order to whoever was idle last: the same two each round, if nothing held them.
+    // The fleet gives the next order to the environment that was idle last: the same two each round, if nothing held them.
     let summary = world.sweep(3).await;
     assert!(summary.rounds >= 2, "{summary:?}");
     assert_eq!(summary.writers_known, 4);

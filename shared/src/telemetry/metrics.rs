@@ -22,7 +22,7 @@ struct Sink {
     write: Box<dyn Fn(&str) + Send + Sync>,
 }
 
-/// What one line says.
+/// The figures of one line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Figures(Vec<(Metric, Value)>);
 
@@ -40,7 +40,7 @@ impl Metrics {
         namespace.map(|namespace| Self::to(namespace, clock, write)).unwrap_or_default()
     }
 
-    /// The same with another place for the lines, each of which ends with a line break.
+    /// Writes the lines, each of which ends with a line break, to another place.
     pub fn to(namespace: String, clock: Clock, write: impl Fn(&str) + Send + Sync + 'static) -> Self {
         Self(Some(Arc::new(Sink { namespace, clock, write: Box::new(write) })))
     }
@@ -69,7 +69,7 @@ impl Figures {
         }
     }
 
-    /// What a gauge shows, also if it is 0.
+    /// Sets a gauge, also to 0.
     pub fn level(&mut self, metric: Metric, level: u64) {
         self.0.push((metric, Value::Number(level)));
     }
@@ -146,7 +146,7 @@ macro_rules! metrics {
 metrics! {
     /// Visits taken into memory.
     VISITS = "Visits" in Count;
-    /// Visits now known to be applied that were not before: each once, whoever brought it.
+    /// Visits now known to be applied that were not before: each once, by any sender.
     VISITS_FLUSHED = "VisitsFlushed" in Count;
     /// Batches in calls that a shard has answered.
     BATCHES = "Batches" in Count;
@@ -189,7 +189,7 @@ pub struct Samples {
     micros: Vec<u32>,
     /// One of `2^halvings` is kept.
     halvings: u32,
-    /// How many came since the last one that was kept.
+    /// Values that came since the last one that was kept.
     since: u32,
 }
 
@@ -217,7 +217,7 @@ impl Samples {
         self.micros.is_empty()
     }
 
-    /// What was kept, in microseconds and in order.
+    /// Returns the values that were kept, in microseconds and in order.
     pub fn micros(&self) -> &[u32] {
         &self.micros
     }

@@ -105,7 +105,7 @@ pub fn any_event_gets_a_right_answer(
 pub enum FrontEnd {
     /// An API Gateway HTTP API with payload version 2.0.
     HttpApi,
-    /// The same with payload version 1.0.
+    /// An HTTP API with payload version 1.0.
     HttpApiVersion1,
     /// A function URL.
     FunctionUrl,

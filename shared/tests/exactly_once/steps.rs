@@ -1,4 +1,4 @@
-//! What may happen in a schedule, and how often.
+//! The steps of a schedule, and how often each comes.
 
 use proptest::prelude::*;
 use visits_core::tests::Fault;
@@ -8,7 +8,7 @@ pub(crate) const SHARDS: usize = 3;
 pub(crate) const PAGES: u8 = 6;
 pub(crate) const RINGS: usize = 3;
 
-/// Who visits.
+/// The visitor.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum By {
     Unknown,

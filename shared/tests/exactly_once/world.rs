@@ -180,7 +180,7 @@ impl World {
     }
 
     async fn kill(&mut self, writer: usize) {
-        // What it holds is asked by a sweep that reaches nobody.
+        // A sweep that reaches no shard asks what it holds.
         (0..SHARDS).for_each(|shard| self.store.set_down(shard, Some(Fault::Unreachable)));
         let report = self.writers[writer].sweep(BUDGET).await;
         self.died += report.visits_held - report.visits_parked;

@@ -1,4 +1,4 @@
-//! What a crash takes, it takes from counts and applied sets alike; so resending mends it.
+//! A crash takes from counts and applied sets alike, so sending again repairs it.
 
 use redis::Commands;
 use test_support::RedisServer;
@@ -66,7 +66,7 @@ async fn wherever_the_append_only_file_ends_counts_and_sets_agree_and_resending_
     mend(&shards).await;
 }
 
-/// What is seen before a restart proves nothing after it, so an answer tells which run it comes from.
+/// A confirmation from before a restart proves nothing after it, so each answer states its run.
 #[tokio::test]
 async fn each_run_of_a_server_is_told_from_the_others_and_a_new_connection_is_none() {
     let mut server = RedisServer::start();

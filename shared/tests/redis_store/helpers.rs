@@ -24,7 +24,7 @@ pub(crate) fn store_on(server: &RedisServer) -> RedisStore {
     store(&endpoint(server))
 }
 
-/// The same, which gives up after `timeout`.
+/// Returns a store that gives up after `timeout`.
 pub(crate) fn impatient_store_on(server: &RedisServer, timeout: Duration) -> RedisStore {
     let timeout = format!("{}ms", timeout.as_millis());
     store_with(&[("REDIS_ENDPOINTS", &endpoint(server)), ("REDIS_TIMEOUT", &timeout)])
@@ -47,7 +47,7 @@ pub(crate) async fn total(store: &RedisStore, id: &str) -> u64 {
 /// Far above the store's timeouts, and far below a wait without end.
 const GENEROUS: Duration = Duration::from_secs(5);
 
-/// The reason why the first shard is not reached, and that nobody waited long for it.
+/// Returns the reason why the first shard is not reached; fails if that took long.
 pub(crate) async fn unreachable(store: &RedisStore) -> String {
     let started = Instant::now();
     let answer = apply(store, &visit()).await;
@@ -63,7 +63,7 @@ pub(crate) fn acl(redis: &mut Connection, rules: &str) {
     let _: () = redis::cmd("ACL").arg(rules.split(' ').collect::<Vec<_>>()).query(redis).unwrap();
 }
 
-/// How often the server was sent this command.
+/// Returns how often the server was sent this command.
 pub(crate) fn calls_of(redis: &mut Connection, command: &str) -> usize {
     let statistics: String = redis::cmd("INFO").arg("commandstats").query(redis).unwrap();
     let line = format!("cmdstat_{command}:calls=");
@@ -79,7 +79,7 @@ pub(crate) fn client_ids(redis: &mut Connection) -> Vec<u64> {
     ids.filter(|id| *id != ours).collect()
 }
 
-/// How many clients are connected, besides `redis`.
+/// Returns how many clients are connected, besides `redis`.
 pub(crate) fn clients(redis: &mut Connection) -> usize {
     client_ids(redis).len()
 }

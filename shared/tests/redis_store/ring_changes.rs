@@ -37,9 +37,9 @@ enum Step {
     /// The call after so many more goes wrong.
     Fail(usize, Fault, usize),
     DeliverLate(usize),
-    /// What the shards have is on disk, and their notes are a minute old.
+    /// The shards' data is on disk, and their notes are a minute old.
     Minute,
-    /// What the shard has is on disk.
+    /// The shard's data is on disk.
     Save(usize),
     Crash(usize),
 }

@@ -11,7 +11,7 @@ use visits_core::store::StoreError;
 /// The store's longest wait for an answer.
 const TIMEOUT: Duration = Duration::from_millis(100);
 
-/// What a call may take: it connects, is recognised, calls, each with a bound; generous, since a machine
+/// Longest time of a call: it connects, is recognised, calls, each with a bound; generous, since a machine
 /// that runs many tests at once may be slow.
 const GENEROUS: Duration = Duration::from_secs(5);
 

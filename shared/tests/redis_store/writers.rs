@@ -128,7 +128,7 @@ pub(crate) async fn the_first_record_of_an_import_stays_until_it_is_done(shards:
     assert_eq!(store.begin_import(0, &id, &record(1, false)).await, Ok(record(1, true)), "it does not begin again");
 }
 
-/// What the caller read as past its time is looked at again by the script, in one step with the deletion.
+/// The script checks again, in one step with the deletion, what the caller has read as expired.
 #[tokio::test]
 async fn a_set_whose_writer_flushed_in_between_stays() {
     let shards = Shards::new(1);

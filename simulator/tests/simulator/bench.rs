@@ -82,12 +82,12 @@ pub(crate) fn until(what: &str, condition: impl FnMut() -> bool) {
     assert!(wait_for(PATIENCE, condition), "{what}: not within {PATIENCE:?}");
 }
 
-/// Lets whoever waits for this file go on.
+/// Lets the process that waits for this file go on.
 pub(crate) fn open(gate: &str) {
     fs::write(gate, "").unwrap();
 }
 
-/// What the probe answered.
+/// Returns the probe's answer.
 pub(crate) fn answer(invocation: &Invocation) -> Value {
     assert_eq!(invocation.function_error, None, "{}", String::from_utf8_lossy(&invocation.payload));
     serde_json::from_slice(&invocation.payload).unwrap()

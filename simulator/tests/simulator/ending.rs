@@ -1,4 +1,4 @@
-//! How environments are taken away, and that nothing stays behind.
+//! Environments are taken away, and nothing stays behind.
 
 use crate::bench::{Bench, PROBE, nothing, open, until};
 use lambda_simulator::{Ending, EnvironmentState};

@@ -1,4 +1,4 @@
-//! What a client and a test see of functions that fail.
+//! Functions that fail, as a client and a test see them.
 
 use crate::bench::{Bench, PROBE, answer, error, nothing, until};
 use lambda_simulator::{Ending, EnvironmentState, FunctionConfig, InvokeError};

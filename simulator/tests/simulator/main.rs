@@ -1,4 +1,4 @@
-//! What the simulator promises, shown with a real function binary: `examples/probe.rs`.
+//! The simulator's promises, shown with a real function binary: `examples/probe.rs`.
 
 mod bench;
 mod ending;

@@ -1,4 +1,4 @@
-//! What a function is given, and the settings of its deployment.
+//! Input of a function, and the settings of its deployment.
 
 use crate::bench::{Bench, PROBE, answer, nothing};
 use lambda_simulator::{FunctionConfig, http_api_event};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// What a function has of the environment of the test, if it is set there.
+/// Variables that a function has of the environment of the test, if they are set there.
 const INHERITED: [&str; 2] = ["HOME", "PATH"];
 
 async fn variable(bench: &Bench, name: &str) -> Value {

@@ -75,7 +75,7 @@ impl Color {
     }
 }
 
-/// How the boxes look.
+/// The look of the boxes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Style {
     #[default]

@@ -1,4 +1,4 @@
-//! How wide a text is in Verdana at 11 pixels.
+//! The width of a text in Verdana at 11 pixels.
 
 /// Widths of the characters from space to `~`, in hundredths of a pixel.
 const ASCII: [u16; 95] = [
@@ -10,7 +10,7 @@ const ASCII: [u16; 95] = [
     685, 685, 469, 573, 433, 696, 651, 900, 651, 651, 578, 698, 500, 698, 900, // p to ~
 ];
 
-/// The same for others: letters of about the width of an `m`, signs of scripts that have wide ones.
+/// Width of all other characters: letters of about the width of an `m`, signs of scripts that have wide ones.
 const OTHER: u16 = 750;
 const WIDE: u16 = 1_100;
 

@@ -1,4 +1,4 @@
-//! What becomes of visits whose shard is down: copies of their batches wait elsewhere.
+//! Visits whose shard is down: copies of their batches wait elsewhere.
 
 use super::*;
 use crate::handoff::MAILBOX_BYTES;
