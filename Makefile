@@ -47,7 +47,7 @@ web: ## Build what browsers run, after a change in web/ (the result is committed
 
 fmt: ## Format the Rust, Python and browser code
 	@cargo fmt --all
-	@scripts/tools check && .tools/check/bin/ruff format --no-cache scripts scripts/transform-template scripts/check-links scripts/check-modules scripts/check-prose tests bench
+	@scripts/tools check && .tools/check/bin/ruff format --no-cache scripts tests bench
 	@cd web && node_modules/.bin/biome check --colors=off --write
 
 tools: ## Get the tools without running anything

@@ -32,7 +32,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
-use std::panic::catch_unwind;
+use std::panic::{UnwindSafe, catch_unwind};
 use url::form_urlencoded;
 
 /// An event. Any JSON is one, read from a text or bytes.
@@ -118,10 +118,8 @@ impl<'de> Deserialize<'de> for Event {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let json = <&RawValue>::deserialize(deserializer)?.get();
         // Most events are of this kind, and none of another kind reads as one: to look at their members first takes a fifth of an
-        // invocation's instructions. A `HeaderMap` panics at its 32,769th header, and a `QueryMap` at a parameter with an empty
-        // list of values.
-        let version2 = catch_unwind(|| serde_json::from_str(json).map(Request::version2));
-        if let Ok(Ok(request)) = version2 {
+        // invocation's instructions.
+        if let Some(request) = read(json, Request::version2) {
             return Ok(Self::Http(Box::new(request)));
         }
         let members = |json| serde_json::from_str::<HashMap<String, &RawValue>>(json).unwrap_or_default();
@@ -138,15 +136,22 @@ impl<'de> Deserialize<'de> for Event {
             () if has("httpMethod") && !context.contains_key("http") => Source::Version1,
             () => Source::Version2,
         };
-        let request = catch_unwind(|| match source {
+        let request = match source {
             Source::Version2 => None,
             // An HTTP API's event has a version, a REST API's has none.
-            Source::Version1 => serde_json::from_str(json).map(|event| Request::version1(event, has("version"))).ok(),
-            Source::LoadBalancer { .. } => serde_json::from_str(json).map(Request::load_balancer).ok(),
-        });
-        let request = request.ok().flatten().unwrap_or_else(|| Request { malformed: true, ..Request::default() });
+            Source::Version1 => read(json, |event| Request::version1(event, has("version"))),
+            Source::LoadBalancer { .. } => read(json, Request::load_balancer),
+        };
+        let request = request.unwrap_or_else(|| Request { malformed: true, ..Request::default() });
         Ok(Self::Http(Box::new(Request { source, ..request })))
     }
+}
+
+/// Reads an event of AWS's type `T`; `None` if it is none.
+///
+/// A `HeaderMap` panics at its 32,769th header, and a `QueryMap` at a parameter with an empty list of values.
+fn read<T: DeserializeOwned>(json: &str, request: impl FnOnce(T) -> Request + UnwindSafe) -> Option<Request> {
+    catch_unwind(|| serde_json::from_str(json).map(request)).ok()?.ok()
 }
 
 impl Request {
